@@ -1,0 +1,206 @@
+"""What a dataset must be: frozen values that validate themselves. Pure; loads nothing, connects to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Protocol
+
+import pandera.pandas as pa
+import pyarrow
+
+from contracts.columns import NAME, Column, column_type
+from contracts.errors import ConfigError, ContractError
+
+
+class Batches(Protocol):
+    """How the deliveries of a dataset are named and ordered. Names sort in batch order."""
+
+    by: str | None
+
+    def validate(self, batch: str) -> None: ...
+
+    def due(self, today: date) -> tuple[str, ...]: ...
+
+    def window(self, batch: str) -> tuple[datetime, datetime] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Monthly:
+    """One batch a calendar month, named `2021-01`.
+
+    Attributes:
+        start: the first month the source delivers.
+        by: the timestamp column that must lie within the batch's month, if there is one.
+        months_due: how many past months a nightly run looks at for new or corrected files.
+    """
+
+    start: str
+    by: str | None = None
+    months_due: int = 4
+
+    def validate(self, batch: str) -> None:
+        """Raises ConfigError unless `batch` is a month, not before `start`."""
+        try:
+            if datetime.strptime(batch, "%Y-%m").strftime("%Y-%m") != batch:
+                raise ValueError
+        except ValueError:
+            raise ConfigError(f"batch {batch!r} is no month: write it as 2021-01") from None
+        if batch < self.start:
+            raise ConfigError(f"batch {batch} lies before the dataset's first month, {self.start}")
+
+    def due(self, today: date) -> tuple[str, ...]:
+        """The last `months_due` complete months, oldest first, none before `start`."""
+        index = today.year * 12 + today.month - 1
+        months = (f"{m // 12:04d}-{m % 12 + 1:02d}" for m in range(index - self.months_due, index))
+        return tuple(month for month in months if month >= self.start)
+
+    def window(self, batch: str) -> tuple[datetime, datetime]:
+        """First instant of the month, and of the next (exclusive), in the source's local time."""
+        first = datetime.strptime(batch, "%Y-%m")
+        return first, (first + timedelta(days=32)).replace(day=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """The whole dataset is one batch, replaced at each delivery."""
+
+    name: str = "all"
+    by: None = None
+
+    def validate(self, batch: str) -> None:
+        """Raises ConfigError unless `batch` is the one there is."""
+        if batch != self.name:
+            raise ConfigError(f"batch {batch!r} does not exist: the dataset has the one batch {self.name!r}")
+
+    def due(self, today: date) -> tuple[str, ...]:
+        """Always the one batch."""
+        return (self.name,)
+
+    def window(self, batch: str) -> None:
+        """No time bounds."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the deliveries are, and how they are written.
+
+    Attributes:
+        url: path or address with `{batch}` (and, if liked, `{dataset}`, `{entity}`).
+        null_values: texts that mean null in a CSV file.
+        multiline: whether a CSV field may hold a line break. If not, one is taken for a stray quote
+            that swallowed rows, and closes the gate.
+        max_field_bytes: longest CSV field; a longer one rejects its row.
+        max_bytes: longest file after decompression, so that a bomb ends early.
+    """
+
+    url: str
+    batches: Monthly | Single
+    null_values: tuple[str, ...] = ("",)
+    delimiter: str = ","
+    multiline: bool = False
+    max_field_bytes: int = 1 << 20
+    max_bytes: int = 64 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How bad a batch may be and still be published.
+
+    Attributes:
+        max_rejected: share of all rows that may be rejected.
+        rows_vs_last: fewest and most rows, as multiples of the published batch that comes before.
+        tolerance: share of rows that may fail a check, by the check's name.
+    """
+
+    max_rejected: float = 0.0
+    rows_vs_last: tuple[float, float] | None = None
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, share in {"max_rejected": self.max_rejected, **self.tolerance}.items():
+            if not 0 <= share <= 1:
+                raise ContractError(f"{name}: a tolerance is a share of rows from 0 to 1, not {share}")
+        if self.rows_vs_last and not 0 <= self.rows_vs_last[0] <= self.rows_vs_last[1]:
+            raise ContractError(f"rows_vs_last is (fewest, most), not {self.rows_vs_last}")
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old the newest batch may be, counted from the end of its period."""
+
+    warn_after: timedelta
+    error_after: timedelta
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What one dataset must be. `schema` is an ordinary pandera model; its rules are the checks.
+
+    Attributes:
+        alerts: name of the Prefect notification block that reaches the owner, as `type/name`
+            (`slack-webhook/data-team`), if there is one.
+    """
+
+    source: str
+    entity: str
+    owner: str
+    schema: type[pa.DataFrameModel]
+    files: Files
+    gate: Gate = Gate()
+    freshness: Freshness | None = None
+    description: str = ""
+    alerts: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in (self.source, self.entity):
+            if not NAME.fullmatch(name):
+                raise ContractError(f"{name!r} cannot name a table: use lower case letters, digits and _")
+        if len(self.dataset_id) > 40:
+            raise ContractError(f"{self.dataset_id} is over 40 characters: its work tables' names would not fit")
+        names = {column.name for column in self.columns}
+        if self.files.batches.by is not None and self.files.batches.by not in names:
+            raise ContractError(f"{self.dataset_id}: no column {self.files.batches.by!r} to date batches by")
+
+    @property
+    def dataset_id(self) -> str:
+        """`<source>__<entity>`: the name of the dataset and of its table."""
+        return f"{self.source}__{self.entity}"
+
+    @cached_property
+    def pandera_schema(self) -> pa.DataFrameSchema:
+        """The model's schema, without batch-dependent checks."""
+        return self.schema.to_schema()
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns in the model's order.
+
+        Raises:
+            ContractError: a name SQL would have to quote, a type that is none, a missing description.
+        """
+        return tuple(self._column(name, spec) for name, spec in self.pandera_schema.columns.items())
+
+    def _column(self, name: str, spec: pa.Column) -> Column:
+        if not NAME.fullmatch(name) or name.startswith("_"):
+            raise ContractError(f"{self.dataset_id}: column {name!r}: use lower case letters, digits and _")
+        options = dict((spec.metadata or {}).get("sluice", {}))
+        if not options:
+            raise ContractError(f"{self.dataset_id}: declare {name} with column(), which asks for a description")
+        arrow = getattr(spec.dtype.type, "pyarrow_dtype", None)
+        if not isinstance(arrow, pyarrow.DataType):
+            raise ContractError(f"{self.dataset_id}: {name}: use a type of contracts.columns, not {spec.dtype}")
+        return Column(
+            name=name,
+            type=column_type(arrow),
+            description=str(spec.description),
+            nullable=bool(spec.nullable),
+            required=bool(spec.required),
+            **{**options, "sources": options["sources"] or (name,)},
+        )
+
+    def __str__(self) -> str:
+        return self.dataset_id

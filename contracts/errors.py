@@ -1,0 +1,41 @@
+"""Errors a user can meet. Every one names what is wrong, where, and what to do next; its class gives the exit code."""
+
+from __future__ import annotations
+
+
+class SluiceError(Exception):
+    """A problem with one clear message.
+
+    Attributes:
+        exit_code: what the process ends with (docs/operations.md lists the codes).
+    """
+
+    exit_code = 3
+
+
+class ConfigError(SluiceError):
+    """The call, a contract, a block or the project is wrong: nothing was tried."""
+
+    exit_code = 5
+
+
+class ContractError(ConfigError):
+    """A contract contradicts itself or names something that does not exist."""
+
+
+class DataError(SluiceError):
+    """The delivered data is bad: the gate stays closed and readers keep what they had."""
+
+    exit_code = 2
+
+
+class ToolError(SluiceError):
+    """Something Sluice depends on failed: network, database, dbt, disk."""
+
+    exit_code = 3
+
+
+class BusyError(SluiceError):
+    """Another run holds the dataset or the dbt build."""
+
+    exit_code = 4
