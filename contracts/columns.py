@@ -18,6 +18,7 @@ from pandera.engines import pandas_engine
 from contracts.errors import ContractError
 
 Severity = Literal["error", "warn"]
+Keep = Literal["first", "last", False]  # which row of a group of duplicates passes, in the words of pandas
 
 # Annotations for contract models. All are Arrow-backed, so that a null is a null in every type and a
 # column's verdict does not depend on whether the month had one.
@@ -89,6 +90,7 @@ class Column:
     tolerance: float | None = None
     severity: Severity = "error"
     pii: bool = False
+    keep: Keep = False
 
     def required_in(self, batch: str) -> bool:
         """Whether a file of this batch must have the column."""
@@ -104,6 +106,7 @@ def column(
     tolerance: float | None = None,
     severity: Severity = "error",
     pii: bool = False,
+    keep: Keep = False,
     **field: Any,
 ) -> Any:
     """Declare a column of a contract: a pandera `Field` that demands a description.
@@ -116,6 +119,7 @@ def column(
         tolerance: share of rows (0 to 1) that may fail any one check of this column before the gate closes.
         severity: `error` rejects failing rows, `warn` keeps them and warns beyond the tolerance.
         pii: mask the values everywhere but in the quarantine table.
+        keep: with `unique`, the row of a group of duplicates that passes; none, as in pandera, if not given.
         **field: what `pandera.Field` takes: `nullable`, `unique`, `ge`, `isin`, `str_matches`, ...
 
     Raises:
@@ -133,6 +137,7 @@ def column(
         "tolerance": tolerance,
         "severity": severity,
         "pii": pii,
+        "keep": keep,
     }
     return pa.Field(description=description, metadata={"sluice": options}, **field)
 

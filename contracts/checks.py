@@ -1,0 +1,218 @@
+"""pandera checks -> SQL expressions (traced), and the untraceable ones told apart. Pure: compiles, runs nothing.
+
+pandera's own check functions are called with symbols instead of frames, so that what a check means is written
+once, by pandera or by the contract's author. A row fails a check when its expression is false; unknown passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandera.pandas as pa
+import sqlalchemy as sa
+from pandera.backends.pandas import builtin_checks
+from pandera.errors import BackendNotFoundError
+
+from contracts.columns import Column, Keep, Severity
+from contracts.contract import Contract
+from contracts.errors import ContractError
+from contracts.symbols import Symbol, SymbolicTable, Untraceable, symbol_of
+
+Kind = Literal["row", "unique", "aggregate", "pandas"]
+
+UNPARSED = sa.column("_unparsed", sa.Text())
+ROW_NUMBER = sa.column("_row_number", sa.BigInteger())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Check:
+    """One rule of a contract, ready to be run.
+
+    Attributes:
+        name: says the rule (`passenger_count >= 1`); unique in its contract, and what a reason in quarantine reads.
+        kind: `row` and `aggregate` are expressions for the one scan, `unique` is a grouped query of its own,
+            `pandas` could not be traced and runs in pandera over streamed chunks.
+        columns: that it looks at, as far as known.
+        passes: for `row` and `aggregate`, the SQL expression; false means failed, null means passed.
+        keep: for `unique`, which row of a group passes: `first`, `last` or none (False).
+        untraced: for `pandas`, the operation that has no known equal in SQL.
+        pandera: the check itself, for the pandas way.
+    """
+
+    name: str
+    kind: Kind
+    columns: tuple[str, ...]
+    severity: Severity
+    tolerance: float | None
+    passes: Any = None
+    keep: Keep = False
+    untraced: str | None = None
+    pandera: pa.Check | None = None
+
+
+def checks_of(contract: Contract, batch: str) -> tuple[Check, ...]:
+    """Every check of a contract for one batch, in the order of its columns, then those of the table.
+
+    Raises:
+        ContractError: there is none, two have one name, or a tolerance names no check.
+    """
+    schema = contract.pandera_schema
+    checks: list[Check] = []
+    for column in contract.columns:
+        checks += _column_checks(column, schema.columns[column.name])
+    checks += _table_checks(contract, schema)
+    checks += _batch_check(contract, batch)
+    _refuse_muddles(contract, checks)
+    return tuple(checks)
+
+
+def is_unparsed(column: str) -> sa.ColumnElement[bool]:
+    """Whether a row holds the source's text for this column because it did not parse (`_unparsed`, JSON)."""
+    return sa.func.coalesce(
+        UNPARSED.contains(f'"{column}":', autoescape=True) | UNPARSED.contains('"_row":', autoescape=True),
+        sa.false(),
+    )
+
+
+def parse_check_name(column: Column) -> str:
+    """The name of the check that every cell of a column could be read as its type."""
+    return f"{column.name} is {column.type}"
+
+
+def _column_checks(column: Column, spec: pa.Column) -> list[Check]:
+    checks = []
+    options = {"columns": (column.name,), "severity": column.severity, "tolerance": column.tolerance}
+    symbol = symbol_of(column)
+    if not column.nullable:
+        present = symbol.element.is_not(None) | is_unparsed(column.name)
+        checks.append(Check(f"{column.name} not null", "row", passes=present, **options))
+    for check in spec.checks:
+        settings = {**options, "severity": "warn" if check.raise_warning else column.severity}
+        checks.append(_trace(_label(column.name, check), check, symbol, settings))
+    if spec.unique:
+        checks.append(Check(f"{column.name} unique", "unique", keep=column.keep, **options))
+    return checks
+
+
+def _table_checks(contract: Contract, schema: pa.DataFrameSchema) -> list[Check]:
+    checks = []
+    table = SymbolicTable(contract.columns)
+    for check in schema.checks:
+        name = str(check.name)
+        severity: Severity = "warn" if check.raise_warning else "error"
+        options = {"columns": (), "severity": severity, "tolerance": contract.gate.tolerance.get(name)}
+        checks.append(_trace(name, check, table, options))
+    if schema.unique:
+        names = (schema.unique,) if isinstance(schema.unique, str) else tuple(schema.unique)
+        name = f"({', '.join(names)}) unique"
+        tolerance = contract.gate.tolerance.get(name)
+        checks.append(Check(name, "unique", names, "error", tolerance))
+    return checks
+
+
+def _batch_check(contract: Contract, batch: str) -> list[Check]:
+    window, by = contract.files.batches.window(batch), contract.files.batches.by
+    if window is None or by is None:
+        return []
+    column = next(column for column in contract.columns if column.name == by)
+    symbol = symbol_of(column)
+    name = f"{by} in batch"
+    inside = (symbol >= window[0]) & (symbol < window[1])
+    tolerance = contract.gate.tolerance.get(name)
+    return [Check(name, "row", (by,), "error", tolerance, passes=inside.element)]
+
+
+def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options: Mapping[str, Any]) -> Check:
+    try:
+        outcome = _call(check, subject)
+    except Untraceable as reason:
+        return Check(name, "pandas", untraced=str(reason), pandera=check, **options)
+    passes = outcome.element
+    if outcome.aggregate:
+        return Check(name, "aggregate", passes=passes, pandera=check, **options)
+    if isinstance(subject, Symbol) and check.ignore_na:
+        passes = sa.or_(subject.element.is_(None), passes)  # pandera drops a column's nulls before it asks
+    return Check(name, "row", passes=passes, pandera=check, **options)
+
+
+def _call(check: pa.Check, subject: Symbol | SymbolicTable) -> Symbol:
+    """What a check function answers to symbols.
+
+    Raises:
+        Untraceable: it asks for something that symbols do not answer, or answers with no truth value.
+    """
+    if check.element_wise or check.groupby is not None:
+        raise Untraceable("element_wise" if check.element_wise else "groupby")
+    builtin = getattr(builtin_checks, str(check.name), None) if check.statistics else None
+    try:
+        if builtin is not None:
+            answer = builtin(subject, **check.statistics)
+        else:
+            answer = check._check_fn(subject, **check._check_kwargs)
+    except Untraceable:
+        raise
+    except (TypeError, AttributeError, ValueError, KeyError, BackendNotFoundError) as error:
+        raise Untraceable(f"{type(error).__name__}: {error}") from error
+    if not isinstance(answer, Symbol) or answer.kind != "boolean":
+        raise Untraceable(f"answers with {answer.kind if isinstance(answer, Symbol) else type(answer).__name__}")
+    return answer
+
+
+_LABELS = {
+    "equal_to": "{c} = {value}",
+    "not_equal_to": "{c} <> {value}",
+    "greater_than": "{c} > {min_value}",
+    "greater_than_or_equal_to": "{c} >= {min_value}",
+    "less_than": "{c} < {max_value}",
+    "less_than_or_equal_to": "{c} <= {max_value}",
+    "in_range": "{c} between {min_value} and {max_value}",
+    "isin": "{c} in ({allowed_values})",
+    "notin": "{c} not in ({forbidden_values})",
+    "str_matches": "{c} matches {pattern}",
+    "str_contains": "{c} contains {pattern}",
+    "str_startswith": "{c} starts with {string}",
+    "str_endswith": "{c} ends with {string}",
+}
+
+
+def _label(column: str, check: pa.Check) -> str:
+    """A column check's name in words, with its numbers: `passenger_count >= 1`."""
+    statistics = dict(check.statistics or {})
+    name = str(check.name)
+    if name == "str_length":
+        return f"{column} {_length(**statistics)}"
+    if name not in _LABELS or not statistics:
+        return f"{column}: {name}"
+    if name == "in_range" and not (statistics.get("include_min", True) and statistics.get("include_max", True)):
+        return f"{column} in range {statistics}"
+    words = {
+        key: ", ".join(map(_word, value)) if key.endswith("_values") else _word(value)
+        for key, value in statistics.items()
+    }
+    return _LABELS[name].format(c=column, **words)
+
+
+def _length(min_value: int | None = None, max_value: int | None = None, exact_value: int | None = None) -> str:
+    if exact_value is not None:
+        return f"has {exact_value} characters"
+    if max_value is None:
+        return "not empty" if min_value == 1 else f"has {min_value} or more characters"
+    return f"has {min_value or 0} to {max_value} characters"
+
+
+def _word(value: object) -> str:
+    return repr(value) if isinstance(value, str | int | float) else str(value)
+
+
+def _refuse_muddles(contract: Contract, checks: list[Check]) -> None:
+    names = [check.name for check in checks]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    unknown = sorted(set(contract.gate.tolerance) - set(names))
+    if not checks:
+        raise ContractError(f"{contract}: no checks at all, so nothing could ever close its gate")
+    if twice:
+        raise ContractError(f"{contract}: two checks have the name {twice[0]!r}; name one of them")
+    if unknown:
+        raise ContractError(f"{contract}: the gate has a tolerance for {unknown[0]!r}, which is no check of it")
