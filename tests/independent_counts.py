@@ -102,7 +102,7 @@ class Trips:
             listed = ", ".join(map(str, allowed))
             self.fails(f"{name} in ({listed})", values.notna() & ~values.isin(allowed))
         flag = self.text("store_and_fwd_flag")
-        self.fails("store_and_fwd_flag in ('N', 'Y')", flag.notna() & ~flag.isin(["Y", "N"]))
+        self.fails("store_and_fwd_flag in ('Y', 'N')", flag.notna() & ~flag.isin(["Y", "N"]))
         for name in ("pu_location_id", "do_location_id"):
             values = self.number(name, decimals=0)
             self.not_null(name)
