@@ -1,0 +1,42 @@
+"""Stop the embedded PostgreSQL when its last user is gone, however it went: exit, SIGTERM, kill -9, abort.
+
+A script of its own, run by flows/embedded.py with the standard library only (so it starts in milliseconds):
+
+    keeper.py USERS_LOCK KEEPER_FD SOCKET UID GID COMMAND...
+
+Every process that uses the server holds a shared lock on USERS_LOCK; the kernel drops it when the process
+ends. The keeper waits for the exclusive lock, runs COMMAND (which stops the server) as UID:GID if anything
+still listens on SOCKET, and ends. A process that starts the server waits for that. KEEPER_FD is a locked file
+that tells others a keeper is there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+
+
+def listens(path: str) -> bool:
+    """Whether a server is behind the socket. Guards a stale postmaster.pid whose number has a new owner."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        return client.connect_ex(path) == 0
+
+
+def main(users_lock: str, keeper_fd: str, path: str, uid: str, gid: str, *command: str) -> None:
+    """Wait for the users to leave, then stop the server."""
+    if os.fork():  # nobody waits for a keeper, so it must not stay the child of its starter
+        os._exit(0)
+    users = os.open(users_lock, os.O_RDONLY)
+    fcntl.flock(users, fcntl.LOCK_EX)
+    if listens(path):
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        as_user = {"user": int(uid), "group": int(gid), "extra_groups": []} if os.geteuid() == 0 else {}
+        subprocess.run(command, check=False, **quiet, **as_user)  # type: ignore[call-overload]
+    os.close(int(keeper_fd))  # before the users' lock goes: who gets that next must be able to start a keeper
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

