@@ -18,7 +18,7 @@ HOME = HERE.parent / ".sluice" / "bench"
 TUTORIAL = "tutorial script"
 SCHEMAS = "select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'"
 LOADED = """
-    select extract(epoch from published_at - started_at)::float, rows_read
+    select extract(epoch from finished_at - started_at)::float, rows_read
     from ops.batches where status = 'published'
 """
 PIPE = 'set -o pipefail; gzip -dc "$1" | "$2" -q -v ON_ERROR_STOP=1 -c "\\copy trips from stdin csv header"'
