@@ -1,0 +1,158 @@
+"""Tell a dataset's owner what happened: emit a Prefect event, hand the message to a notification block.
+
+Decides nothing, and words nothing (flows/messages.py does). Nothing here raises because of a channel: an
+alert that cannot be sent must neither change a verdict nor hide the error it was about.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from httpx import HTTPStatusError
+from prefect.blocks.abstract import NotificationBlock, NotificationError
+from prefect.blocks.core import Block
+from prefect.blocks.notifications import AppriseNotificationBlock
+from prefect.events import emit_event
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_logger, get_run_logger
+from prefect.utilities.asyncutils import run_coro_as_sync
+from pydantic import Field, SecretStr
+
+from flows.messages import Alert, plain, render
+
+__all__ = ["Alert", "AppriseAddress", "render", "send"]
+
+ADDRESS = re.compile(r"\b[a-z][a-z0-9+.\-]*://[^\s'\"<>]+", re.IGNORECASE)
+
+
+class AppriseAddress(AppriseNotificationBlock):
+    """Sends to any address Apprise knows (mailto://, mailtos://, json://, gchat://, ...).
+
+    Prefect's own notification blocks are one service each, and none speaks to an ordinary mail server.
+    """
+
+    _block_type_name = "Apprise Address"
+    _block_type_slug = "apprise-address"
+
+    url: SecretStr = Field(
+        default=...,
+        title="Address",
+        description="An Apprise address: https://github.com/caronc/apprise/wiki lists the services.",
+        examples=["mailtos://user:password@mail.example.com?from=sluice@example.com&to=data@example.com"],
+    )
+
+
+def send(alert: Alert, block: str | None) -> bool:
+    """Emit the event `sluice.<kind>`, and notify through `block` (`type/name`, as Prefect writes it).
+
+    Works in a run and outside of one. Returns whether the message was handed over; raises nothing.
+    """
+    _emit(alert)
+    if not block:
+        _logger().warning(
+            "%s: nobody was alerted, for the dataset's contract names no notification block. Make one and "
+            "name it: Contract(alerts='slack-webhook/data-team'); docs/alerts.md shows how",
+            alert.title,
+        )
+        return False
+    loaded: Any = None
+    try:
+        with _quiet("httpx", "httpcore", "apprise"):
+            loaded = _load(block)
+            with loaded.raise_on_failure():  # without it, Prefect's Apprise blocks fail in silence
+                _wait(loaded.notify(alert.body, alert.title))
+    except Exception as error:  # noqa: BLE001 - whatever a channel does, the verdict and its error come first
+        _logger().warning(
+            "%s: nobody was alerted: %s did not take the message: %s. The owner is %s. Test the block: "
+            "docs/alerts.md",
+            alert.title,
+            block,
+            _why(error, loaded),
+            plain(alert.owner),
+        )
+        return False
+    _logger().info("%s: alerted %s through %s", alert.title, plain(alert.owner), block)
+    return True
+
+
+def _emit(alert: Alert) -> None:
+    resource = {"prefect.resource.id": f"sluice.dataset.{alert.dataset_id}" if alert.dataset_id else "sluice"}
+    resource["prefect.resource.name"] = alert.dataset_id or "sluice"
+    if alert.batch:
+        resource["sluice.batch"] = alert.batch
+    payload = {"title": alert.title, "body": alert.body, "owner": alert.owner, "batch": alert.batch}
+    try:
+        emit_event(f"sluice.{alert.kind}", resource=resource, payload=payload)
+    except Exception as error:  # noqa: BLE001 - as in send()
+        _logger().warning("%s: no Prefect event was emitted: %s", alert.title, _why(error))
+
+
+def _load(name: str) -> Any:
+    if name.count("/") != 1:
+        raise ValueError("a block is named type/name (prefect block ls lists them)")
+    block = _wait(Block.load(name))
+    if not isinstance(block, NotificationBlock):
+        raise TypeError("that block sends no notifications")
+    client = getattr(block, "_apprise_client", None)
+    if client is not None:
+        # The body is text: Apprise must escape what a service would take for markup. Left unsaid, an e-mail
+        # shows a data value's HTML and Slack obeys a `<!channel>` in it.
+        client.asset.body_format = "text"
+    return block
+
+
+def _wait(result: Any) -> Any:
+    """Prefect answers with a coroutine inside an event loop; a user's own block may always do so."""
+    return run_coro_as_sync(result) if inspect.iscoroutine(result) else result
+
+
+def _logger() -> Any:
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return get_logger("sluice")
+
+
+@contextmanager
+def _quiet(*names: str) -> Iterator[None]:
+    """Keep libraries from logging the addresses they post to (at INFO and DEBUG): tokens are in them."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(max(logger.level, logging.WARNING))
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _why(error: Exception, block: Any = None) -> str:
+    """The error in one line, without addresses and without the block's secrets."""
+    text = error.log if isinstance(error, NotificationError) else str(error)
+    if isinstance(error, HTTPStatusError):
+        text = f"it answered {error.response.status_code} {error.response.reason_phrase}"
+    for secret in sorted(_secrets(block), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    text = plain(ADDRESS.sub("<address>", " ".join(text.split())), limit=300)
+    return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__} (no reason given)"
+
+
+def _secrets(value: Any) -> Iterable[str]:
+    """Every text a block holds in a secret field."""
+    if isinstance(value, Block):
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if hasattr(value, "get_secret_value"):
+        revealed = value.get_secret_value()
+        found = list(revealed.values()) if isinstance(revealed, Mapping) else [revealed]
+        return [str(secret) for secret in found if secret]
+    if isinstance(value, list | tuple):
+        return [secret for item in value for secret in _secrets(item)]
+    return []

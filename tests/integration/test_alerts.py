@@ -1,0 +1,255 @@
+"""Alerts, against a real Prefect API, a real HTTP receiver and a real SMTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import json
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import pytest
+from aiosmtpd.controller import Controller
+from apprise.plugins.slack import NotifySlack
+from prefect import flow, get_client
+from prefect.blocks.abstract import NotificationBlock
+from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
+from prefect.blocks.system import Secret
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+from pytest_httpserver import HTTPServer
+
+from flows.alerts import Alert, AppriseAddress, render, send
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+EVIL = "<script>alert(1)</script> <!channel> <@U12345> <http://e.org/|x> &\x1b[31m red\r\nBcc: all@example.com \u202egnp"
+TOKEN = "T0KEN-not-to-be-seen"
+
+
+def gate_closed(**changes: object) -> Alert:
+    facts: dict[str, object] = {
+        "owner": "Taxi data team",
+        "dataset_id": "tlc__yellow_trips",
+        "batch": "2019-02",
+        "reasons": ["15.79% of rows fail passenger_count >= 1 (tolerance 5%)"],
+        "numbers": {"rows read": 7_019_375, "rows rejected": 1_108_482},
+        "samples": [{"_row_number": n, "store_and_fwd_flag": "N"} for n in range(1, 8)],
+        "readers_see": "2019-01 and earlier; nothing of 2019-02",
+        "next_command": "sluice quarantine show tlc__yellow_trips 2019-02",
+    }
+    return render("gate_closed", **{**facts, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def webhook(httpserver: HTTPServer) -> str:
+    """A custom webhook block that posts to the receiver, with a secret in its address."""
+    CustomWebhookNotificationBlock(
+        name="data team",
+        url=httpserver.url_for("/hook/{{token}}"),
+        json_data={"title": "{{subject}}", "text": "{{body}}"},
+        secrets={"token": TOKEN},
+        timeout=5,
+    ).save("data-team", overwrite=True)
+    return "custom-webhook/data-team"
+
+
+class Mailbox:
+    """Keeps what an SMTP client delivers."""
+
+    def __init__(self) -> None:
+        self.letters: list[EmailMessage] = []
+
+    async def handle_DATA(self, server: object, session: object, envelope: object) -> str:  # noqa: ARG002
+        letter = email.message_from_bytes(envelope.content, policy=email.policy.default)  # type: ignore[attr-defined]
+        self.letters.append(letter)  # type: ignore[arg-type]
+        return "250 OK"
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """A mail server on a port of its own, and the block `apprise-address/mail` that writes to it."""
+    box = Mailbox()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    server = Controller(box, hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        AppriseAddress(
+            url=f"mailto://127.0.0.1:{port}?from=sluice@example.com&to=data@example.com&mode=insecure"
+        ).save("mail", overwrite=True)
+        yield box
+    finally:
+        server.stop()
+
+
+def test_a_webhook_receives_reasons_numbers_samples_and_the_next_command(httpserver, webhook) -> None:
+    httpserver.expect_oneshot_request(f"/hook/{TOKEN}", method="POST").respond_with_data("ok")
+    assert send(gate_closed(), webhook) is True
+    request, _ = httpserver.log[-1]
+    message = json.loads(request.data)
+    assert message["title"] == "tlc__yellow_trips 2019-02: gate closed"
+    text = message["text"]
+    assert "15.79% of rows fail passenger_count >= 1 (tolerance 5%)" in text
+    assert "rows read: 7,019,375" in text
+    assert "Readers see: 2019-01 and earlier; nothing of 2019-02" in text
+    assert "Next: sluice quarantine show tlc__yellow_trips 2019-02" in text
+    assert "Owner: Taxi data team" in text
+    assert text.count("_row_number=") == 5, "five sample rows, not all seven"
+
+
+def test_an_e_mail_arrives_through_a_mail_server_as_text(mailbox) -> None:
+    assert send(gate_closed(samples=[{"zone": EVIL}]), "apprise-address/mail") is True
+    (letter,) = mailbox.letters
+    assert letter["Subject"] == "tlc__yellow_trips 2019-02: gate closed"
+    assert letter["To"] == "data@example.com"
+    assert letter["Bcc"] is None
+    text = letter.get_body(("plain",)).get_content()
+    assert "\nNext: sluice quarantine show tlc__yellow_trips 2019-02\n" in text.replace("\r\n", "\n")
+    markup = letter.get_body(("html",))
+    if markup is not None:
+        assert "<script" not in markup.get_content(), "a value of the data became markup"
+        assert "&lt;script&gt;" in markup.get_content()
+
+
+def test_slack_shows_a_data_value_and_does_not_obey_it(httpserver, monkeypatch) -> None:
+    monkeypatch.setattr(NotifySlack, "webhook_url", httpserver.url_for("/services"))
+    SlackWebhook(url="https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ").save(
+        "data-team", overwrite=True
+    )
+    httpserver.expect_request("/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ").respond_with_data(
+        "ok"
+    )
+    assert send(gate_closed(samples=[{"zone": EVIL}]), "slack-webhook/data-team") is True
+    request, _ = httpserver.log[-1]
+    sent = json.dumps(json.loads(request.data))
+    assert "15.79% of rows fail" in sent
+    assert "<!channel>" not in sent, "a value of the data would ping the whole channel"
+    assert "<@U12345>" not in sent
+    assert "<http:" not in sent
+    assert "<script>" not in sent
+
+
+def test_control_characters_of_the_data_are_spelled_out() -> None:
+    alert = gate_closed(dataset_id="tlc__zones\r\nBcc: x", samples=[{"zone": EVIL, "long": "x" * 10_000}])
+    assert "\n" not in alert.title
+    assert "\r" not in alert.body
+    assert "\x1b" not in alert.body
+    assert "\u202e" not in alert.body
+    assert r"\x1b[31m red\r\nBcc: all@example.com \u202egnp" in alert.body
+    assert "(10,000 characters)" in alert.body
+    assert len(alert.body) < 2_000
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_refusing_endpoint_is_a_warning_and_hides_its_token(httpserver, webhook, caplog, status) -> None:
+    httpserver.expect_request(f"/hook/{TOKEN}").respond_with_data("no", status=status)
+    with caplog.at_level(logging.DEBUG):
+        assert send(gate_closed(), webhook) is False
+    (warning,) = [r.getMessage() for r in caplog.records if "nobody was alerted" in r.getMessage()]
+    assert str(status) in warning
+    assert "custom-webhook/data-team" in warning
+    assert "Taxi data team" in warning
+    assert TOKEN not in "".join(r.getMessage() for r in caplog.records if r.name != "werkzeug")
+
+
+def test_an_endpoint_that_is_down_is_a_warning(webhook, httpserver, caplog) -> None:
+    httpserver.stop()
+    try:
+        assert send(gate_closed(), webhook) is False
+    finally:
+        httpserver.start()
+    assert "nobody was alerted" in caplog.text
+    assert TOKEN not in caplog.text
+
+
+def test_a_mail_server_that_is_down_is_a_warning(mailbox, caplog) -> None:
+    AppriseAddress(
+        url="mailto://me:s3cr3t-word@127.0.0.1:1?from=a@example.com&to=b@example.com&mode=insecure"
+    ).save("down", overwrite=True)
+    assert send(gate_closed(), "apprise-address/down") is False
+    assert "nobody was alerted" in caplog.text
+    assert "s3cr3t-word" not in caplog.text
+
+
+@pytest.mark.parametrize("block", ["custom-webhook/none-of-that-name", "no-such-type/x", "noslash", "a/b/c"])
+def test_a_block_that_does_not_exist_is_a_warning(block, caplog) -> None:
+    assert send(gate_closed(), block) is False
+    assert block in caplog.text
+
+
+def test_a_block_that_cannot_notify_is_a_warning(caplog) -> None:
+    Secret(value=TOKEN).save("not-a-channel", overwrite=True)
+    assert send(gate_closed(), "secret/not-a-channel") is False
+    assert "sends no notifications" in caplog.text
+    assert TOKEN not in caplog.text
+
+
+def test_without_a_block_the_log_says_that_nobody_was_alerted(caplog) -> None:
+    assert send(gate_closed(), None) is False
+    assert "nobody was alerted" in caplog.text
+    assert "Contract(alerts=" in caplog.text
+
+
+class Shouting(NotificationBlock):
+    """A user's own block, asynchronous as Prefect's interface declares it."""
+
+    heard: list[str] = []
+
+    async def notify(self, body: str, subject: str | None = None) -> None:
+        Shouting.model_fields["heard"].default.append(f"{subject}|{body}")
+
+
+def test_a_users_own_block_is_called(prefect_server) -> None:
+    Shouting().save("loud", overwrite=True)
+    assert send(gate_closed(), f"{Shouting.get_block_type_slug()}/loud") is True
+    (heard,) = Shouting.model_fields["heard"].default
+    assert heard.startswith("tlc__yellow_trips 2019-02: gate closed|")
+
+
+def test_an_alert_goes_out_from_a_flow_and_from_an_asynchronous_one(httpserver, webhook) -> None:
+    httpserver.expect_request(f"/hook/{TOKEN}").respond_with_data("ok")
+
+    @flow
+    def night() -> bool:
+        return send(gate_closed(), webhook)
+
+    @flow
+    async def other_night() -> bool:
+        return send(gate_closed(), webhook)
+
+    assert night() is True
+    assert asyncio.run(other_night()) is True
+    assert len(httpserver.log) == 2
+
+
+def test_every_alert_is_a_prefect_event_even_when_nobody_is_named() -> None:
+    dataset = f"tlc__events_{time.time_ns()}"
+    send(gate_closed(dataset_id=dataset), None)
+    wanted = EventFilter(
+        event=EventNameFilter(name=["sluice.gate_closed"]),
+        resource=EventResourceFilter(id=[f"sluice.dataset.{dataset}"]),
+    )
+    with get_client(sync_client=True) as client:
+        for _ in range(100):
+            found = client._client.post(
+                "/events/filter", json={"filter": wanted.model_dump(mode="json"), "limit": 10}
+            ).json()["events"]
+            if found:
+                break
+            time.sleep(0.2)
+    (event,) = found
+    assert event["payload"]["owner"] == "Taxi data team"
+    assert event["resource"]["sluice.batch"] == "2019-02"
+    assert "15.79%" in event["payload"]["body"]
+
+
+@pytest.fixture(scope="module")
+def prefect_server() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
