@@ -33,7 +33,7 @@ def find(link: Path, binaries: Path) -> tuple[Path, Path, pwd.struct_passwd]:
     base = _base()
     with (base / "lock").open("a") as file:  # other checkouts use the same base
         fcntl.flock(file, fcntl.LOCK_EX)
-        account = _account()
+        account = system_user()
         return _folder(base, link), _reachable(binaries, base, account), account
 
 
@@ -50,7 +50,7 @@ def _base() -> Path:
     raise ToolError(f"PostgreSQL does not run as root, and {tried} cannot hold its data. {SERVER_INSTEAD}")
 
 
-def _account() -> pwd.struct_passwd:
+def system_user() -> pwd.struct_passwd:
     """The system user; made if there is none, or `nobody` where none can be made."""
     with suppress(KeyError):
         return pwd.getpwnam(USER)

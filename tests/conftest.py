@@ -1,0 +1,143 @@
+"""Real parts for all tests: PostgreSQL servers, a database for each test, a Prefect server. All made on demand.
+
+postgres_url    the test session's own embedded server
+database        an empty database of its own on it
+warehouse_url   the same, once on the embedded server and once on a stock PostgreSQL 15
+prefect_server  one standing Prefect server; from then on the session's PREFECT_API_URL names it
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from sqlalchemy import URL
+
+from flows import embedded
+from tests.postgres15 import find_binaries, running_server
+
+# Before any test imports Prefect: no test reads or writes the home of the user who runs it.
+PREFECT_HOME = Path(tempfile.mkdtemp(prefix="sluice-prefect-"))
+os.environ["PREFECT_HOME"] = str(PREFECT_HOME)
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+os.environ["DO_NOT_TRACK"] = "1"
+for variable in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "SLUICE_WAREHOUSE"):
+    os.environ.pop(variable, None)
+
+PREFECT_START_SECONDS = 300  # it makes its database first: 10 s alone, 100 s on a busy machine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prefect_home() -> Iterator[None]:
+    yield
+    shutil.rmtree(PREFECT_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """The embedded server of this test session: its database `sluice`, shared by all who ask."""
+    home = tmp_path_factory.mktemp("home") / ".sluice"
+    yield embedded.start(home)
+    embedded.remove(home)
+
+
+@pytest.fixture(scope="session")
+def postgres15_url() -> Iterator[URL]:
+    """A stock PostgreSQL 15 (or the oldest newer one that is installed), over TCP and with a password."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL 15 or newer is installed (looked in /usr/lib/postgresql and on PATH)")
+    with running_server(binaries) as url:
+        yield url
+
+
+@contextmanager
+def new_database(server: URL) -> Iterator[URL]:
+    """A database from the template, dropped in the end, whoever is still connected."""
+    name = f"test_{uuid4().hex[:12]}"
+    run_alone(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield server.set(database=name)
+    finally:
+        run_alone(server, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def run_alone(url: URL, statement: sql.Composed) -> None:
+    """Run a statement outside of any transaction."""
+    facts = {"host": url.host, "port": url.port, **url.query}
+    connection = psycopg2.connect(dbname=url.database, user=url.username, password=url.password, **facts)
+    try:
+        connection.autocommit = True
+        connection.cursor().execute(statement)
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def database(postgres_url: URL) -> Iterator[URL]:
+    """An empty database for one test, on the embedded server."""
+    with new_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture(params=["embedded", "postgres15"])
+def warehouse_url(request: pytest.FixtureRequest) -> Iterator[URL]:
+    """An empty database for one test, on each kind of server that Sluice promises to run on."""
+    servers = {"embedded": "postgres_url", "postgres15": "postgres15_url"}
+    with new_database(request.getfixturevalue(servers[request.param])) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """The address of a standing Prefect server's API. This process and its children use it from now on."""
+    from prefect.context import refresh_global_settings_context
+    from prefect.logging.handlers import APILogHandler
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    api = f"http://127.0.0.1:{port}/api"
+    log = PREFECT_HOME / "server.log"
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+    try:
+        wait_until_healthy(server, f"{api}/health", log)
+        os.environ["PREFECT_API_URL"] = api
+        refresh_global_settings_context()
+        yield api
+        APILogHandler.flush()  # what is still queued would be sent to a server that is gone
+    finally:
+        os.environ.pop("PREFECT_API_URL", None)
+        refresh_global_settings_context()
+        server.terminate()
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def wait_until_healthy(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Return when the server answers; fail with its log when it ended or takes too long."""
+    deadline = time.monotonic() + PREFECT_START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"the Prefect server does not answer at {address}:\n{log.read_text()[-3000:]}")
