@@ -1,0 +1,104 @@
+"""contract -> tables: incoming, parent (partitioned by batch) and quarantine, with comments. Pure: builds
+SQLAlchemy tables, creates nothing."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import TypeEngine
+
+from contracts.columns import Column, ColumnType
+from contracts.contract import Contract
+
+STAGING, QUARANTINE = "staging", "quarantine"
+
+_POSTGRES: dict[str, TypeEngine] = {
+    "bigint": sa.BigInteger(),
+    "double precision": sa.Double(),
+    "text": sa.Text(),
+    "boolean": sa.Boolean(),
+    "date": sa.Date(),
+    "timestamp": sa.DateTime(),
+    "timestamptz": sa.DateTime(timezone=True),
+}
+
+
+def sql_type(kind: ColumnType) -> TypeEngine:
+    """A contract type's SQLAlchemy type."""
+    if kind.name.startswith("decimal"):
+        return sa.Numeric(kind.arrow.precision, kind.arrow.scale)
+    return _POSTGRES[kind.postgres]
+
+
+def comment(column: Column) -> str:
+    """A column's description, with its unit."""
+    return column.description + (f" Unit: {column.unit}." if column.unit else "")
+
+
+def table_name(dataset_id: str, batch: str, *, incoming: bool = False) -> str:
+    """Name of a batch's partition, or of its table while a load runs."""
+    return f"{dataset_id}__{'incoming_' if incoming else ''}{batch.replace('-', '_')}"
+
+
+def incoming_table(contract: Contract, batch: str) -> sa.Table:
+    """The typed table that a load fills: the contract's columns, the row's number, the text of unparsed cells."""
+    return sa.Table(
+        table_name(contract.dataset_id, batch, incoming=True),
+        sa.MetaData(),
+        *_data_columns(contract),
+        sa.Column("_row_number", sa.BigInteger(), nullable=False),
+        sa.Column("_unparsed", sa.Text()),
+        schema=STAGING,
+    )
+
+
+def parent_table(contract: Contract) -> sa.Table:
+    """What readers of `staging` read: every published batch, one partition each."""
+    return sa.Table(
+        contract.dataset_id,
+        sa.MetaData(),
+        *_data_columns(contract),
+        sa.Column("_row_number", sa.BigInteger(), nullable=False, comment="Row in the source, from 1."),
+        *system_columns(),
+        schema=STAGING,
+        comment=contract.description or None,
+        postgresql_partition_by="LIST (_batch)",
+    )
+
+
+def system_columns() -> tuple[sa.Column, ...]:
+    """Columns that are constant for a load; they cost nothing to store (fast defaults)."""
+    return (
+        sa.Column("_dataset", sa.Text(), nullable=False, comment="Dataset the row belongs to."),
+        sa.Column("_batch", sa.Text(), nullable=False, comment="Batch that delivered the row."),
+        sa.Column("_load_id", sa.BigInteger(), nullable=False, comment="Load of the batch, see ops.batches."),
+        sa.Column("_loaded_at", sa.DateTime(timezone=True), nullable=False, comment="When it was loaded (UTC)."),
+    )
+
+
+def quarantine_table(contract: Contract) -> sa.Table:
+    """Every rejected row, once, with every check it failed."""
+    return sa.Table(
+        contract.dataset_id,
+        sa.MetaData(),
+        sa.Column("_batch", sa.Text(), nullable=False),
+        sa.Column("_row_number", sa.BigInteger(), nullable=False, comment="Row in the source, from 1."),
+        sa.Column("_reasons", ARRAY(sa.Text()), nullable=False, comment="Every check the row failed."),
+        sa.Column(
+            "_row",
+            JSONB(),
+            nullable=False,
+            comment="The row: typed values, and the source's text where a cell did not parse.",
+        ),
+        sa.Column("_contract_version", sa.Text(), nullable=False),
+        sa.Column("_load_id", sa.BigInteger(), nullable=False),
+        sa.Column("_status", sa.Text(), nullable=False, server_default="quarantined"),
+        sa.Column("_quarantined_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+        sa.PrimaryKeyConstraint("_load_id", "_row_number"),
+        schema=QUARANTINE,
+        comment=f"Rejected rows of {contract.dataset_id}.",
+    )
+
+
+def _data_columns(contract: Contract) -> list[sa.Column]:
+    return [sa.Column(c.name, sql_type(c.type), comment=comment(c)) for c in contract.columns]

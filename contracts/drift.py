@@ -1,0 +1,118 @@
+"""Find a contract's columns in a file, and name every difference at once. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import pyarrow as pa
+
+from contracts.casts import deliverable
+from contracts.columns import Column
+from contracts.contract import Contract
+from contracts.errors import DataError
+
+SHOWN = 20  # columns named in a message; a file of 10,000 strange columns needs no more to be known as one
+
+
+class SchemaDrift(DataError):
+    """The columns of a file are not the contract's: the gate stays closed.
+
+    Attributes:
+        missing: contract columns the file does not have.
+        extra: the file's columns the contract does not know, or that stand twice.
+        retyped: contract columns that came with a type which cannot stand for theirs.
+    """
+
+    def __init__(
+        self, message: str, missing: Sequence[str] = (), extra: Sequence[str] = (), retyped: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.missing, self.extra, self.retyped = tuple(missing), tuple(extra), tuple(retyped)
+
+
+def locate(
+    contract: Contract, batch: str, names: Sequence[str], types: Sequence[pa.DataType] | None, where: str
+) -> tuple[int | None, ...]:
+    """For each contract column its place in the file; None for a column the file need not have and has not.
+
+    Args:
+        names: the file's column names, in order.
+        types: their types; None for a file of text, where every cell is parsed.
+        where: the file's address, for the message.
+
+    Raises:
+        SchemaDrift: naming every missing, extra, doubled and retyped column, with what would accept it.
+    """
+    places = tuple(
+        next((names.index(source) for source in column.sources if source in names), None)
+        for column in contract.columns
+    )
+    found = list(zip(contract.columns, places, strict=True))
+    missing = [column for column, place in found if place is None and column.required_in(batch)]
+    extra = [name for place, name in enumerate(names) if place not in places and names.index(name) == place]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    retyped = (
+        []
+        if types is None
+        else [(c, types[p]) for c, p in found if p is not None and not deliverable(types[p], c.type)]
+    )
+    if not (missing or extra or twice or retyped):
+        return places
+    lines = [
+        *_shown([_missing(column, extra) for column in missing]),
+        *_shown([_extra(name, missing, contract.columns) for name in extra]),
+        *_shown([f"doubled: {name!r} stands {names.count(name)} times; drop one from the file" for name in twice]),
+        *_shown([_retyped(column, given) for column, given in retyped]),
+    ]
+    raise SchemaDrift(
+        f"{contract} {batch}: {where} does not have the contract's columns; nothing was loaded\n  "
+        + "\n  ".join(lines)
+        + f"\n  If the source has changed for good, change contracts/datasets ({contract}) as said and run again.",
+        missing=[column.name for column in missing],
+        extra=[*extra, *twice],
+        retyped=[column.name for column, _ in retyped],
+    )
+
+
+def _shown(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= SHOWN else [*lines[:SHOWN], f"... and {len(lines) - SHOWN} more like this"]
+
+
+def _missing(column: Column, extra: Sequence[str]) -> str:
+    old = " or ".join(repr(source) for source in column.sources)
+    new = _hint(column, extra)
+    if new is None:
+        return f'missing: {column.name} ({old}); if it is gone: {column.name}: ... = column(..., required=False)'
+    patch = ", ".join(f'"{source}"' for source in (*column.sources, new))
+    return f"missing: {column.name} ({old}); the file has {new!r}; if that is it: source=({patch})"
+
+
+def _hint(column: Column, extra: Sequence[str]) -> str | None:
+    """The name it may have now: another case, blanks around it, or much like one of its names."""
+    for source in column.sources:
+        for name in extra:
+            if name.strip().casefold() == source.strip().casefold():
+                return name
+    for source in column.sources:
+        if near := get_close_matches(source, extra, n=1, cutoff=0.7):
+            return near[0]
+    return None
+
+
+def _extra(name: str, missing: Sequence[Column], columns: Sequence[Column]) -> str:
+    if any(_hint(column, [name]) for column in missing):
+        return f"extra: {name!r} (see above)"
+    for column in columns:
+        if _hint(column, [name]) and name.strip().casefold() in {s.strip().casefold() for s in column.sources}:
+            return f"extra: {name!r}, beside the {column.name} that is there; drop one from the file"
+    return f'extra: {name!r}; to load it: {_safe(name)}: Text = column("what it is", source="{name}", nullable=True)'
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name.strip()).lower().strip("_") or "column_1"
+
+
+def _retyped(column: Column, given: pa.DataType) -> str:
+    return f"retyped: {column.name} ({column.sources[0]!r}) is {given} in the file, {column.type} in the contract"

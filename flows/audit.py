@@ -1,0 +1,135 @@
+"""Audit one loaded batch: every check of its contract, in the database. Reads the incoming table, changes no row.
+
+All row and aggregate checks run in one scan, each uniqueness check in one grouped query; checks that could not be
+traced run in pandas over streamed chunks (flows/audit_pandas.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from contracts.checks import UNPARSED, Check, checks_of, parse_check_name
+from contracts.contract import Contract
+from contracts.derive.ddl import incoming_table
+from contracts.errors import ToolError
+from contracts.gate import AuditReport, CheckResult
+from flows import audit_pandas, ledger, rejected
+from flows.samples import samples, unparsed_sample
+from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line
+
+
+def audit(warehouse: Warehouse, contract: Contract, batch: ledger.Batch) -> AuditReport:
+    """Run every check and keep every result in `ops.checks`.
+
+    Raises:
+        ToolError: the incoming table cannot be read, or a later run took over.
+    """
+    checks = checks_of(contract, batch.batch)
+    try:
+        with warehouse.engine.begin() as connection:
+            ledger.fence(connection, batch)
+            errors = _mark_failed_rows(connection, contract, batch, checks)
+            report = _report(connection, contract, batch, checks, errors)
+            ledger.write_checks(connection, batch, report.results)
+            ledger.note(connection, batch, audited_at=sa.func.clock_timestamp())
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"{batch}: the audit could not be run: {first_line(error)}. Nothing was published.") from None
+    if report.rows != batch.rows:
+        raise ToolError(f"{batch}: {batch.rows:,} rows were loaded, but the audit saw {report.rows:,}")
+    return report
+
+
+def _mark_failed_rows(
+    connection: sa.Connection, contract: Contract, batch: ledger.Batch, checks: Sequence[Check]
+) -> dict[str, str]:
+    """Write down the rows that fail the grouped and the pandas checks.
+
+    Returns:
+        Why, by its name, for each check that could not be run.
+    """
+    rejected.forget_marks(connection, batch)
+    for check in checks:
+        if check.kind == "unique":
+            rejected.mark_duplicates(connection, contract, batch, check)
+    untraced = [check for check in checks if check.kind == "pandas"]
+    return audit_pandas.mark(connection, contract, batch, untraced) if untraced else {}
+
+
+def _report(
+    connection: sa.Connection,
+    contract: Contract,
+    batch: ledger.Batch,
+    checks: Sequence[Check],
+    errors: dict[str, str],
+) -> AuditReport:
+    counts = connection.execute(_scan(contract, batch, checks)).one()
+    rows, rejected_rows, unparsed = counts[:3]
+    failing = dict(zip((check.name for check in checks if check.passes is not None), counts[3:], strict=True))
+    marks = rejected.failed_rows
+    marked = sa.select(marks.c.check_name, sa.func.count()).where(marks.c.load_id == batch.load_id)
+    failing |= {name: count for name, count in connection.execute(marked.group_by(marks.c.check_name))}
+    seen = samples(
+        connection, contract, batch, [c for c in checks if c.kind != "aggregate" and failing.get(c.name)]
+    )
+    results = [
+        CheckResult(
+            check.name,
+            check.severity,
+            check.tolerance if check.kind != "aggregate" else check.tolerance or 0,
+            rows,
+            failing.get(check.name, 0),
+            errors.get(check.name),
+            seen.get(check.name, ()),
+        )
+        for check in checks
+    ]
+    return AuditReport(
+        rows, rejected_rows, (*_parse_results(connection, contract, batch, rows, unparsed), *results)
+    )
+
+
+def _scan(contract: Contract, batch: ledger.Batch, checks: Sequence[Check]) -> sa.Select:
+    """All counts in one scan: rows, rejected, unparsed, then what fails each traced check."""
+    count = sa.func.count()
+    counts: list[Any] = [
+        count,
+        count.filter(rejected.is_rejected(checks, batch)),
+        count.filter(UNPARSED.is_not(None)),
+    ]
+    for check in checks:
+        if check.kind == "row":
+            counts.append(count.filter(sa.not_(check.passes)))
+        elif check.kind == "aggregate":  # it fails for all rows, or for none
+            counts.append(sa.case((sa.not_(check.passes), count), else_=0))
+    labelled = [column.label(f"count_{number}") for number, column in enumerate(counts)]
+    return sa.select(*labelled).select_from(incoming_table(contract, batch.batch))
+
+
+def _parse_results(
+    connection: sa.Connection, contract: Contract, batch: ledger.Batch, rows: int, unparsed: int
+) -> list[CheckResult]:
+    """One result per column with cells that did not parse, and one for rows of another shape than the header."""
+    if not unparsed:
+        return []
+    table = incoming_table(contract, batch.batch)
+    key = sa.func.jsonb_object_keys(sa.cast(table.c._unparsed, JSONB)).column_valued("key")
+    query = sa.select(key, sa.func.count()).select_from(table.join(key, sa.true()))
+    counts = dict(connection.execute(query.where(table.c._unparsed.is_not(None)).group_by(key)).tuples().all())
+    names = {"_row": rejected.SHAPE_CHECK, **{c.name: parse_check_name(c) for c in contract.columns}}
+    tolerances = {column.name: column.tolerance for column in contract.columns}
+    return [
+        CheckResult(
+            label,
+            "error",
+            tolerances.get(name),
+            rows,
+            counts[name],
+            sample=unparsed_sample(connection, contract, batch, name),
+        )
+        for name, label in names.items()
+        if counts.get(name)
+    ]

@@ -1,0 +1,178 @@
+"""Publish one audited batch, or hold it: each in one transaction that also accounts for every row.
+
+Publishing swaps the batch's partition of `staging.<dataset>`, so loading a batch again replaces it whole.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from psycopg2 import sql
+
+from contracts.checks import checks_of
+from contracts.contract import Contract
+from contracts.derive.ddl import STAGING, incoming_table, parent_table, quarantine_table, table_name
+from contracts.errors import ToolError
+from contracts.gate import AuditReport, Decision
+from flows import ledger, rejected
+from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
+
+
+def publish(
+    warehouse: Warehouse, contract: Contract, batch: ledger.Batch, report: AuditReport, decision: Decision
+) -> None:
+    """Make the accepted rows of a batch whose gate is open visible in `staging.<dataset>`.
+
+    Raises:
+        ToolError: a later run took over, counts do not add up, or the database failed; nothing was changed.
+    """
+    if not decision.open:
+        raise ValueError(f"{batch}: {decision}")  # a bug of the caller: there is no way round the gate
+    try:
+        with warehouse.engine.begin() as connection:
+            _set_rejected_apart(connection, contract, batch, report)
+            _drop_older_quarantine(connection, contract, batch)
+            _make_constant_columns(connection, contract, batch)
+            _swap_partition(connection, contract, batch)
+            _supersede(connection, batch, "published", "held")
+            _account(connection, batch, "published", report, decision)
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"{batch}: publishing failed: {first_line(error)}. Readers keep what they had.") from None
+
+
+def hold(
+    warehouse: Warehouse, contract: Contract, batch: ledger.Batch, report: AuditReport, decision: Decision
+) -> None:
+    """Keep a batch whose gate is closed: accepted rows in its incoming table, rejected rows in quarantine.
+
+    Raises:
+        ToolError: as `publish`.
+    """
+    try:
+        with warehouse.engine.begin() as connection:
+            _set_rejected_apart(connection, contract, batch, report)
+            _drop_older_quarantine(connection, contract, batch, held_only=True)
+            _supersede(connection, batch, "held")
+            _account(connection, batch, "held", report, decision)
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"{batch}: holding the batch failed: {first_line(error)}. Nothing was published.") from None
+
+
+def fail(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, reason: str) -> None:
+    """End a load that never came to a verdict, and drop what it left."""
+    with warehouse.engine.begin() as connection:
+        ledger.fence(connection, batch)
+        incoming_table(contract, batch.batch).drop(connection, checkfirst=True)
+        rejected.forget_marks(connection, batch)
+        ledger.finish(connection, batch, "failed", Decision(False, (reason,)))
+
+
+def ensure_tables(warehouse: Warehouse, contract: Contract) -> None:
+    """Make the dataset's tables where they are missing, and add columns that its contract has gained.
+
+    Raises:
+        ToolError: the contract retypes or drops a column that the table has; says what it takes.
+    """
+    with warehouse.engine.begin() as connection:
+        parent = parent_table(contract)
+        parent.create(connection, checkfirst=True)
+        quarantine_table(contract).create(connection, checkfirst=True)
+        _follow_contract(connection, parent)
+
+
+def _follow_contract(connection: sa.Connection, parent: sa.Table) -> None:
+    dialect = connection.dialect
+    found = {c["name"]: c["type"] for c in sa.inspect(connection).get_columns(parent.name, schema=STAGING)}
+    for column in parent.columns:
+        if column.name not in found:
+            statement = sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
+                sql.Identifier(STAGING, parent.name),
+                sql.Identifier(column.name),
+                sql.SQL(column.type.compile(dialect)),
+            )
+            execute(connection, statement)
+        elif column.type.compile(dialect) != found[column.name].compile(dialect):
+            raise ToolError(
+                f"{STAGING}.{parent.name}: the contract says {column.name} is {column.type.compile(dialect)}, the "
+                f"table has {found[column.name].compile(dialect)}. Drop the table and load its batches again."
+            )
+    gone = set(found) - {column.name for column in parent.columns}
+    if gone:
+        raise ToolError(
+            f"{STAGING}.{parent.name} has the column {sorted(gone)[0]}, its contract has not. "
+            "Drop the column by hand, if nothing reads it, or put it back into the contract."
+        )
+
+
+def _set_rejected_apart(
+    connection: sa.Connection, contract: Contract, batch: ledger.Batch, report: AuditReport
+) -> None:
+    ledger.fence(connection, batch)
+    moved = rejected.move_to_quarantine(connection, contract, batch, checks_of(contract, batch.batch))
+    rejected.forget_marks(connection, batch)
+    if moved != report.rejected:
+        raise ToolError(f"{batch}: the audit rejected {report.rejected:,} rows, but {moved:,} fail now; try again")
+
+
+def _drop_older_quarantine(
+    connection: sa.Connection, contract: Contract, batch: ledger.Batch, held_only: bool = False
+) -> None:
+    """A batch is replaced whole, its quarantine too; a held load replaces only what another held load left."""
+    quarantine = quarantine_table(contract)
+    older = (quarantine.c._batch == batch.batch) & (quarantine.c._load_id != batch.load_id)
+    if held_only:
+        live = sa.select(ledger.batches.c.load_id).where(ledger.batches.c.status == "published")
+        older &= quarantine.c._load_id.not_in(live)
+    connection.execute(quarantine.delete().where(older))
+
+
+def _make_constant_columns(connection: sa.Connection, contract: Contract, batch: ledger.Batch) -> None:
+    """Add the system columns. A constant default writes no row (PostgreSQL 11 and later)."""
+    name = incoming_table(contract, batch.batch).name
+    constants = {"_dataset": batch.dataset_id, "_batch": batch.batch, "_load_id": batch.load_id}
+    types = {"_dataset": "text", "_batch": "text", "_load_id": "bigint"}
+    parts = [
+        sql.SQL("ADD COLUMN {} {} NOT NULL DEFAULT {}").format(
+            sql.Identifier(column), sql.SQL(types[column]), sql.Literal(value)
+        )
+        for column, value in constants.items()
+    ]
+    parts += [
+        sql.SQL("DROP COLUMN _unparsed"),
+        sql.SQL("ADD COLUMN _loaded_at timestamptz NOT NULL DEFAULT now()"),
+        # With this constraint, attaching the partition scans nothing.
+        sql.SQL("ADD CHECK (_batch = {})").format(sql.Literal(batch.batch)),
+    ]
+    table = sql.Identifier(STAGING, name)
+    execute(connection, sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(parts)))
+
+
+def _swap_partition(connection: sa.Connection, contract: Contract, batch: ledger.Batch) -> None:
+    incoming = incoming_table(contract, batch.batch).name
+    partition = table_name(contract.dataset_id, batch.batch)
+    for statement in (
+        sql.SQL("SET LOCAL lock_timeout = '30s'"),  # a reader of staging delays a publish, but not for ever
+        sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(STAGING, partition)),
+        sql.SQL("ALTER TABLE {} RENAME TO {}").format(sql.Identifier(STAGING, incoming), sql.Identifier(partition)),
+        sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
+            sql.Identifier(STAGING, contract.dataset_id),
+            sql.Identifier(STAGING, partition),
+            sql.Literal(batch.batch),
+        ),
+    ):
+        execute(connection, statement)
+
+
+def _supersede(connection: sa.Connection, batch: ledger.Batch, *statuses: str) -> None:
+    """Take the loads that this one replaces off the books."""
+    loads = ledger.batches
+    same = (loads.c.dataset == batch.dataset_id) & (loads.c.batch == batch.batch)
+    connection.execute(loads.update().where(same, loads.c.status.in_(statuses)).values(status="superseded"))
+
+
+def _account(
+    connection: sa.Connection, batch: ledger.Batch, status: str, report: AuditReport, decision: Decision
+) -> None:
+    ledger.finish(
+        connection, batch, status, decision, rows_accepted=report.accepted, rows_rejected=report.rejected
+    )
+

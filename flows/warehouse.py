@@ -1,0 +1,185 @@
+"""The seam between the flow and the engine: connector block -> Warehouse, its schemas, its locks.
+
+The block named by SLUICE_WAREHOUSE (a SqlAlchemyConnector) says where the warehouse is. Unset, the embedded
+PostgreSQL is started and its own block registered anew, so that all loading goes through a block either way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import psycopg2
+import sqlalchemy as sa
+from psycopg2 import sql
+from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from contracts.derive.ddl import QUARANTINE, STAGING
+from contracts.errors import BusyError, ConfigError, ToolError
+from flows import embedded
+
+OPS, MARTS = "ops", "marts"
+SIDES = ("marts__a", "marts__b")
+OLDEST_POSTGRES = 15
+BLOCK_VARIABLE = "SLUICE_WAREHOUSE"
+
+DATABASE_ERRORS = (DBAPIError, psycopg2.Error)  # through SQLAlchemy, and from the driver itself
+
+# Settings of every session, so that the same file gives the same rows on any server.
+SESSION = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "client_connection_check_interval": "500ms",  # a killed client's query ends, and commits nothing
+    "idle_in_transaction_session_timeout": "10min",  # a half-open link frees its locks
+}
+
+
+def home() -> Path:
+    """The checkout's folder for everything Sluice keeps outside of the warehouse: SLUICE_HOME, or `.sluice`."""
+    return Path(os.environ.get("SLUICE_HOME", ".sluice")).absolute()
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A PostgreSQL that batches are loaded into.
+
+    Attributes:
+        block: name of the connector block it came from.
+        target: dbt target that reaches it.
+    """
+
+    engine: sa.Engine
+    block: str
+    target: str
+
+    @property
+    def url(self) -> sa.URL:
+        """Where it is; what dbt is told."""
+        return self.engine.url
+
+    @contextmanager
+    def lock(self, what: str) -> Iterator[None]:
+        """Hold the one lock on `what` (a dataset, or `dbt`) while the block runs.
+
+        Raises:
+            BusyError: another run holds it.
+        """
+        key = sa.func.hashtextextended(f"sluice:{what}", 0)
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
+                raise BusyError(
+                    f"{what}: another run is at work on it. Wait for it, or see who: "
+                    "sluice sql \"select * from ops.batches where status = 'started'\""
+                )
+            try:
+                yield
+            finally:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+
+
+def open_warehouse() -> Warehouse:
+    """The warehouse that this process is to use, its schemas made if missing.
+
+    Raises:
+        ConfigError: the block does not exist, or does not name a PostgreSQL through psycopg2.
+        ToolError: the database does not answer, or is too old.
+    """
+    name = os.environ.get(BLOCK_VARIABLE)
+    connector = _load_block(name) if name else _register_embedded()
+    block = name or _embedded_block_name()
+    engine = _engine(connector, block)
+    try:
+        with engine.begin() as connection:
+            _refuse_old(connection, block)
+            _create_schemas(connection)
+    except OperationalError as error:
+        raise ToolError(
+            f"the warehouse of block {block!r} does not answer: {first_line(error)}. "
+            "Is the server up, and do host, port and database in the block name it?"
+        ) from None
+    return Warehouse(engine, block, "postgres" if name else "embedded")
+
+
+def first_line(error: BaseException) -> str:
+    """What a driver says, without the statement and its parameters (which hold data)."""
+    text = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+
+
+def execute(connection: sa.Connection, statement: sql.Composable) -> None:
+    """Run composed SQL in the connection's transaction, for statements that SQLAlchemy has no words for.
+
+    Raises:
+        psycopg2.Error: as the driver raises it.
+    """
+    driver_connection = connection.connection.driver_connection
+    if driver_connection is None:
+        raise ToolError("the connection to the warehouse is gone; run again")
+    with driver_connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _embedded_block_name() -> str:
+    return f"sluice-embedded-{sha256(str(home()).encode()).hexdigest()[:8]}"
+
+
+def _register_embedded() -> SqlAlchemyConnector:
+    """Start the embedded server and save its block; named by the folder, so that checkouts do not mix."""
+    url = embedded.start(home())
+    connector = SqlAlchemyConnector(
+        connection_info=ConnectionComponents(
+            driver=SyncDriver.POSTGRESQL_PSYCOPG2,
+            username=url.username,
+            database=url.database,
+            query={key: str(value) for key, value in url.query.items()},
+        )
+    )
+    connector.save(_embedded_block_name(), overwrite=True)
+    return connector
+
+
+def _load_block(name: str) -> SqlAlchemyConnector:
+    try:
+        return SqlAlchemyConnector.load(name)
+    except ValueError as error:
+        raise ConfigError(
+            f"block {name!r} (from {BLOCK_VARIABLE}) cannot be used: {first_line(error)}\n"
+            "Create it in the Prefect UI (Blocks, SQLAlchemy Connector) or with: prefect block register "
+            "-m prefect_sqlalchemy; prefect block create sqlalchemy-connector"
+        ) from None
+
+
+def _engine(connector: SqlAlchemyConnector, block: str) -> sa.Engine:
+    driver = connector._rendered_url.drivername
+    if driver != SyncDriver.POSTGRESQL_PSYCOPG2.value:
+        raise ConfigError(
+            f"block {block!r} names the driver {driver!r}; use {SyncDriver.POSTGRESQL_PSYCOPG2.value!r} "
+            "(a bare 'postgresql' means another driver since SQLAlchemy 2.1)"
+        )
+    connector.logger.disabled = True  # it would report each engine it makes
+    engine = connector.get_engine(hide_parameters=True, pool_pre_ping=True)
+    sa.event.listen(engine, "connect", _set_session)
+    return engine
+
+
+def _set_session(driver_connection, _record) -> None:  # type: ignore[no-untyped-def]
+    with driver_connection.cursor() as cursor:
+        for name, value in SESSION.items():
+            cursor.execute("select set_config(%s, %s, false)", (name, value))
+    driver_connection.commit()
+
+
+def _refuse_old(connection: sa.Connection, block: str) -> None:
+    version = connection.dialect.server_version_info or (0,)
+    if version[0] < OLDEST_POSTGRES:
+        raise ToolError(f"block {block!r}: PostgreSQL {version[0]}; Sluice needs {OLDEST_POSTGRES} or newer")
+
+
+def _create_schemas(connection: sa.Connection) -> None:
+    for schema in (STAGING, QUARANTINE, OPS, MARTS):
+        connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
