@@ -1,0 +1,213 @@
+"""Run one dbt command in this process, every node a Prefect task run; end only when they all have ended.
+
+The only module that imports prefect_dbt and dbt. That takes 2 s, so flows/dbt.py imports it late, when it is
+about to run dbt. Knows nothing of connections, sides or files.
+
+prefect-dbt's runner starts a daemon thread per node and joins none: a process that ends meanwhile aborts
+(docs/decisions/dbt-runner.md). `NodeRunner` replaces how a node's task run is made, and joins them.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any, NoReturn
+
+from dbt_common.events.base_types import EventLevel
+from dbt_common.invocation import get_invocation_id
+from prefect import Task
+from prefect._internal.uuid7 import uuid7
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRunResult
+from prefect.logging import get_logger
+from prefect.states import Completed, Failed
+from prefect.task_engine import run_task_sync
+from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings  # type: ignore[import-untyped]
+
+Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, the node just done
+
+FAILED = ("error", "fail", "runtime error", "partial success")
+END_TIMEOUT = 120.0  # s for the task runs to end once dbt has ended; it takes less than 1 s
+logger = get_logger("sluice.dbt")
+
+
+class Outcome:
+    """How a dbt command ended: its result object, or the exception that stopped it."""
+
+    def __init__(self, result: Any, error: BaseException | None, invocation_id: str) -> None:
+        self.result, self.error, self.invocation_id = result, error, invocation_id
+
+
+class NodeRunner(PrefectDbtRunner):
+    """PrefectDbtRunner whose node task runs are joined, hold dbt's message, and exist for skipped nodes."""
+
+    def __init__(self, project: Path, profiles: Path, target_path: Path, progress: Progress | None) -> None:
+        settings = PrefectDbtSettings(
+            project_dir=project,
+            profiles_dir=profiles,
+            target_path=target_path,
+            log_level=EventLevel.INFO,  # the default is Prefect's own, and "warning" is no level of dbt's
+        )
+        super().__init__(settings=settings, raise_on_failure=False, disable_assets=True)
+        self._threads: dict[str, threading.Thread] = {}
+        self._tracker: Any = None
+        self._task_runs = False
+        self._run_context = copy_context()
+        self._progress = progress
+        self._done, self._total = 0, 0
+        self._stopped_by: BaseException | None = None
+        self.on_run_end(self._note_error)
+
+    def run(self, args: list[str], *, task_runs: bool) -> Outcome:
+        """Run dbt with `args`; with `task_runs` and inside a flow or task, a task run per node.
+
+        Raises what stopped it from outside (KeyboardInterrupt, Prefect's TerminationSignal), after dbt has
+        cancelled its queries; every other problem is in the outcome.
+        """
+        self._disable_callbacks = not task_runs
+        self._run_context = copy_context()
+        result = None
+        try:
+            with _termination_interrupts_dbt():
+                try:
+                    result = self.invoke(args)
+                except ValueError:  # how the runner wraps whatever dbt raised; the hook has the original
+                    if self._stopped_by is None:
+                        raise
+                if isinstance(self._stopped_by, KeyboardInterrupt | SystemExit):
+                    raise self._stopped_by
+        finally:
+            self._end_task_runs(getattr(getattr(result, "result", None), "results", None) or ())
+        return Outcome(getattr(result, "result", None), self._stopped_by, get_invocation_id())
+
+    def _note_error(self, ended: Any) -> None:
+        self._stopped_by = ended.error
+
+    # What follows replaces parts of prefect-dbt's runner; the names are its own.
+
+    def _queue_callback(self, callback_func: Any, event: Any, priority: int | None = None) -> None:  # noqa: ARG002
+        # One priority for all: in order of arrival, a failed parent is known before its children start.
+        super()._queue_callback(callback_func, event, priority=0)
+
+    def _create_unified_callback(self, task_state: Any, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        self._tracker, self._task_runs = task_state, kwargs["create_tasks_for_nodes"]
+        forward = super()._create_unified_callback(task_state, *args, **kwargs)
+
+        def on_event(event: Any) -> None:
+            # The runner rebuilds Prefect's context for each line that belongs to no node (0.1-0.3 s): warnings only
+            if hasattr(event.data, "node_info") or event.info.level in (EventLevel.WARN, EventLevel.ERROR):
+                forward(event)
+            if event.info.name == "ConcurrencyLine":
+                self._total = event.data.node_count
+            elif event.info.name == "NodeFinished" and self._progress is not None:
+                self._done += 1
+                self._progress(self._done, self._total, event.data.node_info.node_name)
+
+        return on_event
+
+    def _call_task(self, task_state: Any, manifest_node: Any, *_: Any) -> None:
+        """Start the node's task run in a thread of its own, in the caller's Prefect context."""
+        node_id: str = manifest_node.unique_id
+
+        def dbt_node(node_id: str) -> State[Any]:
+            task_state.wait_for_node_completion(node_id)
+            return _state(task_state.get_node_status(node_id)["event_data"])
+
+        run_name = f"{str(manifest_node.resource_type).replace('_', ' ')} {manifest_node.name}"
+        task: Any = Task(fn=dbt_node, name="dbt node", task_run_name=run_name, cache_policy=NO_CACHE)
+        task_run_id = uuid7()
+        parents = {
+            TaskRunResult(id=task_state.get_task_run_id(parent))
+            for parent in manifest_node.depends_on_nodes
+            if task_state.get_task_run_id(parent)
+        }
+        task_state.start_task(node_id, task)
+        task_state.set_task_run_id(node_id, task_run_id)
+        task_state.set_task_run_name(node_id, run_name)
+        self._threads[node_id] = threading.Thread(
+            target=self._run_context.copy().run,
+            args=(run_task_sync,),
+            kwargs={
+                "task": task,
+                "task_run_id": task_run_id,
+                "parameters": {"node_id": node_id},
+                # Lineage only: as `wait_for`, a failed parent would leave this run pending, "NotReady"
+                "dependencies": {"node_id": parents},
+                "return_type": "state",
+            },
+            name=f"dbt node {node_id}",
+            daemon=True,
+        )
+        self._threads[node_id].start()
+
+    def _end_task_runs(self, results: Any) -> None:
+        """Give every node of the run a task run with an end, and wait for those ends."""
+        if self._tracker is None:
+            return
+        for result in results if self._task_runs else ():
+            if result.node.unique_id not in self._threads:  # skipped: dbt never started it
+                self._call_task(self._tracker, result.node)
+                self._end(result.node.unique_id, str(result.status), str(result.message or ""))
+        for node_id in self._threads:
+            if not self._tracker.is_node_complete(node_id):
+                self._end(node_id, "error", "dbt ended before this node did")
+        deadline = time.monotonic() + END_TIMEOUT
+        for thread in self._threads.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if alive := [thread.name for thread in self._threads.values() if thread.is_alive()]:
+            logger.warning("Prefect did not take the end of %s in %.0f s", ", ".join(alive), END_TIMEOUT)
+
+    def _end(self, node_id: str, status: str, message: str) -> None:
+        end = {"node_info": {"node_status": status}, "run_result": {"message": message}}
+        self._tracker.set_node_status(node_id, end, message)
+
+
+def _state(finished: dict[str, Any]) -> State[Any]:
+    """The task run's final state from dbt's NodeFinished event."""
+    status = finished.get("node_info", {}).get("node_status", "error")
+    message = finished.get("run_result", {}).get("message") or status
+    if status in FAILED:
+        return Failed(message=message)
+    return Completed(message=message, name="Skipped" if status == "skipped" else None)
+
+
+class _Terminated(KeyboardInterrupt):
+    """A SIGTERM in the one form in which dbt cancels its queries."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@contextmanager
+def _termination_interrupts_dbt() -> Iterator[None]:
+    """Let a SIGTERM stop dbt's queries as Ctrl-C does, then go on as whoever handled SIGTERM before wants.
+
+    Prefect's handler raises a TerminationSignal, which dbt does not know: it would wait for the running
+    queries to finish before it lets the exception through.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+
+    def on_sigterm(number: int, frame: Any) -> NoReturn:
+        try:
+            if callable(before):
+                before(number, frame)
+        except BaseException as cause:
+            raise _Terminated(cause) from cause
+        raise _Terminated(SystemExit(128 + number))
+
+    signal.signal(signal.SIGTERM, on_sigterm)
+    try:
+        yield
+    except _Terminated as stop:
+        raise stop.cause from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
