@@ -1,0 +1,210 @@
+"""Read CSV records as columns of bytes, every record once and in order. What the bytes mean is contracts/casts.py's.
+
+The parser gets one piece of whole records at a time, so that each piece's records can be held against its
+lines: a stray quote that swallows a row is found in the piece where it stands.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from contracts.casts import readable
+from contracts.contract import Files
+from contracts.errors import DataError
+from flows.csv_lines import KEPT_OF_LONG, Lines, Piece, records
+from flows.sniff import EmptyFile
+from flows.source import SourceFile
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows as the file has them.
+
+    Attributes:
+        columns: in the file's order; a row that could not be divided into cells is all null.
+        rejected: by row, the raw text of such rows.
+        cells: by (row, column), what is kept of cells that are not to be read (null in `columns`).
+    """
+
+    columns: list[pa.Array]
+    length: int
+    rejected: dict[int, str] = field(default_factory=dict)
+    cells: dict[tuple[int, int], str] = field(default_factory=dict)
+
+
+class CsvReader:
+    """The rows of a CSV file."""
+
+    types = None  # text has no types to drift
+
+    def __init__(self, file: SourceFile, files: Files) -> None:
+        self._address, self._files = file.address, files
+        self._lines = Lines(file, files)
+        self._pieces = iter(self._lines)
+        self._line = 0  # filled lines given to the parser so far, the header's among them
+        self._first = b""
+        self.names = self._header()
+
+    @property
+    def rows_counted(self) -> int:
+        """Filled lines so far, without the header's: counted by their line ends alone."""
+        return self._lines.count.filled - 1
+
+    @property
+    def blank_lines(self) -> int:
+        return self._lines.count.blank
+
+    @property
+    def bytes_read(self) -> int:
+        return self._lines.bytes_read
+
+    def close(self) -> None:
+        self._lines.close()
+
+    def __iter__(self) -> Iterator[Rows]:
+        if self._first:
+            yield self._rows(self._first)
+        for piece in self._pieces:
+            if piece.too_long:
+                yield self._too_long(piece)
+            elif piece.data.strip(b"\r\n"):
+                yield self._rows(piece.data)
+
+    def _header(self) -> list[str]:
+        for piece in self._pieces:
+            data = piece.data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+            if not data:
+                continue
+            if piece.too_long:
+                raise DataError(f"{self._address}: the first line has {piece.too_long:,} bytes: this is no CSV file")
+            line = data.splitlines()[0]
+            self._first = data[len(line) :].lstrip(b"\r\n")
+            self._line = 1
+            try:
+                return next(csv.reader([line.decode()], delimiter=self._files.delimiter, strict=True))
+            except (UnicodeDecodeError, csv.Error, StopIteration) as error:
+                raise DataError(f"{self._address}: the header is no CSV in UTF-8: {error}") from None
+        raise EmptyFile(f"{self._address}: holds blank lines only; have it delivered again")
+
+    @cached_property
+    def _convert(self) -> arrow_csv.ConvertOptions:
+        return arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(self.names, pa.binary()),  # bytes: one bad character must not stop the file
+            null_values=list(self._files.null_values),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            check_utf8=False,
+        )
+
+    def _parse(self, data: bytes) -> tuple[list[pa.Array], list[int]]:
+        """The cells of the records that have all of them, and the numbers (from 0) of the other records."""
+        ragged: list[int] = []
+
+        def skip(row: arrow_csv.InvalidRow) -> str:
+            ragged.append(row.number - 1)
+            return "skip"
+
+        table = arrow_csv.read_csv(
+            pa.BufferReader(data),
+            arrow_csv.ReadOptions(use_threads=False, column_names=self.names, block_size=len(data) + 1),
+            arrow_csv.ParseOptions(
+                delimiter=self._files.delimiter, newlines_in_values=True, invalid_row_handler=skip
+            ),
+            self._convert,
+        )
+        return [column.combine_chunks() for column in table.columns], ragged
+
+    def _rows(self, data: bytes) -> Rows:
+        try:
+            if _is_text(data):
+                columns, ragged = self._parse(data)
+            else:
+                # Arrow's callback takes no bytes that are not UTF-8, so the first pass, for ragged rows, sees
+                # each byte as a character of its own; the second sees the file's bytes, without those rows.
+                _, ragged = self._parse(data.decode("latin-1").encode())
+                odd = set(ragged)
+                kept = [r for n, r in enumerate(records(data, self._files.multiline)) if n not in odd]
+                columns, more = self._parse(b"\n".join(kept)) if kept else (self._no_columns(), [])
+                if more:
+                    raise pa.ArrowInvalid("the number of fields depends on bytes that are no UTF-8")
+        except pa.ArrowInvalid as error:
+            raise DataError(f"{self._address}: after line {self._line:,}: {error}; have it mended") from None
+        length = len(columns[0]) + len(ragged)
+        raw = records(data, self._files.multiline) if ragged or b'"' in data else None
+        if raw is not None:
+            self._check_quotes(raw, length, columns)
+        rows = Rows(columns, length)
+        if ragged and raw is not None:
+            rows = _with_gaps(columns, length, {row: readable(raw[row]) for row in ragged})
+        self._line += length
+        return self._without_long_cells(rows, len(data))
+
+    def _no_columns(self) -> list[pa.Array]:
+        return [pa.array([], pa.binary()) for _ in self.names]
+
+    def _check_quotes(self, raw: list[bytes], length: int, columns: list[pa.Array]) -> None:
+        """Find quotes that swallowed line ends, or that nothing closes."""
+        open_end = raw[-1].count(b'"') % 2 == 1 and self._ends_open(raw[-1], columns)
+        if len(raw) == length and not open_end:
+            return
+        odd = next((n for n, record in enumerate(raw) if record.count(b'"') % 2), len(raw) - 1)
+        hint = "" if self._files.multiline else "; if fields may hold line breaks, say Files(multiline=True)"
+        raise DataError(
+            f"{self._address}: the quote on line {self._line + odd + 1:,} (blank lines not counted) is not closed on "
+            f"it: {readable(raw[odd][:120])}; {len(raw):,} lines would become {length:,} rows. Have it mended{hint}"
+        )
+
+    def _ends_open(self, record: bytes, columns: list[pa.Array]) -> bool:
+        """Whether the last record's last field began with a quote that the file does not close."""
+        fields = next(csv.reader([record.decode("latin-1")], delimiter=self._files.delimiter), [])
+        del columns
+        try:
+            list(csv.reader([record.decode("latin-1")], delimiter=self._files.delimiter, strict=True))
+        except csv.Error:
+            return bool(fields)
+        return False
+
+    def _too_long(self, piece: Piece) -> Rows:
+        self._line += 1
+        text = f"{readable(piece.data)}... ({piece.too_long:,} bytes)"
+        return Rows([pa.nulls(1, pa.binary()) for _ in self.names], 1, {0: text})
+
+    def _without_long_cells(self, rows: Rows, size: int) -> Rows:
+        limit = self._files.max_field_bytes
+        if size <= limit:
+            return rows
+        columns, cells = list(rows.columns), dict(rows.cells)
+        for place, column in enumerate(columns):
+            long = pc.greater(pc.binary_length(column), limit).fill_null(False)
+            for row in np.flatnonzero(np.asarray(long)):
+                raw = column[int(row)].as_py()
+                cells[int(row), place] = f"{readable(raw[:KEPT_OF_LONG])}... ({len(raw):,} bytes)"
+                columns[place] = pc.if_else(long, pa.scalar(None, pa.binary()), column)
+        return Rows(columns, rows.length, rows.rejected, cells)
+
+
+def _is_text(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _with_gaps(columns: list[pa.Array], length: int, rejected: dict[int, str]) -> Rows:
+    """The columns with a null in the place of each rejected row."""
+    held = np.ones(length, dtype=bool)
+    held[list(rejected)] = False
+    places = np.cumsum(held) - 1
+    indices = pa.array(places, mask=~held)
+    return Rows([column.take(indices) for column in columns], length, rejected)
