@@ -1,0 +1,6 @@
+{#- Fails with each row for which the expression is false. Null passes, as in the contracts' checks. -#}
+{% test rows_satisfy(model, expression) %}
+    select *
+    from {{ model }}
+    where not ({{ expression }})
+{% endtest %}

@@ -1,0 +1,9 @@
+{#- Fails with each combination of the columns' values that more than one row has. -#}
+{% test unique_combination(model, columns) %}
+    select
+        {{ columns | join(', ') }},
+        count(*) as rows_with_it
+    from {{ model }}
+    group by {{ columns | join(', ') }}
+    having count(*) > 1
+{% endtest %}

@@ -1,0 +1,22 @@
+-- A table, so that every model of one build works from the same list, whatever is published meanwhile.
+{{ config(materialized='table') }}
+
+with
+
+batches as (
+    select * from {{ ref('stg_ops__batches') }}
+),
+
+published as (
+    select
+        _load_id,
+        _dataset,
+        _batch,
+        finished_at as published_at
+    from batches
+    where
+        load_status = 'published'
+        and _dataset in ('tlc__yellow_trips', 'tlc__green_trips')
+)
+
+select * from published
