@@ -139,7 +139,8 @@ def _within_years(values: pa.Array, bad: pa.Array | None, kind: str) -> Cast:
     if pc.all(good).as_py():
         return values, bad
     outside = pc.invert(good)
-    return pc.if_else(good, values, pa.scalar(None, values.type)), outside if bad is None else pc.or_(bad, outside)
+    bad = outside if bad is None else pc.or_(bad, outside)
+    return pc.if_else(good, values, pa.scalar(None, values.type)), bad
 
 
 def _small_decimal(given: pa.DataType) -> bool:

@@ -26,7 +26,11 @@ class SchemaDrift(DataError):
     """
 
     def __init__(
-        self, message: str, missing: Sequence[str] = (), extra: Sequence[str] = (), retyped: Sequence[str] = ()
+        self,
+        message: str,
+        missing: Sequence[str] = (),
+        extra: Sequence[str] = (),
+        retyped: Sequence[str] = (),
     ) -> None:
         super().__init__(message)
         self.missing, self.extra, self.retyped = tuple(missing), tuple(extra), tuple(retyped)
@@ -63,13 +67,13 @@ def locate(
     lines = [
         *_shown([_missing(column, extra) for column in missing]),
         *_shown([_extra(name, missing, contract.columns) for name in extra]),
-        *_shown([f"doubled: {name!r} stands {names.count(name)} times; drop one from the file" for name in twice]),
+        *_shown([f"doubled: {name!r} stands {names.count(name)} times; drop one" for name in twice]),
         *_shown([_retyped(column, given) for column, given in retyped]),
     ]
     raise SchemaDrift(
         f"{contract} {batch}: {where} does not have the contract's columns; nothing was loaded\n  "
         + "\n  ".join(lines)
-        + f"\n  If the source has changed for good, change contracts/datasets ({contract}) as said and run again.",
+        + f"\n  If the source has changed for good, change the contract of {contract} as said.",
         missing=[column.name for column in missing],
         extra=[*extra, *twice],
         retyped=[column.name for column, _ in retyped],
@@ -84,7 +88,7 @@ def _missing(column: Column, extra: Sequence[str]) -> str:
     old = " or ".join(repr(source) for source in column.sources)
     new = _hint(column, extra)
     if new is None:
-        return f'missing: {column.name} ({old}); if it is gone: {column.name}: ... = column(..., required=False)'
+        return f"missing: {column.name} ({old}); if it is gone for good: column(..., required=False)"
     patch = ", ".join(f'"{source}"' for source in (*column.sources, new))
     return f"missing: {column.name} ({old}); the file has {new!r}; if that is it: source=({patch})"
 
@@ -93,7 +97,7 @@ def _hint(column: Column, extra: Sequence[str]) -> str | None:
     """The name it may have now: another case, blanks around it, or much like one of its names."""
     for source in column.sources:
         for name in extra:
-            if name.strip().casefold() == source.strip().casefold():
+            if _plainest(name) == _plainest(source):
                 return name
     for source in column.sources:
         if near := get_close_matches(source, extra, n=1, cutoff=0.7):
@@ -105,14 +109,20 @@ def _extra(name: str, missing: Sequence[Column], columns: Sequence[Column]) -> s
     if any(_hint(column, [name]) for column in missing):
         return f"extra: {name!r} (see above)"
     for column in columns:
-        if _hint(column, [name]) and name.strip().casefold() in {s.strip().casefold() for s in column.sources}:
+        if _plainest(name) in map(_plainest, column.sources):
             return f"extra: {name!r}, beside the {column.name} that is there; drop one from the file"
-    return f'extra: {name!r}; to load it: {_safe(name)}: Text = column("what it is", source="{name}", nullable=True)'
+    new = f'{_safe(name)}: Text = column("what it is", source="{name}", nullable=True)'
+    return f"extra: {name!r}; to load it: {new}"
 
 
 def _safe(name: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name.strip()).lower().strip("_") or "column_1"
+    safe = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.strip()).lower().strip("_")
+    return safe if safe[:1].isalpha() else f"column_{safe}"
+
+
+def _plainest(name: str) -> str:
+    return name.strip().casefold()
 
 
 def _retyped(column: Column, given: pa.DataType) -> str:
-    return f"retyped: {column.name} ({column.sources[0]!r}) is {given} in the file, {column.type} in the contract"
+    return f"retyped: {column.name} ({column.sources[0]!r}) is {given} in the file, not {column.type} as due"

@@ -31,7 +31,7 @@ _YEAR_1 = {kind: pa.scalar("0001-01-01").cast(arrow) for kind, arrow in
 
 
 def parse(text: pa.Array, to: ColumnType) -> tuple[pa.Array, pa.Array | None]:
-    """Texts (or bytes) as `to`: the values, and a mask of the cells that spell none (null if there is none)."""
+    """Texts (or bytes) as `to`: values, and a mask of the cells that spell none (no mask if all do)."""
     values = _whole(text, to)
     if values is not None:
         return values, None
@@ -113,7 +113,7 @@ def _from_year_1(values: pa.Array, kind: str) -> bool:
 
 
 def _plain(text: pa.Array, to: ColumnType) -> pa.Array:
-    """Cells whose spelling is common and safe for the vectorised way, so that one bad cell costs only itself."""
+    """Cells spelt in a common way that is safe for the vectorised way: one bad cell costs only itself."""
     kind = kind_of(to)
     patterns = {
         "integer": r"^-?[0-9]{1,12}(\.0?)?$",

@@ -107,9 +107,10 @@ def discover(template: str, contract: Contract) -> tuple[str, ...]:
         only = getattr(contract.files.batches, "name", None)
         return (only,) if only is not None and Path(path).exists() else ()
     head, *rest = path.split("\1")
-    pattern = re.compile(re.escape(head) + r"(?P<batch>[^/]+)" + r"(?P=batch)".join(map(re.escape, rest)), re.DOTALL)
+    tail = r"(?P=batch)".join(map(re.escape, rest))
+    pattern = re.compile(re.escape(head) + r"(?P<batch>[^/]+)" + tail, re.DOTALL)
     found = set()
-    for name in glob.iglob("*".join(glob.escape(part) for part in [head, *rest])):
+    for name in glob.iglob("*".join(map(glob.escape, [head, *rest]))):  # noqa: PTH207 - any part may vary
         match = pattern.fullmatch(name)
         if match and _is_batch(contract, match["batch"]):
             found.add(match["batch"])

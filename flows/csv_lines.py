@@ -134,15 +134,15 @@ class Lines:
                 block = self._stream.read(BLOCK_BYTES)
             except (OSError, pa.ArrowInvalid) as error:
                 raise DataError(
-                    f"{self._address}: damaged after {total:,} bytes of text: {error}; have it delivered again"
+                    f"{self._address}: damaged after {total:,} bytes of text ({error}); have it sent again"
                 ) from None
             if not block:
                 return
             total += len(block)
             if total > self._files.max_bytes:
                 raise DataError(
-                    f"{self._address}: holds more than {self._files.max_bytes:,} bytes of text, the most its contract "
-                    "allows; if that is right, raise Files.max_bytes"
+                    f"{self._address}: holds more than the {self._files.max_bytes:,} bytes of text that its "
+                    "contract allows; if that is right, raise Files.max_bytes"
                 )
             yield block
 

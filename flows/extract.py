@@ -7,7 +7,6 @@ with such rows is the audit's. Writes nothing.
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from types import TracebackType
@@ -21,8 +20,9 @@ from contracts.columns import Column
 from contracts.contract import Contract
 from contracts.drift import locate
 from contracts.errors import DataError
-from flows.read_csv import CsvReader, Rows
+from flows.read_csv import CsvReader
 from flows.read_parquet import ROWS, ParquetReader
+from flows.rows import Rows
 from flows.sniff import EmptyFile
 from flows.source import SourceFile
 
@@ -108,7 +108,7 @@ class RowStream:
 
         Raises:
             EmptyFile: at the end, if there was no row.
-            DataError: damage; or, at the end, the two counts of rows differ, or the file has changed meanwhile.
+            DataError: damage; or, at the end, the two counts of rows differ, or the file has changed.
         """
         for rows in self._reader:
             batch = self._typed(rows)
@@ -121,11 +121,11 @@ class RowStream:
     def _check(self) -> None:
         address = self._file.address
         if _stamp(self._file) != self._stamp:
-            raise DataError(f"{address}: the file changed while it was read; run again when its writer is done")
+            raise DataError(f"{address}: changed while it was read; run again when its writer is done")
         if self.rows_read != self.rows_counted:
             raise DataError(
-                f"{address}: {self.rows_read:,} rows were read but {self.rows_counted:,} are there by a count of its "
-                "lines (stray quotes?) or its footer; have it mended"
+                f"{address}: {self.rows_read:,} rows were read, but {self.rows_counted:,} are there by a "
+                "count of its lines (stray quotes?) or its footer; have it mended"
             )
         if self.rows_read == 0:
             raise EmptyFile(f"{address}: has column names but no row; have it delivered again")
@@ -144,14 +144,16 @@ class RowStream:
         numbers = pa.array(np.arange(self.rows_read + 1, self.rows_read + 1 + rows.length))
         return pa.RecordBatch.from_arrays([*arrays, numbers, unparsed], schema=self.schema)
 
-    def _column(self, rows: Rows, column: Column, place: int | None, notes: dict[int, dict[str, str]]) -> pa.Array:
+    def _column(
+        self, rows: Rows, column: Column, place: int | None, notes: dict[int, dict[str, str]]
+    ) -> pa.Array:
         if place is None:
             return pa.nulls(rows.length, column.type.arrow)
         given = rows.columns[place]
         values, bad = cast(given, column.type)
         if bad is not None:
-            for row in np.flatnonzero(np.asarray(bad)):
-                notes[int(row)][column.name] = delivered(given, int(row))
+            for row in np.flatnonzero(np.asarray(bad)).tolist():
+                notes[row][column.name] = delivered(given, row)
         for (row, cell_place), text in rows.cells.items():
             if cell_place == place:
                 notes[row][column.name] = text
@@ -159,5 +161,5 @@ class RowStream:
 
 
 def _stamp(file: SourceFile) -> tuple[int, int]:
-    found = os.stat(file.path)
+    found = file.path.stat()
     return found.st_size, found.st_mtime_ns

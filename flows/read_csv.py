@@ -1,4 +1,4 @@
-"""Read CSV records as columns of bytes, every record once and in order. What the bytes mean is contracts/casts.py's.
+"""Read CSV records as columns of bytes, every record once and in order. What they mean is casts.py's.
 
 The parser gets one piece of whole records at a time, so that each piece's records can be held against its
 lines: a stray quote that swallows a row is found in the piece where it stands.
@@ -7,8 +7,8 @@ lines: a stray quote that swallows a row is found in the piece where it stands.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -20,24 +20,9 @@ from contracts.casts import readable
 from contracts.contract import Files
 from contracts.errors import DataError
 from flows.csv_lines import KEPT_OF_LONG, Lines, Piece, records
+from flows.rows import Rows, with_gaps
 from flows.sniff import EmptyFile
 from flows.source import SourceFile
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Some rows as the file has them.
-
-    Attributes:
-        columns: in the file's order; a row that could not be divided into cells is all null.
-        rejected: by row, the raw text of such rows.
-        cells: by (row, column), what is kept of cells that are not to be read (null in `columns`).
-    """
-
-    columns: list[pa.Array]
-    length: int
-    rejected: dict[int, str] = field(default_factory=dict)
-    cells: dict[tuple[int, int], str] = field(default_factory=dict)
 
 
 class CsvReader:
@@ -84,7 +69,7 @@ class CsvReader:
             if not data:
                 continue
             if piece.too_long:
-                raise DataError(f"{self._address}: the first line has {piece.too_long:,} bytes: this is no CSV file")
+                raise DataError(f"{self._address}: its first line has {piece.too_long:,} bytes: no CSV file")
             line = data.splitlines()[0]
             self._first = data[len(line) :].lstrip(b"\r\n")
             self._line = 1
@@ -97,12 +82,19 @@ class CsvReader:
     @cached_property
     def _convert(self) -> arrow_csv.ConvertOptions:
         return arrow_csv.ConvertOptions(
-            column_types=dict.fromkeys(self.names, pa.binary()),  # bytes: one bad character must not stop the file
+            column_types=dict.fromkeys(self.names, pa.binary()),  # a bad character must not stop it
             null_values=list(self._files.null_values),
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
             check_utf8=False,
         )
+
+    @cached_property
+    def _open_quote(self) -> re.Pattern[bytes]:
+        """Matches a record whose last field begins with a quote that nothing closes."""
+        comma = re.escape(self._files.delimiter.encode())
+        closed = rb'(?:"(?:[^"]|"")*+"[^%b]*+|[^"%b][^%b]*+)?+%b' % ((comma,) * 4)
+        return re.compile(rb'(?:%b)*+"(?:[^"]|"")*+\Z' % closed)
 
     def _parse(self, data: bytes) -> tuple[list[pa.Array], list[int]]:
         """The cells of the records that have all of them, and the numbers (from 0) of the other records."""
@@ -140,37 +132,26 @@ class CsvReader:
         length = len(columns[0]) + len(ragged)
         raw = records(data, self._files.multiline) if ragged or b'"' in data else None
         if raw is not None:
-            self._check_quotes(raw, length, columns)
+            self._check_quotes(raw, length)
         rows = Rows(columns, length)
         if ragged and raw is not None:
-            rows = _with_gaps(columns, length, {row: readable(raw[row]) for row in ragged})
+            rows = with_gaps(columns, length, {row: readable(raw[row]) for row in ragged})
         self._line += length
         return self._without_long_cells(rows, len(data))
 
     def _no_columns(self) -> list[pa.Array]:
         return [pa.array([], pa.binary()) for _ in self.names]
 
-    def _check_quotes(self, raw: list[bytes], length: int, columns: list[pa.Array]) -> None:
+    def _check_quotes(self, raw: list[bytes], length: int) -> None:
         """Find quotes that swallowed line ends, or that nothing closes."""
-        open_end = raw[-1].count(b'"') % 2 == 1 and self._ends_open(raw[-1], columns)
-        if len(raw) == length and not open_end:
+        if len(raw) == length and not self._open_quote.match(raw[-1]):
             return
-        odd = next((n for n, record in enumerate(raw) if record.count(b'"') % 2), len(raw) - 1)
+        odd = next((n for n, record in enumerate(raw) if self._open_quote.match(record)), len(raw) - 1)
         hint = "" if self._files.multiline else "; if fields may hold line breaks, say Files(multiline=True)"
         raise DataError(
-            f"{self._address}: the quote on line {self._line + odd + 1:,} (blank lines not counted) is not closed on "
-            f"it: {readable(raw[odd][:120])}; {len(raw):,} lines would become {length:,} rows. Have it mended{hint}"
+            f"{self._address}: line {self._line + odd + 1:,} (blank lines not counted) has a quote not "
+            f"closed on it: {readable(raw[odd][:120])}. Have it mended{hint}"
         )
-
-    def _ends_open(self, record: bytes, columns: list[pa.Array]) -> bool:
-        """Whether the last record's last field began with a quote that the file does not close."""
-        fields = next(csv.reader([record.decode("latin-1")], delimiter=self._files.delimiter), [])
-        del columns
-        try:
-            list(csv.reader([record.decode("latin-1")], delimiter=self._files.delimiter, strict=True))
-        except csv.Error:
-            return bool(fields)
-        return False
 
     def _too_long(self, piece: Piece) -> Rows:
         self._line += 1
@@ -199,12 +180,3 @@ def _is_text(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _with_gaps(columns: list[pa.Array], length: int, rejected: dict[int, str]) -> Rows:
-    """The columns with a null in the place of each rejected row."""
-    held = np.ones(length, dtype=bool)
-    held[list(rejected)] = False
-    places = np.cumsum(held) - 1
-    indices = pa.array(places, mask=~held)
-    return Rows([column.take(indices) for column in columns], length, rejected)

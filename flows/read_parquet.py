@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from contracts.contract import Files
 from contracts.errors import DataError
-from flows.read_csv import Rows
+from flows.rows import Rows
 from flows.source import SourceFile
 
 ROWS = 16_384  # rows per Arrow batch: about 4 MB of taxi trips, and speed gains nothing beyond
@@ -69,13 +69,13 @@ class ParquetReader:
             total += batch.nbytes
             if total > self._max_bytes:
                 raise DataError(
-                    f"{self._file.address}: holds more than {self._max_bytes:,} bytes when unpacked, the most its "
-                    "contract allows; if that is right, raise Files.max_bytes"
+                    f"{self._file.address}: holds more than the {self._max_bytes:,} bytes, unpacked, that "
+                    "its contract allows; if that is right, raise Files.max_bytes"
                 )
             self._rows += len(batch)
             yield Rows(batch.columns, len(batch))
 
     def _damaged(self, error: Exception) -> DataError:
         return DataError(
-            f"{self._file.address}: the Parquet file is damaged or cut short ({error}); have it delivered again"
+            f"{self._file.address}: the Parquet file is damaged or cut ({error}); have it delivered again"
         )

@@ -17,7 +17,16 @@ from contracts.errors import ConfigError, ToolError
 from flows.addresses import check, discover, expand, is_remote, local_path
 from flows.sniff import Compression, Format, sniff
 
-__all__ = ["Listing", "SourceFile", "SourceMissing", "SourceUnavailable", "discover", "expand", "fetch", "look"]
+__all__ = [
+    "Listing",
+    "SourceFile",
+    "SourceMissing",
+    "SourceUnavailable",
+    "discover",
+    "expand",
+    "fetch",
+    "look",
+]
 
 BLOCK_BYTES = 1 << 20  # one read for the fingerprint; larger ones are not faster
 
@@ -79,12 +88,14 @@ def look(address: str) -> Listing:
     try:
         found = local_path(address).stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise SourceMissing(f"{address}: there is no such file; see the path, or name another with --url") from None
+        raise SourceMissing(f"{address}: no such file; see the path, or name another with --url") from None
     except OSError as error:
         raise SourceMissing(f"{address}: cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
-        raise ConfigError(f"{address}: is {kind}, not a file; name the file itself (--url 'folder/name_{{batch}}.csv')")
+        raise ConfigError(
+            f"{address}: is {kind}; name the file itself, as in --url 'folder/name_{{batch}}.csv'"
+        )
     modified = datetime.fromtimestamp(found.st_mtime_ns // 1000 / 1e6, UTC).isoformat()
     return Listing(address, found.st_size, None, modified)
 
