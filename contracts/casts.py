@@ -50,6 +50,8 @@ def cast(array: pa.Array, to: ColumnType) -> Cast:
     if not deliverable(given, to):
         raise DataError(f"there is no exact cast from {given} to {to}")
     kind = kind_of(to)
+    if kind == "decimal" and pa.types.is_integer(given):
+        array = array.cast(pa.decimal128(38, 0))  # Arrow takes integers only into decimals that hold them all
     if pa.types.is_floating(given):
         return _from_floating(array, kind, to)
     if pa.types.is_timestamp(given) or pa.types.is_date(given):
