@@ -1,0 +1,279 @@
+"""Run a command many times in a row, against a standing Prefect server and against the ephemeral one, and
+look for what an unsteady runner leaves: hangs, aborts, orphan processes, task runs without an end.
+
+    python benchmarks/fifty_runs.py                                # `sluice run` on demo data, 50 times each
+    python benchmarks/fifty_runs.py --runs 20 --against ephemeral -- python my_flow.py
+
+A command that finds nothing to do proves nothing: `--at-least` says how many dbt nodes each run must have as
+task runs. Writes benchmarks/results/fifty_runs.json and a table; exits 1 if any run was not clean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import psutil  # type: ignore[import-untyped]
+
+RESULTS = Path(__file__).parent / "results" / "fifty_runs.json"
+DEFAULT_COMMAND = ("sluice", "run", "--demo", "--again")
+TERMINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+MARKER = "SLUICE_FIFTY_RUNS"  # environment variable by which a run's processes are known
+SERVER_START = 300.0  # s; the first start migrates its database
+ORPHAN_GRACE = 20.0  # s for what may end after the run: the embedded PostgreSQL, when nobody uses it any more
+RECORD_GRACE = 30.0  # s for a standing server to record what the run reported at its end
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the command. `nodes` are dbt's nodes among the task runs; -6 is an abort, None a hang."""
+
+    number: int
+    exit_code: int | None
+    seconds: float
+    flow_runs: int
+    task_runs: int
+    nodes: int
+    not_terminal: tuple[str, ...]
+    orphans: tuple[str, ...]
+
+    def faults(self, at_least: int) -> list[str]:
+        found = (
+            [] if self.exit_code == 0 else ["hung" if self.exit_code is None else f"exit {self.exit_code}"]
+        )
+        found += [f"orphan {name}" for name in self.orphans]
+        found += [f"no end: {name}" for name in self.not_terminal]
+        return found + ([f"{self.nodes} nodes, not {at_least}"] if self.nodes < at_least else [])
+
+
+def main() -> int:
+    options = _options()
+    everything = {}
+    clean = True
+    for against in options.against:
+        with (
+            tempfile.TemporaryDirectory(prefix="fifty-runs-") as folder,
+            _server(against, Path(folder)) as facts,
+        ):
+            runs = [_run(number, options, Path(folder), facts) for number in range(1, options.runs + 1)]
+        bad = [run for run in runs if run.faults(options.at_least)]
+        clean = clean and not bad
+        everything[against] = {**_summary(runs, len(bad)), "runs": [asdict(run) for run in runs]}
+    command = [Path(word).name if word.startswith("/") else word for word in options.command]
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps({"command": command, **everything}, indent=1) + "\n")
+    print(f"{'against':<12}{'runs':>6}{'clean':>7}{'median s':>10}{'longest s':>11}{'nodes each':>12}")
+    for against, found in everything.items():
+        figures = found["count"], found["clean"], found["median_seconds"], found["longest_seconds"]
+        print("{:<12}{:>6}{:>7}{:>10.1f}{:>11.1f}".format(against, *figures) + f"{found['nodes']:>12}")
+    return 0 if clean else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument(
+        "--timeout", type=float, default=600.0, help="seconds after which a run counts as hung"
+    )
+    parser.add_argument("--against", nargs="+", choices=("standing", "ephemeral"))
+    parser.add_argument("--at-least", type=int, default=1, help="dbt nodes each run must have as task runs")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("command", nargs="*", default=list(DEFAULT_COMMAND))
+    options = parser.parse_args()
+    options.against = options.against or ["standing", "ephemeral"]
+    return options
+
+
+def _summary(runs: list[Run], bad: int) -> dict[str, object]:
+    seconds = [run.seconds for run in runs]
+    nodes = sorted({run.nodes for run in runs})
+    return {
+        "count": len(runs),
+        "clean": len(runs) - bad,
+        "median_seconds": round(median(seconds), 1),
+        "longest_seconds": round(max(seconds), 1),
+        "nodes": "-".join(str(number) for number in sorted({nodes[0], nodes[-1]})),
+    }
+
+
+@contextmanager
+def _server(against: str, folder: Path) -> Iterator[dict[str, str]]:
+    """What a run's environment needs to know of Prefect; for `standing`, a server of its own meanwhile."""
+    facts = {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    }
+    if against == "ephemeral":
+        yield facts
+        return
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port = probe.getsockname()[1]
+    api = f"http://127.0.0.1:{port}/api"
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            command, env=_environment(facts), stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        _wait_for(f"{api}/health", server)
+        yield {**facts, "PREFECT_API_URL": api}
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def _environment(facts: dict[str, str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return {**inherited, "PYTHONFAULTHANDLER": "1", **facts}
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + SERVER_START
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise SystemExit(f"the Prefect server does not answer at {address}")
+
+
+def _run(number: int, options: argparse.Namespace, folder: Path, facts: dict[str, str]) -> Run:
+    database = folder / "prefect" / "prefect.db"
+    known = {flow_run for flow_run, _, _ in _flow_runs(database)}
+    marker = f"{os.getpid()}-{folder.name}-{number}"
+    log = folder / f"run_{number}.log"
+    started = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            options.command,
+            env=_environment({**facts, MARKER: marker}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    exit_code = _wait(process, options.timeout)
+    seconds = time.monotonic() - started
+    orphans = _orphans(marker)
+    patience = RECORD_GRACE if "PREFECT_API_URL" in facts else 0.0
+    flow_runs, tasks = _recorded(database, known, options.at_least, patience)
+    open_ones = [(name, state) for _, name, state in flow_runs] + [(name, state) for _, name, state in tasks]
+    run = Run(
+        number=number,
+        exit_code=exit_code,
+        seconds=round(seconds, 2),
+        flow_runs=len(flow_runs),
+        task_runs=len(tasks),
+        nodes=_nodes(tasks),
+        not_terminal=tuple(f"{name} ({state})" for name, state in open_ones if state not in TERMINAL),
+        orphans=orphans,
+    )
+    faults = run.faults(options.at_least)
+    where = "standing " if "PREFECT_API_URL" in facts else "ephemeral"
+    print(
+        f"{where} {number:>3} {seconds:6.1f} s  {run.nodes} nodes  {'; '.join(faults) or 'clean'}", flush=True
+    )
+    if faults:
+        print(log.read_text(errors="replace")[-6000:], flush=True)
+    return run
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float) -> int | None:
+    """The exit code, or None for a hang, whose threads' stacks are then in the log."""
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # faulthandler prints where every thread is
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        return None
+
+
+def _orphans(marker: str) -> tuple[str, ...]:
+    """Processes of the run that outlive it by more than the grace; they are ended here."""
+    deadline = time.monotonic() + ORPHAN_GRACE
+    while (left := list(_marked(marker))) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    names = []
+    for process in left:
+        try:
+            names.append(" ".join(process.cmdline())[:120])
+            process.kill()
+        except psutil.Error:
+            continue
+    return tuple(names)
+
+
+def _marked(marker: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARKER) == marker and process.status() != psutil.STATUS_ZOMBIE:
+                yield process
+        except psutil.Error:  # gone meanwhile, or another user's
+            continue
+
+
+Row = tuple[str, str, str]
+
+
+def _recorded(database: Path, known: set[str], at_least: int, patience: float) -> tuple[list[Row], list[Row]]:
+    """The run's flow runs (id, name, state) and task runs (key, name, state), as Prefect recorded them."""
+    deadline = time.monotonic() + patience
+    while True:
+        flow_runs = [row for row in _flow_runs(database) if row[0] not in known]
+        tasks = [row for flow_run in flow_runs for row in _task_runs(database, flow_run[0])]
+        complete = _nodes(tasks) >= at_least and all(
+            state in TERMINAL for _, _, state in [*flow_runs, *tasks]
+        )
+        if complete or time.monotonic() >= deadline:
+            return flow_runs, tasks
+        time.sleep(0.5)
+
+
+def _nodes(tasks: list[Row]) -> int:
+    return sum(key.startswith("dbt_node") for key, _, _ in tasks)
+
+
+def _flow_runs(database: Path) -> list[Row]:
+    return _query(database, "select id, name, coalesce(state_type, 'none') from flow_run")
+
+
+def _task_runs(database: Path, flow_run: str) -> list[Row]:
+    columns = "task_key, name, coalesce(state_type, 'none')"
+    return _query(database, f"select {columns} from task_run where flow_run_id = ?", flow_run)
+
+
+def _query(database: Path, query: str, *values: str) -> list[Row]:
+    if not database.exists():
+        return []
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
+        return connection.execute(query, values).fetchall()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

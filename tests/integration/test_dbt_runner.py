@@ -1,0 +1,362 @@
+"""Running dbt from a flow: real dbt over a tiny project, real PostgreSQL, a real Prefect server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from prefect import flow, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import TaskRun
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
+
+from contracts.errors import ConfigError, DataError, ToolError
+from flows.dbt import run_dbt, warm_up
+from flows.dbt_results import DbtNodesBroke, DbtRun, DbtTestsFailed
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+FILES = {
+    "dbt_project.yml": """
+        name: tiny
+        profile: sluice
+        flags: {send_anonymous_usage_stats: false}
+        models: {tiny: {+materialized: table}}""",
+    "models/stg_trips.sql": "select n as trip_id, nullif(n, 3) as zone_id from generate_series(1, 5) as n",
+    "models/trips.sql": "select * from {{ ref('stg_trips') }}",
+    "models/models.yml": """
+        models:
+          - name: stg_trips
+            columns: [{name: trip_id, data_tests: [not_null, unique]}]
+          - name: trips
+            columns: [{name: trip_id, data_tests: [not_null]}]""",
+}
+NODES = {
+    "model stg_trips",
+    "model trips",
+    "test not_null_stg_trips_trip_id",
+    "test unique_stg_trips_trip_id",
+    "test not_null_trips_trip_id",
+}
+PROFILE = """
+sluice:
+  target: embedded
+  outputs:
+    embedded:
+      type: postgres
+      host: "{{ env_var('SLUICE_PG_HOST') }}"
+      port: "{{ env_var('SLUICE_PG_PORT') | as_number }}"
+      user: "{{ env_var('SLUICE_PG_USER') }}"
+      password: "{{ env_var('DBT_ENV_SECRET_SLUICE_PG_PASSWORD') }}"
+      dbname: "{{ env_var('SLUICE_PG_DATABASE') }}"
+      schema: "{{ env_var('SLUICE_DBT_SCHEMA') }}"
+      threads: 2
+"""
+
+
+class Tiny:
+    """The tiny project in a folder, and one database that it is built into."""
+
+    def __init__(self, folder: Path, url: sa.URL) -> None:
+        self.folder, self.url, self.home = folder, url, folder / ".sluice"
+        self.flow_run: UUID | None = None
+        (folder / "profiles").mkdir()
+        (folder / "profiles" / "profiles.yml").write_text(PROFILE)
+        self.write(FILES)
+
+    def write(self, files: dict[str, str]) -> None:
+        for name, text in files.items():
+            path = self.folder / "project" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lines = text.strip("\n").splitlines()
+            indent = len(lines[0]) - len(lines[0].lstrip())
+            path.write_text("\n".join(line[indent:] for line in lines) + "\n")
+
+    def test_column(self, column: str, test: str) -> None:
+        self.write(
+            {
+                "models/models.yml": f"""
+                    models:
+                      - name: stg_trips
+                        columns: [{{name: {column}, data_tests: [{test}]}}]"""
+            }
+        )
+
+    def facts(self, side: str = "marts__a") -> dict[str, object]:
+        return {
+            "url": self.url,
+            "side": side,
+            "target": "embedded",
+            "home": self.home,
+            "project": self.folder / "project",
+            "profiles": self.folder / "profiles",
+        }
+
+    def run(
+        self, *args: str, side: str = "marts__a", progress: Callable[[int, int, str], None] | None = None
+    ) -> DbtRun:
+        @flow(name="tiny")
+        def tiny() -> DbtRun:
+            self.flow_run = UUID(str(flow_run.id))
+            return run_dbt(args or ("build",), **self.facts(side), progress=progress)  # type: ignore[arg-type]
+
+        return tiny()
+
+    def task_runs(self, wanted: int) -> dict[str, TaskRun]:
+        """The flow run's task runs by name, once Prefect has recorded that many as ended."""
+        assert self.flow_run is not None
+        of_flow = FlowRunFilter(id=FlowRunFilterId(any_=[self.flow_run]))
+        deadline = time.monotonic() + 30
+        with get_client(sync_client=True) as client:
+            while True:
+                found = {run.name: run for run in client.read_task_runs(flow_run_filter=of_flow)}
+                ended = [run for run in found.values() if run.state and run.state.is_final()]
+                if len(ended) >= wanted or time.monotonic() > deadline:
+                    return found
+                time.sleep(0.2)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, database: sa.URL) -> Tiny:
+    return Tiny(tmp_path, database)
+
+
+def states(runs: dict[str, TaskRun]) -> dict[str, str]:
+    return {name: run.state.name if run.state else "none" for name, run in runs.items()}
+
+
+def test_every_node_is_a_task_run_that_ended(tiny: Tiny) -> None:
+    run = tiny.run()
+    assert run.counts() == {"success": 2, "pass": 3}
+    assert run.counts("model") == {"success": 2}
+    assert next(node.rows for node in run.nodes if node.name == "trips") == 5
+    runs = tiny.task_runs(len(NODES))
+    assert states(runs) == dict.fromkeys(NODES, "Completed")
+    parents = {item.id for item in runs["model trips"].task_inputs["node_id"]}  # type: ignore[union-attr]
+    assert parents == {runs["model stg_trips"].id}, "the lineage is not in the task graph"
+
+
+def test_a_failing_models_reason_is_in_the_message_and_its_children_end_as_skipped(tiny: Tiny) -> None:
+    tiny.write({"models/stg_trips.sql": "select n as trip_id from no_such_table"})
+    with pytest.raises(DbtNodesBroke) as caught:
+        tiny.run()
+    message = str(caught.value)
+    assert isinstance(caught.value, ToolError)
+    assert 'relation "no_such_table" does not exist' in message
+    assert "1 of 5 nodes failed, 4 skipped" in message
+    assert "stg_trips" in message
+    assert "Traceback" not in message
+    assert {node.name for node in caught.value.run.failed} == {"stg_trips"}
+    runs = tiny.task_runs(len(NODES))
+    expected = dict.fromkeys(NODES, "Skipped") | {"model stg_trips": "Failed"}
+    assert states(runs) == expected
+    failed = runs["model stg_trips"].state
+    assert failed is not None
+    assert "no_such_table" in (failed.message or "")
+
+
+def test_a_failing_test_is_bad_data_and_names_the_test_the_rows_and_how_to_see_them(tiny: Tiny) -> None:
+    tiny.test_column("zone_id", "not_null")
+    with pytest.raises(DbtTestsFailed) as caught:
+        tiny.run()
+    message = str(caught.value)
+    assert isinstance(caught.value, DataError)
+    assert "test not_null_stg_trips_zone_id: 1 failing row" in message
+    command = next(line for line in message.splitlines() if "sluice sql" in line)
+    compiled = Path(command.split("$(cat ")[1].split(")")[0].strip("'"))
+    assert "zone_id is null" in compiled.read_text()
+    assert states(tiny.task_runs(3))["test not_null_stg_trips_zone_id"] == "Failed"
+
+
+def test_a_test_that_only_warns_is_reported_with_its_number(tiny: Tiny) -> None:
+    tiny.test_column("zone_id", "{not_null: {config: {severity: warn}}}")
+    (warned,) = tiny.run().warned
+    assert (warned.name, warned.failures) == ("not_null_stg_trips_zone_id", 1)
+
+
+@pytest.mark.parametrize(
+    ("selection", "missing"),
+    [(["--select", "test_type:data"], "0 models"), (["--exclude", "test_type:data"], "0 tests")],
+)
+def test_a_build_of_no_models_or_no_tests_is_an_error(tiny: Tiny, selection: list[str], missing: str) -> None:
+    tiny.run()
+    with pytest.raises(ConfigError, match=missing):
+        tiny.run("build", *selection)
+
+
+def test_artifacts_of_another_run_are_not_trusted(tiny: Tiny) -> None:
+    first = tiny.run()
+    assert len(first.artifact("manifest")["nodes"]) == 5
+    second = tiny.run()
+    with pytest.raises(ToolError, match=r"run_results\.json is stale"):
+        first.artifact("run_results")
+    results = second.target_path / "run_results.json"
+    content = json.loads(results.read_text())
+    assert {result["unique_id"] for result in content["results"]} == {node.unique_id for node in second.nodes}
+    results.write_text("{")
+    with pytest.raises(ToolError, match=r"cannot read .*run_results\.json"):
+        second.artifact("run_results")
+
+
+def test_the_environment_is_as_before_whether_dbt_passed_or_failed(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_DBT_SCHEMA", "mine")
+    monkeypatch.delenv("SLUICE_PG_HOST", raising=False)
+    before, folder, on_sigterm = dict(os.environ), Path.cwd(), signal.getsignal(signal.SIGTERM)
+    tiny.run()
+    assert (dict(os.environ), Path.cwd(), signal.getsignal(signal.SIGTERM)) == (before, folder, on_sigterm)
+    tiny.write({"models/trips.sql": "select 1 /"})
+    with pytest.raises(ToolError):
+        tiny.run()
+    assert (dict(os.environ), Path.cwd(), signal.getsignal(signal.SIGTERM)) == (before, folder, on_sigterm)
+
+
+def test_a_project_that_does_not_parse_is_told_in_dbts_words(tiny: Tiny) -> None:
+    tiny.write({"models/trips.sql": "select * from {{ ref('nothing') }}"})
+    with pytest.raises(ToolError) as caught:
+        tiny.run()
+    assert "depends on a node named 'nothing'" in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_an_unknown_option_is_a_mistake_of_the_call(tiny: Tiny) -> None:
+    with pytest.raises(ConfigError, match="--no-such-option"):
+        tiny.run("build", "--no-such-option")
+
+
+def test_an_unreachable_server_is_told_in_dbts_words_without_the_password(tiny: Tiny) -> None:
+    tiny.url = tiny.url.set(host="127.0.0.1", port=9, query={}, password="hunter2 secret")
+    with pytest.raises(ToolError, match="Connection refused") as caught:
+        tiny.run()
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in "".join(log.read_text() for log in tiny.home.rglob("dbt.log"))
+
+
+def test_the_two_sides_keep_apart(tiny: Tiny) -> None:
+    a, b = tiny.run(side="marts__a"), tiny.run(side="marts__b")
+    assert a.artifact("run_results") != b.artifact("run_results")
+    with sa.create_engine(tiny.url).connect() as connection:
+        query = "select table_schema from information_schema.tables where table_name = 'trips' order by 1"
+        assert connection.scalars(sa.text(query)).all() == ["marts__a", "marts__b"]
+    left = {path.name for path in (tiny.folder / "project").iterdir()}
+    assert left == {"dbt_project.yml", "models"}, "dbt wrote into the project"
+
+
+def test_progress_counts_every_node(tiny: Tiny) -> None:
+    seen: list[tuple[int, int, str]] = []
+    tiny.run(progress=lambda done, total, node: seen.append((done, total, node)))
+    assert [(done, total) for done, total, _ in seen] == [(n, 5) for n in range(1, 6)]
+    assert "trips" in {node for _, _, node in seen}
+
+
+def test_it_runs_when_prefect_logs_warnings_only(tiny: Tiny) -> None:
+    with temporary_settings({PREFECT_LOGGING_LEVEL: "WARNING"}):
+        assert tiny.run().counts("model") == {"success": 2}
+
+
+def test_dbt_says_nothing_on_the_console_itself(tiny: Tiny, capfd: pytest.CaptureFixture[str]) -> None:
+    run_dbt(["build"], **tiny.facts())  # type: ignore[arg-type]  # outside a flow: Prefect says nothing either
+    out, err = capfd.readouterr()
+    assert "stg_trips" not in out + err
+
+
+def test_warming_up_parses_for_the_next_run_and_opens_no_connection(tiny: Tiny) -> None:
+    reachable, tiny.url = tiny.url, tiny.url.set(host="127.0.0.1", port=9, query={})
+    warm_up(**tiny.facts())  # type: ignore[arg-type]
+    assert (tiny.home / "dbt/marts__a/target/partial_parse.msgpack").exists()
+    tiny.url = reachable
+    assert tiny.run().failed == ()
+
+
+def test_docs_are_generated_from_this_run(tiny: Tiny) -> None:
+    tiny.run()
+    run = tiny.run("docs", "generate")
+    assert len(run.artifact("catalog")["nodes"]) == 2
+    assert run.nodes == ()
+
+
+def test_a_stale_source_is_a_finding_and_not_a_crash(tiny: Tiny) -> None:
+    tiny.write(
+        {
+            "models/sources.yml": """
+                sources:
+                  - name: raw
+                    schema: public
+                    tables:
+                      - name: loads
+                        config:
+                          loaded_at_field: loaded_at
+                          freshness: {error_after: {count: 1, period: hour}}"""
+        }
+    )
+    with sa.create_engine(tiny.url).begin() as connection:
+        connection.execute(
+            sa.text("create table loads as select now() at time zone 'UTC' - interval '5h' loaded_at")
+        )
+    (source,) = tiny.run("source", "freshness").failed
+    assert (source.name, source.status) == ("raw.loads", "error")
+    assert "5.0 hours old" in source.message
+
+
+SLOW_FLOW = """
+import sys
+from pathlib import Path
+import sqlalchemy as sa
+from prefect import flow
+from flows.dbt import run_dbt
+
+@flow
+def slow():
+    folder = Path(sys.argv[1])
+    url, home = sa.make_url(sys.argv[2]), folder / ".sluice"
+    run_dbt(["build"], url=url, side="marts__a", target="embedded", home=home,
+            project=folder / "project", profiles=folder / "profiles")
+
+if __name__ == "__main__":
+    slow()
+"""
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_cancelled_run_leaves_no_query_running(tiny: Tiny, signal_number: signal.Signals) -> None:
+    tiny.write({"models/stg_trips.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)"})
+    (tiny.folder / "slow.py").write_text(SLOW_FLOW)
+    address = tiny.url.render_as_string(hide_password=False)
+    process = subprocess.Popen([sys.executable, str(tiny.folder / "slow.py"), str(tiny.folder), address])
+    engine = sa.create_engine(tiny.url)
+    try:
+        assert wait_until(lambda: sleeping(engine) == 1, 120), "dbt did not start the query"
+        process.send_signal(signal_number)
+        assert wait_until(lambda: sleeping(engine) == 0, 10), "the query still runs 10 s after the signal"
+        assert process.wait(60) != 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def sleeping(engine: sa.Engine) -> int:
+    query = """select count(*) from pg_stat_activity
+        where datname = current_database() and state = 'active' and query like '%pg_sleep(300)%'
+        and pid <> pg_backend_pid()"""
+    with engine.connect() as connection:
+        return int(connection.scalar(sa.text(query)) or 0)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.2)
+    return condition()
