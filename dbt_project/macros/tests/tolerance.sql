@@ -47,7 +47,7 @@
         name='main',
         message=failures ~ ' failing',
         code='SELECT',
-        rows_affected=failures | string,
+        rows_affected=failures,
         agate_table=result['table']
     ) -%}
     {{ return(relations) }}
