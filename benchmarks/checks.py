@@ -1,0 +1,116 @@
+"""Run the yellow trips' checks over one loaded month with Sluice and its peers, in turn, and compare.
+
+    python benchmarks/checks.py [--runs 3] [--only NAME ...]
+
+Makes an environment for each peer under .sluice/bench at the first run. Writes results/checks.json.
+benchmarks/README.md says what each figure is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import venv
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import measure
+from check_spec import prepare
+from contenders import HERE, HOME, Database
+
+from flows import embedded
+
+RESULT = HERE / "results" / "checks.json"
+SLUICE = "Sluice"
+# name: (script, what its own environment holds; nothing: Sluice's)
+PEERS: dict[str, tuple[str, str | None]] = {
+    SLUICE: ("sluice_audit.py", None),
+    "soda-core 4 (counts only)": ("soda_contract.py", "soda-postgres==4.28.0"),
+    "Great Expectations 1": ("gx_suite.py", "great-expectations[postgresql]==1.24.1"),
+    "pandera, read back": ("pandera_frame.py", None),
+}
+
+
+def python_of(script: str, packages: str | None) -> str:
+    """The interpreter of a peer's own environment, made if missing."""
+    if packages is None:
+        return sys.executable
+    folder = HOME / Path(script).stem
+    python = folder / "bin" / "python"
+    if not (folder / "done").exists():
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", packages], check=True)
+        (folder / "done").touch()
+    return str(python)
+
+
+def run_one(name: str, spec: Path) -> dict:
+    script, packages = PEERS[name]
+    log = HOME / "logs" / f"{Path(script).stem}.log"
+    env = {"SODA_DISABLE_TELEMETRY": "true", "GX_ANALYTICS_ENABLED": "false"}
+    command = [python_of(script, packages), str(HERE / "peers" / script), str(spec)]
+    whole = measure.run(command, log, env=env)
+    said = json.loads(log.read_text().strip().splitlines()[-1])
+    return {"seconds": round(said["seconds"], 3), "failing": said["failing"], "whole": asdict(whole)}
+
+
+def check_counts(name: str, found: dict[str, int], ours: dict[str, int]) -> None:
+    """Peers that name checks as we do must find what we find."""
+    for check in found.keys() & ours.keys():
+        if found[check] != ours[check]:
+            raise RuntimeError(f"{name} finds {found[check]} rows failing {check}, Sluice {ours[check]}")
+
+
+def show(result: dict) -> None:
+    print(f"\n{result['rows']:,} rows, {result['checks']} checks")
+    print(f"{'':28}{'work s':>8}{'process MB':>12}{'whole s':>9}")
+    ours = result["contenders"].get(SLUICE)
+    for name, row in result["contenders"].items():
+        ratio = f"   {row['seconds'] / ours['seconds']:.1f} x" if ours else ""
+        print(f"{name:28}{row['seconds']:8.2f}{row['process_mb']:12.0f}{row['whole_seconds']:9.2f}{ratio}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--runs", type=int, default=3, help="turns; the table shows medians")
+    parser.add_argument("--only", action="append", choices=list(PEERS), help="measure only these")
+    options = parser.parse_args()
+    names = [name for name in PEERS if name in (options.only or PEERS)]
+    facts = measure.hardware()
+    spec = prepare(Database(embedded.start(HOME)))
+    path = HOME / "checks_spec.json"
+    path.write_text(json.dumps(spec))
+    runs: dict[str, list[dict]] = {name: [] for name in names}
+    for _ in range(options.runs):
+        for name in names:
+            runs[name].append(run_one(name, path))
+            print(f"{name:28}{runs[name][-1]['seconds']:8.2f} s", flush=True)
+    for name in names:
+        check_counts(name, runs[name][0]["failing"], runs.get(SLUICE, runs[name])[0]["failing"])
+    embedded.stop(HOME)
+    rows = {
+        name: {
+            "seconds": measure.median([run["seconds"] for run in of]),
+            "whole_seconds": measure.median([run["whole"]["seconds"] for run in of]),
+            "process_mb": max(run["whole"]["process_mb"] for run in of),
+            "checks_with_failures": sum(count > 0 for count in of[0]["failing"].values()),
+        }
+        for name, of in runs.items()
+    }
+    result = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "hardware": facts,
+        "rows": spec["rows"],
+        "checks": len(spec["checks"]),
+        "contenders": rows,
+    }
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    show(result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The audit of a loaded batch as Sluice runs it: all counts, samples, results kept in the ledger.
+
+python sluice_audit.py SPEC     (a JSON file; checks.py writes it)
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from contracts.registry import contract_for
+from flows.audit import audit
+from flows.ledger import Batch
+from flows.warehouse import Warehouse
+
+
+def main(path: str) -> None:
+    spec = json.loads(Path(path).read_text())
+    warehouse = Warehouse(sa.create_engine(spec["url"]), "bench", "embedded")
+    batch = Batch(spec["dataset"], spec["batch"], spec["load_id"], spec["rows"])
+    with warehouse.engine.connect():
+        start = time.perf_counter()
+        report = audit(warehouse, contract_for(spec["dataset"]), batch)
+    seconds = time.perf_counter() - start
+    failing = {result.name: result.failing for result in report.results}
+    print(json.dumps({"seconds": seconds, "failing": failing}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
