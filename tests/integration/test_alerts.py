@@ -26,7 +26,10 @@ from flows.alerts import Alert, AppriseAddress, render, send
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
-EVIL = "<script>alert(1)</script> <!channel> <@U12345> <http://e.org/|x> &\x1b[31m red\r\nBcc: all@example.com \u202egnp"
+EVIL = (
+    "<script>alert(1)</script> <!channel> <@U12345> <http://e.org/|x> "
+    "&\x1b[31m red\r\nBcc: all@example.com \u202egnp"
+)
 TOKEN = "T0KEN-not-to-be-seen"
 
 
@@ -245,11 +248,3 @@ def test_every_alert_is_a_prefect_event_even_when_nobody_is_named() -> None:
     assert event["payload"]["owner"] == "Taxi data team"
     assert event["resource"]["sluice.batch"] == "2019-02"
     assert "15.79%" in event["payload"]["body"]
-
-
-@pytest.fixture(scope="module")
-def prefect_server() -> Iterator[None]:
-    from prefect.testing.utilities import prefect_test_harness
-
-    with prefect_test_harness(server_startup_timeout=120):
-        yield

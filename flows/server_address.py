@@ -1,0 +1,80 @@
+"""Where the Prefect server of `sluice up` listens. Other machines reach it only with a password."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING
+
+from contracts.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the API is, and whether `sluice up` has to start it."""
+
+    host: str
+    port: int
+    ours: bool
+    api: str
+
+    @property
+    def ui(self) -> str:
+        """The page to open in a browser."""
+        return self.api.removesuffix("/api")
+
+
+def find(host: str, port: int) -> Address:
+    """The server that PREFECT_API_URL names; else one to start here, or at a free port if this one is taken.
+
+    Raises:
+        ConfigError: an address that other machines reach, and no password.
+    """
+    configured = PREFECT_API_URL.value()
+    if configured:
+        parts = urlsplit(configured)
+        # what an earlier `sluice up` told the user to export is this very server, not another one
+        if not (parts.port == port and parts.hostname in {host, "localhost"} and _free(host, port)):
+            return Address(parts.hostname or "", parts.port or 0, ours=False, api=configured.rstrip("/"))
+    if not _is_loopback(host) and not password():
+        raise ConfigError(
+            f"sluice up: {host} can be reached from other machines, and whoever reaches it could run code "
+            "and read blocks. Set PREFECT_SERVER_API_AUTH_STRING='user:password' first, or leave --host at "
+            "127.0.0.1"
+        )
+    chosen = port if port and _free(host, port) else _free_port(host)
+    reached = "127.0.0.1" if host in {"0.0.0.0", "::"} else host
+    return Address(host, chosen, ours=True, api=f"http://{reached}:{chosen}/api")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def password() -> str | None:
+    """`user:password` of the API, if one is set."""
+    return PREFECT_SERVER_API_AUTH_STRING.value() or None
+
+
+def _free(host: str, port: int) -> bool:
+    try:
+        with _bound(host, port):
+            return True
+    except OSError:
+        return False
+
+
+def _free_port(host: str) -> int:
+    with _bound(host, 0) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((host, port), family=family)

@@ -1,0 +1,229 @@
+"""`sluice up` with a flow of its own: a real Prefect server, a real worker, real kills."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING, temporary_settings
+
+from contracts.errors import BusyError, ConfigError, ToolError
+from flows import orphans, server, server_address
+
+T = TypeVar("T")
+
+FLOW = """
+import time
+from prefect import flow
+
+@flow(name="tiny")
+def tiny(seconds: float = 0.0) -> None:
+    time.sleep(seconds)
+"""
+
+DEPLOYMENT = """
+name: tiny
+deployments:
+  - name: nightly
+    entrypoint: tiny.py:tiny
+    schedules: [{cron: "0 5 * * *", timezone: America/New_York}]
+    concurrency_limit: {limit: 1, collision_strategy: ENQUEUE}
+    work_pool: {name: sluice}
+"""
+
+UP = """
+import sys
+from pathlib import Path
+from flows.server import up
+home, project, port = sys.argv[1:]
+raise SystemExit(up(Path(home), port=int(port), cron="* * * * *", project=Path(project)))
+"""
+
+# Generous, for two slow cores that do other things too; each wait ends as soon as the thing has happened.
+SOON, LATE = 60, 400  # seconds
+
+
+def wait_for(what: str, found: Callable[[], T | None], seconds: float) -> T:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if result := found():
+            return result
+        time.sleep(0.5)
+    pytest.fail(f"waited {seconds} s in vain for {what}")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with a flow and its prefect.yaml."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "tiny.py").write_text(FLOW)
+    (folder / "prefect.yaml").write_text(DEPLOYMENT)
+    return folder
+
+
+class Up:
+    """`sluice up` as a process of its own."""
+
+    def __init__(self, home: Path, project: Path) -> None:
+        self.home, self.project = home, project
+        self.output = home.parent / "up.log"
+        self.port = server_address._free_port("127.0.0.1")
+
+    def start(self) -> None:
+        environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+        arguments = [sys.executable, "-u", "-c", UP, str(self.home), str(self.project), str(self.port)]
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(arguments, env=environment, stdout=output, stderr=output)
+        wait_for(
+            f"`sluice up`: {self.output}",
+            lambda: "Stop with Ctrl-C" in self.output.read_text() or self.process.poll() is not None,
+            LATE,
+        )
+        assert self.process.poll() is None, self.output.read_text()
+
+    def left(self) -> list[str]:
+        """Command lines of the processes that belong to this home."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(orphans.MARK) == str(self.home) and process.is_running():
+                    found.append(" ".join(process.cmdline()))
+            except psutil.Error:
+                continue
+        return found
+
+    def runs(self) -> list[FlowRun]:
+        with (
+            temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{self.port}/api"}),
+            get_client(sync_client=True) as client,
+        ):
+            return client.read_flow_runs()
+
+    def completed(self) -> set[str]:
+        return {str(run.id) for run in self.runs() if run.state and run.state.is_completed()}
+
+    def order_a_run(self, seconds: float) -> str:
+        with (
+            temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{self.port}/api"}),
+            get_client(sync_client=True) as client,
+        ):
+            deployment = client.read_deployment_by_name("tiny/nightly")
+            run = client.create_flow_run_from_deployment(deployment.id, parameters={"seconds": seconds})
+            return str(run.id)
+
+    def state(self, run_id: str) -> str:
+        return next(run.state.name for run in self.runs() if str(run.id) == run_id and run.state)
+
+
+@pytest.fixture
+def up(tmp_path: Path, project: Path) -> Iterator[Up]:
+    started = Up(tmp_path / ".sluice", project)
+    yield started
+    started.process.kill()
+    orphans.end(started.home)
+
+
+@pytest.mark.slow
+def test_the_schedule_runs_and_neither_ctrl_c_nor_a_kill_leaves_an_orphan(up: Up) -> None:
+    up.start()
+    first = wait_for("a scheduled run to complete", up.completed, LATE)
+
+    long_run = up.order_a_run(seconds=3_600)
+    wait_for("the long run to be running", lambda: up.state(long_run) == "Running", LATE)
+    assert len(up.left()) >= 4, "server, worker, watcher and the run"
+    up.process.send_signal(signal.SIGKILL)
+    up.process.wait()
+    wait_for("all processes of the killed one to end", lambda: not up.left(), SOON)
+
+    up.start()
+    assert up.state(long_run) == "Crashed", "a run cut off by a kill must not seem to be running for ever"
+    wait_for("a scheduled run after the kill", lambda: up.completed() - first, LATE)
+
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(SOON) == 0
+    assert "Stopped." in up.output.read_text()
+    assert up.left() == []
+
+
+def test_an_address_that_others_reach_demands_a_password(tmp_path: Path) -> None:
+    with temporary_settings(restore_defaults=[PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING]):
+        for host in ("0.0.0.0", "192.0.2.7", "::", "data.example.com"):
+            with pytest.raises(ConfigError, match="PREFECT_SERVER_API_AUTH_STRING"):
+                server.up(tmp_path, host=host)
+    assert list(tmp_path.iterdir()) == [], "refused before anything was made"
+
+
+def test_with_a_password_any_address_will_do() -> None:
+    with temporary_settings(
+        updates={PREFECT_SERVER_API_AUTH_STRING: "admin:secret"}, restore_defaults=[PREFECT_API_URL]
+    ):
+        address = server_address.find("0.0.0.0", 0)
+    assert address.ours
+    assert address.api.startswith("http://127.0.0.1:"), "the worker reaches it from this machine"
+
+
+def test_a_taken_port_is_left_to_its_owner() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        temporary_settings(restore_defaults=[PREFECT_API_URL]),
+    ):
+        port = taken.getsockname()[1]
+        address = server_address.find("127.0.0.1", port)
+    assert address.ours
+    assert address.port not in {0, port}
+
+
+def test_the_server_that_prefect_api_url_names_is_used() -> None:
+    with temporary_settings({PREFECT_API_URL: "https://prefect.example.com/api"}):
+        address = server_address.find("127.0.0.1", 4200)
+    assert not address.ours
+    assert address.ui == "https://prefect.example.com"
+
+
+def test_a_configured_server_that_is_down_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "ANSWERS_WITHIN", 1.0)
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
+        pytest.raises(ToolError, match=r"no Prefect server answers at http://127[.]0[.]0[.]1:1/api"),
+    ):
+        server.up(tmp_path / ".sluice")
+
+
+def test_a_second_one_for_the_same_home_is_told_who_serves_it(tmp_path: Path) -> None:
+    lock = tmp_path / "up.lock"
+    with (
+        server._only_one(lock),
+        pytest.raises(BusyError, match=f"process {os.getpid()} already serves"),
+        server._only_one(lock),
+    ):
+        pass
+
+
+def test_only_processes_of_this_home_are_ended(tmp_path: Path) -> None:
+    def start(home: Path, name: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", "import time; time.sleep(300)", name]
+        return subprocess.Popen(command, env={**os.environ, orphans.MARK: str(home)})
+
+    ours, another_home = start(tmp_path, "prefect"), start(tmp_path / "x", "prefect")
+    postgres = start(tmp_path, "postgres")
+    try:
+        assert orphans.end(tmp_path) == 1
+        assert ours.poll() is not None
+        assert another_home.poll() is None
+        assert postgres.poll() is None, "the embedded PostgreSQL has a keeper of its own"
+    finally:
+        for process in (ours, another_home, postgres):
+            process.kill()
+            process.wait()
