@@ -1,4 +1,4 @@
-"""Real parts for all tests: PostgreSQL servers, a database for each test, a Prefect server. All made on demand.
+"""Real parts for all tests, made on demand: PostgreSQL servers, a database for each test, a Prefect server.
 
 postgres_url    the test session's own embedded server
 database        an empty database of its own on it
@@ -8,6 +8,7 @@ prefect_server  one standing Prefect server; from then on the session's PREFECT_
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -21,9 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg2
 import pytest
-from psycopg2 import sql
+import sqlalchemy as sa
 from sqlalchemy import URL
 
 from flows import embedded
@@ -68,22 +68,14 @@ def postgres15_url() -> Iterator[URL]:
 def new_database(server: URL) -> Iterator[URL]:
     """A database from the template, dropped in the end, whoever is still connected."""
     name = f"test_{uuid4().hex[:12]}"
-    run_alone(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
     try:
         yield server.set(database=name)
     finally:
-        run_alone(server, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def run_alone(url: URL, statement: sql.Composed) -> None:
-    """Run a statement outside of any transaction."""
-    facts = {"host": url.host, "port": url.port, **url.query}
-    connection = psycopg2.connect(dbname=url.database, user=url.username, password=url.password, **facts)
-    try:
-        connection.autocommit = True
-        connection.cursor().execute(statement)
-    finally:
-        connection.close()
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
 
 @pytest.fixture
@@ -105,7 +97,6 @@ def warehouse_url(request: pytest.FixtureRequest) -> Iterator[URL]:
 def prefect_server() -> Iterator[str]:
     """The address of a standing Prefect server's API. This process and its children use it from now on."""
     from prefect.context import refresh_global_settings_context
-    from prefect.logging.handlers import APILogHandler
 
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -119,7 +110,8 @@ def prefect_server() -> Iterator[str]:
         os.environ["PREFECT_API_URL"] = api
         refresh_global_settings_context()
         yield api
-        APILogHandler.flush()  # what is still queued would be sent to a server that is gone
+        for handler in logging.getLogger("prefect.flow_runs").handlers:
+            handler.flush()  # what is still queued would be sent to a server that is gone
     finally:
         os.environ.pop("PREFECT_API_URL", None)
         refresh_global_settings_context()

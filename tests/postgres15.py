@@ -1,4 +1,4 @@
-"""A stock PostgreSQL 15 or newer as a user would run it: TCP, password, none of the embedded server's settings.
+"""A stock PostgreSQL 15 or newer as a user would run it: TCP, a password, its own settings.
 
 Uses binaries that are installed on the machine; finds none, says so.
 """
@@ -57,12 +57,9 @@ def running_server(binaries: Path) -> Iterator[URL]:
     pg_ctl = [str(binaries / "pg_ctl"), "-w", "-D", str(data)]
     listen = f"-p {port} -h 127.0.0.1 -c unix_socket_directories='' -c fsync=off"
     try:
-        subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "-N"]
-            + [f"--pwfile={password}"],
-            stdout=subprocess.DEVNULL,
-            **options,
-        )
+        make = ["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync", f"--pwfile={password}"]
+        make = [str(binaries / "initdb"), "-D", str(data), *make]
+        subprocess.run(make, stdout=subprocess.DEVNULL, **options)
         start = [*pg_ctl, "-l", str(folder / "log"), "-o", listen, "start"]
         subprocess.run(start, stdout=subprocess.DEVNULL, **options)
         yield URL.create("postgresql+psycopg2", "postgres", PASSWORD, "127.0.0.1", port, "postgres")

