@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from operator import itemgetter
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -14,6 +16,8 @@ from contracts.contract import Contract
 from contracts.errors import DataError
 
 SHOWN = 20  # columns named in a message; a file of 10,000 strange columns needs no more to be known as one
+COMPARED = 200  # unknown names that are compared with each missing one; each comparison takes some 20 µs
+_Item = TypeVar("_Item")
 
 
 class SchemaDrift(DataError):
@@ -49,13 +53,14 @@ def locate(
     Raises:
         SchemaDrift: naming every missing, extra, doubled and retyped column, with what would accept it.
     """
+    first = {name: place for place, name in reversed(list(enumerate(names)))}
     places = tuple(
-        next((names.index(source) for source in column.sources if source in names), None)
+        next((first[source] for source in column.sources if source in first), None)
         for column in contract.columns
     )
     found = list(zip(contract.columns, places, strict=True))
     missing = [column for column, place in found if place is None and column.required_in(batch)]
-    extra = [name for place, name in enumerate(names) if place not in places and names.index(name) == place]
+    extra = [name for name, place in sorted(first.items(), key=itemgetter(1)) if place not in places]
     twice = [name for name, count in Counter(names).items() if count > 1]
     retyped = (
         []
@@ -65,10 +70,10 @@ def locate(
     if not (missing or extra or twice or retyped):
         return places
     lines = [
-        *_shown([_missing(column, extra) for column in missing]),
-        *_shown([_extra(name, missing, contract.columns) for name in extra]),
-        *_shown([f"doubled: {name!r} stands {names.count(name)} times; drop one" for name in twice]),
-        *_shown([_retyped(column, given) for column, given in retyped]),
+        *_shown(missing, lambda column: _missing(column, extra)),
+        *_shown(extra, lambda name: _extra(name, missing, contract.columns)),
+        *_shown(twice, lambda name: f"doubled: {name!r} stands {names.count(name)} times; drop one"),
+        *_shown(retyped, lambda pair: _retyped(*pair)),
     ]
     raise SchemaDrift(
         f"{contract} {batch}: {where} does not have the contract's columns; nothing was loaded\n  "
@@ -80,8 +85,9 @@ def locate(
     )
 
 
-def _shown(lines: list[str]) -> list[str]:
-    return lines if len(lines) <= SHOWN else [*lines[:SHOWN], f"... and {len(lines) - SHOWN} more like this"]
+def _shown(items: Sequence[_Item], line: Callable[[_Item], str]) -> list[str]:
+    lines = [line(item) for item in items[:SHOWN]]
+    return lines if len(items) <= SHOWN else [*lines, f"... and {len(items) - SHOWN} more like this"]
 
 
 def _missing(column: Column, extra: Sequence[str]) -> str:
@@ -100,7 +106,7 @@ def _hint(column: Column, extra: Sequence[str]) -> str | None:
             if _plainest(name) == _plainest(source):
                 return name
     for source in column.sources:
-        if near := get_close_matches(source, extra, n=1, cutoff=0.7):
+        if near := get_close_matches(source, extra[:COMPARED], n=1, cutoff=0.7):
             return near[0]
     return None
 

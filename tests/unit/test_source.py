@@ -152,7 +152,8 @@ def test_a_template_becomes_one_address_per_batch() -> None:
 @pytest.mark.parametrize(
     ("template", "batch"),
     [
-        ("/in/{batch}.csv", "../../etc/passwd"), ("/in/{batch}.csv", "2023-12"), ("/in/{month}.csv", "2024-01"),
+        ("/in/{batch}.csv", "../../etc/passwd"), ("/in/{batch}.csv", "2023-12"),
+        ("/in/{month}.csv", "2024-01"),
         ("/in/{batch!r}{0}.csv", "2024-01"), ("/in/{batch.csv", "2024-01"), ("s3://in/{batch}", "2024-01"),
     ],
 )  # fmt: skip
@@ -219,7 +220,7 @@ def test_an_object_replaced_after_the_look_is_taken_as_it_is_now(
 ) -> None:
     versions = iter(['"v1"', '"v2"'])
     httpserver.expect_request("/a.csv").respond_with_handler(
-        lambda request: Response(CSV, headers={"ETag": next(versions)})
+        lambda _: Response(CSV, headers={"ETag": next(versions)})
     )
     listing = look(httpserver.url_for("/a.csv"))
     file = fetch(listing, tmp_path)
@@ -230,7 +231,8 @@ def test_an_object_replaced_after_the_look_is_taken_as_it_is_now(
     ("status", "error"),
     [
         (404, SourceMissing), (403, SourceMissing), (410, SourceMissing), (401, SourceMissing),
-        (408, SourceUnavailable), (429, SourceUnavailable), (500, SourceUnavailable), (503, SourceUnavailable),
+        (408, SourceUnavailable), (429, SourceUnavailable), (500, SourceUnavailable),
+        (503, SourceUnavailable),
     ],
 )  # fmt: skip
 def test_a_refusal_stays_and_a_servers_trouble_may_heal(
