@@ -136,7 +136,7 @@ class Freshness:
     error_after: timedelta
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contract:
     """What one dataset must be. `schema` is an ordinary pandera model; its rules are the checks.
 

@@ -30,6 +30,7 @@ class NodeResult:
         failures: rows that a test found; None for other nodes.
         rows: rows that dbt says it wrote; None where the database does not tell.
         sql: the compiled SQL, if dbt wrote it.
+        layer: folder under models/ that declares it (staging, intermediate, marts), or seeds, tests.
     """
 
     unique_id: str
@@ -41,6 +42,7 @@ class NodeResult:
     rows: int | None
     seconds: float
     sql: Path | None = None
+    layer: str = ""
 
     @property
     def failed(self) -> bool:
@@ -151,7 +153,13 @@ def node_result(result: Any, secrets: Secrets) -> NodeResult:
         rows=rows if isinstance(rows, int) and rows >= 0 else None,
         seconds=float(result.execution_time or 0.0),
         sql=Path(compiled) if compiled else None,
+        layer=_layer(getattr(node, "original_file_path", "") or ""),
     )
+
+
+def _layer(path: str) -> str:
+    folders = Path(path).parts[:-1]
+    return folders[1] if len(folders) > 1 and folders[0] == "models" else "".join(folders[:1])
 
 
 def judge(run: DbtRun) -> SluiceError | None:

@@ -1,0 +1,60 @@
+"""contracts -> the YAML of dbt's sources: tables, columns with descriptions and types, freshness, owner. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import yaml
+from sqlalchemy.dialects import postgresql
+
+from contracts.contract import Contract
+from contracts.derive.ddl import comment, parent_table
+
+HEADER = "# Generated from contracts/ by `sluice derive`; do not edit.\n"
+
+
+def sources_yaml(contracts: Iterable[Contract]) -> str:
+    """The sources of one provider."""
+    chosen = list(contracts)
+    document = {
+        "version": 2,
+        "sources": [
+            {
+                "name": chosen[0].source,
+                "schema": "staging",
+                "description": f"Landed and audited rows of {chosen[0].source}: every row passed its contract.",
+                "tables": [_table(contract) for contract in chosen],
+            }
+        ],
+    }
+    return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _table(contract: Contract) -> dict[str, Any]:
+    table: dict[str, Any] = {
+        "name": contract.dataset_id,
+        "description": f"{contract.description} One row per accepted row of the source.",
+        "config": {"meta": {"owner": contract.owner}},
+    }
+    if contract.freshness is not None and contract.files.batches.by is not None:
+        table["config"]["loaded_at_field"] = contract.files.batches.by
+        table["config"]["freshness"] = {
+            "warn_after": _period(contract.freshness.warn_after),
+            "error_after": _period(contract.freshness.error_after),
+        }
+    known = {column.name: column for column in contract.columns}
+    table["columns"] = [
+        {
+            "name": f"{column.name}",  # a plain str, which YAML can write
+            "description": comment(known[column.name]) if column.name in known else str(column.comment),
+            "data_type": column.type.compile(postgresql.dialect()).lower(),
+        }
+        for column in parent_table(contract).columns
+    ]
+    return table
+
+
+def _period(span: timedelta) -> dict[str, Any]:
+    return {"count": span.days, "period": "day"}

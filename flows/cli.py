@@ -1,0 +1,171 @@
+"""`sluice ...`: arguments in, one call, exit code out. What the commands do is in the other modules."""
+
+from __future__ import annotations
+
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from contracts.errors import SluiceError
+
+# Before Prefect is imported: its logs go to the API as ever, but a person at this console is shown the
+# progress and the summary instead, and only warnings from the logs.
+os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+
+EXIT_CODES = """Exit codes: 0 published or nothing to do, 2 held or refused because of the data, 3 a tool failed
+(network, database, dbt), 4 another run is at work, 5 the call or the configuration is wrong."""
+
+app = typer.Typer(
+    name="sluice",
+    help="Load raw files into PostgreSQL, publish only what keeps its contract, transform it with dbt.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+
+
+@app.command()
+def run(
+    datasets: Annotated[
+        list[str] | None, typer.Argument(help="Dataset ids; all if none.", show_default=False)
+    ] = None,
+    batch: Annotated[
+        list[str] | None,
+        typer.Option("--batch", "-b", help="Batch to load, such as 2021-01; repeat for more. Those that are due if none."),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Load from this path or address instead; {batch}, {dataset} and {entity} are filled in."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Load what is new, audit it, publish what passes the gate, then rebuild and publish the marts."""
+    from flows import console
+
+    console.run(datasets or None, batch or None, url, as_json)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the files go.")] = Path(".sluice/demo"),
+    rows: Annotated[int, typer.Option(min=1, help="Trips a month.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same files.")] = 2019,
+) -> None:
+    """Make two months of yellow trips, dirt included, and the zones, in the shape of TLC's files."""
+    from flows import demo as files
+
+    for path in files.make(folder, files.MONTHS, rows, seed):
+        typer.echo(f"{path}  {path.stat().st_size:,} bytes")
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show datasets, batches, verdicts and freshness."""
+    from flows import console
+
+    console.status(as_json)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SQL statement.")],
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+) -> None:
+    """Run a query in the warehouse, read-only, and print its rows."""
+    from flows import console
+
+    console.sql(query, "json" if as_json else "csv" if as_csv else "table")
+
+
+@app.command()
+def docs(
+    no_open: Annotated[bool, typer.Option("--no-open", help="Only write the page and say where it is.")] = False,
+) -> None:
+    """Build the dbt docs, with the lineage of every model, and open them in the browser."""
+    from flows import console
+
+    console.docs(open_browser=not no_open)
+
+
+@app.command()
+def derive(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file is stale.")] = False,
+) -> None:
+    """Write the files that are derived from the contracts: dbt sources and the data dictionary."""
+    from flows import console
+
+    console.derive(check)
+
+
+@app.command()
+def up(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the Prefect server's UI.")] = 4200,
+    cron: Annotated[str | None, typer.Option(help="Schedule instead of the one in prefect.yaml.")] = None,
+) -> None:
+    """Start a Prefect server with its UI and serve the nightly deployment until Ctrl-C."""
+    from flows import server
+    from flows.warehouse import home
+
+    raise typer.Exit(server.up(home(), host=host, port=port, cron=cron))
+
+
+contract_app = typer.Typer(help="Look at contracts.", no_args_is_help=True, rich_markup_mode=None)
+quarantine_app = typer.Typer(help="Look at rejected rows.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(contract_app, name="contract")
+app.add_typer(quarantine_app, name="quarantine")
+
+
+@contract_app.command("show")
+def contract_show(dataset: Annotated[str, typer.Argument(help="Dataset id.")], as_json: Json = False) -> None:
+    """Show a contract: columns, and every check with the way it runs and its SQL."""
+    from flows import console
+
+    console.contract(dataset, as_json)
+
+
+@quarantine_app.command("show")
+def quarantine_show(
+    dataset: Annotated[str, typer.Argument(help="Dataset id.")],
+    batch: Annotated[str, typer.Argument(help="Batch, such as 2021-01.")],
+    limit: Annotated[int, typer.Option(min=1, help="Rows to show of each reason.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Show why rows of a batch were rejected, and some of them."""
+    from flows import console
+
+    console.quarantine(dataset, batch, limit, as_json)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit; a user's mistake is one message, not a traceback."""
+    try:
+        app(arguments, standalone_mode=False)
+    except SluiceError as error:
+        typer.echo(f"sluice: {error}", err=True)
+        sys.exit(error.exit_code)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("sluice: stopped", err=True)
+        sys.exit(130)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # click's own: a wrong option, a missing argument
+            typer.echo(f"sluice: {error.format_message()}. See: sluice --help", err=True)
+            sys.exit(5)
+        raise
+    sys.exit(0)
+
+
+
+if __name__ == "__main__":
+    main()

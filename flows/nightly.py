@@ -1,0 +1,98 @@
+"""The nightly flow. Read this first: raw files are loaded, audited and published, then dbt's marts likewise.
+
+`python -m flows.nightly` runs it as `sluice run` does.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from flows import alarms, plan, publish, report, tasks, transform
+from flows.ledger import Batch
+from flows.plan import Delivery
+from flows.report import Outcome, Summary
+from flows.warehouse import open_warehouse
+
+Datasets = Annotated[list[str] | None, Field(description="Dataset ids, such as tlc__yellow_trips; all if empty.")]
+Batches = Annotated[list[str] | None, Field(description="Batches, such as 2021-01; those that are due if empty.")]
+Url = Annotated[
+    str | None, Field(description="Path or address with {batch} (and {entity}) to load from instead of the contract's.")
+]
+
+
+@flow(name="nightly", flow_run_name=report.run_name, log_prints=True, on_crashed=[alarms.crashed], on_failure=[alarms.crashed])
+def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None) -> Summary:
+    """Load what is new, audit it, publish what passes; then build, test and publish the marts.
+
+    Raises:
+        SluiceError: at the end, for the worst thing that happened; what could be published was.
+    """
+    warehouse = open_warehouse()
+    deliveries = plan.deliveries(datasets, batches, url)
+    plan.ensure_tables(warehouse)
+    outcomes = [outcome for group in plan.by_dataset(deliveries) for outcome in deliver_dataset(group)]
+    marts = refresh_marts()
+    summary = Summary(tuple(outcomes), marts)
+    report.keep(summary)
+    summary.raise_worst()
+    return summary
+
+
+def deliver_dataset(deliveries: list[Delivery]) -> list[Outcome]:
+    """Every delivery of one dataset, one after the other, under the dataset's lock."""
+    try:
+        with open_warehouse().lock(deliveries[0].contract.dataset_id):
+            return [deliver(delivery) for delivery in deliveries]
+    except report.EXPECTED as error:
+        return [alarms.broken(delivery, error) for delivery in deliveries]
+
+
+def deliver(delivery: Delivery) -> Outcome:
+    """One delivery's way: extract, load, audit, gate; then publish or hold."""
+    batch: Batch | None = None
+    try:
+        listing = tasks.look(delivery.address)
+        if plan.unchanged(delivery, listing):
+            return Outcome.nothing_new(delivery)
+        file = plan.fetched(listing)
+        if plan.unchanged(delivery, file):
+            return Outcome.nothing_new(delivery)
+        batch = plan.begin(delivery, file, flow_run.get_id())
+        batch = tasks.load_batch(batch, file)
+        audit = tasks.audit_batch(batch)
+        decision = tasks.decide_batch(batch, audit)
+        if decision.open:
+            tasks.publish_batch(batch, audit, decision)
+            return Outcome.published(delivery, audit, decision)
+        tasks.hold_batch(batch, audit, decision)
+        return alarms.held(delivery, audit, decision)
+    except report.EXPECTED as error:
+        if batch is not None:
+            publish.fail(open_warehouse(), delivery.contract, batch, str(error))
+        return alarms.broken(delivery, error)
+
+
+def refresh_marts() -> report.Marts:
+    """Build the candidate side and make it live, unless the marts already show every published load."""
+    warehouse = open_warehouse()
+    if not transform.due(warehouse):
+        return report.Marts.nothing_new()
+    try:
+        with warehouse.lock("dbt"):
+            run_id = flow_run.get_id()
+            built = tasks.build_marts(run_id)
+            docs = tasks.write_docs(built)
+            tasks.publish_marts(built, run_id)
+            return report.Marts.published(built, docs)
+    except report.EXPECTED as error:
+        return alarms.marts_failed(error)
+
+
+if __name__ == "__main__":
+    from flows.cli import main
+
+    main(["run"])

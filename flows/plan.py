@@ -1,0 +1,111 @@
+"""What a run is to load: which datasets, batches and addresses, and which of them are new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+
+import sqlalchemy as sa
+
+from contracts.contract import Contract
+from contracts.errors import ConfigError
+from contracts.registry import contract_for, contracts
+from contracts.version import version_of
+from flows import ledger, tasks
+from flows.addresses import discover, expand, is_remote
+from flows.publish import ensure_tables as ensure_dataset_tables
+from flows.source import Listing, SourceFile
+from flows.warehouse import Warehouse, open_warehouse
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One batch that a run looks at.
+
+    Attributes:
+        asked: whether a person named the batch, so that a missing file is an error and not just early.
+    """
+
+    contract: Contract
+    batch: str
+    address: str
+    asked: bool
+
+    def __str__(self) -> str:
+        return f"{self.contract} {self.batch}"
+
+
+def deliveries(
+    datasets: Sequence[str] | None, batches: Sequence[str] | None, url: str | None
+) -> list[Delivery]:
+    """The deliveries of a run, by dataset and batch order.
+
+    Raises:
+        ConfigError: an unknown dataset, a batch that is none, a template that does not fit.
+    """
+    chosen = [contract_for(name) for name in datasets] if datasets else list(contracts().values())
+    found = [delivery for contract in chosen for delivery in _of_dataset(contract, batches, url)]
+    if not found:
+        raise ConfigError(f"nothing to load: no file of {', '.join(map(str, chosen))} matches {url}")
+    return found
+
+
+def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | None) -> list[Delivery]:
+    template = url or contract.files.url
+    asked = bool(batches or url)
+    if batches:
+        names: Iterable[str] = sorted(set(batches))
+    elif is_remote(template):
+        names = contract.files.batches.due(datetime.now(UTC).date())
+    else:
+        names = discover(template, contract)
+    addresses = expand(template, contract, names)
+    return [Delivery(contract, batch, address, asked) for batch, address in addresses.items()]
+
+
+def by_dataset(found: Iterable[Delivery]) -> list[list[Delivery]]:
+    """The deliveries in groups of one dataset."""
+    return [list(group) for _, group in groupby(found, key=lambda delivery: delivery.contract.dataset_id)]
+
+
+def ensure_tables(warehouse: Warehouse) -> None:
+    """Make the ledger, and every dataset's tables: dbt's sources must be there before the first batch is."""
+    with warehouse.engine.begin() as connection:
+        # Two first runs at once would both find the tables missing.
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended("sluice:ddl", 0))))
+        ledger.create(connection)
+    for contract in contracts().values():
+        ensure_dataset_tables(warehouse, contract)
+
+
+def unchanged(delivery: Delivery, file: Listing | SourceFile) -> bool:
+    """Whether readers already have this very file, audited by this very contract."""
+    with open_warehouse().engine.begin() as connection:
+        known = ledger.published(connection, delivery.contract.dataset_id, delivery.batch)
+    if known is None or known.contract_version != version_of(delivery.contract):
+        return False
+    if isinstance(file, SourceFile):
+        return bool(known.sha256 == file.sha256)
+    told = file.etag is not None or file.modified is not None
+    return told and (known.address, known.etag, known.bytes, known.modified) == (
+        file.address,
+        file.etag,
+        file.size,
+        file.modified,
+    )
+
+
+def fetched(listing: Listing) -> SourceFile:
+    """The file here; fetched again if what a former run fetched is gone."""
+    file: SourceFile = tasks.fetch(listing)
+    return file if file.path.exists() else tasks.fetch.with_options(refresh_cache=True)(listing)
+
+
+def begin(delivery: Delivery, file: SourceFile, run_id: str | None) -> ledger.Batch:
+    """Write the load into the ledger, committed before the first row moves."""
+    with open_warehouse().engine.begin() as connection:
+        return ledger.begin(connection, delivery.contract, delivery.batch, file, run_id)
+
+

@@ -1,0 +1,190 @@
+"""What came of a run, as frozen values, and how it is told: a table on the console, artifacts in Prefect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.runtime import flow_run
+
+from contracts.errors import SluiceError
+from contracts.gate import AuditReport, Decision, percent
+from flows.dbt_results import DbtRun
+
+if TYPE_CHECKING:
+    from flows.plan import Delivery
+    from flows.transform import Built
+
+EXPECTED = (SluiceError,)  # what a run tells and goes on from; anything else is a bug, and crashes it
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one batch.
+
+    Attributes:
+        verdict: published, held, failed, busy, `nothing new` or `not there yet`.
+    """
+
+    dataset_id: str
+    batch: str
+    verdict: str
+    rows: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    exit_code: int = 0
+
+    @classmethod
+    def nothing_new(cls, delivery: Delivery) -> Outcome:
+        return cls(delivery.contract.dataset_id, delivery.batch, "nothing new")
+
+    @classmethod
+    def not_there_yet(cls, delivery: Delivery) -> Outcome:
+        return cls(delivery.contract.dataset_id, delivery.batch, "not there yet")
+
+    @classmethod
+    def published(cls, delivery: Delivery, audit: AuditReport, decision: Decision) -> Outcome:
+        return cls._audited(delivery, "published", audit, decision, exit_code=0)
+
+    @classmethod
+    def held(cls, delivery: Delivery, audit: AuditReport, decision: Decision) -> Outcome:
+        return cls._audited(delivery, "held", audit, decision, exit_code=2)
+
+    @classmethod
+    def broken(cls, delivery: Delivery, error: SluiceError) -> Outcome:
+        verdict = "busy" if error.exit_code == 4 else "failed"
+        name = delivery.contract.dataset_id
+        return cls(name, delivery.batch, verdict, reasons=(str(error),), exit_code=error.exit_code)
+
+    @classmethod
+    def _audited(
+        cls, delivery: Delivery, verdict: str, audit: AuditReport, decision: Decision, exit_code: int
+    ) -> Outcome:
+        return cls(
+            delivery.contract.dataset_id,
+            delivery.batch,
+            verdict,
+            audit.rows,
+            audit.accepted,
+            audit.rejected,
+            decision.reasons,
+            decision.warnings,
+            exit_code,
+        )
+
+    @property
+    def message(self) -> str:
+        """One line that says why it was not published, and what to do next."""
+        subject = f"{self.dataset_id} {self.batch}"
+        if self.verdict != "held":
+            return f"{subject}: {'; '.join(self.reasons)}"
+        closed = "; ".join(self.reasons)
+        return f"{subject}: gate closed: {closed}. See them: sluice quarantine show {self.dataset_id} {self.batch}"
+
+
+@dataclass(frozen=True, slots=True)
+class Marts:
+    """What became of the marts. `layers` counts dbt's nodes by layer: models, tests, warnings."""
+
+    verdict: str
+    side: str | None = None
+    layers: tuple[tuple[str, int, int, int], ...] = ()
+    docs: str | None = None
+    reasons: tuple[str, ...] = ()
+    exit_code: int = 0
+
+    @classmethod
+    def nothing_new(cls) -> Marts:
+        return cls("nothing new")
+
+    @classmethod
+    def published(cls, built: Built, docs: str) -> Marts:
+        return cls("published", built.side, layers_of(built.run), docs)
+
+    @classmethod
+    def failed(cls, error: SluiceError) -> Marts:
+        run = getattr(error, "run", None)
+        layers = layers_of(run) if run else ()
+        return cls("failed", layers=layers, reasons=(str(error),), exit_code=error.exit_code)
+
+
+def layers_of(run: DbtRun) -> tuple[tuple[str, int, int, int], ...]:
+    """(layer, models, tests, warnings) of a dbt run, in the order the data takes; a test counts where its node is."""
+    layers = {"seeds": [0, 0, 0], "staging": [0, 0, 0], "intermediate": [0, 0, 0], "marts": [0, 0, 0]}
+    for node in run.nodes:
+        if node.resource_type == "exposure":
+            continue
+        counts = layers.setdefault(node.layer, [0, 0, 0])
+        counts[1 if node.resource_type in ("test", "unit_test") else 0] += 1
+        counts[2] += node.status == "warn"
+    return tuple((name, *counts) for name, counts in layers.items() if sum(counts))  # type: ignore[misc]
+
+
+class RunFailed(SluiceError):
+    """A run that did not do all it was to do. Carries its summary; `exit_code` is that of the worst."""
+
+    def __init__(self, message: str, summary: Summary, exit_code: int) -> None:
+        super().__init__(message)
+        self.summary = summary
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A whole run."""
+
+    outcomes: tuple[Outcome, ...]
+    marts: Marts
+
+    def raise_worst(self) -> None:
+        """Raise RunFailed if anything was not published. A broken tool outweighs bad data, bad data a busy one."""
+        bad = [outcome for outcome in self.outcomes if outcome.exit_code]
+        messages = [outcome.message for outcome in bad] + list(self.marts.reasons)
+        if messages:
+            codes = {outcome.exit_code for outcome in bad} | ({self.marts.exit_code} - {0})
+            raise RunFailed("\n".join(messages), self, next(c for c in (5, 3, 2, 4) if c in codes))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {"batches": [asdict(outcome) for outcome in self.outcomes], "marts": asdict(self.marts)}
+
+
+def run_name() -> str:
+    """The flow run's name: which datasets and batches it was asked for."""
+    asked = flow_run.get_parameters()
+    datasets = ",".join(asked.get("datasets") or ["all datasets"])
+    return f"{datasets} {','.join(asked.get('batches') or ['what is new'])}"[:200]
+
+
+def keep(summary: Summary) -> None:
+    """Keep the run's summary with the flow run, where Prefect's UI shows it."""
+    rows = [_shown(outcome) for outcome in summary.outcomes]
+    lines = ["| dataset | batch | verdict | read | accepted | rejected |", "|---|---|---|--:|--:|--:|"]
+    lines += ["| " + " | ".join(_cell(v) for v in list(row.values())[:6]) + " |" for row in rows]
+    lines += ["", f"Marts: {summary.marts.verdict}"]
+    lines += [f"- {_cell(reason)}" for o in summary.outcomes for reason in (*o.reasons, *o.warnings)]
+    lines += [f"- {_cell(reason)}" for reason in summary.marts.reasons]
+    create_markdown_artifact("\n".join(lines), key="sluice-run", description="What this run did")
+    create_table_artifact(rows, key="sluice-audit", description="Rows and gate of each batch")
+
+
+def _shown(outcome: Outcome) -> dict[str, str]:
+    numbers = [f"{n:,}" if outcome.rows else "" for n in (outcome.rows, outcome.accepted, outcome.rejected)]
+    share = percent(outcome.rejected / outcome.rows) if outcome.rows else ""
+    names = ("dataset", "batch", "verdict", "read", "accepted", "rejected", "share rejected")
+    return dict(zip(names, (outcome.dataset_id, outcome.batch, outcome.verdict, *numbers, share), strict=True))
+
+
+def _cell(text: str) -> str:
+    """Text that Markdown shows as it is, on one line of a table."""
+    escaped = "".join(f"\\{c}" if c in "\\`*{}[]<>|#!" else c for c in text)
+    return " ".join(escaped.split())
+
+
+def rows_of(summary: Summary) -> Sequence[dict[str, str]]:
+    """The outcomes as the console's table shows them."""
+    return [_shown(outcome) for outcome in summary.outcomes]
