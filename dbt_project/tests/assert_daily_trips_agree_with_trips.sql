@@ -25,7 +25,7 @@ select
     coalesce(trips._load_id, daily._load_id) as _load_id,
     trips.trip_count as trips,
     daily.trip_count as trips_by_day,
-    trips.total_amount_usd as total_amount_usd,
+    trips.total_amount_usd as total_amount_of_trips_usd,
     daily.total_amount_usd as total_amount_by_day_usd
 from trips
 full outer join daily on trips._load_id = daily._load_id

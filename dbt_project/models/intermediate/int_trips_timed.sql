@@ -29,7 +29,7 @@ in_utc as (
 
 timed as (
     select
-        taxi_colour || '/' || _batch || '/' || cast(_row_number as {{ dbt.type_string() }}) as trip_id,
+        taxi_colour || '/' || _batch || '/' || _row_number as trip_id,
         taxi_colour,
         vendor_id,
         picked_up_at_local,

@@ -12,7 +12,7 @@ zones as (
 monthly as (
     select
         taxi_colour,
-        cast({{ dbt.date_trunc('month', 'picked_up_on') }} as date) as picked_up_month,
+        cast(date_trunc('month', picked_up_on) as date) as picked_up_month,
         pickup_zone_id,
         cast(sum(trip_count) as bigint) as trip_count,
         cast(sum(fare_amount_usd) as numeric(18, 2)) as fare_amount_usd,
