@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from contracts.columns import ColumnType
 from contracts.errors import DataError
 from contracts.grammars import kind_of
-from contracts.parse import from_doubles, parse
+from contracts.parse import from_doubles, parse, with_cells
 
 Cast = tuple[pa.Array, pa.Array | None]
 
@@ -61,6 +61,8 @@ def cast(array: pa.Array, to: ColumnType) -> Cast:
 
 def delivered(array: pa.Array, row: int) -> str:
     """A cell's text as it was delivered; bytes that are no text as PostgreSQL writes them, `\\x00ff`."""
+    if pa.types.is_binary(array.type):  # CSV: by far the most, so without a detour
+        return readable(array[row].as_py())
     cell = _decoded(array.slice(row, 1))
     if pa.types.is_string(cell.type) or pa.types.is_binary(cell.type):
         return readable(cell.cast(pa.binary())[0].as_py())
@@ -114,8 +116,7 @@ def _where_exact(array: pa.Array, to: ColumnType) -> Cast:
 def _from_floating(array: pa.Array, kind: str, to: ColumnType) -> Cast:
     doubles = array.cast(pa.float64())
     if kind == "decimal":
-        values = from_doubles(doubles, to)
-        return (values, None) if values is not None else _decimals(doubles, to)
+        return _decimals(doubles, to)
     given = doubles.fill_null(0.0).to_numpy(zero_copy_only=False)
     good = np.isfinite(given)
     if kind == "integer":
@@ -128,8 +129,18 @@ def _from_floating(array: pa.Array, kind: str, to: ColumnType) -> Cast:
 
 def _decimals(doubles: pa.Array, to: ColumnType) -> Cast:
     """What a double says with 15 significant digits: 16.500000000000002 is 16.50 and binary noise."""
-    texts = [None if number is None else f"{number:.15g}" for number in doubles.to_pylist()]
-    return parse(pa.array(texts, pa.string()), to)
+    values, exact = from_doubles(doubles, to)
+    rest = np.flatnonzero(~exact)
+    if not len(rest):
+        return values, None
+    texts = [f"{number:.15g}" for number in doubles.take(pa.array(rest)).to_pylist()]
+    cells, bad_cells = parse(pa.array(texts, pa.string()), to)
+    values = with_cells(values, cells, rest)
+    if bad_cells is None:
+        return values, None
+    bad = np.zeros(len(doubles), dtype=bool)
+    bad[rest] = np.asarray(bad_cells)
+    return values, pa.array(bad)
 
 
 def _within_years(values: pa.Array, bad: pa.Array | None, kind: str) -> Cast:

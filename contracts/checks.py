@@ -18,7 +18,9 @@ from pandera.errors import BackendNotFoundError
 from contracts.columns import Column, Keep, Severity
 from contracts.contract import Contract
 from contracts.errors import ContractError
-from contracts.symbols import Symbol, SymbolicTable, Untraceable, symbol_of
+from contracts.literals import Untraceable
+from contracts.symbolic_table import SymbolicTable, symbol_of
+from contracts.symbols import Symbol
 
 Kind = Literal["row", "unique", "aggregate", "pandas"]
 
@@ -83,7 +85,11 @@ def parse_check_name(column: Column) -> str:
 
 def _column_checks(column: Column, spec: pa.Column) -> list[Check]:
     checks = []
-    options = {"columns": (column.name,), "severity": column.severity, "tolerance": column.tolerance}
+    options: dict[str, Any] = {
+        "columns": (column.name,),
+        "severity": column.severity,
+        "tolerance": column.tolerance,
+    }
     symbol = symbol_of(column)
     if not column.nullable:
         present = symbol.element.is_not(None) | is_unparsed(column.name)

@@ -55,8 +55,7 @@ def locate(
     """
     first = {name: place for place, name in reversed(list(enumerate(names)))}
     places = tuple(
-        next((first[source] for source in column.sources if source in first), None)
-        for column in contract.columns
+        next((first[source] for source in column.sources if source in first), None) for column in contract.columns
     )
     found = list(zip(contract.columns, places, strict=True))
     missing = [column for column, place in found if place is None and column.required_in(batch)]

@@ -46,30 +46,37 @@ def parse(text: pa.Array, to: ColumnType) -> tuple[pa.Array, pa.Array | None]:
             cells[n] = read_cell(text[int(row)].as_py(), to)
         except ValueError:
             bad[row] = True
-    indices = np.full(len(text), -1, dtype=np.int64)
-    indices[rest] = np.arange(len(rest))
-    read = pa.array(cells, to.arrow).take(pa.array(indices, mask=indices < 0))
-    return (read if values is None else pc.coalesce(values, read)), pa.array(bad) if bad.any() else None
+    values = pa.nulls(len(text), to.arrow) if values is None else values
+    return with_cells(values, pa.array(cells, to.arrow), rest), pa.array(bad) if bad.any() else None
 
 
-def from_doubles(doubles: pa.Array, to: ColumnType) -> pa.Array | None:
-    """Doubles as the decimals they are the nearest double of; None if one of them is not, or is out of range.
+def with_cells(values: pa.Array, cells: pa.Array, rows: np.ndarray) -> pa.Array:
+    """`values`, of which `rows` are null, with `cells` in these rows."""
+    indices = np.full(len(values), -1, dtype=np.int64)
+    indices[rows] = np.arange(len(rows))
+    return pc.coalesce(values, cells.take(pa.array(indices, mask=indices < 0)))
+
+
+def from_doubles(doubles: pa.Array, to: ColumnType) -> tuple[pa.Array, np.ndarray]:
+    """Doubles as the decimals they are the nearest double of, and which rows are so; the others are null.
 
     No two decimals of up to 15 significant digits share a nearest double, so equality proves the decimal.
     """
     precision, scale = to.arrow.precision, to.arrow.scale
+    held = doubles.is_valid()
     if precision > 15:
-        return None
+        return pa.nulls(len(doubles), to.arrow), ~np.asarray(held)
     given = doubles.fill_null(0.0).to_numpy(zero_copy_only=False)
     with np.errstate(over="ignore", invalid="ignore"):
         units = np.rint(given * 10.0**scale)
-        if not (np.abs(units) < 10.0**precision).all() or not (units / 10.0**scale == given).all():
-            return None
+        exact = (np.abs(units) < 10.0**precision) & (units / 10.0**scale == given)
+    if not exact.all():
+        units = np.where(exact, units, 0)
+        held = pc.and_(held, pa.array(exact))
     halves = np.empty((len(units), 2), dtype=np.int64)  # a decimal128 is a little-endian 128-bit integer
     halves[:, 0] = units
     halves[:, 1] = halves[:, 0] >> 63
-    valid = doubles.is_valid().buffers()[1] if doubles.null_count else None
-    return pa.Array.from_buffers(to.arrow, len(units), [valid, pa.py_buffer(halves)])
+    return pa.Array.from_buffers(to.arrow, len(units), [held.buffers()[1], pa.py_buffer(halves)]), exact
 
 
 def _whole(text: pa.Array, to: ColumnType) -> pa.Array | None:
@@ -101,7 +108,8 @@ def _whole_of_alphabet(text: pa.Array, kind: str, to: ColumnType) -> pa.Array | 
     if pointed:
         return ascii_text.cast(pa.float64()).cast(pa.int64())
     if kind == "decimal" and to.arrow.precision <= 15:
-        return from_doubles(ascii_text.cast(pa.float64()), to)
+        values, exact = from_doubles(ascii_text.cast(pa.float64()), to)
+        return values if exact.all() else None
     values = ascii_text.cast(to.arrow)
     if kind == "float":
         return values if pc.all(pc.is_finite(values)).as_py() else None

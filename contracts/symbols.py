@@ -1,4 +1,4 @@
-"""A symbolic table: a check function called with it writes down what it would compute, as a SQL expression.
+"""Symbols: a check function called with them writes down what it would compute, as a SQL expression.
 
 Only operations known to mean the same in pandas (Arrow-backed columns) and in SQL are answered. Everything
 else raises Untraceable, and the check goes the pandas way. Pure: builds expressions, runs nothing.
@@ -8,52 +8,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any, NoReturn
 
 import sqlalchemy as sa
 
-from contracts.columns import Column
+from contracts.literals import SQL_TYPES, Untraceable, literal
+from contracts.symbol_parts import SymbolicText, SymbolicTime
 
-SQL_TYPES: dict[str, Any] = {
-    "integer": sa.BigInteger(),
-    "float": sa.Double(),
-    "decimal": sa.Numeric(),
-    "text": sa.Text(),
-    "boolean": sa.Boolean(),
-    "date": sa.Date(),
-    "timestamp": sa.DateTime(),
-    "timestamp with time zone": sa.DateTime(timezone=True),
-    "interval": sa.Interval(),
-}
 NUMBERS = ("integer", "decimal", "float")  # in order: the wider of two is the later
-INT64 = range(-(1 << 63), 1 << 63)
-
-
-class Untraceable(Exception):
-    """The check does something that has no known equal in SQL."""
-
-
-def symbol_of(column: Column) -> Symbol:
-    """The symbol of a contract's column."""
-    kind = "decimal" if column.type.name.startswith("decimal") else column.type.name
-    return Symbol(sa.column(column.name, SQL_TYPES[kind]), kind)
-
-
-class SymbolicTable:
-    """Stands for the frame that a dataframe check is given: `table["fare"]` or `table.fare`."""
-
-    def __init__(self, columns: Iterable[Column]) -> None:
-        self._symbols = {column.name: symbol_of(column) for column in columns}
-
-    def __getitem__(self, name: object) -> Symbol:
-        if not isinstance(name, str) or name not in self._symbols:
-            raise Untraceable(f"selects {name!r}")
-        return self._symbols[name]
-
-    def __getattr__(self, name: str) -> Symbol:
-        return self[name]
 
 
 def _refuse(what: str) -> Callable[..., NoReturn]:
@@ -84,8 +46,7 @@ class Symbol:
             if value.aggregate != self.aggregate:
                 raise Untraceable("compares rows with an aggregate over all rows")
             return value
-        symbol = literal(value)
-        return Symbol(symbol.element, symbol.kind, self.aggregate)
+        return Symbol(*literal(value), self.aggregate)
 
     # -- comparison ------------------------------------------------------------------------------------
 
@@ -269,113 +230,8 @@ class Symbol:
     __float__ = _refuse("asks for one number")
     __int__ = _refuse("asks for one number")
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: object) -> NoReturn:
         raise Untraceable(f".{name}")
-
-
-class SymbolicText:
-    """The `.str` of a text column. Case, white space and patterns differ between engines and are left out."""
-
-    def __init__(self, symbol: Symbol) -> None:
-        self._element = symbol.element
-
-    def len(self) -> Symbol:
-        return Symbol(sa.func.char_length(self._element), "integer")
-
-    def startswith(self, pat: object, na: object = None) -> Symbol:
-        return self._found(self._element.startswith(_text(pat), autoescape=True), na)
-
-    def endswith(self, pat: object, na: object = None) -> Symbol:
-        return self._found(self._element.endswith(_text(pat), autoescape=True), na)
-
-    def contains(self, pat: object, na: object = None, regex: bool = True) -> Symbol:
-        text = _text(pat)
-        if regex and not all(c.isalnum() or c in " _-,:;/@" for c in text):
-            raise Untraceable("a pattern")
-        return self._found(self._element.contains(text, autoescape=True), na)
-
-    @staticmethod
-    def _found(element: Any, na: object) -> Symbol:
-        if na not in (None, False, True):
-            raise Untraceable(f"na={na!r}")
-        return Symbol(element if na is None else sa.func.coalesce(element, sa.literal(na)), "boolean")
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise Untraceable(f".str.{name}")
-
-
-class SymbolicTime:
-    """The `.dt` of a timestamp, date or interval."""
-
-    def __init__(self, symbol: Symbol) -> None:
-        self._symbol = symbol
-
-    def _part(self, field: str, shift: int = 0) -> Symbol:
-        if self._symbol.kind == "interval":
-            raise Untraceable(f".dt.{field} of an interval")
-        return Symbol(sa.cast(sa.extract(field, self._symbol.element), sa.BigInteger()) + shift, "integer")
-
-    year = property(lambda self: self._part("year"))
-    month = property(lambda self: self._part("month"))
-    day = property(lambda self: self._part("day"))
-    dayofweek = property(lambda self: self._part("isodow", -1))  # Monday is 0
-    weekday = dayofweek
-
-    def _clock(self, field: str) -> Symbol:
-        if self._symbol.kind != "timestamp":
-            raise Untraceable(f".dt.{field} of {self._symbol.kind}")
-        return Symbol(sa.cast(sa.func.date_part(field, self._symbol.element), sa.BigInteger()), "integer")
-
-    hour = property(lambda self: self._clock("hour"))
-    minute = property(lambda self: self._clock("minute"))
-
-    def total_seconds(self) -> Symbol:
-        if self._symbol.kind != "interval":
-            raise Untraceable(f".dt.total_seconds() of {self._symbol.kind}")
-        return Symbol(sa.cast(sa.extract("epoch", self._symbol.element), sa.Double()), "float")
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise Untraceable(f".dt.{name}")
-
-
-def literal(value: object) -> Symbol:
-    """A Python value as a symbol.
-
-    Raises:
-        Untraceable: no contract type holds it exactly.
-    """
-    if hasattr(value, "to_pydatetime"):  # pandas.Timestamp
-        if getattr(value, "nanosecond", 0):
-            raise Untraceable("a timestamp finer than microseconds")
-        value = value.to_pydatetime()
-    elif hasattr(value, "to_pytimedelta"):
-        value = value.to_pytimedelta()
-    match value:
-        case bool():
-            return Symbol(sa.true() if value else sa.false(), "boolean")
-        case int() if value in INT64:
-            return Symbol(sa.literal(value, sa.BigInteger()), "integer")
-        case float() if abs(value) < float("inf"):
-            return Symbol(sa.cast(sa.literal(value, sa.Double()), sa.Double()), "float")
-        case Decimal() if value.is_finite():
-            return Symbol(sa.literal(value, sa.Numeric()), "decimal")
-        case str():
-            return Symbol(sa.literal(_text(value), sa.Text()), "text")
-        case datetime() if value.tzinfo is None:
-            return Symbol(sa.literal(value, sa.DateTime()), "timestamp")
-        case datetime():
-            return Symbol(sa.literal(value, sa.DateTime(timezone=True)), "timestamp with time zone")
-        case date():
-            return Symbol(sa.literal(value, sa.Date()), "date")
-        case timedelta():
-            return Symbol(sa.literal(value, sa.Interval()), "interval")
-    raise Untraceable(f"the value {value!r}")
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise Untraceable(f"{value!r} as text")
-    return value
 
 
 def _as_float(symbol: Symbol) -> Any:

@@ -61,11 +61,11 @@ def marts_failed(error: SluiceError) -> Marts:
     return Marts.failed(error)
 
 
-def crashed(_flow: Any, run: Any, state: Any) -> None:
+def crashed(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 - the names are Prefect's
     """Prefect's hook for a run that ended without a verdict: killed, cancelled, or a bug."""
     error = state.result(raise_on_failure=False)
     if not isinstance(error, SluiceError):
-        reason = f"run {run.name} ended as {state.name}: {state.message or 'no reason given'}"
+        reason = f"run {flow_run.name} ended as {state.name}: {state.message or 'no reason given'}"
         _tell_all("run_crashed", [reason], "everything as it was before this run", "sluice status")
 
 

@@ -68,13 +68,13 @@ def _report(
 ) -> AuditReport:
     counts = connection.execute(_scan(contract, batch, checks)).one()
     rows, rejected_rows, unparsed = counts[:3]
-    failing = dict(zip((check.name for check in checks if check.passes is not None), counts[3:], strict=True))
+    failing: dict[str, int] = dict(
+        zip((check.name for check in checks if check.passes is not None), counts[3:], strict=True)
+    )
     marks = rejected.failed_rows
     marked = sa.select(marks.c.check_name, sa.func.count()).where(marks.c.load_id == batch.load_id)
-    failing |= {name: count for name, count in connection.execute(marked.group_by(marks.c.check_name))}
-    seen = samples(
-        connection, contract, batch, [c for c in checks if c.kind != "aggregate" and failing.get(c.name)]
-    )
+    failing |= dict(connection.execute(marked.group_by(marks.c.check_name)).tuples().all())
+    seen = samples(connection, contract, batch, [c for c in checks if c.kind != "aggregate" and failing.get(c.name)])
     results = [
         CheckResult(
             check.name,
@@ -87,9 +87,7 @@ def _report(
         )
         for check in checks
     ]
-    return AuditReport(
-        rows, rejected_rows, (*_parse_results(connection, contract, batch, rows, unparsed), *results)
-    )
+    return AuditReport(rows, rejected_rows, (*_parse_results(connection, contract, batch, rows, unparsed), *results))
 
 
 def _scan(contract: Contract, batch: ledger.Batch, checks: Sequence[Check]) -> sa.Select:
@@ -118,7 +116,8 @@ def _parse_results(
     table = incoming_table(contract, batch.batch)
     key = sa.func.jsonb_object_keys(sa.cast(table.c._unparsed, JSONB)).column_valued("key")
     query = sa.select(key, sa.func.count()).select_from(table.join(key, sa.true()))
-    counts = dict(connection.execute(query.where(table.c._unparsed.is_not(None)).group_by(key)).tuples().all())
+    found = connection.execute(query.where(table.c._unparsed.is_not(None)).group_by(key))
+    counts: dict[str, int] = dict(found.tuples().all())
     names = {"_row": rejected.SHAPE_CHECK, **{c.name: parse_check_name(c) for c in contract.columns}}
     tolerances = {column.name: column.tolerance for column in contract.columns}
     return [

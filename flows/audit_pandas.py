@@ -1,18 +1,96 @@
-"""The pandas way: checks that could not be traced run in pandas over streamed chunks, with bounded memory."""
+"""The pandas way: checks that could not be traced run in pandas over streamed chunks, with bounded memory.
+
+The functions are called as pandera calls them (a column's nulls dropped first), but on rows read back from the
+incoming table, so both ways judge the same values. pandera's own switch (PANDERA_VALIDATION_ENABLED) has no say.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import pandas as pd
+import pandera.pandas as pa
+import pyarrow
 import sqlalchemy as sa
 
 from contracts.checks import Check
 from contracts.contract import Contract
+from contracts.derive.ddl import incoming_table
 from flows import ledger
+from flows.rejected import failed_rows
+
+CHUNK_ROWS = 16_384  # rows in memory at once; a chunk of 20 columns is about 10 MB as Python values
 
 
-def mark(
-    connection: sa.Connection, contract: Contract, batch: ledger.Batch, checks: Sequence[Check]
-) -> dict[str, str]:
-    """Not built yet: says so for each check, which closes the gate."""
-    return {check.name: f"it cannot be traced to SQL: {check.untraced}" for check in checks}
+class NotARowCheck(Exception):
+    """The check does not answer row by row, so chunks cannot tell what it would say of the whole table."""
+
+
+def mark(connection: sa.Connection, contract: Contract, batch: ledger.Batch, checks: Sequence[Check]) -> dict[str, str]:
+    """Write down the rows that fail each check.
+
+    Returns:
+        Why, by its name, for each check that could not be run: the gate takes it for errored, never for passed.
+    """
+    errors: dict[str, str] = {}
+    for frame in _chunks(connection, contract, batch):
+        for check in checks:
+            if check.name in errors:
+                continue
+            try:
+                failing = failing_rows(check, frame)
+            except Exception as error:  # noqa: BLE001 - a check is a user's code: whatever it raises closes the gate
+                errors[check.name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+                continue
+            if failing:
+                rows = [{"load_id": batch.load_id, "_row_number": n, "check_name": check.name} for n in failing]
+                connection.execute(failed_rows.insert(), rows)
+    return errors
+
+
+def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
+    """The index labels of the rows that fail; unknown passes.
+
+    Args:
+        frame: Arrow-backed columns, indexed by row number.
+
+    Raises:
+        NotARowCheck: it answers with one value for all rows, or per group.
+        Exception: whatever the check's function raises.
+    """
+    rule = check.pandera
+    if rule is None or rule.groupby is not None or "aggregate over all rows" in (check.untraced or ""):
+        raise NotARowCheck("it does not judge row by row; write it so that it can be traced")
+    subject: Any = frame[check.columns[0]] if check.columns else frame
+    if check.columns and rule.ignore_na:
+        subject = subject.dropna()
+    if subject.empty:
+        return []
+    answer = _answer(rule, subject)
+    if not isinstance(answer, pd.Series) or not answer.index.equals(subject.index):
+        raise NotARowCheck("it does not answer with one truth value a row")
+    failed = ~answer.astype("boolean")
+    return [int(number) for number in answer.index[failed.fillna(False).to_numpy(dtype=bool)]]
+
+
+def _answer(rule: pa.Check, subject: Any) -> Any:
+    if not rule.element_wise:
+        return rule._check_fn(subject, **rule._check_kwargs)
+    if isinstance(subject, pd.Series):
+        return subject.map(lambda value: rule._check_fn(value, **rule._check_kwargs))
+    return subject.apply(lambda row: rule._check_fn(row, **rule._check_kwargs), axis=1)
+
+
+def _chunks(connection: sa.Connection, contract: Contract, batch: ledger.Batch) -> Iterator[pd.DataFrame]:
+    table = incoming_table(contract, batch.batch)
+    columns = [(column.name, column.type.arrow) for column in contract.columns]
+    query = sa.select(table.c._row_number, *(table.c[name] for name, _ in columns))
+    streamed = connection.execution_options(stream_results=True, max_row_buffer=CHUNK_ROWS).execute(query)
+    connection.execution_options(stream_results=False)
+    for rows in streamed.partitions(CHUNK_ROWS):
+        numbers, *values = zip(*rows, strict=True)
+        arrays = {name: pyarrow.array(value, kind) for (name, kind), value in zip(columns, values, strict=True)}
+        frame = pyarrow.table(arrays).to_pandas(types_mapper=pd.ArrowDtype)
+        frame.index = pd.Index(numbers, name="_row_number")
+        yield frame

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import os
 import sys
 from pathlib import Path
@@ -34,12 +33,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 
 @app.command()
 def run(
-    datasets: Annotated[
-        list[str] | None, typer.Argument(help="Dataset ids; all if none.", show_default=False)
-    ] = None,
+    datasets: Annotated[list[str] | None, typer.Argument(help="Dataset ids; all if none.", show_default=False)] = None,
     batch: Annotated[
         list[str] | None,
-        typer.Option("--batch", "-b", help="Batch to load, such as 2021-01; repeat for more. Those that are due if none."),
+        typer.Option("--batch", "-b", help="Batch such as 2021-01; repeat for more. Those that are due if none."),
     ] = None,
     url: Annotated[
         str | None,
@@ -164,7 +161,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             sys.exit(5)
         raise
     sys.exit(0)
-
 
 
 if __name__ == "__main__":

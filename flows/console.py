@@ -217,7 +217,7 @@ def quarantine(dataset: str, batch: str, limit: int, as_json: bool) -> None:
     table = quarantine_table(found)
     reason = sa.func.unnest(table.c._reasons).column_valued("reason")
     counts = (
-        sa.select(reason, sa.func.count(), sa.func.min(table.c._load_id))
+        sa.select(reason, sa.func.count())
         .select_from(table.join(reason, sa.true()))
         .where(table.c._batch == batch)
         .group_by(reason)
@@ -225,12 +225,15 @@ def quarantine(dataset: str, batch: str, limit: int, as_json: bool) -> None:
     )
     try:
         with open_warehouse().engine.begin() as connection:
+            reasons: list[tuple[str, int]] = [(row[0], row[1]) for row in connection.execute(counts)]
             rows = [
                 {"reason": name, "rows": count, "sample": _sample(connection, found, batch, name, limit)}
-                for name, count, _ in connection.execute(counts)
+                for name, count in reasons
             ]
     except DATABASE_ERRORS as error:
-        raise ToolError(f"the quarantine of {dataset} cannot be read: {first_line(error)}. Was it ever loaded?") from None
+        raise ToolError(
+            f"the quarantine of {dataset} cannot be read: {first_line(error)}. Was it ever loaded?"
+        ) from None
     if as_json:
         _print_json(rows)
     elif not rows:
@@ -250,7 +253,7 @@ def _sample(connection: sa.Connection, found: Contract, batch: str, reason: str,
     masked = {column.name for column in found.columns if column.pii}
     return [
         {"_row_number": number, **{k: "***" if k in masked else v for k, v in row.items()}}
-        for number, row in connection.execute(query)
+        for number, row in connection.execute(query).tuples()
     ]
 
 

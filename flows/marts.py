@@ -74,7 +74,7 @@ def publish_marts(
             if time.monotonic() > deadline:
                 raise ToolError(
                     f"the marts were not published: readers held them for {PUBLISH_SECONDS} s. The old marts stay. "
-                    "See who: sluice sql \"select pid, usename, query from pg_stat_activity where state <> 'idle'\""
+                    "See who reads them in pg_stat_activity, and run again."
                 ) from None
         except DATABASE_ERRORS as error:
             raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None

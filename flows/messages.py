@@ -11,8 +11,8 @@ MAX_SAMPLES = 5  # rows shown in a message; the quarantine holds all of them
 MAX_VALUE = 120  # characters shown of one value; a row must fit on a phone's screen
 MAX_BODY = 12_000  # characters of a message; Slack cuts a text at 40,000, mail servers far later
 
-# What Slack obeys (`<!channel>`, `<@U123>`, `<http://a|b>`). Apprise's Slack plugin escapes a value's `<`, and
-# then turns exactly these back into orders.
+# What Slack obeys (`<!channel>`, `<@U123>`, `<http://a|b>`). Apprise's Slack plugin escapes a value's `<`,
+# and then turns exactly these back into orders.
 ORDER = re.compile(r"(?:[!@]|(?:https?|mailto):/*)(?=[^|\s]+(?:[ \t]*\|[^\n]*)?>)", re.IGNORECASE)
 
 

@@ -20,11 +20,18 @@ from flows.warehouse import open_warehouse
 Datasets = Annotated[list[str] | None, Field(description="Dataset ids, such as tlc__yellow_trips; all if empty.")]
 Batches = Annotated[list[str] | None, Field(description="Batches, such as 2021-01; those that are due if empty.")]
 Url = Annotated[
-    str | None, Field(description="Path or address with {batch} (and {entity}) to load from instead of the contract's.")
+    str | None,
+    Field(description="Path or address with {batch} (and {entity}) to load from, not the contract's own."),
 ]
 
 
-@flow(name="nightly", flow_run_name=report.run_name, log_prints=True, on_crashed=[alarms.crashed], on_failure=[alarms.crashed])
+@flow(
+    name="nightly",
+    flow_run_name=report.run_name,
+    log_prints=True,
+    on_crashed=[alarms.crashed],
+    on_failure=[alarms.crashed],
+)
 def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None) -> Summary:
     """Load what is new, audit it, publish what passes; then build, test and publish the marts.
 

@@ -37,9 +37,7 @@ class Delivery:
         return f"{self.contract} {self.batch}"
 
 
-def deliveries(
-    datasets: Sequence[str] | None, batches: Sequence[str] | None, url: str | None
-) -> list[Delivery]:
+def deliveries(datasets: Sequence[str] | None, batches: Sequence[str] | None, url: str | None) -> list[Delivery]:
     """The deliveries of a run, by dataset and batch order.
 
     Raises:
@@ -107,5 +105,3 @@ def begin(delivery: Delivery, file: SourceFile, run_id: str | None) -> ledger.Ba
     """Write the load into the ledger, committed before the first row moves."""
     with open_warehouse().engine.begin() as connection:
         return ledger.begin(connection, delivery.contract, delivery.batch, file, run_id)
-
-

@@ -77,9 +77,7 @@ class Lines(Silent):
         self._tasks[id(step)] = self._progress.add_task(step.what, total=step.total, facts="")
 
     def update(self, step: Step) -> None:
-        self._progress.update(
-            self._tasks[id(step)], completed=step.done, total=step.total, facts=step.facts()
-        )
+        self._progress.update(self._tasks[id(step)], completed=step.done, total=step.total, facts=step.facts())
 
     def end(self, step: Step) -> None:
         self._progress.remove_task(self._tasks.pop(id(step)))

@@ -130,7 +130,7 @@ def _make_constant_columns(connection: sa.Connection, contract: Contract, batch:
     name = incoming_table(contract, batch.batch).name
     constants = {"_dataset": batch.dataset_id, "_batch": batch.batch, "_load_id": batch.load_id}
     types = {"_dataset": "text", "_batch": "text", "_load_id": "bigint"}
-    parts = [
+    parts: list[sql.Composable] = [
         sql.SQL("ADD COLUMN {} {} NOT NULL DEFAULT {}").format(
             sql.Identifier(column), sql.SQL(types[column]), sql.Literal(value)
         )
@@ -172,7 +172,4 @@ def _supersede(connection: sa.Connection, batch: ledger.Batch, *statuses: str) -
 def _account(
     connection: sa.Connection, batch: ledger.Batch, status: str, report: AuditReport, decision: Decision
 ) -> None:
-    ledger.finish(
-        connection, batch, status, decision, rows_accepted=report.accepted, rows_rejected=report.rejected
-    )
-
+    ledger.finish(connection, batch, status, decision, rows_accepted=report.accepted, rows_rejected=report.rejected)

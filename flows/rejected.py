@@ -105,17 +105,16 @@ def _reasons(contract: Contract, checks: Sequence[Check], batch: ledger.Batch) -
         sa.case((UNPARSED.contains(f'"{key}":', autoescape=True), sa.literal(name)))
         for key, name in [("_row", SHAPE_CHECK), *parse]
     ]
-    reasons += [
-        sa.case((fails(check, batch), sa.literal(check.name))) for check in checks if check.kind != "aggregate"
-    ]
+    reasons += [sa.case((fails(check, batch), sa.literal(check.name))) for check in checks if check.kind != "aggregate"]
     return sa.func.array_remove(sa.cast(array(reasons), ARRAY(sa.Text())), sa.null())
 
 
 def _row(contract: Contract, gone: sa.CTE) -> Any:
     """The typed values, overlaid with the source's text of the cells that did not parse."""
     pairs = [part for c in contract.columns for part in (sa.literal(c.name), gone.c[c.name])]
-    halves = [sa.func.jsonb_build_object(*pairs[i : i + 100]) for i in range(0, len(pairs), 100)]  # 100 arguments at most
-    typed = halves[0]
+    # A function takes 100 arguments at most.
+    halves = [sa.func.jsonb_build_object(*pairs[i : i + 100]) for i in range(0, len(pairs), 100)]
+    typed: Any = halves[0]
     for half in halves[1:]:
         typed = typed.op("||")(half)
     return typed.op("||")(sa.func.coalesce(sa.cast(gone.c._unparsed, JSONB), sa.cast(sa.literal("{}"), JSONB)))

@@ -31,7 +31,7 @@ def samples(
     found: dict[str, list[Mapping[str, Any]]] = {check.name: [] for check in failing}
     wanted = list(failing)
     while wanted:
-        rows = connection.execute(_failing_rows(contract, batch, wanted)).all()
+        rows: Sequence[Any] = connection.execute(_failing_rows(contract, batch, wanted)).all()
         for row, flags in rows:
             for check, failed in zip(wanted, flags, strict=True):
                 if failed and len(found[check.name]) < SAMPLE_ROWS:

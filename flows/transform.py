@@ -96,7 +96,7 @@ def _inputs(connection: sa.Connection) -> str:
     """Fingerprint of what the marts are made of: the published loads and the dbt project."""
     loads = ledger.batches
     published = sa.select(loads.c.load_id).where(loads.c.status == "published").order_by(loads.c.load_id)
-    digest = sha256(",".join(str(load) for load in connection.scalars(published)).encode())
+    digest = sha256(",".join(map(str, connection.scalars(published))).encode())
     for file in sorted(path for pattern in PROJECT_FILES for path in _project_files(pattern)):
         digest.update(str(file.relative_to(dbt.PROJECT)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psycopg2
 import sqlalchemy as sa
-from psycopg2 import sql
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
+from psycopg2 import sql
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from contracts.derive.ddl import QUARANTINE, STAGING
@@ -72,10 +72,7 @@ class Warehouse:
         key = sa.func.hashtextextended(f"sluice:{what}", 0)
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
-                raise BusyError(
-                    f"{what}: another run is at work on it. Wait for it, or see who: "
-                    "sluice sql \"select * from ops.batches where status = 'started'\""
-                )
+                raise BusyError(f"{what}: another run is at work on it. Wait for it, or see who: sluice status")
             try:
                 yield
             finally:
@@ -176,7 +173,7 @@ def _set_session(driver_connection, _record) -> None:  # type: ignore[no-untyped
 
 def _refuse_old(connection: sa.Connection, block: str) -> None:
     version = connection.dialect.server_version_info or (0,)
-    if version[0] < OLDEST_POSTGRES:
+    if int(version[0]) < OLDEST_POSTGRES:
         raise ToolError(f"block {block!r}: PostgreSQL {version[0]}; Sluice needs {OLDEST_POSTGRES} or newer")
 
 

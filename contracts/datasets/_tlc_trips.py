@@ -17,7 +17,7 @@ class TaxiTrips(pa.DataFrameModel):
     """One row per trip that a taxi's meter recorded."""
 
     vendor_id: Int = column(
-        "Technology provider that sent the record: 1 Creative Mobile, 2 Curb Mobility, 6 Myle, 7 Helix; 4 in old files.",
+        "Technology provider: 1 Creative Mobile, 2 Curb Mobility, 6 Myle, 7 Helix; 4 in old files.",
         source="VendorID",
         isin=[1, 2, 4, 6, 7],
         nullable=True,

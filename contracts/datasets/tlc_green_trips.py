@@ -18,7 +18,7 @@ class GreenTrips(TaxiTrips):
     trip_type: Int = column("1 street hail, 2 dispatch.", isin=[1, 2], nullable=True)
 
     @pa.dataframe_check(name="dropoff_not_before_pickup")
-    def dropoff_not_before_pickup(cls, trips):  # noqa: N805, ANN001, ANN201
+    def dropoff_not_before_pickup(cls, trips):  # type: ignore[no-untyped-def]
         """A trip does not end before it begins."""
         return trips["lpep_dropoff_datetime"] >= trips["lpep_pickup_datetime"]
 

@@ -24,7 +24,7 @@ class YellowTrips(TaxiTrips):
     )
 
     @pa.dataframe_check(name="dropoff_not_before_pickup")
-    def dropoff_not_before_pickup(cls, trips):  # noqa: N805, ANN001, ANN201
+    def dropoff_not_before_pickup(cls, trips):  # type: ignore[no-untyped-def]
         """A trip does not end before it begins."""
         return trips["tpep_dropoff_datetime"] >= trips["tpep_pickup_datetime"]
 

@@ -17,8 +17,7 @@ def derived_files(contracts: Iterable[Contract]) -> dict[Path, str]:
     """Every generated file by its path."""
     chosen = sorted(contracts, key=lambda contract: contract.dataset_id)
     files = {
-        PROJECT / "docs" / "dictionary" / f"{contract.dataset_id}.md": dictionary_page(contract)
-        for contract in chosen
+        PROJECT / "docs" / "dictionary" / f"{contract.dataset_id}.md": dictionary_page(contract) for contract in chosen
     }
     for source, group in groupby(chosen, key=lambda contract: contract.source):
         path = PROJECT / "dbt_project" / "models" / "staging" / source / f"_{source}__sources.generated.yml"

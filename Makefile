@@ -1,0 +1,66 @@
+# Sluice. `make run` and `make test` set up everything they need; `make help` lists the rest.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := .sluice/demo/{entity}_{batch}.parquet
+
+# One lock a group, with hashes; made by `make lock` for Python 3.11 to 3.13 on every platform.
+RUNTIME := requirements/runtime.txt
+DEV := requirements/dev.txt
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help run test up lint format types derive lock clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s:
+
+run: $(VENV)/.runtime  ## Load two months of demo data, audit, publish, build the marts and their docs
+	@$(BIN)/sluice demo
+	@$(BIN)/sluice run tlc__yellow_trips tlc__zones --url '$(DEMO)'
+
+test: $(VENV)/.dev  ## Run all tests
+	@$(BIN)/python -m pytest
+
+up: $(VENV)/.runtime  ## Serve the nightly deployment with Prefect's UI until Ctrl-C
+	@$(BIN)/sluice up
+
+lint: $(VENV)/.dev  ## Lint Python and SQL, check imports and the derived files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/sqlfluff lint dbt_project --processes 1
+	@$(BIN)/sluice derive --check
+
+types: $(VENV)/.dev  ## Check types
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev  ## Format Python and SQL
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/sqlfluff fix dbt_project --processes 1
+
+derive: $(VENV)/.runtime  ## Write the files that are derived from the contracts
+	@$(BIN)/sluice derive
+
+lock: $(VENV)/bin/python  ## Resolve the dependencies anew, with hashes and without any index address
+	@$(INSTALL) uv
+	@$(BIN)/python requirements/lock.py
+
+clean:  ## Remove the virtual environment and all data of this checkout
+	@test ! -x $(BIN)/sluice || $(BIN)/python -c "from flows import embedded, warehouse; embedded.remove(warehouse.home())"
+	@rm -rf $(VENV) .sluice
+
+$(VENV)/bin/python:
+	@echo "Making $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(RUNTIME) pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the locked packages (once) ..."
+	@$(INSTALL) --require-hashes --no-deps -r $(RUNTIME)
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(DEV) $(VENV)/.runtime
+	@echo "Installing the locked packages for tests and checks (once) ..."
+	@$(INSTALL) --require-hashes --no-deps -r $(DEV)
+	@touch $@

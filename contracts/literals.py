@@ -1,0 +1,71 @@
+"""The table of SQL types, and Python values as SQL literals of a contract type. Pure."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+SQL_TYPES: dict[str, Any] = {
+    "integer": sa.BigInteger(),
+    "float": sa.Double(),
+    "decimal": sa.Numeric(),
+    "text": sa.Text(),
+    "boolean": sa.Boolean(),
+    "date": sa.Date(),
+    "timestamp": sa.DateTime(),
+    "timestamp with time zone": sa.DateTime(timezone=True),
+    "interval": sa.Interval(),
+}
+INT64 = range(-(1 << 63), 1 << 63)
+
+
+class Untraceable(Exception):
+    """The check does something that has no known equal in SQL."""
+
+
+def literal(value: object) -> tuple[Any, str]:
+    """A Python value as a SQL expression, and its contract type (`interval` for a span of time).
+
+    Raises:
+        Untraceable: no contract type holds it exactly.
+    """
+    if hasattr(value, "to_pydatetime"):  # pandas.Timestamp
+        if getattr(value, "nanosecond", 0):
+            raise Untraceable("a timestamp finer than microseconds")
+        value = value.to_pydatetime()
+    elif hasattr(value, "to_pytimedelta"):
+        value = value.to_pytimedelta()
+    match value:
+        case bool():
+            return sa.true() if value else sa.false(), "boolean"
+        case int() if value in INT64:
+            return sa.literal(value, sa.BigInteger()), "integer"
+        case float() if abs(value) < float("inf"):
+            return sa.cast(sa.literal(value, sa.Double()), sa.Double()), "float"
+        case Decimal() if value.is_finite():
+            return sa.literal(value, sa.Numeric()), "decimal"
+        case str():
+            return sa.literal(checked_text(value), sa.Text()), "text"
+        case datetime() if value.tzinfo is None:
+            return sa.literal(value, sa.DateTime()), "timestamp"
+        case datetime():
+            return sa.literal(value, sa.DateTime(timezone=True)), "timestamp with time zone"
+        case date():
+            return sa.literal(value, sa.Date()), "date"
+        case timedelta():
+            return sa.literal(value, sa.Interval()), "interval"
+    raise Untraceable(f"the value {value!r}")
+
+
+def checked_text(value: object) -> str:
+    """A text that SQL can hold.
+
+    Raises:
+        Untraceable: it is none, or holds the NUL character.
+    """
+    if not isinstance(value, str) or "\0" in value:
+        raise Untraceable(f"{value!r} as text")
+    return value
