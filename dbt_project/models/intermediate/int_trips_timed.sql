@@ -21,8 +21,9 @@ in_utc as (
     select
         read_in_utc.*,
         case
-            when latest_picked_up_at <= dropped_off_at then latest_picked_up_at
-            else latest_picked_up_at - interval '1 hour'
+            when read_in_utc.latest_picked_up_at <= read_in_utc.dropped_off_at
+                then read_in_utc.latest_picked_up_at
+            else read_in_utc.latest_picked_up_at - interval '1 hour'
         end as picked_up_at
     from read_in_utc
 ),

@@ -26,7 +26,11 @@ zones as (
     select
         zone_ids.zone_id,
         coalesce(zones_in_file.borough, zones_documented.borough, 'Unknown') as borough,
-        coalesce(zones_in_file.zone_name, zones_documented.zone_name, 'Zone ' || zone_ids.zone_id) as zone_name,
+        coalesce(
+            zones_in_file.zone_name,
+            zones_documented.zone_name,
+            'Zone ' || zone_ids.zone_id
+        ) as zone_name,
         zones_in_file.service_zone,
         zones_in_file.zone_id is not null as is_in_zone_file
     from zone_ids
