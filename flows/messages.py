@@ -11,7 +11,7 @@ MAX_SAMPLES = 5  # rows shown in a message; the quarantine holds all of them
 MAX_VALUE = 120  # characters shown of one value; a row must fit on a phone's screen
 MAX_BODY = 12_000  # characters of a message; Slack cuts a text at 40,000, mail servers far later
 
-# What Slack obeys (`<!channel>`, `<@U123>`, `<http://a|b>`). Apprise's Slack plugin escapes a value's `<`,
+# What Slack obeys: `<!channel>`, `<@U123>`, `<http://a|b>`. Apprise's Slack plugin escapes a value's `<`
 # and then turns exactly these back into orders.
 ORDER = re.compile(r"(?:[!@]|(?:https?|mailto):/*)(?=[^|\s]+(?:[ \t]*\|[^\n]*)?>)", re.IGNORECASE)
 
@@ -101,9 +101,7 @@ def plain(value: object, limit: int = MAX_VALUE) -> str:
     """One line of visible characters: line breaks, escapes, marks that turn text around are spelled out."""
     text = str(value)
     shown = "".join(
-        char.encode("unicode_escape").decode()
-        if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-        else char
+        char.encode("unicode_escape").decode() if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else char
         for char in text[:limit]
     )
     return shown if len(text) <= limit else f"{shown}... ({len(text):,} characters)"

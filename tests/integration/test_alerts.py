@@ -27,8 +27,7 @@ from flows.alerts import Alert, AppriseAddress, render, send
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 EVIL = (
-    "<script>alert(1)</script> <!channel> <@U12345> <http://e.org/|x> "
-    "&\x1b[31m red\r\nBcc: all@example.com \u202egnp"
+    "<script>alert(1)</script> <!channel> <@U12345> <http://e.org/|x> &\x1b[31m red\r\nBcc: all@example.com \u202egnp"
 )
 TOKEN = "T0KEN-not-to-be-seen"
 
@@ -81,9 +80,9 @@ def mailbox() -> Iterator[Mailbox]:
     server = Controller(box, hostname="127.0.0.1", port=port)
     server.start()
     try:
-        AppriseAddress(
-            url=f"mailto://127.0.0.1:{port}?from=sluice@example.com&to=data@example.com&mode=insecure"
-        ).save("mail", overwrite=True)
+        AppriseAddress(url=f"mailto://127.0.0.1:{port}?from=sluice@example.com&to=data@example.com&mode=insecure").save(
+            "mail", overwrite=True
+        )
         yield box
     finally:
         server.stop()
@@ -123,9 +122,7 @@ def test_slack_shows_a_data_value_and_does_not_obey_it(httpserver, monkeypatch) 
     SlackWebhook(url="https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ").save(
         "data-team", overwrite=True
     )
-    httpserver.expect_request("/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ").respond_with_data(
-        "ok"
-    )
+    httpserver.expect_request("/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ").respond_with_data("ok")
     assert send(gate_closed(samples=[{"zone": EVIL}]), "slack-webhook/data-team") is True
     request, _ = httpserver.log[-1]
     sent = json.dumps(json.loads(request.data))
@@ -170,9 +167,9 @@ def test_an_endpoint_that_is_down_is_a_warning(webhook, httpserver, caplog) -> N
 
 
 def test_a_mail_server_that_is_down_is_a_warning(mailbox, caplog) -> None:
-    AppriseAddress(
-        url="mailto://me:s3cr3t-word@127.0.0.1:1?from=a@example.com&to=b@example.com&mode=insecure"
-    ).save("down", overwrite=True)
+    AppriseAddress(url="mailto://me:s3cr3t-word@127.0.0.1:1?from=a@example.com&to=b@example.com&mode=insecure").save(
+        "down", overwrite=True
+    )
     assert send(gate_closed(), "apprise-address/down") is False
     assert "nobody was alerted" in caplog.text
     assert "s3cr3t-word" not in caplog.text

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
+from uuid import UUID
 
 import psutil
 import pytest
@@ -19,17 +20,19 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING, temporary_settings
 
 from contracts.errors import BusyError, ConfigError, ToolError
-from flows import orphans, server, server_address
+from flows import deployments, orphans, server, server_address
 
 T = TypeVar("T")
 
 FLOW = """
 import time
+from pathlib import Path
 from prefect import flow
 
 @flow(name="tiny")
-def tiny(seconds: float = 0.0) -> None:
-    time.sleep(seconds)
+def tiny() -> None:
+    while Path("hold").exists():
+        time.sleep(0.1)
 """
 
 DEPLOYMENT = """
@@ -114,17 +117,11 @@ class Up:
     def completed(self) -> set[str]:
         return {str(run.id) for run in self.runs() if run.state and run.state.is_completed()}
 
-    def order_a_run(self, seconds: float) -> str:
-        with (
-            temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{self.port}/api"}),
-            get_client(sync_client=True) as client,
-        ):
-            deployment = client.read_deployment_by_name("tiny/nightly")
-            run = client.create_flow_run_from_deployment(deployment.id, parameters={"seconds": seconds})
-            return str(run.id)
+    def running(self) -> set[str]:
+        return {str(run.id) for run in self.runs() if run.state and run.state.is_running()}
 
-    def state(self, run_id: str) -> str:
-        return next(run.state.name for run in self.runs() if str(run.id) == run_id and run.state)
+    def crashed(self) -> set[str]:
+        return {str(run.id) for run in self.runs() if run.state and run.state.is_crashed()}
 
 
 @pytest.fixture
@@ -140,15 +137,17 @@ def test_the_schedule_runs_and_neither_ctrl_c_nor_a_kill_leaves_an_orphan(up: Up
     up.start()
     first = wait_for("a scheduled run to complete", up.completed, LATE)
 
-    long_run = up.order_a_run(seconds=3_600)
-    wait_for("the long run to be running", lambda: up.state(long_run) == "Running", LATE)
+    hold = up.project / "hold"
+    hold.touch()
+    cut_off = wait_for("a run that does not end", up.running, LATE)
     assert len(up.left()) >= 4, "server, worker, watcher and the run"
     up.process.send_signal(signal.SIGKILL)
     up.process.wait()
     wait_for("all processes of the killed one to end", lambda: not up.left(), SOON)
 
+    hold.unlink()
     up.start()
-    assert up.state(long_run) == "Crashed", "a run cut off by a kill must not seem to be running for ever"
+    assert cut_off <= up.crashed(), "a run cut off by a kill must not seem to be running for ever"
     wait_for("a scheduled run after the kill", lambda: up.completed() - first, LATE)
 
     up.process.send_signal(signal.SIGINT)
@@ -227,3 +226,19 @@ def test_only_processes_of_this_home_are_ended(tmp_path: Path) -> None:
         for process in (ours, another_home, postgres):
             process.kill()
             process.wait()
+
+
+def test_the_nightly_deployment_is_what_prefect_yaml_says(prefect_server: str) -> None:
+    served = deployments.apply(server.PROJECT, {**os.environ, "PREFECT_API_URL": prefect_server})
+    assert list(served) == ["nightly/nightly"]
+    with get_client(sync_client=True) as client:
+        nightly = client.read_deployment(UUID(served["nightly/nightly"]))
+    (schedule,) = nightly.schedules
+    assert (schedule.schedule.cron, schedule.schedule.timezone) == ("0 5 * * *", "America/New_York")
+    assert schedule.active
+    assert nightly.global_concurrency_limit is not None
+    assert nightly.global_concurrency_limit.limit == 1
+    assert nightly.concurrency_options is not None
+    assert nightly.concurrency_options.collision_strategy == "ENQUEUE"
+    assert nightly.work_pool_name == deployments.POOL
+    assert set(nightly.parameters) <= set(nightly.parameter_openapi_schema["properties"])
