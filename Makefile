@@ -9,10 +9,12 @@ RUNTIME := requirements/runtime.txt
 DEV := requirements/dev.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test up lint format types derive lock clean
+.PHONY: help setup run test up lint format types derive lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s:
+
+setup: $(VENV)/.dev  ## Install everything, for development
 
 run: $(VENV)/.runtime  ## Load two months of demo data, audit, publish, build the marts and their docs
 	@$(BIN)/sluice demo

@@ -215,10 +215,11 @@ def quarantine(dataset: str, batch: str, limit: int, as_json: bool) -> None:
     found = contract_for(dataset)
     found.files.batches.validate(batch)
     table = quarantine_table(found)
-    reason = sa.func.unnest(table.c._reasons).column_valued("reason")
+    reasons_of = sa.func.unnest(table.c._reasons).table_valued("reason", joins_implicitly=True).render_derived()
+    reason = reasons_of.c.reason
     counts = (
         sa.select(reason, sa.func.count())
-        .select_from(table.join(reason, sa.true()))
+        .select_from(table)
         .where(table.c._batch == batch)
         .group_by(reason)
         .order_by(sa.func.count().desc())

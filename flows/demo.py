@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 from contracts.contract import Monthly
 from flows.demo_trips import ZONES, Columns, draw, seconds_of
@@ -43,7 +44,7 @@ LITTLE_KNOWN = (
 
 
 def make(folder: Path, months: Sequence[str] = MONTHS, rows: int = 100_000, seed: int = 2019) -> list[Path]:
-    """Write `yellow_trips_<month>.parquet` for each month, and `zones_all.csv`. Returns their paths.
+    """Write `yellow_trips_<month>.parquet` for each month, and `zones_all.parquet`. Returns their paths.
 
     A file that holds the same bytes already is left alone, and keeps its time.
 
@@ -54,10 +55,8 @@ def make(folder: Path, months: Sequence[str] = MONTHS, rows: int = 100_000, seed
     paths = []
     for month in months:
         Monthly(start="2019-02").validate(month)
-        buffer = io.BytesIO()
-        pq.write_table(yellow_trips(month, rows, seed), buffer, compression="zstd")
-        paths.append(_write(folder / f"yellow_trips_{month}.parquet", buffer.getvalue()))
-    return [*paths, _write(folder / "zones_all.csv", ZONES.read_bytes())]
+        paths.append(_write(folder / f"yellow_trips_{month}.parquet", _parquet(yellow_trips(month, rows, seed))))
+    return [*paths, _write(folder / "zones_all.parquet", _parquet(csv.read_csv(ZONES)))]
 
 
 def yellow_trips(month: str, rows: int, seed: int) -> pa.Table:
@@ -66,6 +65,12 @@ def yellow_trips(month: str, rows: int, seed: int) -> pa.Table:
     trips = draw(month, rows, rng)
     little_known = _spoil(month, trips, rng)
     return _table(month, trips, little_known)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def _write(path: Path, content: bytes) -> Path:

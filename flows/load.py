@@ -63,8 +63,14 @@ def _copy(connection: sa.Connection, table: sa.Table, stream: RowStream, progres
     driver_connection = connection.connection.driver_connection
     if driver_connection is None:
         raise ToolError("the connection to the warehouse is gone")
-    with driver_connection.cursor() as cursor:
-        cursor.copy_expert(statement, _CopySource(_encode(stream, progress)), size=COPY_BYTES)
+    source = _CopySource(_encode(stream, progress))
+    try:
+        with driver_connection.cursor() as cursor:
+            cursor.copy_expert(statement, source, size=COPY_BYTES)
+    except DATABASE_ERRORS:
+        if source.error is not None:  # what stopped the COPY; the driver says only that reading failed
+            raise source.error from None
+        raise
 
 
 def _encode(stream: RowStream, progress: Progress | None) -> Iterator[bytes]:
@@ -78,17 +84,22 @@ def _encode(stream: RowStream, progress: Progress | None) -> Iterator[bytes]:
 
 
 class _CopySource:
-    """The file that psycopg2 reads a COPY from: hands on encoded batches in pieces."""
+    """The file that psycopg2 reads a COPY from: hands on encoded batches in pieces, keeps what stopped it."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
         self._parts = parts
         self._part = memoryview(b"")
+        self.error: BaseException | None = None
 
     def read(self, size: int) -> bytes:
-        while not self._part:
-            part = next(self._parts, None)
-            if part is None:
-                return b""
-            self._part = memoryview(part)
+        try:
+            while not self._part:
+                part = next(self._parts, None)
+                if part is None:
+                    return b""
+                self._part = memoryview(part)
+        except BaseException as error:
+            self.error = error
+            raise
         piece, self._part = self._part[:size], self._part[size:]
         return bytes(piece)

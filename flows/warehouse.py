@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import psycopg2
 import sqlalchemy as sa
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 from psycopg2 import sql
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from contracts.derive.ddl import QUARANTINE, STAGING
 from contracts.errors import BusyError, ConfigError, ToolError
@@ -80,26 +81,35 @@ class Warehouse:
 
 
 def open_warehouse() -> Warehouse:
-    """The warehouse that this process is to use, its schemas made if missing.
+    """The warehouse that this process is to use: opened once, its schemas made if missing.
 
     Raises:
         ConfigError: the block does not exist, or does not name a PostgreSQL through psycopg2.
         ToolError: the database does not answer, or is too old.
     """
-    name = os.environ.get(BLOCK_VARIABLE)
-    connector = _load_block(name) if name else _register_embedded()
-    block = name or _embedded_block_name()
+    return _open(os.environ.get(BLOCK_VARIABLE), home())
+
+
+@cache
+def _open(block: str | None, home: Path) -> Warehouse:
+    if block:
+        return connect(_load_block(block), block, "postgres")
+    return connect(_register_embedded(home), _embedded_block_name(home), "embedded")
+
+
+def connect(connector: SqlAlchemyConnector, block: str, target: str) -> Warehouse:
+    """The warehouse a connector block names, its schemas made if missing. Raises as `open_warehouse`."""
     engine = _engine(connector, block)
     try:
         with engine.begin() as connection:
             _refuse_old(connection, block)
             _create_schemas(connection)
-    except OperationalError as error:
+    except DATABASE_ERRORS as error:
         raise ToolError(
-            f"the warehouse of block {block!r} does not answer: {first_line(error)}. "
-            "Is the server up, and do host, port and database in the block name it?"
+            f"the warehouse of block {block!r} cannot be used: {first_line(error)}. "
+            "Is the server up, do host, port and database in the block name it, may its user create schemas?"
         ) from None
-    return Warehouse(engine, block, "postgres" if name else "embedded")
+    return Warehouse(engine, block, target)
 
 
 def first_line(error: BaseException) -> str:
@@ -121,13 +131,13 @@ def execute(connection: sa.Connection, statement: sql.Composable) -> None:
         cursor.execute(statement)
 
 
-def _embedded_block_name() -> str:
-    return f"sluice-embedded-{sha256(str(home()).encode()).hexdigest()[:8]}"
+def _embedded_block_name(home: Path) -> str:
+    return f"sluice-embedded-{sha256(str(home).encode()).hexdigest()[:8]}"
 
 
-def _register_embedded() -> SqlAlchemyConnector:
+def _register_embedded(home: Path) -> SqlAlchemyConnector:
     """Start the embedded server and save its block; named by the folder, so that checkouts do not mix."""
-    url = embedded.start(home())
+    url = embedded.start(home)
     connector = SqlAlchemyConnector(
         connection_info=ConnectionComponents(
             driver=SyncDriver.POSTGRESQL_PSYCOPG2,
@@ -136,7 +146,7 @@ def _register_embedded() -> SqlAlchemyConnector:
             query={key: str(value) for key, value in url.query.items()},
         )
     )
-    connector.save(_embedded_block_name(), overwrite=True)
+    connector.save(_embedded_block_name(home), overwrite=True)
     return connector
 
 

@@ -27,7 +27,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     again = demo.make(tmp_path / "again", ["2024-11", "2024-12"], rows=1000, seed=7)
     other = demo.make(tmp_path / "other", ["2024-12"], rows=1000, seed=8)
 
-    assert [path.name for path in first] == ["yellow_trips_2024-12.parquet", "zones_all.csv"]
+    assert [path.name for path in first] == ["yellow_trips_2024-12.parquet", "zones_all.parquet"]
     assert first[0].read_bytes() == again[1].read_bytes() != other[0].read_bytes()
 
 

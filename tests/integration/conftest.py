@@ -1,0 +1,87 @@
+"""A warehouse for each test, and the ways a batch is put through it without Prefect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
+
+from contracts.contract import Contract
+from contracts.gate import AuditReport, Decision, decide
+from flows import audit, ledger, load, publish, source
+from flows.extract import open_rows
+from flows.warehouse import Warehouse, connect
+
+
+def connector_for(url: sa.URL) -> SqlAlchemyConnector:
+    """The block a user would make for a database."""
+    return SqlAlchemyConnector(
+        connection_info=ConnectionComponents(
+            driver=SyncDriver.POSTGRESQL_PSYCOPG2,
+            username=url.username,
+            password=url.password,
+            host=url.host,
+            port=url.port,
+            database=url.database,
+            query={key: str(value) for key, value in url.query.items()},
+        )
+    )
+
+
+@pytest.fixture
+def warehouse(warehouse_url: sa.URL) -> Iterator[Warehouse]:
+    """An empty warehouse, once on the embedded PostgreSQL and once on a stock one."""
+    opened = connect(connector_for(warehouse_url), "test", "postgres")
+    with opened.engine.begin() as connection:
+        ledger.create(connection)
+    yield opened
+    opened.engine.dispose()
+
+
+@dataclass
+class Delivered:
+    """What became of one delivery."""
+
+    batch: ledger.Batch
+    report: AuditReport
+    decision: Decision
+
+
+@pytest.fixture
+def deliver(warehouse: Warehouse) -> Callable[[Contract, str, Path], Delivered]:
+    """Put a file through load, audit, gate, and publish or hold."""
+
+    def put(contract: Contract, batch_name: str, path: Path) -> Delivered:
+        publish.ensure_tables(warehouse, contract)
+        file = source.fetch(source.look(str(path)), path.parent)
+        with warehouse.engine.begin() as connection:
+            batch = ledger.begin(connection, contract, batch_name, file, None)
+        try:
+            with open_rows(file, contract, batch_name) as stream:
+                batch = load.load(warehouse, contract, batch, stream)
+            report = audit.audit(warehouse, contract, batch)
+        except Exception as error:
+            publish.fail(warehouse, contract, batch, str(error))
+            raise
+        with warehouse.engine.begin() as connection:
+            before = ledger.rows_of_batch_before(connection, contract.dataset_id, batch_name)
+        decision = decide(contract.gate, report, before)
+        (publish.publish if decision.open else publish.hold)(warehouse, contract, batch, report, decision)
+        return Delivered(batch, report, decision)
+
+    return put
+
+
+@pytest.fixture
+def rows(warehouse: Warehouse) -> Callable[..., Sequence[sa.Row]]:
+    """Rows of a query."""
+
+    def query(text: str, **values: object) -> Sequence[sa.Row]:
+        with warehouse.engine.connect() as connection:
+            return connection.execute(sa.text(text), values).all()
+
+    return query

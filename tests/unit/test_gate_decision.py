@@ -1,0 +1,59 @@
+"""The gate's decision, as a table of cases."""
+
+from __future__ import annotations
+
+import pytest
+
+from contracts.contract import Gate
+from contracts.errors import ContractError
+from contracts.gate import AuditReport, CheckResult, decide, percent
+
+
+def result(failing: int, *, severity: str = "error", tolerance: float | None = None, error: str | None = None):
+    return CheckResult("a >= 0", severity, tolerance, 100, failing, error)
+
+
+@pytest.mark.parametrize(
+    ("check", "rejected", "reasons", "warnings"),
+    [
+        (result(0), 0, (), ()),
+        (result(5), 5, (), ()),
+        (result(6), 6, ("6% of rows are rejected (at most 5%)",), ()),
+        (result(3, tolerance=0.03), 3, (), ()),
+        (result(4, tolerance=0.03), 4, ("4% of rows fail a >= 0 (tolerance 3%)",), ()),
+        (result(1, tolerance=0.0), 1, ("1% of rows fail a >= 0 (tolerance 0%)",), ()),
+        (result(1, severity="warn"), 0, (), ("1% of rows fail a >= 0",)),
+        (result(1, severity="warn", tolerance=0.01), 0, (), ()),
+        (result(0, error="it crashed"), 0, ("the check a >= 0 could not be run: it crashed",), ()),
+        (result(0, severity="warn", error="it crashed"), 0, ("the check a >= 0 could not be run: it crashed",), ()),
+    ],
+)
+def test_the_gate_closes_beyond_a_tolerance_and_says_why(check, rejected, reasons, warnings) -> None:
+    decision = decide(Gate(max_rejected=0.05), AuditReport(100, rejected, (check,)))
+    assert (decision.open, decision.reasons, decision.warnings) == (not reasons, reasons, warnings)
+
+
+def test_no_rows_and_no_checks_are_reasons() -> None:
+    assert decide(Gate(max_rejected=1), AuditReport(0, 0, ())).reasons == (
+        "no check was run",
+        "the batch has no rows",
+    )
+
+
+@pytest.mark.parametrize(("before", "opens"), [(None, True), (50, True), (200, True), (201, False), (49, False)])
+def test_rows_are_compared_with_the_batch_before(before: int | None, opens: bool) -> None:
+    gate = Gate(max_rejected=0.05, rows_vs_last=(0.5, 2.0))
+    assert decide(gate, AuditReport(100, 0, (result(0),)), before).open is opens
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1])
+def test_a_tolerance_that_is_no_share_is_refused(share: float) -> None:
+    with pytest.raises(ContractError, match="share of rows from 0 to 1"):
+        Gate(max_rejected=share)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.1579, "15.79%"), (0.05, "5%"), (0, "0%"), (1, "100%"), (0.00001, "<0.01%"), (0.1, "10%")]
+)
+def test_shares_read_as_people_write_them(share: float, text: str) -> None:
+    assert percent(share) == text
