@@ -15,7 +15,6 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -27,14 +26,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-import psutil  # type: ignore[import-untyped]
+import leftovers
 
 RESULTS = Path(__file__).parent / "results" / "fifty_runs.json"
 DEFAULT_COMMAND = ("sluice", "run", "--demo", "--again")
-TERMINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-MARKER = "SLUICE_FIFTY_RUNS"  # environment variable by which a run's processes are known
 SERVER_START = 300.0  # s; the first start migrates its database
-ORPHAN_GRACE = 20.0  # s for what may end after the run: the embedded PostgreSQL, when nobody uses it any more
 RECORD_GRACE = 30.0  # s for a standing server to record what the run reported at its end
 
 
@@ -52,9 +48,7 @@ class Run:
     orphans: tuple[str, ...]
 
     def faults(self, at_least: int) -> list[str]:
-        found = (
-            [] if self.exit_code == 0 else ["hung" if self.exit_code is None else f"exit {self.exit_code}"]
-        )
+        found = [] if self.exit_code == 0 else ["hung" if self.exit_code is None else f"exit {self.exit_code}"]
         found += [f"orphan {name}" for name in self.orphans]
         found += [f"no end: {name}" for name in self.not_terminal]
         return found + ([f"{self.nodes} nodes, not {at_least}"] if self.nodes < at_least else [])
@@ -62,6 +56,7 @@ class Run:
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     everything = {}
     clean = True
     for against in options.against:
@@ -84,13 +79,9 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=50)
-    parser.add_argument(
-        "--timeout", type=float, default=600.0, help="seconds after which a run counts as hung"
-    )
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds after which a run counts as hung")
     parser.add_argument("--against", nargs="+", choices=("standing", "ephemeral"))
     parser.add_argument("--at-least", type=int, default=1, help="dbt nodes each run must have as task runs")
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -120,7 +111,9 @@ def _server(against: str, folder: Path) -> Iterator[dict[str, str]]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     }
-    if against == "ephemeral":
+    if against == "ephemeral":  # its first start makes the database: not what is looked at here
+        command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
+        subprocess.run(command, env=_environment(facts), check=True, capture_output=True)
         yield facts
         return
     with closing(socket.create_server(("127.0.0.1", 0))) as probe:
@@ -128,9 +121,7 @@ def _server(against: str, folder: Path) -> Iterator[dict[str, str]]:
     api = f"http://127.0.0.1:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "server.log").open("wb") as log:
-        server = subprocess.Popen(
-            command, env=_environment(facts), stdout=log, stderr=log, start_new_session=True
-        )
+        server = subprocess.Popen(command, env=_environment(facts), stdout=log, stderr=log, start_new_session=True)
     try:
         _wait_for(f"{api}/health", server)
         yield {**facts, "PREFECT_API_URL": api}
@@ -161,14 +152,14 @@ def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
 
 def _run(number: int, options: argparse.Namespace, folder: Path, facts: dict[str, str]) -> Run:
     database = folder / "prefect" / "prefect.db"
-    known = {flow_run for flow_run, _, _ in _flow_runs(database)}
+    known = {flow_run for flow_run, _, _ in leftovers.flow_runs(database)}
     marker = f"{os.getpid()}-{folder.name}-{number}"
     log = folder / f"run_{number}.log"
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
             options.command,
-            env=_environment({**facts, MARKER: marker}),
+            env=_environment({**facts, leftovers.MARKER: marker}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -176,9 +167,9 @@ def _run(number: int, options: argparse.Namespace, folder: Path, facts: dict[str
         )
     exit_code = _wait(process, options.timeout)
     seconds = time.monotonic() - started
-    orphans = _orphans(marker)
+    orphans = leftovers.orphans(marker)
     patience = RECORD_GRACE if "PREFECT_API_URL" in facts else 0.0
-    flow_runs, tasks = _recorded(database, known, options.at_least, patience)
+    flow_runs, tasks = leftovers.recorded(database, known, options.at_least, patience)
     open_ones = [(name, state) for _, name, state in flow_runs] + [(name, state) for _, name, state in tasks]
     run = Run(
         number=number,
@@ -186,15 +177,13 @@ def _run(number: int, options: argparse.Namespace, folder: Path, facts: dict[str
         seconds=round(seconds, 2),
         flow_runs=len(flow_runs),
         task_runs=len(tasks),
-        nodes=_nodes(tasks),
-        not_terminal=tuple(f"{name} ({state})" for name, state in open_ones if state not in TERMINAL),
+        nodes=leftovers.nodes(tasks),
+        not_terminal=tuple(f"{name} ({state})" for name, state in open_ones if state not in leftovers.TERMINAL),
         orphans=orphans,
     )
     faults = run.faults(options.at_least)
     where = "standing " if "PREFECT_API_URL" in facts else "ephemeral"
-    print(
-        f"{where} {number:>3} {seconds:6.1f} s  {run.nodes} nodes  {'; '.join(faults) or 'clean'}", flush=True
-    )
+    print(f"{where} {number:>3} {seconds:6.1f} s  {run.nodes} nodes  {'; '.join(faults) or 'clean'}", flush=True)
     if faults:
         print(log.read_text(errors="replace")[-6000:], flush=True)
     return run
@@ -212,67 +201,9 @@ def _wait(process: subprocess.Popen[bytes], timeout: float) -> int | None:
             process.kill()
             process.wait()
         return None
-
-
-def _orphans(marker: str) -> tuple[str, ...]:
-    """Processes of the run that outlive it by more than the grace; they are ended here."""
-    deadline = time.monotonic() + ORPHAN_GRACE
-    while (left := list(_marked(marker))) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    names = []
-    for process in left:
-        try:
-            names.append(" ".join(process.cmdline())[:120])
-            process.kill()
-        except psutil.Error:
-            continue
-    return tuple(names)
-
-
-def _marked(marker: str) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARKER) == marker and process.status() != psutil.STATUS_ZOMBIE:
-                yield process
-        except psutil.Error:  # gone meanwhile, or another user's
-            continue
-
-
-Row = tuple[str, str, str]
-
-
-def _recorded(database: Path, known: set[str], at_least: int, patience: float) -> tuple[list[Row], list[Row]]:
-    """The run's flow runs (id, name, state) and task runs (key, name, state), as Prefect recorded them."""
-    deadline = time.monotonic() + patience
-    while True:
-        flow_runs = [row for row in _flow_runs(database) if row[0] not in known]
-        tasks = [row for flow_run in flow_runs for row in _task_runs(database, flow_run[0])]
-        complete = _nodes(tasks) >= at_least and all(
-            state in TERMINAL for _, _, state in [*flow_runs, *tasks]
-        )
-        if complete or time.monotonic() >= deadline:
-            return flow_runs, tasks
-        time.sleep(0.5)
-
-
-def _nodes(tasks: list[Row]) -> int:
-    return sum(key.startswith("dbt_node") for key, _, _ in tasks)
-
-
-def _flow_runs(database: Path) -> list[Row]:
-    return _query(database, "select id, name, coalesce(state_type, 'none') from flow_run")
-
-
-def _task_runs(database: Path, flow_run: str) -> list[Row]:
-    columns = "task_key, name, coalesce(state_type, 'none')"
-    return _query(database, f"select {columns} from task_run where flow_run_id = ?", flow_run)
-
-
-def _query(database: Path, query: str, *values: str) -> list[Row]:
-    if not database.exists():
-        return []
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
-        return connection.execute(query, values).fetchall()
+    except BaseException:  # stopped: leave nothing behind
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 if __name__ == "__main__":

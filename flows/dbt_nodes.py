@@ -153,11 +153,11 @@ class NodeRunner(PrefectDbtRunner):
             if result.node.unique_id not in self._threads:  # skipped: dbt never started it
                 self._call_task(self._tracker, result.node)
                 self._end(result.node.unique_id, str(result.status), str(result.message or ""))
-        for node_id in self._threads:
+        for node_id in list(self._threads):
             if not self._tracker.is_node_complete(node_id):
                 self._end(node_id, "error", "dbt ended before this node did")
         deadline = time.monotonic() + END_TIMEOUT
-        for thread in self._threads.values():
+        for thread in list(self._threads.values()):
             thread.join(max(0.0, deadline - time.monotonic()))
         if alive := [thread.name for thread in self._threads.values() if thread.is_alive()]:
             logger.warning("Prefect did not take the end of %s in %.0f s", ", ".join(alive), END_TIMEOUT)

@@ -310,11 +310,14 @@ def test_a_stale_source_is_a_finding_and_not_a_crash(tiny: Tiny) -> None:
 
 
 SLOW_FLOW = """
+import signal
 import sys
 from pathlib import Path
 import sqlalchemy as sa
 from prefect import flow
 from flows.dbt import run_dbt
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with Ctrl-C ignored
 
 @flow
 def slow():
