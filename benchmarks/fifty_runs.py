@@ -1,11 +1,13 @@
 """Run a command many times in a row, against a standing Prefect server and against the ephemeral one, and
 look for what an unsteady runner leaves: hangs, aborts, orphan processes, task runs without an end.
 
-    python benchmarks/fifty_runs.py                                # `sluice run` on demo data, 50 times each
-    python benchmarks/fifty_runs.py --runs 20 --against ephemeral -- python my_flow.py
+    python benchmarks/fifty_runs.py                  # `sluice run` on new demo data each time, 50 times each
+    python benchmarks/fifty_runs.py --runs 20 --against ephemeral --prepare '' -- python my_flow.py
 
-A command that finds nothing to do proves nothing: `--at-least` says how many dbt nodes each run must have as
-task runs. Writes benchmarks/results/fifty_runs.json and a table; exits 1 if any run was not clean.
+A run that finds nothing to do proves nothing: `--prepare` is a command before each run, its time not counted;
+`--at-least` says how many dbt nodes each run must have as task runs. In both commands {number} is the run's
+number and {folder} a folder for all of them, where SLUICE_HOME lies too. Writes
+benchmarks/results/fifty_runs.json and a table; exits 1 if any run was not clean.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,8 +32,11 @@ from statistics import median
 
 import leftovers
 
+from flows import embedded
+
 RESULTS = Path(__file__).parent / "results" / "fifty_runs.json"
-DEFAULT_COMMAND = ("sluice", "run", "--demo", "--again")
+PREPARE = "sluice demo --folder {folder}/demo --rows 2000 --seed {number}"  # other files each time: all to do
+COMMAND = "sluice run tlc__yellow_trips tlc__zones --url {folder}/demo/{entity}_{batch}.parquet"
 SERVER_START = 300.0  # s; the first start migrates its database
 RECORD_GRACE = 30.0  # s for a standing server to record what the run reported at its end
 
@@ -64,7 +71,10 @@ def main() -> int:
             tempfile.TemporaryDirectory(prefix="fifty-runs-") as folder,
             _server(against, Path(folder)) as facts,
         ):
-            runs = [_run(number, options, Path(folder), facts) for number in range(1, options.runs + 1)]
+            try:
+                runs = [_run(number, options, Path(folder), facts) for number in range(1, options.runs + 1)]
+            finally:
+                embedded.remove(Path(folder) / "sluice")
         bad = [run for run in runs if run.faults(options.at_least)]
         clean = clean and not bad
         everything[against] = {**_summary(runs, len(bad)), "runs": [asdict(run) for run in runs]}
@@ -85,7 +95,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--against", nargs="+", choices=("standing", "ephemeral"))
     parser.add_argument("--at-least", type=int, default=1, help="dbt nodes each run must have as task runs")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("command", nargs="*", default=list(DEFAULT_COMMAND))
+    parser.add_argument("command", nargs="*", default=shlex.split(COMMAND))
+    parser.add_argument("--prepare", type=shlex.split, default=shlex.split(PREPARE))
     options = parser.parse_args()
     options.against = options.against or ["standing", "ephemeral"]
     return options
@@ -153,12 +164,15 @@ def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
 def _run(number: int, options: argparse.Namespace, folder: Path, facts: dict[str, str]) -> Run:
     database = folder / "prefect" / "prefect.db"
     known = {flow_run for flow_run, _, _ in leftovers.flow_runs(database)}
+    facts = {**facts, "SLUICE_HOME": str(folder / "sluice")}
+    if options.prepare:
+        subprocess.run(_filled(options.prepare, number, folder), env=_environment(facts), check=True)
     marker = f"{os.getpid()}-{folder.name}-{number}"
     log = folder / f"run_{number}.log"
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            options.command,
+            _filled(options.command, number, folder),
             env=_environment({**facts, leftovers.MARKER: marker}),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -187,6 +201,12 @@ def _run(number: int, options: argparse.Namespace, folder: Path, facts: dict[str
     if faults:
         print(log.read_text(errors="replace")[-6000:], flush=True)
     return run
+
+
+def _filled(command: list[str], number: int, folder: Path) -> list[str]:
+    """The command to start; its program is looked for beside this Python first."""
+    words = [word.replace("{number}", str(number)).replace("{folder}", str(folder)) for word in command]
+    return [shutil.which(words[0], path=str(Path(sys.executable).parent)) or words[0], *words[1:]]
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: float) -> int | None:
