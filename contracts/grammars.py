@@ -31,13 +31,13 @@ def kind_of(to: ColumnType) -> str:
     return "decimal" if to.name.startswith("decimal") else to.name
 
 
-def read_cell(raw: str | bytes, to: ColumnType) -> Any:
+def read_cell(raw: bytes, to: ColumnType) -> Any:
     """The value that `raw` spells.
 
     Raises:
         ValueError: it spells no value of this type.
     """
-    text = raw.decode() if isinstance(raw, bytes) else raw  # bytes that are no UTF-8: a ValueError too
+    text = raw.decode()  # bytes that are no UTF-8: a ValueError too
     if to.name == "text":
         if "\0" in text:  # PostgreSQL's text cannot hold it
             raise ValueError

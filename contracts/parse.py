@@ -35,18 +35,19 @@ def parse(text: pa.Array, to: ColumnType) -> tuple[pa.Array, pa.Array | None]:
     values = _whole(text, to)
     if values is not None:
         return values, None
-    plain = _plain(text, to)
-    values = _whole(pc.if_else(plain, text, pa.scalar(None, text.type)), to)
-    held = np.asarray(text.is_valid())
-    rest = np.flatnonzero(held if values is None else held & ~np.asarray(plain))
+    plain, held = np.asarray(_plain(text, to)), np.asarray(text.is_valid())
+    values = pa.nulls(len(text), to.arrow)
+    read = _whole(text.filter(pa.array(plain)), to)
+    if read is not None:
+        values = with_cells(values, read, np.flatnonzero(plain))
+    rest = np.flatnonzero(held if read is None else held & ~plain)
     bad = np.zeros(len(text), dtype=bool)
     cells: list[Any] = [None] * len(rest)
-    for n, row in enumerate(rest):
+    for n, raw in enumerate(text.take(pa.array(rest)).cast(pa.binary()).to_pylist()):
         try:
-            cells[n] = read_cell(text[int(row)].as_py(), to)
+            cells[n] = read_cell(raw, to)
         except ValueError:
-            bad[row] = True
-    values = pa.nulls(len(text), to.arrow) if values is None else values
+            bad[rest[n]] = True
     return with_cells(values, pa.array(cells, to.arrow), rest), pa.array(bad) if bad.any() else None
 
 

@@ -136,9 +136,7 @@ def _listing(address: str, answer: aiohttp.ClientResponse) -> Listing:
     return Listing(address, int(length) if length.isdigit() else None, answer.headers.get("ETag"), at)
 
 
-async def _download(
-    listing: Listing, folder: Path, progress: Callable[[int], None] | None
-) -> tuple[Path, Listing]:
+async def _download(listing: Listing, folder: Path, progress: Callable[[int], None] | None) -> tuple[Path, Listing]:
     path = _place_for(listing, folder)
     if path.exists() and (listing.etag or listing.modified) and path.stat().st_size == listing.size:
         return path, listing
@@ -171,9 +169,7 @@ async def _write(
                 if progress is not None:
                     progress(len(block))
         if came.size is not None and size != came.size:
-            raise SourceUnavailable(
-                f"{came.address}: {size:,} bytes came of the {came.size:,} announced; try again"
-            )
+            raise SourceUnavailable(f"{came.address}: {size:,} bytes came of the {came.size:,} announced; try again")
         part.replace(path)
     except OSError as error:
         if isinstance(error, aiohttp.ClientError | TimeoutError):

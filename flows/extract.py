@@ -30,6 +30,9 @@ ROW_NUMBER, UNPARSED = "_row_number", "_unparsed"
 WHOLE_ROW = "_row"  # the key in `_unparsed` of a row that could not be divided into cells
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
+
 class _Reader(Protocol):
     names: list[str]
 
@@ -71,9 +74,7 @@ class RowStream:
         rows_read: rows that came out so far.
     """
 
-    def __init__(
-        self, file: SourceFile, contract: Contract, reader: _Reader, places: tuple[int | None, ...]
-    ) -> None:
+    def __init__(self, file: SourceFile, contract: Contract, reader: _Reader, places: tuple[int | None, ...]) -> None:
         self._file, self._reader = file, reader
         self._columns = tuple(zip(contract.columns, places, strict=True))
         self._stamp = _stamp(file)
@@ -139,14 +140,12 @@ class RowStream:
         if notes:
             texts: list[str | None] = [None] * rows.length
             for row, cells in notes.items():
-                texts[row] = json.dumps(cells, ensure_ascii=False)
+                texts[row] = _JSON.encode(cells)
             unparsed = pa.array(texts, pa.string())
         numbers = pa.array(np.arange(self.rows_read + 1, self.rows_read + 1 + rows.length))
         return pa.RecordBatch.from_arrays([*arrays, numbers, unparsed], schema=self.schema)
 
-    def _column(
-        self, rows: Rows, column: Column, place: int | None, notes: dict[int, dict[str, str]]
-    ) -> pa.Array:
+    def _column(self, rows: Rows, column: Column, place: int | None, notes: dict[int, dict[str, str]]) -> pa.Array:
         if place is None:
             return pa.nulls(rows.length, column.type.arrow)
         given = rows.columns[place]

@@ -107,9 +107,7 @@ class CsvReader:
         table = arrow_csv.read_csv(
             pa.BufferReader(data),
             arrow_csv.ReadOptions(use_threads=False, column_names=self.names, block_size=len(data) + 1),
-            arrow_csv.ParseOptions(
-                delimiter=self._files.delimiter, newlines_in_values=True, invalid_row_handler=skip
-            ),
+            arrow_csv.ParseOptions(delimiter=self._files.delimiter, newlines_in_values=True, invalid_row_handler=skip),
             self._convert,
         )
         return [column.combine_chunks() for column in table.columns], ragged

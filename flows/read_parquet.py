@@ -76,6 +76,4 @@ class ParquetReader:
             yield Rows(batch.columns, len(batch))
 
     def _damaged(self, error: Exception) -> DataError:
-        return DataError(
-            f"{self._file.address}: the Parquet file is damaged or cut ({error}); have it delivered again"
-        )
+        return DataError(f"{self._file.address}: the Parquet file is damaged or cut ({error}); have it delivered again")

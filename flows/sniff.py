@@ -88,9 +88,7 @@ def _decompressed_head(path: Path, compression: Compression, address: str) -> by
         with pa.CompressedInputStream(pa.OSFile(str(path)), compression) as stream:
             head = bytes(stream.read(HEAD_BYTES))
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(
-            f"{address}: the {compression} data is damaged ({error}); have it sent again"
-        ) from None
+        raise DataError(f"{address}: the {compression} data is damaged ({error}); have it sent again") from None
     if not head:
         raise EmptyFile(f"{address}: the file is empty (0 bytes in {compression}); have it delivered again")
     return head

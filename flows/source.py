@@ -93,9 +93,7 @@ def look(address: str) -> Listing:
         raise SourceMissing(f"{address}: cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
-        raise ConfigError(
-            f"{address}: is {kind}; name the file itself, as in --url 'folder/name_{{batch}}.csv'"
-        )
+        raise ConfigError(f"{address}: is {kind}; name the file itself, as in --url 'folder/name_{{batch}}.csv'")
     modified = datetime.fromtimestamp(found.st_mtime_ns // 1000 / 1e6, UTC).isoformat()
     return Listing(address, found.st_size, None, modified)
 
