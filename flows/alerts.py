@@ -68,8 +68,7 @@ def send(alert: Alert, block: str | None) -> bool:
                 _wait(loaded.notify(alert.body, alert.title))
     except Exception as error:  # noqa: BLE001 - whatever a channel does, the verdict and its error come first
         _logger().warning(
-            "%s: nobody was alerted: %s did not take the message: %s. The owner is %s. Test the block: "
-            "docs/alerts.md",
+            "%s: nobody was alerted: %s did not take the message: %s. The owner is %s. Test the block: docs/alerts.md",
             alert.title,
             block,
             _why(error, loaded),

@@ -26,9 +26,7 @@ from flows import deployments, orphans, server_address
 from flows.server_address import Address
 
 PROJECT = Path(__file__).resolve().parents[1]  # the checkout: prefect.yaml and the flows are in it
-HEALTHY_WITHIN = (
-    180.0  # seconds; the first start migrates a new database, on two slow cores for over a minute
-)
+HEALTHY_WITHIN = 180.0  # seconds; the first start migrates a new database, on two slow cores for over a minute
 ANSWERS_WITHIN = 10.0  # seconds, for a server that is said to be running
 
 
@@ -69,9 +67,7 @@ def up(
             if address.ours:
                 children["Prefect server"] = _start_server(stack, address, environment, folder, project)
             _wait_until_healthy(address, children.get("Prefect server"), folder / "server.log")
-            with temporary_settings(
-                {PREFECT_API_URL: address.api, PREFECT_API_AUTH_STRING: server_address.password()}
-            ):
+            with temporary_settings({PREFECT_API_URL: address.api, PREFECT_API_AUTH_STRING: server_address.password()}):
                 served = deployments.apply(project, environment, cron=cron, alone=address.ours)
             children["worker"] = _start_worker(stack, environment, project)
             _say_where(address, served)

@@ -8,6 +8,8 @@ import email.policy
 import json
 import logging
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -245,3 +247,10 @@ def test_every_alert_is_a_prefect_event_even_when_nobody_is_named() -> None:
     assert event["payload"]["owner"] == "Taxi data team"
     assert event["resource"]["sluice.batch"] == "2019-02"
     assert "15.79%" in event["payload"]["body"]
+
+
+def test_the_address_block_can_be_registered_for_the_ui() -> None:
+    command = [sys.executable, "-m", "prefect", "block", "register", "-m", "flows.alerts"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Apprise Address" in done.stdout
