@@ -8,6 +8,7 @@ prefect_server  one standing Prefect server; from then on the session's PREFECT_
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shutil
@@ -31,6 +32,7 @@ from tests.postgres15 import find_binaries, running_server
 
 # Before any test imports Prefect: no test reads or writes the home of the user who runs it.
 PREFECT_HOME = Path(tempfile.mkdtemp(prefix="sluice-prefect-"))
+atexit.register(shutil.rmtree, PREFECT_HOME, ignore_errors=True)
 os.environ["PREFECT_HOME"] = str(PREFECT_HOME)
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
@@ -38,12 +40,6 @@ for variable in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "SLUIC
     os.environ.pop(variable, None)
 
 PREFECT_START_SECONDS = 300  # it makes its database first: 10 s alone, 100 s on a busy machine
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _prefect_home() -> Iterator[None]:
-    yield
-    shutil.rmtree(PREFECT_HOME, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

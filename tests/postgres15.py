@@ -64,7 +64,5 @@ def running_server(binaries: Path) -> Iterator[URL]:
         subprocess.run(start, stdout=subprocess.DEVNULL, **options)
         yield URL.create("postgresql+psycopg2", "postgres", PASSWORD, "127.0.0.1", port, "postgres")
     finally:
-        subprocess.run(
-            [*pg_ctl, "-m", "immediate", "stop"], stdout=subprocess.DEVNULL, **{**options, "check": False}
-        )
+        subprocess.run([*pg_ctl, "-m", "immediate", "stop"], stdout=subprocess.DEVNULL, **{**options, "check": False})
         shutil.rmtree(folder)

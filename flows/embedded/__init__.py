@@ -47,8 +47,9 @@ def start(home: Path) -> URL:
         held_before = place.folder in _holds
         _hold(place)
         try:
-            ensure_running(place)
+            place.make_socket_folder()
             ensure_keeper(place)
+            ensure_running(place)
             ensure_database(place, DATABASE)
         except BaseException:
             if not held_before:

@@ -2,12 +2,12 @@
 
 A script of its own, run by flows/embedded.py with the standard library only (so it starts in milliseconds):
 
-    keeper.py USERS_LOCK KEEPER_FD SOCKET UID GID COMMAND...
+    keeper.py USERS_LOCK KEEPER_FD PID_FILE SOCKET UID GID COMMAND...
 
 Every process that uses the server holds a shared lock on USERS_LOCK; the kernel drops it when the process
-ends. The keeper waits for the exclusive lock, runs COMMAND (which stops the server) as UID:GID if anything
-still listens on SOCKET, and ends. A process that starts the server waits for that. KEEPER_FD is a locked file
-that tells others a keeper is there.
+ends. The keeper waits for the exclusive lock, runs COMMAND (which stops the server) as UID:GID if a server is
+behind PID_FILE and SOCKET, and ends. A process that starts the server waits for that. KEEPER_FD is a locked
+file that tells others a keeper is there.
 """
 
 from __future__ import annotations
@@ -17,21 +17,28 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 
-def listens(path: str) -> bool:
-    """Whether a server is behind the socket. Guards a stale postmaster.pid whose number has a new owner."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        return client.connect_ex(path) == 0
+def runs(pid_file: str, path: str) -> bool:
+    """Whether a server listens, or comes to listen. A stale PID_FILE may name any program: leave that alone."""
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            if client.connect_ex(str(Path(path).resolve())) == 0:
+                return True
+        if not Path(pid_file).exists():
+            return False
+        time.sleep(0.1)  # its starter was killed a moment ago
+    return False
 
 
-def main(users_lock: str, keeper_fd: str, path: str, uid: str, gid: str, *command: str) -> None:
+def main(users: str, keeper_fd: str, pid_file: str, path: str, uid: str, gid: str, *command: str) -> None:
     """Wait for the users to leave, then stop the server."""
     if os.fork():  # nobody waits for a keeper, so it must not stay the child of its starter
         os._exit(0)
-    users = os.open(users_lock, os.O_RDONLY)
-    fcntl.flock(users, fcntl.LOCK_EX)
-    if listens(path):
+    fcntl.flock(os.open(users, os.O_RDONLY), fcntl.LOCK_EX)
+    if runs(pid_file, path):
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         as_user = {"user": int(uid), "group": int(gid), "extra_groups": []} if os.geteuid() == 0 else {}
         subprocess.run(command, check=False, **quiet, **as_user)  # type: ignore[call-overload]

@@ -40,6 +40,11 @@ class Place:
         return self.data / "server.log"
 
     @property
+    def pid_file(self) -> Path:
+        """PostgreSQL's own mark of a server that runs."""
+        return self.data / "postmaster.pid"
+
+    @property
     def users_lock(self) -> Path:
         """The file on which every user of the server holds a shared lock."""
         return self.folder / "users.lock"
@@ -111,14 +116,10 @@ def find_place(home: Path) -> Place:
     folder = home / "postgres"
     if os.geteuid() == 0:
         if folder.exists() and not folder.is_symlink():
-            raise ConfigError(
-                f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start anew"
-            )
+            raise ConfigError(f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start anew")
         return Place(*root.find(folder, wheel_binaries()))
     if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
-        raise ConfigError(
-            f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start anew"
-        )
+        raise ConfigError(f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start anew")
     folder.mkdir(mode=0o700, exist_ok=True)
     return Place(folder, wheel_binaries(), None)
 

@@ -100,9 +100,7 @@ def _reachable(binaries: Path, base: Path, account: pwd.struct_passwd) -> Path:
             made.rename(copy)
     copied = copy / binaries.relative_to(packages)
     if not can_run(copied, account):
-        raise ToolError(
-            f"{account.pw_name} cannot run {copied}/initdb: a disk without exec? {SERVER_INSTEAD}"
-        )
+        raise ToolError(f"{account.pw_name} cannot run {copied}/initdb: a disk without exec? {SERVER_INSTEAD}")
     return copied
 
 

@@ -40,9 +40,7 @@ def ensure_running(place: Place) -> None:
         if now == "down":
             _launch(place)
         elif time.monotonic() > deadline:
-            raise ToolError(
-                f"the embedded PostgreSQL is not ready after {START_SECONDS} s. {_log_end(place)}"
-            )
+            raise ToolError(f"the embedded PostgreSQL is not ready after {START_SECONDS} s. {_log_end(place)}")
         else:
             time.sleep(0.1)
 
@@ -54,7 +52,10 @@ def ensure_stopped(place: Place) -> None:
 
 
 def ensure_keeper(place: Place) -> None:
-    """Start keeper.py unless one lives: it holds the lock of keeper.lock, which it inherits from here."""
+    """Start keeper.py unless one lives: it holds the lock of keeper.lock, which it inherits from here.
+
+    Comes before the server, which so has a keeper even if this process is killed while it starts.
+    """
     with (place.folder / "keeper.lock").open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,7 +65,8 @@ def ensure_keeper(place: Place) -> None:
         program, *arguments = _stop_command(place)
         command = [
             *(sys.executable, "-I", "-S", Path(__file__).with_name("keeper.py")),
-            *(place.users_lock, file.fileno(), place.socket, *user, place.binaries / program, *arguments),
+            *(place.users_lock, file.fileno(), place.pid_file, place.folder / "run" / place.socket.name),
+            *(*user, place.binaries / program, *arguments),
         ]
         subprocess.run(
             [str(part) for part in command],
@@ -93,7 +95,6 @@ def ensure_database(place: Place, name: str) -> None:
 
 
 def _launch(place: Place) -> None:
-    place.make_socket_folder()
     for unfinished in place.folder.glob("data.*"):
         shutil.rmtree(unfinished, ignore_errors=True)
     if not place.data.exists():
@@ -143,11 +144,11 @@ def _settle_leftover(place: Place) -> None:
     zombie's: forget it. Its sessions may still work on their last query: end them. And a server whose socket
     was swept away from the temporary folder still runs: stop it.
     """
-    pid_file, socket_lock = place.data / "postmaster.pid", place.socket.with_name(f"{place.socket.name}.lock")
-    if not pid_file.exists() and not socket_lock.exists():
+    socket_lock = place.socket.with_name(f"{place.socket.name}.lock")
+    if not place.pid_file.exists() and not socket_lock.exists():
         return
     try:
-        postmaster = psutil.Process(int(pid_file.read_text().split()[0]))
+        postmaster = psutil.Process(int(place.pid_file.read_text().split()[0]))
         if str(place.data) in postmaster.cmdline():
             place.run(*_stop_command(place))
             return
@@ -158,7 +159,7 @@ def _settle_leftover(place: Place) -> None:
     for process in left:
         process.terminate()  # as a server that runs would end a session: its transaction is rolled back
     psutil.wait_procs(left, timeout=START_SECONDS)
-    pid_file.unlink(missing_ok=True)
+    place.pid_file.unlink(missing_ok=True)
     socket_lock.unlink(missing_ok=True)
 
 

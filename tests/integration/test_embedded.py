@@ -66,6 +66,15 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     embedded.remove(folder)
 
 
+@pytest.fixture
+def stopped_home(shared_home: Path) -> Iterator[Path]:
+    """A home whose server was used before, but not by this process any more."""
+    embedded.start(shared_home)
+    embedded.stop(shared_home)
+    yield shared_home
+    embedded.stop(shared_home)
+
+
 def spawn(home: Path, *arguments: object, script: str = CLIENT, **options: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", script, str(home), *map(str, arguments)]
     options = {"cwd": REPOSITORY, **options}
@@ -146,9 +155,7 @@ def test_nothing_listens_on_the_network_and_commits_are_safe(shared_home: Path) 
     listening = psutil.Process(server_pid(url)).net_connections("inet")
     with connected(url) as connection:
         names = ("fsync", "full_page_writes", "synchronous_commit", "TimeZone")
-        values: dict[str, str] = {
-            name: connection.execute(sa.text(f"SHOW {name}")).scalar_one() for name in names
-        }
+        values: dict[str, str] = {name: connection.execute(sa.text(f"SHOW {name}")).scalar_one() for name in names}
     assert listening == []
     assert values == {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "TimeZone": "UTC"}
     assert Path(str(url.query["host"])).stat().st_mode & 0o077 == 0
@@ -184,11 +191,11 @@ def folder_of(home: Path) -> Path:
     return (home / "postgres").resolve()
 
 
-def test_the_server_stops_when_its_last_user_leaves(home: Path) -> None:
-    first, second = spawn(home), spawn(home)
+def test_the_server_stops_when_its_last_user_leaves(stopped_home: Path) -> None:
+    first, second = spawn(stopped_home), spawn(stopped_home)
     url = address(first)
     address(second)
-    folder = folder_of(home)
+    folder = folder_of(stopped_home)
 
     first.communicate()
     time.sleep(0.5)
@@ -198,15 +205,15 @@ def test_the_server_stops_when_its_last_user_leaves(home: Path) -> None:
     assert soon(lambda: not processes(folder)), processes(folder)
 
 
-def test_a_killed_client_leaves_no_server_behind_and_the_next_start_works(home: Path) -> None:
-    client = spawn(home)
+def test_a_killed_client_leaves_no_server_behind_and_the_next_start_works(stopped_home: Path) -> None:
+    client = spawn(stopped_home)
     address(client)
-    folder = folder_of(home)
+    folder = folder_of(stopped_home)
     client.kill()
     client.communicate()
 
     assert soon(lambda: not processes(folder)), processes(folder)
-    with connected(embedded.start(home)) as connection:
+    with connected(embedded.start(stopped_home)) as connection:
         assert connection.execute(sa.text("SELECT 1")).scalar_one() == 1
 
 
@@ -249,16 +256,14 @@ def test_a_server_that_was_killed_starts_again_although_a_query_still_works(home
     assert busy.wait(10) != 0
 
 
-def test_a_stale_process_id_that_another_program_got_does_not_block_the_start(home: Path) -> None:
-    embedded.start(home)
-    embedded.stop(home)
-    place = find_place(home)
+def test_a_stale_process_id_that_another_program_got_does_not_block_the_start(stopped_home: Path) -> None:
+    place = find_place(stopped_home)
     user = {"user": place.account.pw_uid} if place.account else {}
     stranger = subprocess.Popen(["sleep", "60"], **user)  # type: ignore[call-overload]
     try:
         lines = (str(stranger.pid), place.data, "1", "5432", place.socket_folder, "", "  1 1", "ready")
         (place.data / "postmaster.pid").write_text("\n".join(map(str, lines)) + "\n")
-        embedded.start(home)
+        embedded.start(stopped_home)
         assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -275,10 +280,20 @@ def test_a_start_that_is_killed_halfway_is_repeated_whole(home: Path) -> None:
         assert connection.execute(sa.text("SELECT current_database()")).scalar_one() == "sluice"
 
 
-def test_ctrl_c_at_the_terminal_does_not_reach_the_server(home: Path) -> None:
-    client = spawn(home)
+def test_a_process_that_is_killed_while_the_server_starts_leaves_none_behind(stopped_home: Path) -> None:
+    place = find_place(stopped_home)
+    for _ in range(3):
+        client = spawn(stopped_home)
+        assert soon(place.pid_file.exists)
+        client.kill()
+        client.communicate()
+        assert soon(lambda: not processes(place.folder)), processes(place.folder)
+
+
+def test_ctrl_c_at_the_terminal_does_not_reach_the_server(stopped_home: Path) -> None:
+    client = spawn(stopped_home)
     url = address(client)
-    embedded.start(home)
+    embedded.start(stopped_home)
 
     os.killpg(client.pid, signal.SIGINT)
     client.communicate()
@@ -311,13 +326,13 @@ def test_stop_and_remove_can_be_called_at_any_time(home: Path) -> None:
     assert not (home / "postgres").exists()
 
 
-def test_starts_and_stops_in_turn_never_meet_a_stopping_server(home: Path) -> None:
+def test_starts_and_stops_in_turn_never_meet_a_stopping_server(stopped_home: Path) -> None:
     for _ in range(3):
-        client = spawn(home)
+        client = spawn(stopped_home)
         address(client)
         client.kill()
-        assert server_pid(embedded.start(home))
-        embedded.stop(home)
+        assert server_pid(embedded.start(stopped_home))
+        embedded.stop(stopped_home)
         client.communicate()
 
 

@@ -117,7 +117,7 @@ def test_trips_are_where_and_when_new_york_takes_a_taxi(january: pd.DataFrame) -
 
 
 def test_the_zones_are_delivered_with_their_duplicates(tmp_path: Path) -> None:
-    zones = pd.read_csv(demo.make(tmp_path, [], rows=0)[0])
+    zones = pd.read_parquet(demo.make(tmp_path, [], rows=0)[0])
 
     assert list(zones) == ["LocationID", "Borough", "Zone"]
     assert zones["LocationID"].value_counts().loc[lambda times: times > 1].to_dict() == {103: 3, 56: 2}
