@@ -1,6 +1,6 @@
 """Stop the embedded PostgreSQL when its last user is gone, however it went: exit, SIGTERM, kill -9, abort.
 
-A script of its own, run by flows/embedded.py with the standard library only (so it starts in milliseconds):
+A script of its own, run by server.py with the standard library only (so it starts in milliseconds):
 
     keeper.py USERS_LOCK KEEPER_FD PID_FILE SOCKET UID GID COMMAND...
 
