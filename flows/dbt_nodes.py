@@ -4,7 +4,7 @@ The only module that imports prefect_dbt and dbt. That takes 2 s, so flows/dbt.p
 about to run dbt. Knows nothing of connections, sides or files.
 
 prefect-dbt's runner starts a daemon thread per node and joins none: a process that ends meanwhile aborts
-(docs/decisions/dbt-runner.md). `NodeRunner` replaces how a node's task run is made, and joins them.
+(docs/decisions/0005-dbt-runner.md). `NodeRunner` replaces how a node's task run is made, and joins them.
 """
 
 from __future__ import annotations
@@ -43,17 +43,26 @@ class Outcome:
         self.result, self.error, self.invocation_id = result, error, invocation_id
 
 
+class _Settings(PrefectDbtSettings):
+    """Takes profiles.yml as it is. prefect-dbt asks the Prefect API for blocks that it might name: ours names none."""
+
+    @contextmanager
+    def resolve_profiles_yml(self) -> Iterator[str]:
+        yield str(self.profiles_dir)
+
+
 class NodeRunner(PrefectDbtRunner):
     """PrefectDbtRunner whose node task runs are joined, hold dbt's message, and exist for skipped nodes."""
 
     def __init__(self, project: Path, profiles: Path, target_path: Path, progress: Progress | None) -> None:
-        settings = PrefectDbtSettings(
+        settings = _Settings(
             project_dir=project,
             profiles_dir=profiles,
             target_path=target_path,
             log_level=EventLevel.INFO,  # the default is Prefect's own, and "warning" is no level of dbt's
         )
-        super().__init__(settings=settings, raise_on_failure=False, disable_assets=True)
+        unused: Any = object()  # outside a flow, asking for a client would start a temporary server
+        super().__init__(settings=settings, client=unused, raise_on_failure=False, disable_assets=True)
         self._threads: dict[str, threading.Thread] = {}
         self._tracker: Any = None
         self._task_runs = False
