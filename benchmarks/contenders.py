@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import make_month
@@ -18,7 +18,11 @@ HOME = HERE.parent / ".sluice" / "bench"
 TUTORIAL = "tutorial script"
 SCHEMAS = "select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema'"
 LOADED = """
-    select extract(epoch from finished_at - started_at)::float, rows_read
+    select rows_read,
+        extract(epoch from finished_at - started_at)::float,
+        extract(epoch from loaded_at - started_at)::float,
+        extract(epoch from audited_at - loaded_at)::float,
+        extract(epoch from finished_at - audited_at)::float
     from ops.batches where status = 'published'
 """
 PIPE = 'set -o pipefail; gzip -dc "$1" | "$2" -q -v ON_ERROR_STOP=1 -c "\\copy trips from stdin csv header"'
@@ -26,11 +30,16 @@ PIPE = 'set -o pipefail; gzip -dc "$1" | "$2" -q -v ON_ERROR_STOP=1 -c "\\copy t
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One load. `load_seconds` is from the start of extract to the publish; without a ledger, the whole."""
+    """One load. `load_seconds` is from the start of extract to the publish; without a ledger, the whole.
+
+    Attributes:
+        phases: seconds of extract and load, audit, publish, where the ledger tells them.
+    """
 
     load_seconds: float
     rows: int
     whole: measure.Measured
+    phases: dict[str, float] = field(default_factory=dict)
 
 
 class Database:
@@ -96,8 +105,9 @@ def sluice(database: Database, path: Path, batch: str, name: str) -> Run:
     command += ["--batch", batch, "--url", str(path)]
     env = {"SLUICE_HOME": str(HOME), "PREFECT_HOME": str(HOME / "prefect"), "DO_NOT_TRACK": "1"}
     whole = database.run(name, command, env)
-    seconds, rows = database.first_row(LOADED)
-    return Run(round(seconds, 2), rows, whole)
+    rows, *seconds = database.first_row(LOADED)
+    total, *phases = (round(each, 2) for each in seconds)
+    return Run(total, rows, whole, dict(zip(("load", "audit", "publish"), phases, strict=True)))
 
 
 CONTENDERS: dict[str, Contender] = {
