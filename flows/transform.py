@@ -52,9 +52,14 @@ class Built:
 
 
 def due(warehouse: Warehouse) -> bool:
-    """Whether the marts lack a load, or were built by another dbt project than this."""
+    """Whether the marts lack a load, or were built by another dbt project than this.
+
+    Before anything was ever published there is nothing to transform.
+    """
     with warehouse.engine.begin() as connection:
         now = marts.live(connection)
+        if now is None and not connection.scalar(sa.select(sa.exists().where(ledger.batches.c.status == "published"))):
+            return False
         return now is None or now.inputs != _inputs(connection)
 
 

@@ -1,0 +1,209 @@
+"""`sluice run` as a user calls it: through a connector block, a Prefect server, dbt, to the marts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from pytest_httpserver import HTTPServer
+
+from flows import cli
+from tests import taxi
+from tests.integration.conftest import connector_for
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def engine(database: sa.URL) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(database, poolclass=sa.NullPool)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sluice(
+    prefect_server: str,
+    database: sa.URL,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Callable[..., Said]:
+    """The command line, in a warehouse of its own that a block names."""
+    block = f"warehouse-{str(database.database).replace('_', '-')}"
+    connector_for(database).save(block)
+    monkeypatch.setenv("SLUICE_WAREHOUSE", block)
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
+
+    def call(*arguments: str) -> Said:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main(list(arguments))
+        said = capfd.readouterr()
+        return Said(int(stop.value.code or 0), said.out, said.err)
+
+    return call
+
+
+def everything(engine: sa.Engine) -> dict[str, int]:
+    """Rows of every table a reader or an auditor looks at."""
+    with engine.connect() as connection:
+        inspector = sa.inspect(connection)
+        schemas = [s for s in ("staging", "quarantine", "marts") if s in inspector.get_schema_names()]
+        tables = [(s, t) for s in schemas for t in [*inspector.get_table_names(s), *inspector.get_view_names(s)]]
+        return {
+            f"{s}.{t}": connection.scalar(sa.select(sa.func.count()).select_from(sa.table(t, schema=s)))
+            for s, t in tables
+        }
+
+
+def test_a_month_goes_from_file_to_published_marts_and_again_finds_nothing_new(sluice, engine, tmp_path) -> None:
+    taxi.csv(tmp_path / "2019-01.csv.gz", [*taxi.trips("2019-01", 50), *taxi.trips("2019-01", 1, passengers=0)])
+    arguments = ("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv.gz"))
+
+    first = sluice(*arguments)
+    assert first.code == 0, first.err
+    assert "published" in first.out
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("select count(*) from marts.fct_trips")) == 50
+        ledger = connection.execute(sa.text("select * from ops.batches")).all()
+        nodes = connection.scalar(sa.text("select count(*) from ops.dbt_results"))
+        publications = connection.scalar(sa.text("select count(*) from ops.publications"))
+
+    second = sluice(*arguments)
+    assert second.code == 0, second.err
+    assert "Nothing new: 1 batch looked at" in second.out
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("select * from ops.batches")).all() == ledger
+        assert connection.scalar(sa.text("select count(*) from ops.dbt_results")) == nodes
+        assert connection.scalar(sa.text("select count(*) from ops.publications")) == publications
+
+
+def test_the_same_bytes_under_another_name_are_nothing_new(sluice, engine, tmp_path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        taxi.csv(tmp_path / folder / "2019-01.csv", taxi.trips("2019-01"))
+    for folder in ("one", "two"):
+        said = sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / folder / "{batch}.csv"))
+        assert said.code == 0, said.err
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("select count(*) from ops.batches")) == 1
+
+
+def test_a_closed_gate_is_exit_code_2_and_the_message_says_why_and_what_next(sluice, engine, tmp_path) -> None:
+    lines = [*taxi.trips("2019-02", 16), *taxi.trips("2019-02", 4, passengers=0)]
+    taxi.csv(tmp_path / "2019-02.csv", lines)
+    said = sluice("run", "tlc__yellow_trips", "--batch", "2019-02", "--url", str(tmp_path / "{batch}.csv"))
+    assert said.code == 2
+    assert (
+        "sluice: tlc__yellow_trips 2019-02: gate closed: 20% of rows fail passenger_count >= 1 (tolerance 5%); "
+        "20% of rows are rejected (at most 5%). See them: sluice quarantine show tlc__yellow_trips 2019-02"
+    ) in said.err
+    assert "Traceback" not in said.err
+    assert everything(engine)["staging.tlc__yellow_trips"] == 0
+
+    shown = sluice("quarantine", "show", "tlc__yellow_trips", "2019-02", "--json")
+    [reason] = json.loads(shown.out)
+    assert (reason["reason"], reason["rows"]) == ("passenger_count >= 1", 4)
+
+
+BAD_FILES: dict[str, tuple[Callable[[Path], object], int, str]] = {
+    "no such file": (lambda path: None, 3, "no such file"),
+    "a web page": (lambda path: path.write_text("<!DOCTYPE html><html></html>"), 2, "HTML"),
+    "an empty file": (lambda path: path.write_bytes(b""), 2, "empty"),
+    "a header without rows": (lambda path: taxi.csv(path, []), 2, "no row"),
+    "a truncated gzip": (
+        lambda path: path.write_bytes(taxi.csv(path.with_suffix(".gz"), taxi.trips("2019-01", 500)).read_bytes()[:-40]),
+        2,
+        "2019-01",
+    ),
+    "a renamed column": (
+        lambda path: taxi.csv(path, taxi.trips("2019-01"), taxi.HEADER.replace("trip_distance", "distance")),
+        2,
+        "trip_distance",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_bad_file_is_one_clear_message_and_changes_nothing(sluice, engine, tmp_path, case: str) -> None:
+    make, code, words = BAD_FILES[case]
+    path = tmp_path / "2019-01.csv"
+    make(path)
+    said = sluice("run", "tlc__yellow_trips", "-b", "2019-01", "--url", str(tmp_path / "{batch}.csv"))
+    assert said.code == code, said.err
+    assert words in said.err
+    assert "Traceback" not in said.err
+    assert not any(everything(engine).values())
+
+
+def test_a_file_that_the_server_does_not_have_says_so(sluice, engine, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/2019-01.csv").respond_with_data("gone", status=404)
+    said = sluice("run", "tlc__yellow_trips", "-b", "2019-01", "--url", httpserver.url_for("/{batch}.csv"))
+    assert said.code == 3
+    assert "404" in said.err
+    assert "Traceback" not in said.err
+    assert not any(everything(engine).values())
+
+
+def test_an_unknown_dataset_names_the_one_that_was_meant(sluice) -> None:
+    said = sluice("run", "tlc__yelow_trips")
+    assert said.code == 5
+    assert "did you mean tlc__yellow_trips?" in said.err
+
+
+def test_a_batch_that_is_none_says_how_to_write_one(sluice) -> None:
+    said = sluice("run", "tlc__yellow_trips", "--batch", "January")
+    assert said.code == 5
+    assert "write it as 2021-01" in said.err
+
+
+def test_a_block_that_does_not_exist_says_how_to_make_it(sluice, monkeypatch) -> None:
+    monkeypatch.setenv("SLUICE_WAREHOUSE", "no-such-block")
+    said = sluice("run", "tlc__yellow_trips", "--batch", "2019-01")
+    assert said.code == 5
+    assert "no-such-block" in said.err
+    assert "prefect block" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password(sluice, database, monkeypatch) -> None:
+    away = sa.URL.create(
+        "postgresql+psycopg2", username="me", password="s3cret-pass", host="127.0.0.1", port=1, database="none"
+    )
+    connector_for(away).save("away", overwrite=True)
+    monkeypatch.setenv("SLUICE_WAREHOUSE", "away")
+    said = sluice("run", "tlc__yellow_trips", "--batch", "2019-01")
+    assert said.code == 3
+    assert "'away'" in said.err
+    assert "s3cret-pass" not in said.out + said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_second_run_of_a_dataset_leaves_with_exit_code_4(sluice, engine, tmp_path) -> None:
+    taxi.csv(tmp_path / "2019-01.csv", taxi.trips("2019-01"))
+    with engine.connect() as other:
+        other.execute(sa.text("select pg_advisory_lock(hashtextextended('sluice:tlc__yellow_trips', 0))"))
+        said = sluice("run", "tlc__yellow_trips", "-b", "2019-01", "--url", str(tmp_path / "{batch}.csv"))
+    assert said.code == 4, said.err
+    assert "another run is at work" in said.err
+
+
+def test_sql_prints_a_table_json_or_csv_and_writes_nothing(sluice, engine) -> None:
+    assert json.loads(sluice("sql", "select 1 as a, 'x%y' as b", "--json").out) == [{"a": 1, "b": "x%y"}]
+    assert sluice("sql", "select 1 as a, null as b", "--csv").out.splitlines() == ["a,b", "1,"]
+    assert "(1 row)" in sluice("sql", "select 1 as a").out
+    refused = sluice("sql", "create table staging.mine (a int)")
+    assert refused.code == 3
+    assert "read-only" in refused.err
