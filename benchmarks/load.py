@@ -84,17 +84,13 @@ def main() -> None:
     options = parser.parse_args()
     if not options.draw:
         facts = measure.hardware()
-        runs = measure_all(
-            [name for name in CONTENDERS if name in (options.only or CONTENDERS)], options.runs
-        )
+        runs = measure_all([name for name in CONTENDERS if name in (options.only or CONTENDERS)], options.runs)
         embedded.stop(HOME)
         result = {
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "hardware": facts,
             "rows": make_month.ROWS,
-            "contenders": {
-                name: {**summary(of), "runs": [asdict(run) for run in of]} for name, of in runs.items()
-            },
+            "contenders": {name: {**summary(of), "runs": [asdict(run) for run in of]} for name, of in runs.items()},
         }
         RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(json.dumps(result, indent=2) + "\n")

@@ -14,9 +14,7 @@ from pathlib import Path
 import psutil
 
 SAMPLE_SECONDS = 0.05  # between looks at the memory; a look costs well under 1 ms a process
-SERVER_EVERY = (
-    10  # looks; the server's shared pages cost tens of ms to add up, which would slow what is measured
-)
+SERVER_EVERY = 10  # looks; the server's shared pages cost tens of ms to add up, which would slow what is measured
 MEGABYTE = 1_000_000
 
 

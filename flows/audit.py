@@ -114,7 +114,11 @@ def _parse_results(
     if not unparsed:
         return []
     table = incoming_table(contract, batch.batch)
-    key = sa.func.jsonb_object_keys(sa.cast(table.c._unparsed, JSONB)).table_valued("key", joins_implicitly=True).render_derived()
+    key = (
+        sa.func.jsonb_object_keys(sa.cast(table.c._unparsed, JSONB))
+        .table_valued("key", joins_implicitly=True)
+        .render_derived()
+    )
     query = sa.select(key.c.key, sa.func.count()).select_from(table)
     found = connection.execute(query.where(table.c._unparsed.is_not(None)).group_by(key.c.key))
     counts: dict[str, int] = dict(found.tuples().all())

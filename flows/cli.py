@@ -14,6 +14,8 @@ from contracts.errors import SluiceError
 # Before Prefect is imported: its logs go to the API as ever, but a person at this console is shown the
 # progress and the summary instead, and only warnings from the logs.
 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+# As prefect.toml says for this folder; a run may be started in another one.
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 EXIT_CODES = """Exit codes: 0 published or nothing to do, 2 held or refused because of the data, 3 a tool failed
 (network, database, dbt), 4 another run is at work, 5 the call or the configuration is wrong."""
@@ -111,9 +113,9 @@ def up(
 ) -> None:
     """Start a Prefect server with its UI and serve the nightly deployment until Ctrl-C."""
     from flows import server
-    from flows.warehouse import home
+    from flows.warehouse import home, start_embedded
 
-    raise typer.Exit(server.up(home(), host=host, port=port, cron=cron))
+    raise typer.Exit(server.up(home(), host=host, port=port, cron=cron, prepare=start_embedded))
 
 
 contract_app = typer.Typer(help="Look at contracts.", no_args_is_help=True, rich_markup_mode=None)
@@ -153,14 +155,25 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("sluice: stopped", err=True)
+        typer.echo("sluice: stopped. Nothing half-done is visible; run again to go on", err=True)
         sys.exit(130)
-    except Exception as error:
-        if hasattr(error, "format_message"):  # click's own: a wrong option, a missing argument
-            typer.echo(f"sluice: {error.format_message()}. See: sluice --help", err=True)
-            sys.exit(5)
-        raise
+    except BaseException as stop:  # noqa: BLE001 - what is no stop is raised again
+        if type(stop).__name__ != "TerminationSignal":  # Prefect's; its import would cost every command 2 s
+            _fail(stop)
+        typer.echo("sluice: terminated. Nothing half-done is visible; run again to go on", err=True)
+        sys.exit(143)
     sys.exit(0)
+
+
+def _fail(error: BaseException) -> NoReturn:
+    """End with the message of a mistake that a library found; raise what is a bug."""
+    if hasattr(error, "format_message"):  # click's: a wrong option, a missing argument
+        typer.echo(f"sluice: {error.format_message()} See: sluice --help", err=True)
+        sys.exit(5)
+    if isinstance(error, RuntimeError) and ("Failed to reach API" in str(error) or "ephemeral" in str(error)):
+        typer.echo(f"sluice: Prefect's API cannot be used: {error} (PREFECT_API_URL names it)", err=True)
+        sys.exit(3)
+    raise error
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import signal
 import sys
 import webbrowser
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from prefect.exceptions import TerminationSignal
 from rich.console import Console
 from rich.table import Table
 
@@ -42,15 +44,20 @@ def run(datasets: list[str] | None, batches: list[str] | None, url: str | None, 
     from flows.nightly import nightly
 
     progress.listen(progress.Lines(err))
-    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
-        for handler in logging.getLogger(name).handlers:
-            handler.addFilter(_WithoutTracebacks())
+    for handler in logging.getLogger().handlers:  # Prefect's console; what goes to its API is left whole
+        handler.addFilter(_WithoutTracebacks())
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         summary = nightly(datasets, batches, url)
     except RunFailed as failure:
         show_summary(failure.summary, as_json)
         raise
     show_summary(summary, as_json)
+
+
+def _terminate(*_: object) -> None:
+    """Let a soft kill end the flow as Prefect's own runner does: queries cancelled, the run Crashed, the owner told."""
+    raise TerminationSignal(signal=signal.SIGTERM)
 
 
 def show_summary(summary: Summary, as_json: bool) -> None:

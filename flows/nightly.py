@@ -81,6 +81,10 @@ def deliver(delivery: Delivery) -> Outcome:
         if batch is not None:
             publish.fail(open_warehouse(), delivery.contract, batch, str(error))
         return alarms.broken(delivery, error)
+    except BaseException as error:
+        if batch is not None:  # stopped, or a bug: the ledger says so, and the run ends
+            publish.fail(open_warehouse(), delivery.contract, batch, f"stopped: {type(error).__name__}")
+        raise
 
 
 def refresh_marts() -> report.Marts:

@@ -21,7 +21,12 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
         ToolError: dbt could not write them.
     """
     run = dbt.run_dbt(
-        ["docs", "generate", "--static"], url=warehouse.url, side=side, target=warehouse.target, home=home()
+        ["docs", "generate", "--static"],
+        url=warehouse.url,
+        side=side,
+        target=warehouse.target,
+        home=home(),
+        project=dbt.PROJECT,
     )
     written = run.target_path / "static_index.html"
     if not written.exists():
@@ -29,6 +34,9 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
     page = docs_page()
     page.parent.mkdir(parents=True, exist_ok=True)
     fresh = page.with_suffix(".new")
-    fresh.write_text(written.read_text(encoding="utf-8").replace(side, MARTS), encoding="utf-8")
+    text = written.read_text(encoding="utf-8").replace(side, MARTS)
+    for place in (home(), dbt.PROJECT.parent, Path.home()):  # the page may be put on the web
+        text = text.replace(f"{place}/", "")
+    fresh.write_text(text, encoding="utf-8")
     fresh.replace(page)
     return page

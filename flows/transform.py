@@ -75,7 +75,13 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         side = marts.candidate(connection)
     try:
         run = dbt.run_dbt(
-            ["build"], url=warehouse.url, side=side, target=warehouse.target, home=home(), progress=progress
+            ["build"],
+            url=warehouse.url,
+            side=side,
+            target=warehouse.target,
+            home=home(),
+            project=dbt.PROJECT,
+            progress=progress,
         )
     except (DbtTestsFailed, DbtNodesBroke) as error:
         _keep_results(warehouse, side, error.run, run_id)

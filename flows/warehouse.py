@@ -118,6 +118,13 @@ def first_line(error: BaseException) -> str:
     return text.strip().splitlines()[0] if text.strip() else type(error).__name__
 
 
+def start_embedded() -> dict[str, str]:
+    """Keep the embedded server up while this process lives, if it is what runs use; gives runs its home."""
+    if not os.environ.get(BLOCK_VARIABLE):
+        embedded.start(home())
+    return {"SLUICE_HOME": str(home())}
+
+
 def execute(connection: sa.Connection, statement: sql.Composable) -> None:
     """Run composed SQL in the connection's transaction, for statements that SQLAlchemy has no words for.
 

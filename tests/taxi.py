@@ -10,7 +10,10 @@ HEADER = (
     "PULocationID,DOLocationID,payment_type,fare_amount,extra,mta_tax,tip_amount,tolls_amount,improvement_surcharge,"
     "total_amount,congestion_surcharge"
 )
-TRIP = "1,{month}-{day:02d} 10:00:00,{month}-{day:02d} 10:07:00,{passengers},1.5,1,N,151,239,1,7.0,0.5,0.5,1.65,0.0,0.3,9.95,"
+TRIP = (
+    "1,{month}-{day:02d} 10:00:00,{month}-{day:02d} 10:07:00,{passengers},1.5,1,N,151,239,1,"
+    "7.0,0.5,0.5,1.65,0.0,0.3,9.95,"
+)
 
 
 def trips(month: str, count: int = 20, *, passengers: int = 1) -> list[str]:

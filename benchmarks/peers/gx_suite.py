@@ -45,9 +45,7 @@ def expectation(check: dict, spec: dict) -> gxe.Expectation:
             ignore_row_if="either_value_is_missing",
             meta=meta,
         )
-    return gxe.ExpectColumnValuesToBeBetween(
-        column=column, max_value=check["high"], strict_max=True, meta=meta
-    )
+    return gxe.ExpectColumnValuesToBeBetween(column=column, max_value=check["high"], strict_max=True, meta=meta)
 
 
 def main(path: str) -> None:
@@ -58,9 +56,7 @@ def main(path: str) -> None:
     source = context.data_sources.add_sql("bench", connection_string=spec["url"])
     schema, table = spec["table"].split(".")
     whole = source.add_table_asset("trips", table_name=table, schema_name=schema)
-    suite = gx.ExpectationSuite(
-        name="trips", expectations=[expectation(check, spec) for check in spec["checks"]]
-    )
+    suite = gx.ExpectationSuite(name="trips", expectations=[expectation(check, spec) for check in spec["checks"]])
     definition = gx.ValidationDefinition(
         name="trips",
         data=whole.add_batch_definition_whole_table("whole"),

@@ -27,6 +27,7 @@ CONTRACT = Contract(
     source="tlc",
     entity="green_trips",
     owner="taxi-data@example.com",
+    alerts="apprise-address/taxi-data",
     description="Green (boro) taxi trips of New York City, as the TLC publishes them each month.",
     schema=GreenTrips,
     files=Files(

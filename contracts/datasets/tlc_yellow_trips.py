@@ -33,6 +33,7 @@ CONTRACT = Contract(
     source="tlc",
     entity="yellow_trips",
     owner="taxi-data@example.com",
+    alerts="apprise-address/taxi-data",
     description="Yellow taxi trips of New York City, as the TLC publishes them each month.",
     schema=YellowTrips,
     files=Files(

@@ -32,6 +32,7 @@ CONTRACT = Contract(
     source="tlc",
     entity="zones",
     owner="taxi-data@example.com",
+    alerts="apprise-address/taxi-data",
     description="The 265 taxi zones that trips name as places.",
     schema=Zones,
     files=Files(url="https://d37ci6vzurychx.cloudfront.net/misc/taxi_zone_lookup.csv", batches=Single()),

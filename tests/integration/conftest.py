@@ -12,7 +12,7 @@ from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDr
 
 from contracts.contract import Contract
 from contracts.gate import AuditReport, Decision, decide
-from flows import audit, ledger, load, publish, source
+from flows import audit, cli, ledger, load, publish, source
 from flows.extract import open_rows
 from flows.warehouse import Warehouse, connect
 
@@ -85,3 +85,43 @@ def rows(warehouse: Warehouse) -> Callable[..., Sequence[sa.Row]]:
             return connection.execute(sa.text(text), values).all()
 
     return query
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def engine(database: sa.URL) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(database, poolclass=sa.NullPool)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sluice(
+    prefect_server: str,
+    database: sa.URL,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Callable[..., Said]:
+    """The command line, in a warehouse of its own that a block names."""
+    block = f"warehouse-{str(database.database).replace('_', '-')}"
+    connector_for(database).save(block)
+    monkeypatch.setenv("SLUICE_WAREHOUSE", block)
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
+
+    def call(*arguments: str) -> Said:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            cli.main(list(arguments))
+        said = capfd.readouterr()
+        return Said(int(stop.value.code or 0), said.out, said.err)
+
+    return call

@@ -208,9 +208,7 @@ def test_artifacts_of_another_run_are_not_trusted(tiny: Tiny) -> None:
         second.artifact("run_results")
 
 
-def test_the_environment_is_as_before_whether_dbt_passed_or_failed(
-    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_is_as_before_whether_dbt_passed_or_failed(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUICE_DBT_SCHEMA", "mine")
     monkeypatch.delenv("SLUICE_PG_HOST", raising=False)
     before, folder, on_sigterm = dict(os.environ), Path.cwd(), signal.getsignal(signal.SIGTERM)
@@ -301,9 +299,7 @@ def test_a_stale_source_is_a_finding_and_not_a_crash(tiny: Tiny) -> None:
         }
     )
     with sa.create_engine(tiny.url).begin() as connection:
-        connection.execute(
-            sa.text("create table loads as select now() at time zone 'UTC' - interval '5h' loaded_at")
-        )
+        connection.execute(sa.text("create table loads as select now() at time zone 'UTC' - interval '5h' loaded_at"))
     (source,) = tiny.run("source", "freshness").failed
     assert (source.name, source.status) == ("raw.loads", "error")
     assert "5.0 hours old" in source.message

@@ -84,8 +84,9 @@ def test_a_check_over_its_tolerance_closes_the_gate_and_one_within_it_does_not(d
         return [line.replace(",north,", ",north,-", 1) for line in shops.good_lines(count, first=50)]
 
     contract = shops.contract(max_rejected=1.0)
-    within = deliver(contract, "2021-01", shops.write(tmp_path / "a.csv", [*shops.good_lines(5), *with_zero_quantity(5)]))
-    beyond = deliver(contract, "2021-01", shops.write(tmp_path / "b.csv", [*shops.good_lines(4), *with_zero_quantity(5)]))
+    half, more = [*shops.good_lines(5), *with_zero_quantity(5)], [*shops.good_lines(4), *with_zero_quantity(5)]
+    within = deliver(contract, "2021-01", shops.write(tmp_path / "a.csv", half))
+    beyond = deliver(contract, "2021-01", shops.write(tmp_path / "b.csv", more))
     assert within.decision.open
     assert beyond.decision.reasons == ("55.56% of rows fail quantity >= 1 (tolerance 50%)",)
 
@@ -144,7 +145,7 @@ class Raising(pa.DataFrameModel):
     number: Int = column("A number.")
 
     @pa.check("number", name="crashes", element_wise=True)
-    def crashes(cls, number: int) -> bool:
+    def crashes(cls, number: int) -> bool:  # noqa: ARG002
         raise RuntimeError("what now")
 
 

@@ -3,57 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from pytest_httpserver import HTTPServer
 
-from flows import cli
 from tests import taxi
 from tests.integration.conftest import connector_for
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def engine(database: sa.URL) -> Iterator[sa.Engine]:
-    engine = sa.create_engine(database, poolclass=sa.NullPool)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def sluice(
-    prefect_server: str,
-    database: sa.URL,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> Callable[..., Said]:
-    """The command line, in a warehouse of its own that a block names."""
-    block = f"warehouse-{str(database.database).replace('_', '-')}"
-    connector_for(database).save(block)
-    monkeypatch.setenv("SLUICE_WAREHOUSE", block)
-    monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
-
-    def call(*arguments: str) -> Said:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            cli.main(list(arguments))
-        said = capfd.readouterr()
-        return Said(int(stop.value.code or 0), said.out, said.err)
-
-    return call
 
 
 def everything(engine: sa.Engine) -> dict[str, int]:
@@ -119,7 +77,7 @@ def test_a_closed_gate_is_exit_code_2_and_the_message_says_why_and_what_next(slu
 
 
 BAD_FILES: dict[str, tuple[Callable[[Path], object], int, str]] = {
-    "no such file": (lambda path: None, 3, "no such file"),
+    "no such file": (lambda _: None, 3, "no such file"),
     "a web page": (lambda path: path.write_text("<!DOCTYPE html><html></html>"), 2, "HTML"),
     "an empty file": (lambda path: path.write_bytes(b""), 2, "empty"),
     "a header without rows": (lambda path: taxi.csv(path, []), 2, "no row"),

@@ -168,10 +168,7 @@ def test_a_cells_value_does_not_depend_on_its_neighbours(
     for start in (0, min(skipped, len(array))):  # a slice has an offset into its buffers
         values, bad = cast(array[start:], to)
         values.validate(full=True)
-        outcome = [
-            "unparsed" if bad is not None and bad[n].as_py() else values[n].as_py()
-            for n in range(len(values))
-        ]
+        outcome = ["unparsed" if bad is not None and bad[n].as_py() else values[n].as_py() for n in range(len(values))]
         assert outcome == [one(cell, to) for cell in cells[start:]]
 
 
@@ -179,9 +176,7 @@ def test_a_cells_value_does_not_depend_on_its_neighbours(
 @given(st.lists(st.one_of(st.none(), st.floats(), st.integers(-(10**10), 10**10).map(lambda n: n / 100))))
 def test_doubles_become_money_alike_alone_and_together(numbers: list[float | None]) -> None:
     values, bad = cast(pa.array(numbers, pa.float64()), MONEY)
-    outcome = [
-        "unparsed" if bad is not None and bad[n].as_py() else values[n].as_py() for n in range(len(values))
-    ]
+    outcome = ["unparsed" if bad is not None and bad[n].as_py() else values[n].as_py() for n in range(len(values))]
     assert outcome == [one(number, MONEY, pa.float64()) for number in numbers]
     for number, money in zip(numbers, outcome, strict=True):
         if number is not None and money != "unparsed":

@@ -397,9 +397,7 @@ def quoted(cell: str) -> str:
 
 
 WORDS = st.text(st.characters(blacklist_categories=["Cs"]), max_size=12)
-NASTY = st.one_of(
-    st.sampled_from(["", '"', '""', ",", "\n", "\r\n", "\r", "\\N", "\\.", "a\0", "NULL"]), WORDS
-)
+NASTY = st.one_of(st.sampled_from(["", '"', '""', ",", "\n", "\r\n", "\r", "\\N", "\\.", "a\0", "NULL"]), WORDS)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

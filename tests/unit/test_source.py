@@ -63,9 +63,7 @@ def test_a_local_file_is_used_where_it_lies(tmp_path: Path) -> None:
         (parquet(), ("parquet", None)),
     ],
 )
-def test_the_bytes_tell_the_format_whatever_the_name(
-    tmp_path: Path, body: bytes, kind: tuple[str, str | None]
-) -> None:
+def test_the_bytes_tell_the_format_whatever_the_name(tmp_path: Path, body: bytes, kind: tuple[str, str | None]) -> None:
     path = tmp_path / "misnamed.xlsx"
     path.write_bytes(body)
     file = fetched(path, tmp_path)
@@ -100,9 +98,7 @@ def zipped(name: str) -> bytes:
         (b"BZh91AY", "bzip2"),
     ],
 )
-def test_what_is_neither_csv_nor_parquet_is_called_by_its_name(
-    tmp_path: Path, body: bytes, message: str
-) -> None:
+def test_what_is_neither_csv_nor_parquet_is_called_by_its_name(tmp_path: Path, body: bytes, message: str) -> None:
     path = tmp_path / "parcels.csv"
     path.write_bytes(body)
     with pytest.raises(DataError, match=message) as caught:
@@ -205,9 +201,7 @@ def test_a_web_file_is_downloaded_whole(httpserver: HTTPServer, tmp_path: Path) 
     assert [path.name for path in file.path.parent.iterdir()] == ["parcels.csv"]
 
 
-def test_a_web_file_that_is_here_already_is_not_downloaded_again(
-    httpserver: HTTPServer, tmp_path: Path
-) -> None:
+def test_a_web_file_that_is_here_already_is_not_downloaded_again(httpserver: HTTPServer, tmp_path: Path) -> None:
     listing = look(serve(httpserver, ETag='"v1"'))
     first = fetch(listing, tmp_path)
     requests = len(httpserver.log)
@@ -215,13 +209,9 @@ def test_a_web_file_that_is_here_already_is_not_downloaded_again(
     assert len(httpserver.log) == requests
 
 
-def test_an_object_replaced_after_the_look_is_taken_as_it_is_now(
-    httpserver: HTTPServer, tmp_path: Path
-) -> None:
+def test_an_object_replaced_after_the_look_is_taken_as_it_is_now(httpserver: HTTPServer, tmp_path: Path) -> None:
     versions = iter(['"v1"', '"v2"'])
-    httpserver.expect_request("/a.csv").respond_with_handler(
-        lambda _: Response(CSV, headers={"ETag": next(versions)})
-    )
+    httpserver.expect_request("/a.csv").respond_with_handler(lambda _: Response(CSV, headers={"ETag": next(versions)}))
     listing = look(httpserver.url_for("/a.csv"))
     file = fetch(listing, tmp_path)
     assert (listing.etag, file.etag) == ('"v1"', '"v2"')
@@ -322,12 +312,8 @@ def test_a_server_that_is_not_there_may_come_back() -> None:
         look(f"http://127.0.0.1:{port}/a.csv")
 
 
-@pytest.mark.parametrize(
-    "name", ["/%2e%2e%2f%2e%2e%2fescaped", "/..%5C..%5Cescaped", "/%2e%2e", "/.hidden", "/"]
-)
-def test_a_name_in_an_address_cannot_lead_out_of_the_folder(
-    httpserver: HTTPServer, tmp_path: Path, name: str
-) -> None:
+@pytest.mark.parametrize("name", ["/%2e%2e%2f%2e%2e%2fescaped", "/..%5C..%5Cescaped", "/%2e%2e", "/.hidden", "/"])
+def test_a_name_in_an_address_cannot_lead_out_of_the_folder(httpserver: HTTPServer, tmp_path: Path, name: str) -> None:
     httpserver.expect_request(re.compile(".*")).respond_with_data(CSV)
     file = fetched(httpserver.url_for("/") + name.lstrip("/"), tmp_path)
     assert file.path.parent.parent == tmp_path / "cache"

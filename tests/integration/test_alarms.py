@@ -1,0 +1,152 @@
+"""Whom a run tells when something is wrong: real runs, a real HTTP receiver, a real SMTP server."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
+from pytest_httpserver import HTTPServer
+
+from flows import dbt
+from flows.alerts import AppriseAddress
+from tests import taxi
+
+BLOCK = "taxi-data"  # as the taxi contracts name it: alerts="apprise-address/taxi-data"
+
+
+class Mailbox:
+    """Keeps the letters that an SMTP client delivers."""
+
+    def __init__(self) -> None:
+        self.letters: list[EmailMessage] = []
+
+    async def handle_DATA(self, server: object, session: object, envelope: Envelope) -> str:  # noqa: ARG002
+        self.letters.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
+        return "250 OK"
+
+
+@pytest.fixture
+def mailbox(prefect_server: str) -> Iterator[Mailbox]:
+    """A mail server, and the owner's channel that writes to it."""
+    box = Mailbox()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    server = Controller(box, hostname="127.0.0.1", port=port)
+    server.start()
+    address = f"mailto://127.0.0.1:{port}?from=sluice@example.com&to=taxi-data@example.com&mode=insecure"
+    AppriseAddress(url=address).save(BLOCK, overwrite=True)
+    yield box
+    server.stop()
+
+
+@pytest.fixture
+def webhook(prefect_server: str, httpserver: HTTPServer) -> HTTPServer:
+    """The owner's channel: a web hook that takes JSON."""
+    httpserver.expect_request("/hook", method="POST").respond_with_data("ok")
+    AppriseAddress(url=httpserver.url_for("/hook").replace("http://", "json://")).save(BLOCK, overwrite=True)
+    return httpserver
+
+
+def received(webhook: HTTPServer) -> list[dict[str, str]]:
+    return [request.get_json() for request, _ in webhook.log if request.path == "/hook"]
+
+
+def write_bad_month(folder: Path) -> str:
+    lines = [*taxi.trips("2019-02", 16), *taxi.trips("2019-02", 4, passengers=0)]
+    taxi.csv(folder / "2019-02.csv", lines)
+    return str(folder / "{batch}.csv")
+
+
+def test_a_closed_gate_sends_one_alert_with_reason_numbers_sample_and_next_command(sluice, webhook, tmp_path) -> None:
+    said = sluice("run", "tlc__yellow_trips", "-b", "2019-02", "--url", write_bad_month(tmp_path))
+    assert said.code == 2
+    [alert] = received(webhook)
+    text = alert["title"] + alert["message"]
+    for words in (
+        "tlc__yellow_trips 2019-02: gate closed",
+        "20% of rows fail passenger_count >= 1 (tolerance 5%)",
+        "rows: 20",
+        "passenger_count=0",
+        "Readers see: tlc__yellow_trips as it was before",
+        "sluice quarantine show tlc__yellow_trips 2019-02",
+        "taxi-data@example.com",
+    ):
+        assert words in text, text
+
+
+def test_a_closed_gate_reaches_a_mailbox(mailbox, sluice, tmp_path) -> None:
+    said = sluice("run", "tlc__yellow_trips", "-b", "2019-02", "--url", write_bad_month(tmp_path))
+    assert said.code == 2
+    [letter] = mailbox.letters
+    assert letter["Subject"] == "tlc__yellow_trips 2019-02: gate closed"
+    assert "taxi-data@example.com" in letter["To"]
+    assert "20% of rows fail passenger_count >= 1 (tolerance 5%)" in letter.as_string()
+
+
+def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
+    sluice, engine, webhook, tmp_path, monkeypatch
+) -> None:
+    taxi.csv(tmp_path / "2019-01.csv", taxi.trips("2019-01"))
+    assert sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv")).code == 0
+
+    project = tmp_path / "dbt_project"
+    shutil.copytree(dbt.PROJECT, project)
+    planted = "select * from {{ ref('fct_trips') }} where _batch = '2019-02' limit 3"
+    (project / "tests" / "assert_no_february.sql").write_text(planted)
+    monkeypatch.setattr(dbt, "PROJECT", project)
+    taxi.csv(tmp_path / "2019-02.csv", taxi.trips("2019-02"))
+    said = sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv"))
+
+    assert said.code == 2, said.err
+    assert "assert_no_february" in said.err
+    assert "Readers keep the old marts" in said.err
+    assert "Traceback" not in said.err
+    with engine.connect() as connection:
+        months = connection.scalars(sa.text("select distinct _batch from marts.fct_trips")).all()
+        assert months == ["2019-01"]
+    [alert] = received(webhook)
+    assert "dbt failed" in alert["title"]
+    assert "assert_no_february" in alert["message"]
+
+
+def test_a_run_that_is_killed_softly_sends_one_alert(sluice, webhook, database, tmp_path) -> None:
+    webhook.expect_request("/2019-01.csv", method="HEAD").respond_with_handler(lambda _: time.sleep(30))
+    command = [sys.executable, "-m", "flows.cli", "run", "tlc__yellow_trips", "-b", "2019-01"]
+    run = subprocess.Popen(
+        [*command, "--url", webhook.url_for("/{batch}.csv")],
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and run.poll() is None:
+        if any(request.path == "/2019-01.csv" for request, _ in webhook.log) or _asked(database):
+            break
+        time.sleep(0.2)
+    time.sleep(3)
+    run.send_signal(signal.SIGTERM)
+    said, _ = run.communicate(timeout=120)
+    assert run.returncode != 0, said
+    [alert] = received(webhook)
+    assert "run crashed" in alert["title"], said
+
+
+def _asked(database: sa.URL) -> bool:
+    """Whether the run is past its start: it has made the dataset's table."""
+    engine = sa.create_engine(database, poolclass=sa.NullPool)
+    return sa.inspect(engine).has_table("tlc__zones", schema="staging")
