@@ -2,7 +2,7 @@
 
 Task runs report their states as events, which a server records one after the other. A standing server goes on after
 the flow's process has ended. The temporary one ends with the process and drops what it has not recorded yet: on a busy
-machine, one run in three kept task runs without an end. Does nothing when a server is configured.
+machine, two runs of eight kept task runs without an end. Does nothing when a server is configured.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,7 @@ def sluice(
     connector_for(database).save(block)
     monkeypatch.setenv("SLUICE_WAREHOUSE", block)
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # of handlers that hold a stream pytest has closed
 
     def call(*arguments: str) -> Said:
         capfd.readouterr()
