@@ -68,9 +68,9 @@ def demo(
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show datasets, batches, verdicts and freshness."""
-    from flows import console
+    from flows import browse
 
-    console.status(as_json)
+    browse.status(as_json)
 
 
 @app.command()
@@ -80,9 +80,9 @@ def sql(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
     """Run a query in the warehouse, read-only, and print its rows."""
-    from flows import console
+    from flows import browse
 
-    console.sql(query, "json" if as_json else "csv" if as_csv else "table")
+    browse.sql(query, "json" if as_json else "csv" if as_csv else "table")
 
 
 @app.command()
@@ -127,9 +127,9 @@ app.add_typer(quarantine_app, name="quarantine")
 @contract_app.command("show")
 def contract_show(dataset: Annotated[str, typer.Argument(help="Dataset id.")], as_json: Json = False) -> None:
     """Show a contract: columns, and every check with the way it runs and its SQL."""
-    from flows import console
+    from flows import browse
 
-    console.contract(dataset, as_json)
+    browse.contract(dataset, as_json)
 
 
 @quarantine_app.command("show")
@@ -140,9 +140,9 @@ def quarantine_show(
     as_json: Json = False,
 ) -> None:
     """Show why rows of a batch were rejected, and some of them."""
-    from flows import console
+    from flows import browse
 
-    console.quarantine(dataset, batch, limit, as_json)
+    browse.quarantine(dataset, batch, limit, as_json)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -20,7 +20,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING, temporary_settings
 
 from contracts.errors import BusyError, ConfigError, ToolError
-from flows import deployments, orphans, server, server_address
+from flows import deployments, embedded, orphans, server, server_address
+from tests import taxi
 
 T = TypeVar("T")
 
@@ -114,6 +115,15 @@ class Up:
         ):
             return client.read_flow_runs()
 
+    def task_runs(self) -> list[tuple[str, str]]:
+        """Name of the task and type of its state, of every task run."""
+        with (
+            temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{self.port}/api"}),
+            get_client(sync_client=True) as client,
+        ):
+            runs = client.read_task_runs()
+        return [(run.name.split(" tlc__")[0], run.state.type.value) for run in runs if run.state]
+
     def completed(self) -> set[str]:
         return {str(run.id) for run in self.runs() if run.state and run.state.is_completed()}
 
@@ -154,6 +164,40 @@ def test_the_schedule_runs_and_neither_ctrl_c_nor_a_kill_leaves_an_orphan(up: Up
     assert up.process.wait(SOON) == 0
     assert "Stopped." in up.output.read_text()
     assert up.left() == []
+
+
+@pytest.mark.slow
+def test_the_nightly_flow_runs_on_its_schedule_to_published_marts(tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    taxi.csv(inbox / "2019-01.csv", taxi.trips("2019-01"))
+    nightly = Up(tmp_path / "home", checkout(tmp_path / "checkout", url=f"{inbox}/{{batch}}.csv"))
+    try:
+        nightly.start()
+        wait_for("a completed run", nightly.completed, LATE)
+        tasks = nightly.task_runs()
+        nightly.process.send_signal(signal.SIGINT)
+        assert nightly.process.wait(SOON) == 0
+        assert {"load", "audit", "publish", "dbt build", "publish marts"} <= {name for name, _ in tasks}
+        assert sum(name.lower().startswith("model") for name, _ in tasks) >= 10
+        assert {state for _, state in tasks} == {"COMPLETED"}
+        wait_for("all its processes to end", lambda: not nightly.left(), SOON)
+    finally:
+        nightly.process.kill()
+        orphans.end(nightly.home)
+        embedded.remove(nightly.home)
+
+
+def checkout(folder: Path, url: str) -> Path:
+    """This project as it is deployed, but with files of the test instead of the city's."""
+    folder.mkdir()
+    for name in ("flows", "contracts", "dbt_project", "profiles"):
+        (folder / name).symlink_to(server.PROJECT / name)
+    deployment = (server.PROJECT / "prefect.yaml").read_text()
+    for parameter, value in {"datasets": "[tlc__yellow_trips]", "url": f"'{url}'"}.items():
+        deployment = deployment.replace(f"{parameter}: null", f"{parameter}: {value}")
+    (folder / "prefect.yaml").write_text(deployment)
+    return folder
 
 
 def test_an_address_that_others_reach_demands_a_password(tmp_path: Path) -> None:

@@ -1,0 +1,176 @@
+"""What `sluice status`, `sql`, `contract show` and `quarantine show` print. Reads only."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from contracts.checks import checks_of
+from contracts.contract import Contract, Monthly
+from contracts.derive.ddl import quarantine_table
+from contracts.errors import ToolError
+from contracts.registry import contract_for, contracts
+from contracts.version import sql_of, version_of
+from flows import ledger, transform
+from flows.printing import number, out, print_json, print_table, text
+from flows.warehouse import DATABASE_ERRORS, first_line, open_warehouse
+
+
+def status(as_json: bool) -> None:
+    """Datasets, their batches, verdicts and freshness."""
+    warehouse = open_warehouse()
+    with warehouse.engine.begin() as connection:
+        ledger.create(connection)
+        rows = [row for contract in contracts().values() for row in _status_rows(connection, contract)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Datasets", rows, right=("read", "rejected"))
+        out.print(f"Marts: {transform.live_side(warehouse) or 'not published yet'}")
+
+
+def _status_rows(connection: sa.Connection, contract: Contract) -> list[dict[str, str]]:
+    loads = ledger.batches
+    newest = (
+        sa.select(loads)
+        .distinct(loads.c.batch)
+        .where(loads.c.dataset == contract.dataset_id, loads.c.status != "superseded")
+        .order_by(loads.c.batch, loads.c.load_id.desc())
+    )
+    found = connection.execute(newest).all()
+    if not found:
+        return [{"dataset": contract.dataset_id, "batch": "-", "verdict": "never loaded"}]
+    return [
+        {
+            "dataset": row.dataset,
+            "batch": row.batch,
+            "verdict": row.status,
+            "read": number(row.rows_read),
+            "rejected": number(row.rows_rejected),
+            "at (UTC)": f"{row.finished_at or row.started_at:%Y-%m-%d %H:%M}",
+            "freshness": _freshness(contract, row) if row is found[-1] else "",
+            "why": "; ".join(row.reasons),
+        }
+        for row in found
+    ]
+
+
+def _freshness(contract: Contract, newest: sa.Row) -> str:
+    if contract.freshness is None or not isinstance(contract.files.batches, Monthly):
+        return ""
+    age = datetime.now() - contract.files.batches.window(newest.batch)[1]
+    verdict = "fresh"
+    if age > contract.freshness.warn_after:
+        verdict = "stale" if age > contract.freshness.error_after else "late"
+    return f"{verdict} ({max(age.days, 0)} days)"
+
+
+def sql(query: str, form: str) -> None:
+    """The rows of a query. Read-only: the ledger and the gate are the only ones that write."""
+    try:
+        with open_warehouse().engine.connect() as connection:
+            connection.execute(sa.text("SET TRANSACTION READ ONLY"))
+            result = connection.exec_driver_sql(query.replace("%", "%%"))
+            names = list(result.keys()) if result.returns_rows else []
+            rows = [list(row) for row in result] if names else []
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"the query failed: {first_line(error)}") from None
+    if form == "json":
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    elif form == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerows([names, *rows])
+    else:
+        print_table("", [dict(zip(names, map(text, row), strict=True)) for row in rows], names=names)
+        out.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})")
+
+
+def contract(dataset: str, as_json: bool) -> None:
+    """A contract's columns and checks."""
+    found = contract_for(dataset)
+    first = getattr(found.files.batches, "start", None) or found.files.batches.name  # type: ignore[union-attr]
+    checks = [
+        {
+            "check": check.name,
+            "way": check.kind if check.kind != "pandas" else f"pandas: {check.untraced}",
+            "severity": check.severity,
+            "tolerance": "" if check.tolerance is None else str(check.tolerance),
+            "sql": sql_of(check) or "",
+        }
+        for check in checks_of(found, first)
+    ]
+    columns = [
+        {"column": c.name, "type": str(c.type), "nulls": "yes" if c.nullable else "no", "description": c.description}
+        for c in found.columns
+    ]
+    if as_json:
+        print_json({"dataset": dataset, "version": version_of(found), "columns": columns, "checks": checks})
+        return
+    print_table(f"{dataset}, version {version_of(found)}, owner {found.owner}", columns)
+    print_table("Checks", checks)
+
+
+def quarantine(dataset: str, batch: str, limit: int, as_json: bool) -> None:
+    """Reasons and rows of a batch's rejected rows."""
+    found = contract_for(dataset)
+    found.files.batches.validate(batch)
+    table = quarantine_table(found)
+    reasons_of = sa.func.unnest(table.c._reasons).table_valued("reason", joins_implicitly=True).render_derived()
+    reason = reasons_of.c.reason
+    counts = (
+        sa.select(reason, sa.func.count())
+        .select_from(table)
+        .where(table.c._batch == batch)
+        .group_by(reason)
+        .order_by(sa.func.count().desc())
+    )
+    try:
+        with open_warehouse().engine.begin() as connection:
+            reasons: list[tuple[str, int]] = [(row[0], row[1]) for row in connection.execute(counts)]
+            rows = [
+                {"reason": name, "rows": count, "sample": _sample(connection, found, batch, name, limit)}
+                for name, count in reasons
+            ]
+    except DATABASE_ERRORS as error:
+        raise ToolError(
+            f"the quarantine of {dataset} cannot be read: {first_line(error)}. Was it ever loaded?"
+        ) from None
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        out.print(f"No row of {dataset} {batch} is in quarantine.")
+    else:
+        _print_quarantine(dataset, batch, rows)
+
+
+def _sample(connection: sa.Connection, found: Contract, batch: str, reason: str, limit: int) -> list[dict[str, Any]]:
+    table = quarantine_table(found)
+    query = (
+        sa.select(table.c._row_number, table.c._row)
+        .where(table.c._batch == batch, table.c._reasons.any(reason))
+        .order_by(table.c._row_number)
+        .limit(limit)
+    )
+    masked = {column.name for column in found.columns if column.pii}
+    return [
+        {"_row_number": number, **{k: "***" if k in masked else v for k, v in row.items()}}
+        for number, row in connection.execute(query).tuples()
+    ]
+
+
+def _print_quarantine(dataset: str, batch: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    print_table(
+        f"Why rows of {dataset} {batch} were rejected",
+        [{"reason": row["reason"], "rows": f"{row['rows']:,}"} for row in rows],
+        right=("rows",),
+    )
+    for row in rows:
+        out.print(f"\n{row['reason']}", markup=False, highlight=False)
+        for sample in row["sample"]:
+            values = ", ".join(f"{k}={v}" for k, v in sample.items() if v is not None and k != "_row_number")
+            out.print(f"  row {sample['_row_number']}: {values}", markup=False, highlight=False, soft_wrap=True)
