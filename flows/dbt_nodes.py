@@ -1,6 +1,6 @@
 """Run one dbt command in this process, every node a Prefect task run; end only when they all have ended.
 
-The only module that imports prefect_dbt and dbt. That takes 2 s, so flows/dbt.py imports it late, when it is
+The only module that imports prefect_dbt and dbt. That takes 2 s, so flows/dbt_run.py imports it late, when it is
 about to run dbt. Knows nothing of connections, sides or files.
 
 prefect-dbt's runner starts a daemon thread per node and joins none: a process that ends meanwhile aborts

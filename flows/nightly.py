@@ -14,6 +14,7 @@ from pydantic import Field
 from flows import alarms, plan, publish, report, tasks, transform
 from flows.ledger import Batch
 from flows.plan import Delivery
+from flows.recorded import wait_until_recorded
 from flows.report import Outcome, Summary
 from flows.warehouse import open_warehouse
 
@@ -29,8 +30,9 @@ Url = Annotated[
     name="nightly",
     flow_run_name=report.run_name,
     log_prints=True,
-    on_crashed=[alarms.crashed],
-    on_failure=[alarms.crashed],
+    on_completion=[wait_until_recorded],
+    on_crashed=[alarms.crashed, wait_until_recorded],
+    on_failure=[alarms.crashed, wait_until_recorded],
 )
 def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None) -> Summary:
     """Load what is new, audit it, publish what passes; then build, test and publish the marts.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from contracts.errors import ToolError
-from flows import dbt
+from flows import dbt_run
 from flows.warehouse import MARTS, Warehouse, home
 
 
@@ -20,13 +20,13 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
     Raises:
         ToolError: dbt could not write them.
     """
-    run = dbt.run_dbt(
+    run = dbt_run.run_dbt(
         ["docs", "generate", "--static"],
         url=warehouse.url,
         side=side,
         target=warehouse.target,
         home=home(),
-        project=dbt.PROJECT,
+        project=dbt_run.PROJECT,
     )
     written = run.target_path / "static_index.html"
     if not written.exists():
@@ -35,7 +35,7 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
     page.parent.mkdir(parents=True, exist_ok=True)
     fresh = page.with_suffix(".new")
     text = written.read_text(encoding="utf-8").replace(side, MARTS)
-    for place in (home(), dbt.PROJECT.parent, Path.home()):  # the page may be put on the web
+    for place in (home(), dbt_run.PROJECT.parent, Path.home()):  # the page may be put on the web
         text = text.replace(f"{place}/", "")
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(page)

@@ -1,6 +1,6 @@
 """Transform: dbt builds the candidate side, and only when all its tests pass are the marts published.
 
-The shell around dbt (flows/dbt.py) and the publish (flows/marts.py): chooses the side, keeps every node's result.
+The shell around dbt (flows/dbt_run.py) and the publish (flows/marts.py): chooses the side, keeps every node's result.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from contracts.errors import ToolError
-from flows import dbt, ledger, marts
+from flows import dbt_run, ledger, marts
 from flows.dbt_results import DbtNodesBroke, DbtRun, DbtTestsFailed
 from flows.warehouse import Warehouse, home
 
@@ -74,13 +74,13 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         inputs = _inputs(connection)
         side = marts.candidate(connection)
     try:
-        run = dbt.run_dbt(
+        run = dbt_run.run_dbt(
             ["build"],
             url=warehouse.url,
             side=side,
             target=warehouse.target,
             home=home(),
-            project=dbt.PROJECT,
+            project=dbt_run.PROJECT,
             progress=progress,
         )
     except (DbtTestsFailed, DbtNodesBroke) as error:
@@ -109,13 +109,15 @@ def _inputs(connection: sa.Connection) -> str:
     published = sa.select(loads.c.load_id).where(loads.c.status == "published").order_by(loads.c.load_id)
     digest = sha256(",".join(map(str, connection.scalars(published))).encode())
     for file in sorted(path for pattern in PROJECT_FILES for path in _project_files(pattern)):
-        digest.update(str(file.relative_to(dbt.PROJECT)).encode() + b"\0" + file.read_bytes())
+        digest.update(str(file.relative_to(dbt_run.PROJECT)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 
 def _project_files(pattern: str) -> list[Path]:
     ignored = {"target", "logs", "dbt_packages"}
-    return [path for path in dbt.PROJECT.rglob(pattern) if not ignored & set(path.relative_to(dbt.PROJECT).parts)]
+    return [
+        path for path in dbt_run.PROJECT.rglob(pattern) if not ignored & set(path.relative_to(dbt_run.PROJECT).parts)
+    ]
 
 
 def _mart_models(manifest: Mapping[str, Any]) -> tuple[str, ...]:

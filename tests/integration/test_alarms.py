@@ -19,7 +19,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 from pytest_httpserver import HTTPServer
 
-from flows import dbt
+from flows import dbt_run
 from flows.alerts import AppriseAddress
 from tests import taxi
 
@@ -102,10 +102,10 @@ def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
     assert sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv")).code == 0
 
     project = tmp_path / "dbt_project"
-    shutil.copytree(dbt.PROJECT, project)
+    shutil.copytree(dbt_run.PROJECT, project)
     planted = "select * from {{ ref('fct_trips') }} where _batch = '2019-02' limit 3"
     (project / "tests" / "assert_no_february.sql").write_text(planted)
-    monkeypatch.setattr(dbt, "PROJECT", project)
+    monkeypatch.setattr(dbt_run, "PROJECT", project)
     taxi.csv(tmp_path / "2019-02.csv", taxi.trips("2019-02"))
     said = sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv"))
 

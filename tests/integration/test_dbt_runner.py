@@ -21,7 +21,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
 from contracts.errors import ConfigError, DataError, ToolError
-from flows.dbt import run_dbt, warm_up
+from flows.dbt_run import run_dbt, warm_up
 from flows.dbt_results import DbtNodesBroke, DbtRun, DbtTestsFailed
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -311,7 +311,7 @@ import sys
 from pathlib import Path
 import sqlalchemy as sa
 from prefect import flow
-from flows.dbt import run_dbt
+from flows.dbt_run import run_dbt
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with Ctrl-C ignored
 
