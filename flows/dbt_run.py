@@ -1,8 +1,7 @@
-"""Run dbt on one side of the warehouse and say what came of it. Knows where dbt's files lie and how it
-connects.
+"""Run dbt on one side of the warehouse and say what came of it. Knows where dbt's files lie and how it connects.
 
-Not named dbt.py: a script in this folder (`python flows/nightly.py`, or a deployment's entrypoint) has the folder first on
-its path, and `import dbt` would find this module instead of dbt itself.
+Not named dbt.py: a script in this folder (`python flows/nightly.py`, or a deployment's entrypoint) has the folder
+first on its path, and `import dbt` would find this module instead of dbt itself.
 
 Each node is a Prefect task run when called inside a flow or task (flows/dbt_nodes.py). Call it in the main
 thread: only there can Ctrl-C and SIGTERM cancel dbt's queries. Should the process die, the server ends them.

@@ -23,7 +23,7 @@ QUIET = 1.0  # s without a change after which nothing more is under way; an even
 PAGE = 200  # task runs in one answer, Prefect's own limit
 
 
-def wait_until_recorded(_flow: Any, run: FlowRun, _state: Any) -> None:
+def wait_until_recorded(flow: Any, flow_run: FlowRun, state: Any) -> None:  # noqa: ARG001 - the names are Prefect's
     """Return when all task runs of the flow run are recorded as ended, or after TIMEOUT with a warning."""
     if PREFECT_API_URL.value() is not None:
         return
@@ -31,10 +31,10 @@ def wait_until_recorded(_flow: Any, run: FlowRun, _state: Any) -> None:
     sender = threading.Thread(target=EventsWorker.instance().wait_until_empty, daemon=True)
     sender.start()
     sender.join(TIMEOUT)
-    before, since = _seen(run), time.monotonic()
+    before, since = _seen(flow_run), time.monotonic()
     while time.monotonic() < deadline:
         time.sleep(0.25)
-        now = _seen(run)
+        now = _seen(flow_run)
         if now != before:
             before, since = now, time.monotonic()
         elif time.monotonic() - since >= QUIET and all(ended for _, _, ended in now):

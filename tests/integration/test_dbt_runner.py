@@ -21,8 +21,8 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
 from contracts.errors import ConfigError, DataError, ToolError
-from flows.dbt_run import run_dbt, warm_up
 from flows.dbt_results import DbtNodesBroke, DbtRun, DbtTestsFailed
+from flows.dbt_run import run_dbt, warm_up
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
