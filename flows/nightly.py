@@ -106,6 +106,8 @@ def refresh_marts() -> report.Marts:
 
 
 if __name__ == "__main__":
+    import sys
+
     from flows.cli import main
 
-    main(["run"])
+    main(["run", *sys.argv[1:]])

@@ -14,6 +14,7 @@ from contracts.gate import AuditReport, Decision, percent
 from flows.dbt_results import DbtRun
 
 if TYPE_CHECKING:
+    from flows.ledger import Batch
     from flows.plan import Delivery
     from flows.transform import Built
 
@@ -162,14 +163,31 @@ def run_name() -> str:
 
 def keep(summary: Summary) -> None:
     """Keep the run's summary with the flow run, where Prefect's UI shows it."""
-    rows = [_shown(outcome) for outcome in summary.outcomes]
+    rows = rows_of(summary)
     lines = ["| dataset | batch | verdict | read | accepted | rejected |", "|---|---|---|--:|--:|--:|"]
     lines += ["| " + " | ".join(_cell(v) for v in list(row.values())[:6]) + " |" for row in rows]
     lines += ["", f"Marts: {summary.marts.verdict}"]
     lines += [f"- {_cell(reason)}" for o in summary.outcomes for reason in (*o.reasons, *o.warnings)]
     lines += [f"- {_cell(reason)}" for reason in summary.marts.reasons]
     create_markdown_artifact("\n".join(lines), key="sluice-run", description="What this run did")
-    create_table_artifact(rows, key="sluice-audit", description="Rows and gate of each batch")
+
+
+def keep_audit(batch: Batch, audit: AuditReport) -> None:
+    """Keep every check's result of one batch with its task run, where Prefect's UI shows it."""
+    rows = [
+        {
+            "check": result.name,
+            "outcome": result.outcome,
+            "failing": f"{result.failing:,}",
+            "share": percent(result.share),
+            "tolerance": percent(result.tolerance),
+        }
+        for result in sorted(audit.results, key=lambda result: -result.failing)
+    ]
+    key = f"audit-{batch.dataset_id}-{batch.batch}".replace("_", "-").lower()
+    create_table_artifact(
+        rows, key=key, description=f"Checks of {batch}: {audit.rejected:,} of {audit.rows:,} rejected"
+    )
 
 
 def _shown(outcome: Outcome) -> dict[str, str]:

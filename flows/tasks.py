@@ -21,6 +21,7 @@ from flows import audit, ledger, load, publish, site, source, transform
 from flows.extract import open_rows
 from flows.ledger import Batch
 from flows.progress import step
+from flows.report import keep_audit
 from flows.source import Listing, SourceFile, SourceUnavailable
 from flows.warehouse import DATABASE_ERRORS, home, open_warehouse
 
@@ -92,6 +93,7 @@ def audit_batch(batch: Batch) -> AuditReport:
     with step(f"audit {batch}") as shown:
         report = audit.audit(open_warehouse(), contract_for(batch.dataset_id), batch)
         shown.say(f"{len(report.results)} checks, {report.rejected:,} rows rejected")
+    keep_audit(batch, report)
     return report
 
 
