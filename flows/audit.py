@@ -1,6 +1,6 @@
 """Audit one loaded batch: every check of its contract, in the database. Reads the incoming table, changes no row.
 
-All row and aggregate checks run in one scan, each uniqueness check in one grouped query; checks that could not be
+All row checks run in one scan, each uniqueness check in one grouped query; checks that could not be
 traced run in pandas over streamed chunks (flows/audit_pandas.py).
 """
 
@@ -66,11 +66,10 @@ def _report(
     checks: Sequence[Check],
     errors: dict[str, str],
 ) -> AuditReport:
-    counts = connection.execute(_scan(contract, batch, checks)).one()
-    rows, rejected_rows, unparsed = counts[:3]
-    failing: dict[str, int] = dict(
-        zip((check.name for check in checks if check.passes is not None), counts[3:], strict=True)
-    )
+    rows, *totals = connection.execute(_scan_all(contract, batch, checks)).one()
+    rejected_rows, unparsed, *counts = connection.execute(_scan_failing(contract, batch, checks)).one()
+    failing: dict[str, int] = dict(zip(_names(checks, "aggregate"), totals, strict=True))
+    failing |= dict(zip(_names(checks, "row"), counts, strict=True))
     marks = rejected.failed_rows
     marked = sa.select(marks.c.check_name, sa.func.count()).where(marks.c.load_id == batch.load_id)
     failing |= dict(connection.execute(marked.group_by(marks.c.check_name)).tuples().all())
@@ -90,21 +89,35 @@ def _report(
     return AuditReport(rows, rejected_rows, (*_parse_results(connection, contract, batch, rows, unparsed), *results))
 
 
-def _scan(contract: Contract, batch: ledger.Batch, checks: Sequence[Check]) -> sa.Select:
-    """All counts in one scan: rows, rejected, unparsed, then what fails each traced check."""
+def _names(checks: Sequence[Check], kind: str) -> list[str]:
+    return [check.name for check in checks if check.kind == kind]
+
+
+def _scan_all(contract: Contract, batch: ledger.Batch, checks: Sequence[Check]) -> sa.Select:
+    """Rows, and for each check of one value for the whole table, how many rows fail it: all, or none."""
     count = sa.func.count()
-    counts: list[Any] = [
-        count,
-        count.filter(rejected.is_rejected(checks, batch)),
-        count.filter(UNPARSED.is_not(None)),
-    ]
-    for check in checks:
-        if check.kind == "row":
-            counts.append(count.filter(sa.not_(check.passes)))
-        elif check.kind == "aggregate":  # it fails for all rows, or for none
-            counts.append(sa.case((sa.not_(check.passes), count), else_=0))
-    labelled = [column.label(f"count_{number}") for number, column in enumerate(counts)]
-    return sa.select(*labelled).select_from(incoming_table(contract, batch.batch))
+    counts: list[Any] = [count]
+    counts += [sa.case((sa.not_(check.passes), count), else_=0) for check in checks if check.kind == "aggregate"]
+    return sa.select(*_labelled(counts)).select_from(incoming_table(contract, batch.batch))
+
+
+def _scan_failing(contract: Contract, batch: ledger.Batch, checks: Sequence[Check]) -> sa.Select:
+    """Rejected rows, rows with unparsed cells, and what fails each row check: one scan.
+
+    Every check is asked once of each row, and of the few rows that fail any, once more to tell which.
+    """
+    count = sa.func.count()
+    row_checks = [check for check in checks if check.kind == "row"]
+    is_rejected = rejected.is_rejected(checks, batch)
+    counts = [count.filter(is_rejected), count.filter(UNPARSED.is_not(None))]
+    counts += [count.filter(sa.not_(check.passes)) for check in row_checks]
+    warns = [sa.not_(check.passes) for check in row_checks if check.severity == "warn"]
+    table = incoming_table(contract, batch.batch)
+    return sa.select(*_labelled(counts)).select_from(table).where(sa.or_(is_rejected, *warns))
+
+
+def _labelled(counts: Sequence[Any]) -> list[Any]:
+    return [column.label(f"count_{number}") for number, column in enumerate(counts)]
 
 
 def _parse_results(

@@ -6,6 +6,7 @@ Nothing here judges a row. What is loaded is seen by no reader until flows/publi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 from pgpq import ArrowToPostgresBinaryEncoder
@@ -63,7 +64,7 @@ def _copy(connection: sa.Connection, table: sa.Table, stream: RowStream, progres
     driver_connection = connection.connection.driver_connection
     if driver_connection is None:
         raise ToolError("the connection to the warehouse is gone")
-    source = _CopySource(_encode(stream, progress))
+    source = _CopySource(_one_ahead(_encode(stream, progress)))
     try:
         with driver_connection.cursor() as cursor:
             cursor.copy_expert(statement, source, size=COPY_BYTES)
@@ -81,6 +82,15 @@ def _encode(stream: RowStream, progress: Progress | None) -> Iterator[bytes]:
         if progress:
             progress(stream.rows_read, stream.bytes_read)
     yield encoder.finish()
+
+
+def _one_ahead(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same parts, the next one made in a thread while the last is sent: the server need not wait for it."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sluice-encode") as thread:
+        following = thread.submit(next, parts, None)
+        while (part := following.result()) is not None:
+            following = thread.submit(next, parts, None)
+            yield part
 
 
 class _CopySource:

@@ -7,6 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ClauseElement, Executable
 
 from contracts.checks import ROW_NUMBER, UNPARSED, Check, parse_check_name
 from contracts.contract import Contract
@@ -84,18 +86,39 @@ def move_to_quarantine(
         How many there were.
     """
     table = incoming_table(contract, batch.batch)
-    quarantine = quarantine_table(contract)
-    gone = sa.delete(table).where(is_rejected(checks, batch)).returning(*table.c).cte("gone")
-    names = ["_batch", "_load_id", "_contract_version", "_row_number", "_reasons", "_row"]
-    rows = sa.select(
-        sa.literal(batch.batch),
-        sa.literal(batch.load_id),
-        sa.literal(version_of(contract)),
-        gone.c._row_number,
-        _reasons(contract, checks, batch),
-        _row(contract, gone),
-    ).select_from(gone)
-    return connection.execute(quarantine.insert().from_select(names, rows)).rowcount
+    kept = sa.select(
+        table.c.ctid.label("_place"),
+        sa.literal(batch.batch).label("_batch"),
+        sa.literal(batch.load_id).label("_load_id"),
+        sa.literal(version_of(contract)).label("_contract_version"),
+        table.c._row_number,
+        _reasons(contract, checks, batch).label("_reasons"),
+        _row(contract, table).label("_row"),
+    ).where(is_rejected(checks, batch))
+    connection.execute(_MakeTemporary("sluice_rejected", kept))
+    found = sa.table("sluice_rejected", *(sa.column(column.name) for column in kept.selected_columns))
+    names = [column.name for column in kept.selected_columns if column.name != "_place"]
+    moved = sa.select(*(found.c[name] for name in names))
+    count = connection.execute(quarantine_table(contract).insert().from_select(names, moved)).rowcount
+    # By place, as an array: PostgreSQL then goes to these rows at once, where a join would read the whole table.
+    places = sa.func.array(sa.select(found.c._place).scalar_subquery())
+    connection.execute(sa.delete(table).where(table.c.ctid == sa.any_(places)))
+    return count
+
+
+class _MakeTemporary(Executable, ClauseElement):
+    """CREATE TEMPORARY TABLE ... AS: unlike INSERT and DELETE, its query may run in parallel workers."""
+
+    inherit_cache = False
+
+    def __init__(self, name: str, query: sa.Select) -> None:
+        self.name, self.query = name, query
+
+
+@compiles(_MakeTemporary)
+def _compile(element: _MakeTemporary, compiler: Any, **options: Any) -> str:
+    name = compiler.preparer.quote(element.name)
+    return f"CREATE TEMPORARY TABLE {name} ON COMMIT DROP AS {compiler.process(element.query, **options)}"
 
 
 def _reasons(contract: Contract, checks: Sequence[Check], batch: ledger.Batch) -> Any:
@@ -109,12 +132,12 @@ def _reasons(contract: Contract, checks: Sequence[Check], batch: ledger.Batch) -
     return sa.func.array_remove(sa.cast(array(reasons), ARRAY(sa.Text())), sa.null())
 
 
-def _row(contract: Contract, gone: sa.CTE) -> Any:
+def _row(contract: Contract, table: sa.Table) -> Any:
     """The typed values, overlaid with the source's text of the cells that did not parse."""
-    pairs = [part for c in contract.columns for part in (sa.literal(c.name), gone.c[c.name])]
+    pairs = [part for c in contract.columns for part in (sa.literal(c.name), table.c[c.name])]
     # A function takes 100 arguments at most.
     halves = [sa.func.jsonb_build_object(*pairs[i : i + 100]) for i in range(0, len(pairs), 100)]
     typed: Any = halves[0]
     for half in halves[1:]:
         typed = typed.op("||")(half)
-    return typed.op("||")(sa.func.coalesce(sa.cast(gone.c._unparsed, JSONB), sa.cast(sa.literal("{}"), JSONB)))
+    return typed.op("||")(sa.func.coalesce(sa.cast(table.c._unparsed, JSONB), sa.cast(sa.literal("{}"), JSONB)))

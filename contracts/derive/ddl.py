@@ -48,6 +48,7 @@ def incoming_table(contract: Contract, batch: str) -> sa.Table:
         *_data_columns(contract),
         sa.Column("_row_number", sa.BigInteger(), nullable=False),
         sa.Column("_unparsed", sa.Text()),
+        sa.Column("ctid", sa.Text(), system=True),  # PostgreSQL's own: where a row lies
         schema=STAGING,
     )
 

@@ -52,13 +52,11 @@ def resting_place(page: Page, node: str) -> list[float]:
 
 def test_a_reader_clicks_through_the_lineage_from_a_source_to_a_mart(page: Page, docs: Path) -> None:
     source = "#!/source/source.sluice.tlc.tlc__yellow_trips"
-    page.goto(docs.as_uri() + source)
-    expect(page.get_by_role("heading", name="tlc__yellow_trips").first).to_be_visible(timeout=30_000)
-    page.goto(docs.as_uri() + source + "?g_v=1&g_i=source:tlc.tlc__yellow_trips%2B")
+    page.goto(docs.as_uri() + source + "?g_v=1&g_i=source:tlc.tlc__yellow_trips%2B")  # with its graph open
     page.wait_for_function(GRAPH_THERE)
     x, y = resting_place(page, "model.sluice.fct_zone_revenue_monthly")
     page.mouse.click(x, y, button="right")
-    page.get_by_text("View documentation").click()
+    page.get_by_role("button", name="View documentation").click()
 
     expect(page.get_by_role("heading", name="fct_zone_revenue_monthly").first).to_be_visible()
     expect(page.get_by_text("One row per", exact=False).first).to_be_visible()
