@@ -1,0 +1,151 @@
+"""Checks become SQL when every operation in them is known to mean the same there; else they say why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+import pytest
+
+from contracts.checks import checks_of
+from contracts.columns import Float, Int, Money, Text, Timestamp, column
+from contracts.contract import Contract, Files, Gate, Single
+from contracts.errors import ContractError
+from contracts.registry import contracts
+from contracts.version import sql_of, version_of
+
+
+class Things(pa.DataFrameModel):
+    number: Int = column("A number.", nullable=True)
+    weight: Float = column("A weight.", nullable=True)
+    price: Money = column("A price.", nullable=True)
+    name: Text = column("A name.", nullable=True)
+    at: Timestamp = column("A time.", nullable=True)
+    until: Timestamp = column("A later time.", nullable=True)
+
+
+def contract(model: type[pa.DataFrameModel] = Things, **gate: Any) -> Contract:
+    return Contract("test", "things", "me@example.com", model, Files("things.csv", Single()), Gate(**gate))
+
+
+def traced(rule: Callable[[Any], Any]) -> tuple[str, str]:
+    """The way a table's check goes, and its SQL (or why it has none)."""
+
+    class Model(Things):
+        @pa.dataframe_check(name="rule")
+        def rule_of_the_table(cls, things: Any) -> Any:
+            return rule(things)
+
+    [check] = [check for check in checks_of(contract(Model), "all") if check.name == "rule"]
+    return check.kind, sql_of(check) or str(check.untraced)
+
+
+@pytest.mark.parametrize(
+    ("rule", "sql"),
+    [
+        (lambda t: t["number"] >= 1, "number >= 1"),
+        (lambda t: t.number >= t.price, "number >= price"),
+        (lambda t: t["weight"] < 2, "weight < CAST(2 AS DOUBLE PRECISION)"),
+        (lambda t: ~((t["number"] > 10) & (t["price"] == 0)), "NOT (number > 10 AND price = 0)"),
+        (lambda t: (t["number"] > 10) | t["name"].isna(), "number > 10 OR name IS NULL"),
+        (lambda t: t["number"].between(1, 5), "number >= 1 AND number <= 5"),
+        (lambda t: t["number"].isin([1, 2]), "coalesce(number IN (1, 2), false)"),
+        (lambda t: t["name"] < "m", '(name COLLATE "C") < (\'m\' COLLATE "C")'),
+        (lambda t: t["name"].str.len() > 3, "char_length(name) > 3"),
+        (lambda t: t["at"].dt.year == 2021, "CAST(EXTRACT(year FROM at) AS BIGINT) + 0 = 2021"),
+        (lambda t: t["number"] + t["price"] > 0, "number + price > 0"),
+        (lambda t: abs(t["number"]) < 5, "abs(number) < 5"),
+        (lambda t: t["number"].fillna(0) == 0, "coalesce(number, 0) = 0"),
+        (lambda t: t["number"].mean() < 5, "CAST(avg(number) AS DOUBLE PRECISION) < CAST(5 AS DOUBLE PRECISION)"),
+    ],
+)
+def test_usual_pandas_spellings_become_sql(rule: Callable[[Any], Any], sql: str) -> None:
+    kind, text = traced(rule)
+    assert kind == ("aggregate" if "avg" in sql else "row"), text
+    assert text == sql
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (lambda t: t["number"] / t["weight"] > 1, "/ a column, or zero"),
+        (lambda t: t["number"] % 2 == 0, "unsupported operand"),
+        (lambda t: t["name"].str.upper() == "A", ".str.upper"),
+        (lambda t: t["name"].str.contains("a.*b"), "a pattern"),
+        (lambda t: t["number"] > t["number"].mean(), "aggregate over all rows"),
+        (lambda t: t["number"].duplicated(), ".duplicated"),
+        (lambda t: np.sqrt(t["weight"]) > 1, ""),
+        (lambda t: t["number"] == t["name"], "compares integer with text"),
+        (lambda t: t["number"] == "1", "compares integer with text"),
+        (lambda t: t["weight"] < float("nan"), "the value nan"),
+        (lambda t: t["number"].isin([1, None]), "a null in the list"),
+        (lambda t: t["missing"] > 0, "missing"),
+        (lambda t: t["number"] > 1 and t["number"] < 5, "asks for one truth value"),
+        (lambda t: [value > 1 for value in t["number"]], "walks over the values"),
+        (lambda t: t["number"].apply(lambda value: value > 1), ".apply"),
+        (lambda t: t["number"] + 1, "answers with integer"),
+        (lambda _: True, "answers with bool"),
+    ],
+)
+def test_what_has_no_known_equal_in_sql_goes_the_pandas_way_and_says_why(
+    rule: Callable[[Any], Any], reason: str
+) -> None:
+    kind, why = traced(rule)
+    assert kind == "pandas"
+    assert reason in why
+
+
+def test_a_column_check_passes_its_nulls_as_pandera_drops_them() -> None:
+    class Model(pa.DataFrameModel):
+        number: Int = column("A number.", nullable=True, isin=[1, 2])
+
+    [check] = checks_of(contract(Model), "all")
+    assert sql_of(check) == "number IS NULL OR coalesce(number IN (1, 2), false)"
+
+
+def test_names_and_values_reach_sql_quoted() -> None:
+    class Model(pa.DataFrameModel):
+        order: Text = column("A reserved word.", isin=["'; drop table x; --"], nullable=True)
+
+    [check] = checks_of(contract(Model), "all")
+    assert sql_of(check) == """"order" IS NULL OR coalesce("order" IN ('''; drop table x; --'), false)"""
+
+
+def test_a_contract_without_checks_is_refused() -> None:
+    with pytest.raises(ContractError, match="no checks at all"):
+        checks_of(contract(), "all")
+
+
+def test_a_tolerance_for_no_check_is_refused() -> None:
+    class Model(pa.DataFrameModel):
+        number: Int = column("A number.", ge=1)
+
+    with pytest.raises(ContractError, match="'number > 1', which is no check"):
+        checks_of(contract(Model, tolerance={"number > 1": 0.1}), "all")
+
+
+def test_the_version_changes_with_what_is_demanded_and_with_nothing_else() -> None:
+    def model(least: int, words: str) -> type[pa.DataFrameModel]:
+        class Model(pa.DataFrameModel):
+            number: Int = column(words, ge=least)
+
+        return Model
+
+    same, reworded, stricter = model(1, "A number."), model(1, "Another word."), model(2, "A number.")
+    versions = [version_of(contract(each)) for each in (same, reworded, stricter)]
+    assert versions[0] == versions[1] != versions[2]
+
+
+@pytest.mark.parametrize("dataset", contracts())
+def test_the_shipped_contracts_run_wholly_in_the_database(dataset: str) -> None:
+    found = contracts()[dataset]
+    first = getattr(found.files.batches, "start", "all")
+    assert {check.kind for check in checks_of(found, first)} <= {"row", "unique"}
+
+
+def test_pandas_and_sql_agree_that_isin_has_no_unknown() -> None:
+    numbers = pd.Series([1, None], dtype="int64[pyarrow]")
+    assert list(numbers.isin([1])) == [True, False]
