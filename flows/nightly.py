@@ -16,7 +16,7 @@ from flows.ledger import Batch
 from flows.plan import Delivery
 from flows.recorded import wait_until_recorded
 from flows.report import Outcome, Summary
-from flows.warehouse import open_warehouse
+from flows.warehouse import open_warehouse, register_embedded
 
 Datasets = Annotated[list[str] | None, Field(description="Dataset ids, such as tlc__yellow_trips; all if empty.")]
 Batches = Annotated[list[str] | None, Field(description="Batches, such as 2021-01; those that are due if empty.")]
@@ -40,6 +40,7 @@ def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None)
     Raises:
         SluiceError: at the end, for the worst thing that happened; what could be published was.
     """
+    register_embedded()
     warehouse = open_warehouse()
     deliveries = plan.deliveries(datasets, batches, url)
     plan.ensure_tables(warehouse)

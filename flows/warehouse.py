@@ -94,7 +94,7 @@ def open_warehouse() -> Warehouse:
 def _open(block: str | None, home: Path) -> Warehouse:
     if block:
         return connect(_load_block(block), block, "postgres")
-    return connect(_register_embedded(home), _embedded_block_name(home), "embedded")
+    return connect(_embedded_connector(home), _embedded_block_name(home), "embedded")
 
 
 def connect(connector: SqlAlchemyConnector, block: str, target: str) -> Warehouse:
@@ -142,10 +142,19 @@ def _embedded_block_name(home: Path) -> str:
     return f"sluice-embedded-{sha256(str(home).encode()).hexdigest()[:8]}"
 
 
-def _register_embedded(home: Path) -> SqlAlchemyConnector:
-    """Start the embedded server and save its block; named by the folder, so that checkouts do not mix."""
+def register_embedded() -> None:
+    """Save the embedded server's block anew, if that is what runs use; its name tells checkouts apart.
+
+    For runs: what only reads needs no Prefect server, and should not wait for one to start.
+    """
+    if not os.environ.get(BLOCK_VARIABLE):
+        _embedded_connector(home()).save(_embedded_block_name(home()), overwrite=True)
+
+
+def _embedded_connector(home: Path) -> SqlAlchemyConnector:
+    """Start the embedded server, if it does not run, and make the block that names it."""
     url = embedded.start(home)
-    connector = SqlAlchemyConnector(
+    return SqlAlchemyConnector(
         connection_info=ConnectionComponents(
             driver=SyncDriver.POSTGRESQL_PSYCOPG2,
             username=url.username,
@@ -153,8 +162,6 @@ def _register_embedded(home: Path) -> SqlAlchemyConnector:
             query={key: str(value) for key, value in url.query.items()},
         )
     )
-    connector.save(_embedded_block_name(home), overwrite=True)
-    return connector
 
 
 def _load_block(name: str) -> SqlAlchemyConnector:
