@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import signal
+import sys
 import webbrowser
+from pathlib import Path
 
 from prefect.exceptions import TerminationSignal
 
@@ -69,15 +73,22 @@ def show_summary(summary: Summary, as_json: bool) -> None:
 
 def _next(summary: Summary) -> None:
     rejected = next((o for o in summary.outcomes if o.rejected), None)
+    sluice = _program()
     lines = [
         f"Docs and lineage: {summary.marts.docs}",
         "Try next:",
-        '  sluice sql "select * from marts.fct_zone_revenue_monthly order by 1, 2 limit 10"',
-        *([f"  sluice quarantine show {rejected.dataset_id} {rejected.batch}"] if rejected else []),
-        "  sluice status",
-        "  sluice docs",
+        f'  {sluice} sql "select * from marts.fct_zone_revenue_monthly order by 1, 2 limit 10"',
+        *([f"  {sluice} quarantine show {rejected.dataset_id} {rejected.batch}"] if rejected else []),
+        f"  {sluice} status",
+        f"  {sluice} docs",
     ]
     out.print("\n" + "\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _program() -> str:
+    """What to type for this program: its name, or its path where it is on no PATH (as after `make run`)."""
+    beside_python = Path(sys.executable).with_name("sluice")
+    return "sluice" if shutil.which("sluice") or not beside_python.exists() else os.path.relpath(beside_python)
 
 
 def docs(open_browser: bool) -> None:
