@@ -77,7 +77,7 @@ def _next(summary: Summary) -> None:
     lines = [
         f"Docs and lineage: {summary.marts.docs}",
         "Try next:",
-        f'  {sluice} sql "select * from marts.fct_zone_revenue_monthly order by 1, 2 limit 10"',
+        "  " + sluice + ' sql "select * from marts.fct_zone_revenue_monthly order by 1, 2 limit 10"',
         *([f"  {sluice} quarantine show {rejected.dataset_id} {rejected.batch}"] if rejected else []),
         f"  {sluice} status",
         f"  {sluice} docs",
