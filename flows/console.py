@@ -21,6 +21,9 @@ from flows.report import RunFailed, Summary, rows_of
 from flows.warehouse import open_warehouse
 
 
+FIRST_QUERY = "select * from marts.fct_zone_revenue_monthly order by 1, 2 limit 10"
+
+
 class _WithoutTracebacks(logging.Filter):
     """Keeps Prefect's report of a SluiceError off the console, where its one message is shown; the API has it."""
 
@@ -77,7 +80,7 @@ def _next(summary: Summary) -> None:
     lines = [
         f"Docs and lineage: {summary.marts.docs}",
         "Try next:",
-        "  " + sluice + ' sql "select * from marts.fct_zone_revenue_monthly order by 1, 2 limit 10"',
+        f'  {sluice} sql "{FIRST_QUERY}"',
         *([f"  {sluice} quarantine show {rejected.dataset_id} {rejected.batch}"] if rejected else []),
         f"  {sluice} status",
         f"  {sluice} docs",
