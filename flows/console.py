@@ -20,7 +20,6 @@ from flows.printing import err, out, print_json, print_table
 from flows.report import RunFailed, Summary, rows_of
 from flows.warehouse import open_warehouse
 
-
 FIRST_QUERY = "select * from marts.fct_zone_revenue_monthly order by 1, 2 limit 10"
 
 
