@@ -30,7 +30,7 @@ lint: $(VENV)/.dev  ## Lint Python and SQL, check imports and the derived files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
-	@$(BIN)/sqlfluff lint dbt_project --processes 1
+	@$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
 	@$(BIN)/sluice derive --check
 
 types: $(VENV)/.dev  ## Check types
@@ -39,7 +39,7 @@ types: $(VENV)/.dev  ## Check types
 format: $(VENV)/.dev  ## Format Python and SQL
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
-	@$(BIN)/sqlfluff fix dbt_project --processes 1
+	@$(BIN)/sqlfluff fix dbt_project/models dbt_project/tests
 
 derive: $(VENV)/.runtime  ## Write the files that are derived from the contracts
 	@$(BIN)/sluice derive
