@@ -120,7 +120,7 @@ def hold_batch(batch: Batch, report: AuditReport, decision: Decision) -> None:
     publish.hold(open_warehouse(), contract_for(batch.dataset_id), batch, report, decision)
 
 
-@task(name="dbt build", tags=["dbt"], cache_policy=NO_CACHE)
+@task(name="dbt build", task_run_name="dbt build", tags=["dbt"], cache_policy=NO_CACHE)
 def build_marts(run_id: str | None) -> transform.Built:
     """Build and test the candidate side; every dbt node is a task run of its own."""
     with step("dbt build") as shown:
@@ -133,14 +133,14 @@ def build_marts(run_id: str | None) -> transform.Built:
     return built
 
 
-@task(name="dbt docs", tags=["dbt"], cache_policy=NO_CACHE)
+@task(name="dbt docs", task_run_name="dbt docs", tags=["dbt"], cache_policy=NO_CACHE)
 def write_docs(built: transform.Built) -> str:
     """Write the static docs page of the side that is about to be live."""
     with step("dbt docs"):
         return str(site.write_docs(open_warehouse(), built.side))
 
 
-@task(name="publish marts", tags=["warehouse"], cache_policy=NO_CACHE)
+@task(name="publish marts", task_run_name="publish marts", tags=["warehouse"], cache_policy=NO_CACHE)
 def publish_marts(built: transform.Built, run_id: str | None) -> None:
     """Point readers to the candidate, in one transaction."""
     with step("publish marts"):
