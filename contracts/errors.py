@@ -7,7 +7,7 @@ class SluiceError(Exception):
     """A problem with one clear message.
 
     Attributes:
-        exit_code: what the process ends with (docs/operations.md lists the codes).
+        exit_code: what the process ends with (the README and `sluice --help` list the codes).
     """
 
     exit_code = 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +49,3 @@ def write(path: Path, lines: list[str], header: str = HEADER) -> Path:
     """A CSV file."""
     path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
     return path
-
-
-MIDNIGHT = datetime(2021, 1, 1)
