@@ -48,7 +48,7 @@ def ensure_running(place: Place) -> None:
 def ensure_stopped(place: Place) -> None:
     """Stop the server if it runs. Transactions that are open are rolled back."""
     if state(place) != "down":
-        place.run(*_stop_command(place))
+        _stop(place)
 
 
 def ensure_keeper(place: Place) -> None:
@@ -92,6 +92,22 @@ def ensure_database(place: Place, name: str) -> None:
                 cursor.execute(psycopg2.sql.SQL("CREATE DATABASE {}").format(psycopg2.sql.Identifier(name)))
     finally:
         connection.close()
+
+
+def _stop(place: Place) -> None:
+    """Stop the server, or wait until the keeper, which may be at it just now, has done so.
+
+    Raises:
+        ToolError: it still runs.
+    """
+    try:
+        place.run(*_stop_command(place))
+    except subprocess.CalledProcessError as error:  # also when it ended between two looks of pg_ctl at it
+        deadline = time.monotonic() + 10
+        while place.pid_file.exists() or state(place) != "down":
+            if time.monotonic() > deadline:
+                raise ToolError(f"the embedded PostgreSQL does not stop: {error.stderr.strip()}") from error
+            time.sleep(0.05)
 
 
 def _launch(place: Place) -> None:
@@ -150,7 +166,7 @@ def _settle_leftover(place: Place) -> None:
     try:
         postmaster = psutil.Process(int(place.pid_file.read_text().split()[0]))
         if str(place.data) in postmaster.cmdline():
-            place.run(*_stop_command(place))
+            _stop(place)
             return
     except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess):
         pass
