@@ -17,8 +17,7 @@ import sqlalchemy as sa
 from contracts.checks import Check
 from contracts.contract import Contract
 from contracts.derive.ddl import incoming_table
-from flows import ledger
-from flows.rejected import failed_rows
+from flows import ledger, marks
 
 CHUNK_ROWS = 16_384  # rows in memory at once; a chunk of 20 columns is about 10 MB as Python values
 
@@ -43,9 +42,7 @@ def mark(connection: sa.Connection, contract: Contract, batch: ledger.Batch, che
             except Exception as error:  # noqa: BLE001 - a check is a user's code: whatever it raises closes the gate
                 errors[check.name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
                 continue
-            if failing:
-                rows = [{"load_id": batch.load_id, "_row_number": n, "check_name": check.name} for n in failing]
-                connection.execute(failed_rows.insert(), rows)
+            marks.mark(connection, batch, check, failing)
     return errors
 
 

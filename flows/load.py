@@ -13,7 +13,7 @@ from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg2 import sql
 
 from contracts.contract import Contract
-from contracts.derive.ddl import incoming_table
+from contracts.derive.ddl import findings_table, incoming_table
 from contracts.errors import ToolError
 from flows import ledger
 from flows.extract import RowStream
@@ -41,6 +41,7 @@ def load(
         with warehouse.engine.begin() as connection:
             ledger.fence(connection, batch)
             table.drop(connection, checkfirst=True)
+            findings_table(contract, batch.batch).drop(connection, checkfirst=True)
             table.create(connection)
             _copy(connection, table, stream, progress)
             ledger.note(

@@ -8,9 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from psycopg2 import sql
 
-from contracts.checks import checks_of
 from contracts.contract import Contract
-from contracts.derive.ddl import STAGING, incoming_table, parent_table, quarantine_table, table_name
+from contracts.derive.ddl import STAGING, findings_table, incoming_table, parent_table, quarantine_table, table_name
 from contracts.errors import ToolError
 from contracts.gate import AuditReport, Decision
 from flows import ledger, rejected
@@ -62,7 +61,7 @@ def fail(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, reason: 
     with warehouse.engine.begin() as connection:
         ledger.fence(connection, batch)
         incoming_table(contract, batch.batch).drop(connection, checkfirst=True)
-        rejected.forget_marks(connection, batch)
+        findings_table(contract, batch.batch).drop(connection, checkfirst=True)
         ledger.finish(connection, batch, "failed", Decision(False, (reason,)))
 
 
@@ -107,10 +106,9 @@ def _set_rejected_apart(
     connection: sa.Connection, contract: Contract, batch: ledger.Batch, report: AuditReport
 ) -> None:
     ledger.fence(connection, batch)
-    moved = rejected.move_to_quarantine(connection, contract, batch, checks_of(contract, batch.batch))
-    rejected.forget_marks(connection, batch)
+    moved = rejected.move_to_quarantine(connection, contract, batch)
     if moved != report.rejected:
-        raise ToolError(f"{batch}: the audit rejected {report.rejected:,} rows, but {moved:,} fail now; try again")
+        raise ToolError(f"{batch}: the audit rejected {report.rejected:,} rows, but {moved:,} are found now; try again")
 
 
 def _drop_older_quarantine(

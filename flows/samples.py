@@ -1,72 +1,74 @@
-"""Samples of failing rows: a few per check, found in as few scans as it takes. Reads only."""
+"""Samples of failing rows: a few per check, read from the findings. Values of `pii` columns are masked."""
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from contracts.checks import UNPARSED, Check
+from contracts.checks import Check, parse_check_name
 from contracts.contract import Contract
-from contracts.derive.ddl import incoming_table
+from contracts.derive.ddl import Place, findings_table, incoming_table
 from flows import ledger
-from flows.rejected import fails
+from flows.findings import SHAPE_CHECK
 
 SAMPLE_ROWS = 5  # kept per check: enough to see what is wrong, few enough for an alert
-SCAN_ROWS = 200  # failing rows one scan brings; it stops there, so a wholly bad batch costs no more
+MASK = "***"
 
 Sample = tuple[Mapping[str, Any], ...]
 
 
 def samples(
-    connection: sa.Connection, contract: Contract, batch: ledger.Batch, failing: Sequence[Check]
+    connection: sa.Connection, contract: Contract, batch: ledger.Batch, checks: Sequence[Check]
 ) -> dict[str, Sample]:
-    """Up to five failing rows of each check, by its name: `_row_number` and the columns the check looks at.
+    """The first five failing rows of each check, by its name: `_row_number` and the columns the check looks at.
 
-    The scan stops when it has met enough rows; what it did not meet is looked for in a scan of its own, without
-    the checks that have their sample. Values of `pii` columns are masked.
+    Cells that did not parse show the source's text.
     """
-    found: dict[str, list[Mapping[str, Any]]] = {check.name: [] for check in failing}
-    wanted = list(failing)
-    while wanted:
-        rows: Sequence[Any] = connection.execute(_failing_rows(contract, batch, wanted)).all()
-        for row, flags in rows:
-            for check, failed in zip(wanted, flags, strict=True):
-                if failed and len(found[check.name]) < SAMPLE_ROWS:
-                    found[check.name].append(_shown(contract, check, row))
-        still = [check for check in wanted if len(found[check.name]) < SAMPLE_ROWS]
-        if len(rows) < SCAN_ROWS or len(still) == len(wanted):
-            break
-        wanted = still
-        for check in wanted:
-            found[check.name].clear()  # the next scan starts at the first row again
-    return {name: tuple(rows) for name, rows in found.items()}
+    first = _first_rows(connection, contract, batch)
+    rows = _rows_at(connection, contract, batch, {place for _, place in first})
+    everything = tuple(column.name for column in contract.columns)
+    columns = {check.name: check.columns or everything for check in checks}
+    columns |= {parse_check_name(column): (column.name,) for column in contract.columns}
+    columns[SHAPE_CHECK] = ("_row",)
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for reason, place in first:
+        found[reason].append(_shown(contract, columns[reason], rows[place]))
+    return {reason: tuple(shown) for reason, shown in found.items()}
 
 
-def unparsed_sample(connection: sa.Connection, contract: Contract, batch: ledger.Batch, key: str) -> Sample:
-    """Up to five rows whose cell did not parse, with the source's text of it."""
-    table = incoming_table(contract, batch.batch)
-    text = sa.cast(table.c._unparsed, sa.dialects.postgresql.JSONB)[key].astext
-    query = sa.select(table.c._row_number, text).where(UNPARSED.contains(f'"{key}":', autoescape=True))
-    masked = any(column.pii and column.name == key for column in contract.columns)
-    return tuple(
-        {"_row_number": number, key: "***" if masked else value}
-        for number, value in connection.execute(query.limit(SAMPLE_ROWS))
-    )
+def _first_rows(connection: sa.Connection, contract: Contract, batch: ledger.Batch) -> Sequence[tuple[str, str]]:
+    """Check and place of up to five failing rows of each check, in the order of the file."""
+    table = findings_table(contract, batch.batch)
+    reason = sa.func.unnest(table.c._reasons).label("reason")
+    reasons = sa.select(reason, table.c._row_number, table.c._place).subquery()
+    order = sa.func.row_number().over(partition_by=reasons.c.reason, order_by=reasons.c._row_number)
+    numbered = sa.select(reasons, order.label("number")).subquery()
+    query = sa.select(numbered.c.reason, sa.cast(numbered.c._place, sa.Text())).where(numbered.c.number <= SAMPLE_ROWS)
+    return connection.execute(query.order_by(numbered.c.reason, numbered.c.number)).tuples().all()
 
 
-def _failing_rows(contract: Contract, batch: ledger.Batch, checks: Sequence[Check]) -> sa.Select:
+def _rows_at(
+    connection: sa.Connection, contract: Contract, batch: ledger.Batch, places: set[str]
+) -> Mapping[str, Mapping[str, Any]]:
+    """Rows of the incoming table by their place, which PostgreSQL goes to without a scan."""
     table = incoming_table(contract, batch.batch)
     row = sa.func.to_jsonb(sa.literal_column(f'"{table.name}"'))
-    flags = array([fails(check, batch) for check in checks])
-    any_failed = sa.or_(*(fails(check, batch) for check in checks))
-    return sa.select(row, flags).select_from(table).where(any_failed).limit(SCAN_ROWS)
+    wanted = sa.cast(sa.literal(sorted(places), ARRAY(sa.Text())), ARRAY(Place()))
+    query = sa.select(sa.cast(table.c.ctid, sa.Text()), row).where(table.c.ctid == sa.any_(wanted))
+    return dict(connection.execute(query).tuples().all())
 
 
-def _shown(contract: Contract, check: Check, row: Mapping[str, Any]) -> Mapping[str, Any]:
+def _shown(contract: Contract, columns: Sequence[str], row: Mapping[str, Any]) -> Mapping[str, Any]:
+    delivered = {**row, **json.loads(row["_unparsed"] or "{}")}
     masked = {column.name for column in contract.columns if column.pii}
-    names = check.columns or tuple(column.name for column in contract.columns)
-    shown = {name: "***" if name in masked and row[name] is not None else row[name] for name in names}
+    if masked:
+        masked.add("_row")  # a line that could not be divided may hold anything
+    shown = {
+        name: MASK if name in masked and delivered.get(name) is not None else delivered.get(name) for name in columns
+    }
     return {"_row_number": row["_row_number"], **shown}

@@ -3,9 +3,11 @@ SQLAlchemy tables, creates nothing."""
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from contracts.columns import Column, ColumnType
 from contracts.contract import Contract
@@ -35,20 +37,43 @@ def comment(column: Column) -> str:
     return column.description + (f" Unit: {column.unit}." if column.unit else "")
 
 
-def table_name(dataset_id: str, batch: str, *, incoming: bool = False) -> str:
-    """Name of a batch's partition, or of its table while a load runs."""
-    return f"{dataset_id}__{'incoming_' if incoming else ''}{batch.replace('-', '_')}"
+class Place(UserDefinedType):
+    """PostgreSQL's `tid`: where a row lies in its table."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "tid"
+
+
+def table_name(dataset_id: str, batch: str, kind: Literal["", "incoming", "findings"] = "") -> str:
+    """Name of a batch's partition, or of one of its tables while a load runs."""
+    return f"{dataset_id}__{kind}{'_' if kind else ''}{batch.replace('-', '_')}"
 
 
 def incoming_table(contract: Contract, batch: str) -> sa.Table:
     """The typed table that a load fills: the contract's columns, the row's number, the text of unparsed cells."""
     return sa.Table(
-        table_name(contract.dataset_id, batch, incoming=True),
+        table_name(contract.dataset_id, batch, "incoming"),
         sa.MetaData(),
         *_data_columns(contract),
         sa.Column("_row_number", sa.BigInteger(), nullable=False),
         sa.Column("_unparsed", sa.Text()),
-        sa.Column("ctid", sa.Text(), system=True),  # PostgreSQL's own: where a row lies
+        sa.Column("ctid", Place(), system=True),  # PostgreSQL's own
+        schema=STAGING,
+    )
+
+
+def findings_table(contract: Contract, batch: str) -> sa.Table:
+    """What an audit found in the incoming table: each row that fails a check, once. Lives until the batch's end."""
+    return sa.Table(
+        table_name(contract.dataset_id, batch, "findings"),
+        sa.MetaData(),
+        sa.Column("_place", Place(), nullable=False),
+        sa.Column("_row_number", sa.BigInteger(), nullable=False),
+        sa.Column("_rejected", sa.Boolean(), nullable=False),  # False: it only fails checks of severity warn
+        sa.Column("_reasons", ARRAY(sa.Text()), nullable=False),
+        sa.Column("_row", JSONB()),  # as in quarantine; null unless rejected
         schema=STAGING,
     )
 
