@@ -94,13 +94,25 @@ def _failing_rows(contract: Contract, batch: ledger.Batch, checks: Sequence[Chec
     fails = {check.name: _fails(check, batch) for check in checks}
     rejected = sa.or_(UNPARSED.is_not(None), *(fails[check.name] for check in checks if check.severity == "error"))
     warned = [fails[check.name] for check in checks if check.severity == "warn"]
+    if not warned:  # then every row that is found is rejected, and need not be asked again
+        return _found(contract, table, fails, sa.true(), _row(contract, table)).where(rejected)
+    known = sa.func.coalesce(rejected, sa.false())
+    return _found(contract, table, fails, known, sa.case((rejected, _row(contract, table)))).where(
+        sa.or_(rejected, *warned)
+    )
+
+
+def _found(
+    contract: Contract, table: sa.Table, fails: Mapping[str, sa.ColumnElement[bool]], rejected: Any, row: Any
+) -> sa.Select:
+    """The columns of the findings table."""
     return sa.select(
         table.c.ctid.label("_place"),
         table.c._row_number,
-        sa.func.coalesce(rejected, sa.false()).label("_rejected"),
+        rejected.label("_rejected"),
         _reasons(contract, fails).label("_reasons"),
-        sa.case((rejected, _row(contract, table))).label("_row"),
-    ).where(sa.or_(rejected, *warned))
+        row.label("_row"),
+    )
 
 
 def _fails(check: Check, batch: ledger.Batch) -> sa.ColumnElement[bool]:

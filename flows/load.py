@@ -5,6 +5,7 @@ Nothing here judges a row. What is loaded is seen by no reader until flows/publi
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +20,8 @@ from flows import ledger
 from flows.extract import RowStream
 from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line
 
-COPY_BYTES = 1 << 20  # handed to libpq at once; larger gained nothing, smaller costs calls
+COPY_BYTES = 8 << 20  # handed to libpq at once: an encoded batch, since each call waits for the encoder's thread
+AHEAD = 2  # encoded batches that wait for the server; about 3 MB each
 
 Progress = Callable[[int, int], None]  # rows so far, bytes of the file so far
 
@@ -65,7 +67,9 @@ def _copy(connection: sa.Connection, table: sa.Table, stream: RowStream, progres
     driver_connection = connection.connection.driver_connection
     if driver_connection is None:
         raise ToolError("the connection to the warehouse is gone")
-    source = _CopySource(_one_ahead(_encode(stream, progress)))
+    # The table's pages go to the disk while it is filled, not all of them in the commit.
+    connection.execute(sa.text("SET LOCAL backend_flush_after = '1MB'"))
+    source = _CopySource(_ahead(_encode(stream, progress)))
     try:
         with driver_connection.cursor() as cursor:
             cursor.copy_expert(statement, source, size=COPY_BYTES)
@@ -85,12 +89,12 @@ def _encode(stream: RowStream, progress: Progress | None) -> Iterator[bytes]:
     yield encoder.finish()
 
 
-def _one_ahead(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """The same parts, the next one made in a thread while the last is sent: the server need not wait for it."""
+def _ahead(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same parts, the next ones made in a thread while the last is sent: the server need not wait for them."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="sluice-encode") as thread:
-        following = thread.submit(next, parts, None)
-        while (part := following.result()) is not None:
-            following = thread.submit(next, parts, None)
+        following = deque(thread.submit(next, parts, None) for _ in range(AHEAD))
+        while (part := following.popleft().result()) is not None:
+            following.append(thread.submit(next, parts, None))
             yield part
 
 

@@ -124,10 +124,10 @@ def _drop_older_quarantine(
 
 
 def _make_constant_columns(connection: sa.Connection, contract: Contract, batch: ledger.Batch) -> None:
-    """Add the system columns. A constant default writes no row (PostgreSQL 11 and later)."""
+    """Add the other system columns. A constant default reads and writes no row (PostgreSQL 11 and later)."""
     name = incoming_table(contract, batch.batch).name
-    constants = {"_dataset": batch.dataset_id, "_batch": batch.batch, "_load_id": batch.load_id}
-    types = {"_dataset": "text", "_batch": "text", "_load_id": "bigint"}
+    constants = {"_dataset": batch.dataset_id, "_load_id": batch.load_id}
+    types = {"_dataset": "text", "_load_id": "bigint"}
     parts: list[sql.Composable] = [
         sql.SQL("ADD COLUMN {} {} NOT NULL DEFAULT {}").format(
             sql.Identifier(column), sql.SQL(types[column]), sql.Literal(value)
@@ -137,8 +137,6 @@ def _make_constant_columns(connection: sa.Connection, contract: Contract, batch:
     parts += [
         sql.SQL("DROP COLUMN _unparsed"),
         sql.SQL("ADD COLUMN _loaded_at timestamptz NOT NULL DEFAULT now()"),
-        # With this constraint, attaching the partition scans nothing.
-        sql.SQL("ADD CHECK (_batch = {})").format(sql.Literal(batch.batch)),
     ]
     table = sql.Identifier(STAGING, name)
     execute(connection, sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(parts)))

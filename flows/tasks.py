@@ -1,6 +1,8 @@
 """The Prefect tasks of the nightly flow: thin shells over plain functions. Retry what heals by itself; never an audit.
 
 Each opens the warehouse's block itself; between tasks go references (`Batch`, `SourceFile`), never rows.
+Tags are on tasks whose number at a time somebody may want to limit: a tagged task first asks Prefect's server for a
+slot, which on its SQLite can take two seconds, as long as a whole audit.
 """
 
 from __future__ import annotations
@@ -87,7 +89,7 @@ def load_batch(batch: Batch, file: SourceFile) -> Batch:
     return loaded
 
 
-@task(name="audit", task_run_name="audit {batch}", tags=["warehouse", "gate"], cache_policy=NO_CACHE)
+@task(name="audit", task_run_name="audit {batch}", cache_policy=NO_CACHE)
 def audit_batch(batch: Batch) -> AuditReport:
     """Apply the contract's checks to the loaded batch, in the database."""
     with step(f"audit {batch}") as shown:
@@ -97,7 +99,7 @@ def audit_batch(batch: Batch) -> AuditReport:
     return report
 
 
-@task(name="gate", task_run_name="gate {batch}", tags=["gate"], cache_policy=NO_CACHE)
+@task(name="gate", task_run_name="gate {batch}", cache_policy=NO_CACHE)
 def decide_batch(batch: Batch, report: AuditReport) -> Decision:
     """Open the gate, or close it and say why."""
     with open_warehouse().engine.begin() as connection:
@@ -107,14 +109,14 @@ def decide_batch(batch: Batch, report: AuditReport) -> Decision:
     return decision
 
 
-@task(name="publish", task_run_name="publish {batch}", tags=["warehouse"], cache_policy=NO_CACHE, **heals)
+@task(name="publish", task_run_name="publish {batch}", cache_policy=NO_CACHE, **heals)
 def publish_batch(batch: Batch, report: AuditReport, decision: Decision) -> None:
     """Make the batch's accepted rows visible in `staging`."""
     with step(f"publish {batch}"):
         publish.publish(open_warehouse(), contract_for(batch.dataset_id), batch, report, decision)
 
 
-@task(name="hold", task_run_name="hold {batch}", tags=["warehouse", "gate"], cache_policy=NO_CACHE, **heals)
+@task(name="hold", task_run_name="hold {batch}", cache_policy=NO_CACHE, **heals)
 def hold_batch(batch: Batch, report: AuditReport, decision: Decision) -> None:
     """Keep the batch aside; readers keep what they had."""
     publish.hold(open_warehouse(), contract_for(batch.dataset_id), batch, report, decision)
@@ -140,7 +142,7 @@ def write_docs(built: transform.Built) -> str:
         return str(site.write_docs(open_warehouse(), built.side))
 
 
-@task(name="publish marts", task_run_name="publish marts", tags=["warehouse"], cache_policy=NO_CACHE)
+@task(name="publish marts", task_run_name="publish marts", cache_policy=NO_CACHE)
 def publish_marts(built: transform.Built, run_id: str | None) -> None:
     """Point readers to the candidate, in one transaction."""
     with step("publish marts"):

@@ -58,7 +58,10 @@ def incoming_table(contract: Contract, batch: str) -> sa.Table:
         sa.MetaData(),
         *_data_columns(contract),
         sa.Column("_row_number", sa.BigInteger(), nullable=False),
+        # Known of every row while it is written, so that becoming a partition needs no scan to prove it.
+        sa.Column("_batch", sa.Text(), nullable=False, server_default=batch),
         sa.Column("_unparsed", sa.Text()),
+        sa.CheckConstraint(sa.column("_batch") == batch),
         sa.Column("ctid", Place(), system=True),  # PostgreSQL's own
         schema=STAGING,
     )
