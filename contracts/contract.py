@@ -143,6 +143,7 @@ class Contract:
     Attributes:
         alerts: name of the Prefect notification block that reaches the owner, as `type/name`
             (`slack-webhook/data-team`), if there is one.
+        retention: how long rejected rows and held batches are kept; for ever if not given.
     """
 
     source: str
@@ -154,6 +155,7 @@ class Contract:
     freshness: Freshness | None = None
     description: str = ""
     alerts: str | None = None
+    retention: timedelta | None = None
 
     def __post_init__(self) -> None:
         for name in (self.source, self.entity):

@@ -6,6 +6,7 @@ import csv
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,8 @@ from contracts.registry import contract_for, contracts
 from contracts.version import sql_of, version_of
 from flows import ledger, transform
 from flows.printing import number, out, print_json, print_table, text
+from flows.quarantine import export as write_file
+from flows.quarantine import held_and_rejected
 from flows.warehouse import DATABASE_ERRORS, first_line, open_warehouse
 
 
@@ -113,6 +116,28 @@ def contract(dataset: str, as_json: bool) -> None:
         return
     print_table(f"{dataset}, version {version_of(found)}, owner {found.owner}", columns)
     print_table("Checks", checks)
+
+
+def quarantined(datasets: list[str] | None, as_json: bool) -> None:
+    """Loads that have rejected rows, and held ones."""
+    chosen = [contract_for(name) for name in datasets] if datasets else list(contracts().values())
+    rows = held_and_rejected(open_warehouse(), chosen)
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        out.print("Nothing is in quarantine, and no batch is held.")
+    else:
+        shown = [{**row, "rejected": number(row["rejected"]), "read": number(row["read"])} for row in rows]
+        print_table("Quarantine", shown, right=("rejected", "read"))
+
+
+def export(dataset: str, batch: str | None, path: Path) -> None:
+    """Rejected rows into a file."""
+    try:
+        rows = write_file(open_warehouse(), contract_for(dataset), batch, path)
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"the quarantine of {dataset} cannot be read: {first_line(error)}") from None
+    out.print(f"{rows:,} rows into {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def quarantine(dataset: str, batch: str, limit: int, as_json: bool) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 
 from prefect.exceptions import TerminationSignal
@@ -34,12 +35,30 @@ def run(datasets: list[str] | None, batches: list[str] | None, url: str | None, 
     """The nightly flow, with progress on the console and a summary at the end."""
     from flows.nightly import nightly
 
+    _follow(lambda: nightly(datasets, batches, url), as_json)
+
+
+def replay(dataset: str, batch: str, as_json: bool) -> None:
+    """The replay flow, shown as a run is."""
+    from flows.corrections import replay_batch
+
+    _follow(lambda: replay_batch(dataset, batch), as_json)
+
+
+def release(dataset: str, batch: str, why: str, who: str | None, as_json: bool) -> None:
+    """The release flow, shown as a run is."""
+    from flows.corrections import release_batch
+
+    _follow(lambda: release_batch(dataset, batch, why, who), as_json)
+
+
+def _follow(flow: Callable[[], Summary], as_json: bool) -> None:
     progress.listen(progress.Lines(err))
     for handler in logging.getLogger().handlers:  # Prefect's console; what goes to its API is left whole
         handler.addFilter(_WithoutTracebacks())
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        summary = nightly(datasets, batches, url)
+        summary = flow()
     except RunFailed as failure:
         show_summary(failure.summary, as_json)
         raise

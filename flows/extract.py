@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -78,8 +78,7 @@ class RowStream:
         self._file, self._reader = file, reader
         self._columns = tuple(zip(contract.columns, places, strict=True))
         self._stamp = _stamp(file)
-        fields = [pa.field(column.name, column.type.arrow) for column in contract.columns]
-        self.schema = pa.schema([*fields, pa.field(ROW_NUMBER, pa.int64()), pa.field(UNPARSED, pa.string())])
+        self.schema = schema_of(contract)
         self.rows_read = 0
 
     @property
@@ -112,7 +111,8 @@ class RowStream:
             DataError: damage; or, at the end, the two counts of rows differ, or the file has changed.
         """
         for rows in self._reader:
-            batch = self._typed(rows)
+            numbers = pa.array(np.arange(self.rows_read + 1, self.rows_read + 1 + rows.length))
+            batch = typed(rows, self._columns, numbers, self.schema)
             for start in range(0, len(batch), ROWS):
                 piece = batch.slice(start, ROWS)
                 self.rows_read += len(piece)
@@ -131,32 +131,47 @@ class RowStream:
         if self.rows_read == 0:
             raise EmptyFile(f"{address}: has column names but no row; have it delivered again")
 
-    def _typed(self, rows: Rows) -> pa.RecordBatch:
-        notes: dict[int, dict[str, str]] = defaultdict(dict)
-        arrays = [self._column(rows, column, place, notes) for column, place in self._columns]
-        for row, text in rows.rejected.items():
-            notes[row][WHOLE_ROW] = text
-        unparsed = pa.nulls(rows.length, pa.string())
-        if notes:
-            texts: list[str | None] = [None] * rows.length
-            for row, cells in notes.items():
-                texts[row] = _JSON.encode(cells)
-            unparsed = pa.array(texts, pa.string())
-        numbers = pa.array(np.arange(self.rows_read + 1, self.rows_read + 1 + rows.length))
-        return pa.RecordBatch.from_arrays([*arrays, numbers, unparsed], schema=self.schema)
 
-    def _column(self, rows: Rows, column: Column, place: int | None, notes: dict[int, dict[str, str]]) -> pa.Array:
-        if place is None:
-            return pa.nulls(rows.length, column.type.arrow)
-        given = rows.columns[place]
-        values, bad = cast(given, column.type)
-        if bad is not None:
-            for row in np.flatnonzero(np.asarray(bad)).tolist():
-                notes[row][column.name] = delivered(given, row)
-        for (row, cell_place), text in rows.cells.items():
-            if cell_place == place:
-                notes[row][column.name] = text
-        return values
+def schema_of(contract: Contract) -> pa.Schema:
+    """The contract's columns, then `_row_number` and `_unparsed`."""
+    fields = [pa.field(column.name, column.type.arrow) for column in contract.columns]
+    return pa.schema([*fields, pa.field(ROW_NUMBER, pa.int64()), pa.field(UNPARSED, pa.string())])
+
+
+def typed(
+    rows: Rows, columns: Sequence[tuple[Column, int | None]], numbers: pa.Array, schema: pa.Schema
+) -> pa.RecordBatch:
+    """Rows with each cell as its column's type, those that spell no such value null with their text in `_unparsed`.
+
+    Args:
+        columns: each column of the contract, and its place in the rows if it has one.
+        numbers: the rows' numbers in the source.
+    """
+    notes: dict[int, dict[str, str]] = defaultdict(dict)
+    arrays = [_column(rows, column, place, notes) for column, place in columns]
+    for row, text in rows.rejected.items():
+        notes[row][WHOLE_ROW] = text
+    unparsed = pa.nulls(rows.length, pa.string())
+    if notes:
+        texts: list[str | None] = [None] * rows.length
+        for row, cells in notes.items():
+            texts[row] = _JSON.encode(cells)
+        unparsed = pa.array(texts, pa.string())
+    return pa.RecordBatch.from_arrays([*arrays, numbers, unparsed], schema=schema)
+
+
+def _column(rows: Rows, column: Column, place: int | None, notes: dict[int, dict[str, str]]) -> pa.Array:
+    if place is None:
+        return pa.nulls(rows.length, column.type.arrow)
+    given = rows.columns[place]
+    values, bad = cast(given, column.type)
+    if bad is not None:
+        for row in np.flatnonzero(np.asarray(bad)).tolist():
+            notes[row][column.name] = delivered(given, row)
+    for (row, cell_place), text in rows.cells.items():
+        if cell_place == place:
+            notes[row][column.name] = text
+    return values
 
 
 def _stamp(file: SourceFile) -> tuple[int, int]:

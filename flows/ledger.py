@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg2 import sql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from contracts.contract import Contract
@@ -17,7 +18,7 @@ from contracts.errors import ToolError
 from contracts.gate import CheckResult, Decision
 from contracts.version import version_of
 from flows.source import SourceFile
-from flows.warehouse import OPS
+from flows.warehouse import OPS, execute
 
 metadata = sa.MetaData(schema=OPS)
 Moment = sa.DateTime(timezone=True)
@@ -44,6 +45,9 @@ batches = sa.Table(
     sa.Column("rows_rejected", sa.BigInteger()),
     sa.Column("reasons", ARRAY(sa.Text()), nullable=False, server_default="{}", comment="Why not published."),
     sa.Column("warnings", ARRAY(sa.Text()), nullable=False, server_default="{}"),
+    sa.Column("replay_of", sa.BigInteger(), comment="The load whose rows were loaded again, not the file's."),
+    sa.Column("released_by", sa.Text(), comment="Who published a held load."),
+    sa.Column("released_why", sa.Text()),
     sa.Column("run_id", sa.Text(), comment="Prefect flow run."),
     sa.Column("started_at", Moment, nullable=False, server_default=sa.func.now()),
     sa.Column("loaded_at", Moment),
@@ -79,6 +83,17 @@ checks = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What tells one delivered file from another."""
+
+    address: str
+    size: int
+    sha256: str
+    etag: str | None
+    modified: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """One load of one batch: what tasks hand to each other."""
 
@@ -92,8 +107,19 @@ class Batch:
 
 
 def create(connection: sa.Connection) -> None:
-    """Make the ledger's tables where they are missing."""
+    """Make the ledger's tables where they are missing, and add columns that a newer version has."""
     metadata.create_all(connection)
+    found = sa.inspect(connection)
+    for table in metadata.tables.values():
+        known = {column["name"] for column in found.get_columns(table.name, schema=OPS)}
+        for column in table.columns:
+            if column.name not in known:
+                statement = sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}").format(
+                    sql.Identifier(OPS, table.name),
+                    sql.Identifier(column.name),
+                    sql.SQL(column.type.compile(connection.dialect)),
+                )
+                execute(connection, statement)
 
 
 def published(connection: sa.Connection, dataset_id: str, batch: str) -> sa.Row | None:
@@ -115,7 +141,28 @@ def rows_of_batch_before(connection: sa.Connection, dataset_id: str, batch: str)
     return connection.scalar(query)
 
 
-def begin(connection: sa.Connection, contract: Contract, batch: str, file: SourceFile, run_id: str | None) -> Batch:
+def latest(connection: sa.Connection, dataset_id: str, batch: str, *statuses: str) -> sa.Row | None:
+    """The ledger's row of the newest load of a batch that has one of these statuses."""
+    query = (
+        sa.select(batches)
+        .where(batches.c.dataset == dataset_id, batches.c.batch == batch, batches.c.status.in_(statuses))
+        .order_by(batches.c.load_id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).one_or_none()
+
+
+def begin_replay(connection: sa.Connection, contract: Contract, of: sa.Row, run_id: str | None) -> Batch:
+    """Write the row of a load that takes its rows from another load of the batch, and so has its fingerprint."""
+    file = Fingerprint(of.address, of.bytes, of.sha256, of.etag, of.modified)
+    batch = begin(connection, contract, of.batch, file, run_id)
+    note(connection, batch, replay_of=of.load_id)
+    return batch
+
+
+def begin(
+    connection: sa.Connection, contract: Contract, batch: str, file: Fingerprint | SourceFile, run_id: str | None
+) -> Batch:
     """Write the load's row. Whoever holds the dataset's lock calls it, so any other started load is dead."""
     connection.execute(
         batches.update()
@@ -141,7 +188,7 @@ def begin(connection: sa.Connection, contract: Contract, batch: str, file: Sourc
     return Batch(contract.dataset_id, batch, int(load_id or 0))
 
 
-def fence(connection: sa.Connection, batch: Batch) -> None:
+def fence(connection: sa.Connection, batch: Batch, expected: str = "started") -> None:
     """Lock the load's row until the transaction ends.
 
     Raises:
@@ -149,7 +196,7 @@ def fence(connection: sa.Connection, batch: Batch) -> None:
     """
     query = sa.select(batches.c.status).where(batches.c.load_id == batch.load_id).with_for_update()
     status = connection.scalar(query)
-    if status != "started":
+    if status != expected:
         raise ToolError(f"{batch}: load {batch.load_id} is {status}: a later run took over. Nothing was changed.")
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
+import pyarrow as pa
 import sqlalchemy as sa
 from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg2 import sql
@@ -45,7 +47,7 @@ def load(
             table.drop(connection, checkfirst=True)
             findings_table(contract, batch.batch).drop(connection, checkfirst=True)
             table.create(connection)
-            _copy(connection, table, stream, progress)
+            copy(connection, table, stream, progress)
             ledger.note(
                 connection,
                 batch,
@@ -58,7 +60,20 @@ def load(
     return ledger.Batch(batch.dataset_id, batch.batch, batch.load_id, stream.rows_read)
 
 
-def _copy(connection: sa.Connection, table: sa.Table, stream: RowStream, progress: Progress | None) -> None:
+class Rows(Protocol):
+    """Typed rows to be loaded, with what has been read of them so far."""
+
+    schema: pa.Schema
+
+    @property
+    def rows_read(self) -> int: ...
+    @property
+    def bytes_read(self) -> int: ...
+    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+
+
+def copy(connection: sa.Connection, table: sa.Table, stream: Rows, progress: Progress | None = None) -> None:
+    """Add rows to a table that this transaction has made."""
     # FREEZE (allowed, since this transaction made the table) spares the audit's scan from writing hint bits.
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
         sql.Identifier(str(table.schema), table.name),
@@ -79,7 +94,7 @@ def _copy(connection: sa.Connection, table: sa.Table, stream: RowStream, progres
         raise
 
 
-def _encode(stream: RowStream, progress: Progress | None) -> Iterator[bytes]:
+def _encode(stream: Rows, progress: Progress | None) -> Iterator[bytes]:
     encoder = ArrowToPostgresBinaryEncoder(stream.schema)
     yield encoder.write_header()
     for rows in stream:

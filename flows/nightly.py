@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from prefect import flow
@@ -45,6 +46,7 @@ def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None)
     deliveries = plan.deliveries(datasets, batches, url)
     plan.ensure_tables(warehouse)
     outcomes = [outcome for group in plan.by_dataset(deliveries) for outcome in deliver_dataset(group)]
+    plan.expire(warehouse)
     marts = refresh_marts()
     summary = Summary(tuple(outcomes), marts)
     report.keep(summary)
@@ -62,8 +64,7 @@ def deliver_dataset(deliveries: list[Delivery]) -> list[Outcome]:
 
 
 def deliver(delivery: Delivery) -> Outcome:
-    """One delivery's way: extract, load, audit, gate; then publish or hold."""
-    batch: Batch | None = None
+    """One delivery's way: looked at, fetched if it is new, then judged."""
     try:
         listing = tasks.look(delivery.address)
         if plan.unchanged(delivery, listing):
@@ -72,7 +73,15 @@ def deliver(delivery: Delivery) -> Outcome:
         if plan.unchanged(delivery, file):
             return Outcome.nothing_new(delivery)
         batch = plan.begin(delivery, file, flow_run.get_id())
-        batch = tasks.load_batch(batch, file)
+    except report.EXPECTED as error:
+        return alarms.broken(delivery, error)
+    return judge(delivery, batch, lambda: tasks.load_batch(batch, file))
+
+
+def judge(delivery: Delivery, batch: Batch, load: Callable[[], Batch]) -> Outcome:
+    """A batch's way from its first row on: load, audit, gate; then publish or hold."""
+    try:
+        batch = load()
         audit = tasks.audit_batch(batch)
         decision = tasks.decide_batch(batch, audit)
         if decision.open:
@@ -81,12 +90,10 @@ def deliver(delivery: Delivery) -> Outcome:
         tasks.hold_batch(batch, audit, decision)
         return alarms.held(delivery, audit, decision)
     except report.EXPECTED as error:
-        if batch is not None:
-            publish.fail(open_warehouse(), delivery.contract, batch, str(error))
+        publish.fail(open_warehouse(), delivery.contract, batch, str(error))
         return alarms.broken(delivery, error)
-    except BaseException as error:
-        if batch is not None:  # stopped, or a bug: the ledger says so, and the run ends
-            publish.fail(open_warehouse(), delivery.contract, batch, f"stopped: {type(error).__name__}")
+    except BaseException as error:  # stopped, or a bug: the ledger says so, and the run ends
+        publish.fail(open_warehouse(), delivery.contract, batch, f"stopped: {type(error).__name__}")
         raise
 
 

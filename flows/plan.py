@@ -13,7 +13,7 @@ from contracts.contract import Contract
 from contracts.errors import ConfigError
 from contracts.registry import contract_for, contracts
 from contracts.version import version_of
-from flows import ledger, tasks
+from flows import ledger, quarantine, tasks
 from flows.addresses import discover, expand, is_remote
 from flows.publish import ensure_tables as ensure_dataset_tables
 from flows.source import Listing, SourceFile
@@ -76,6 +76,12 @@ def ensure_tables(warehouse: Warehouse) -> None:
         ledger.create(connection)
     for contract in contracts().values():
         ensure_dataset_tables(warehouse, contract)
+
+
+def expire(warehouse: Warehouse) -> None:
+    """Drop what contracts say is too old to keep."""
+    for contract in contracts().values():
+        quarantine.expire(warehouse, contract)
 
 
 def unchanged(delivery: Delivery, file: Listing | SourceFile) -> bool:

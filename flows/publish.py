@@ -10,7 +10,7 @@ from psycopg2 import sql
 
 from contracts.contract import Contract
 from contracts.derive.ddl import STAGING, findings_table, incoming_table, parent_table, quarantine_table, table_name
-from contracts.errors import ToolError
+from contracts.errors import DataError, ToolError
 from contracts.gate import AuditReport, Decision
 from flows import ledger, rejected
 from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
@@ -54,6 +54,27 @@ def hold(
             _account(connection, batch, "held", report, decision)
     except DATABASE_ERRORS as error:
         raise ToolError(f"{batch}: holding the batch failed: {first_line(error)}. Nothing was published.") from None
+
+
+def release(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, who: str, why: str) -> None:
+    """Make the accepted rows of a held load visible, on a person's word. Its rejected rows stay in quarantine.
+
+    Raises:
+        DataError: the load is not held any more, or its rows were dropped after the contract's retention.
+        ToolError: the database failed; nothing was changed.
+    """
+    try:
+        with warehouse.engine.begin() as connection:
+            ledger.fence(connection, batch, "held")
+            if not sa.inspect(connection).has_table(incoming_table(contract, batch.batch).name, schema=STAGING):
+                raise DataError(f"{batch}: the rows of held load {batch.load_id} are gone; load its file again")
+            _drop_older_quarantine(connection, contract, batch)
+            _make_constant_columns(connection, contract, batch)
+            _swap_partition(connection, contract, batch)
+            _supersede(connection, batch, "published")
+            ledger.note(connection, batch, status="published", released_by=who, released_why=why)
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"{batch}: the release failed: {first_line(error)}. Readers keep what they had.") from None
 
 
 def fail(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, reason: str) -> None:

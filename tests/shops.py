@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +29,11 @@ class Orders(pa.DataFrameModel):
         return ~((orders["quantity"] > 10) & (orders["price"] == 0))
 
 
-def contract(model: type[pa.DataFrameModel] = Orders, **gate: object) -> Contract:
+class LenientOrders(Orders):
+    quantity: Int = column("How many.", ge=0, nullable=True, tolerance=0.5)
+
+
+def contract(model: type[pa.DataFrameModel] = Orders, retention: timedelta | None = None, **gate: object) -> Contract:
     """The dataset's contract, with a gate as wide as the test needs."""
     return Contract(
         source="shop",
@@ -37,6 +42,7 @@ def contract(model: type[pa.DataFrameModel] = Orders, **gate: object) -> Contrac
         schema=model,
         files=Files(url="orders_{batch}.csv", batches=Monthly(start="2021-01", by="ordered_at")),
         gate=Gate(**{"max_rejected": 0.5, **gate}),
+        retention=retention,
     )
 
 

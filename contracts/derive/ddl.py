@@ -46,7 +46,7 @@ class Place(UserDefinedType):
         return "tid"
 
 
-def table_name(dataset_id: str, batch: str, kind: Literal["", "incoming", "findings"] = "") -> str:
+def table_name(dataset_id: str, batch: str, kind: Literal["", "incoming", "findings", "replayed"] = "") -> str:
     """Name of a batch's partition, or of one of its tables while a load runs."""
     return f"{dataset_id}__{kind}{'_' if kind else ''}{batch.replace('-', '_')}"
 

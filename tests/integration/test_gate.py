@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from contracts.columns import Int, column
 from contracts.contract import Contract, Files, Gate, Single
 from contracts.errors import DataError
+from flows import findings
 from tests import shops
 
 # Each bad line names the checks it must trip.
@@ -164,6 +165,40 @@ def numbers(model: type[pa.DataFrameModel]) -> Contract:
 
 def write_numbers(path: Path, values: list[object]) -> Path:
     return shops.write(path, [str(value) for value in values], header="number")
+
+
+class Overflowing(pa.DataFrameModel):
+    number: Int = column("A number.", ge=3)
+
+    @pa.dataframe_check(name="small square")
+    def small_square(cls, table: pd.DataFrame) -> pd.Series:
+        return table["number"] * table["number"] < 100
+
+
+def test_a_traced_check_that_crashes_is_errored_and_the_others_still_report(deliver, rows, tmp_path) -> None:
+    path = write_numbers(tmp_path / "n.csv", [1, 4, 5_000_000_000])
+    delivered = deliver(numbers(Overflowing), "all", path)
+    assert delivered.decision.reasons == ("the check small square could not be run: bigint out of range",)
+    assert rows("select check_name, outcome, failing from ops.checks order by 1") == [
+        ("number >= 3", "passed", 1),
+        ("number not null", "passed", 0),
+        ("small square", "errored", 0),
+    ]
+
+
+def test_an_audit_that_sees_no_row_closes_the_gate(deliver, rows, tmp_path, monkeypatch) -> None:
+    real = findings._failing_rows
+    monkeypatch.setattr(findings, "_failing_rows", lambda *given: real(*given).where(sa.false()))
+    delivered = deliver(shops.contract(), "2021-01", shops.write(tmp_path / "o.csv", [*shops.good_lines(10), *BAD]))
+    assert not delivered.decision.open
+    assert "canary rows are rejected could not be run" in delivered.decision.reasons[0]
+    assert rows("select count(*) from staging.shop__orders") == [(0,)]
+
+
+def test_the_canary_rows_leave_no_trace(deliver, rows, tmp_path) -> None:
+    deliver(shops.contract(), "2021-01", shops.write(tmp_path / "o.csv", [*shops.good_lines(10), *BAD]))
+    assert rows("select count(*) from staging.shop__orders where _row_number < 1") == [(0,)]
+    assert rows("select count(*) from quarantine.shop__orders where _row_number < 1") == [(0,)]
 
 
 def test_a_check_that_cannot_be_traced_runs_in_pandas(deliver, rows, tmp_path) -> None:

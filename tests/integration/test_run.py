@@ -165,3 +165,31 @@ def test_sql_prints_a_table_json_or_csv_and_writes_nothing(sluice, engine) -> No
     refused = sluice("sql", "create table staging.mine (a int)")
     assert refused.code == 3
     assert "read-only" in refused.err
+
+
+def test_a_held_batch_is_listed_exported_and_released_on_a_persons_word(sluice, engine, tmp_path) -> None:
+    lines = [*taxi.trips("2019-02", 20), *taxi.trips("2019-02", 10, passengers=0)]
+    taxi.csv(tmp_path / "2019-02.csv", lines)
+    assert sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv")).code == 2
+
+    [listed] = json.loads(sluice("quarantine", "list", "--json").out)
+    assert (listed["batch"], listed["status"], listed["rejected"]) == ("2019-02", "held", 10)
+    assert listed["most fail"] == "passenger_count >= 1"
+    exported = sluice("quarantine", "export", "tlc__yellow_trips", "2019-02", "--to", str(tmp_path / "bad.csv"))
+    assert "10 rows into" in exported.out
+    assert (tmp_path / "bad.csv").read_text().count("passenger_count >= 1") == 10
+    assert sluice("quarantine", "release", "tlc__yellow_trips", "2019-02", "--why", " ").code == 5
+
+    told = ("--why", "meters were set to 0, the vendor says", "--who", "ada")
+    released = sluice("quarantine", "release", "tlc__yellow_trips", "2019-02", *told)
+    assert released.code == 0, released.err
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("select count(*) from marts.fct_trips")) == 20
+        assert connection.scalar(sa.text("select released_by from ops.batches")) == "ada"
+    again = sluice("quarantine", "release", "tlc__yellow_trips", "2019-02", *told)
+    assert again.code == 2
+    assert "nothing to release" in again.err
+
+    replayed = sluice("quarantine", "replay", "tlc__yellow_trips", "2019-02", "--json")
+    assert replayed.code == 2, replayed.err
+    assert json.loads(replayed.out)["batches"][0]["verdict"] == "held"

@@ -1,0 +1,140 @@
+"""The quarantine as users handle it: what is in it, taking it out into a file, dropping what is too old."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from contracts.contract import Contract
+from contracts.derive.ddl import incoming_table, quarantine_table
+from contracts.errors import ConfigError
+from flows import ledger
+from flows.samples import MASK
+from flows.warehouse import Warehouse
+
+ROWS = 10_000  # in memory at once
+
+
+def held_and_rejected(warehouse: Warehouse, contracts: Sequence[Contract]) -> list[dict[str, Any]]:
+    """One entry for each load that has rows in quarantine or is held: counts, and the check that most rows failed."""
+    found: list[dict[str, Any]] = []
+    with warehouse.engine.connect() as connection:
+        inspector = sa.inspect(connection)
+        for contract in contracts:
+            table = quarantine_table(contract)
+            if inspector.has_table(table.name, schema=table.schema):
+                found += _of_dataset(connection, contract, table)
+    return found
+
+
+def _of_dataset(connection: sa.Connection, contract: Contract, table: sa.Table) -> list[dict[str, Any]]:
+    loads = ledger.batches
+    counts = sa.select(table.c._load_id, sa.func.count().label("rows")).group_by(table.c._load_id).subquery()
+    reasons = sa.select(table.c._load_id, sa.func.unnest(table.c._reasons).label("reason")).subquery()
+    by_reason = sa.select(reasons, sa.func.count().label("n")).group_by(*reasons.columns).subquery()
+    most = sa.select(by_reason).distinct(by_reason.c._load_id).order_by(by_reason.c._load_id, by_reason.c.n.desc())
+    first = most.subquery()
+    query = (
+        sa.select(loads, counts.c.rows, first.c.reason)
+        .outerjoin(counts, counts.c._load_id == loads.c.load_id)
+        .outerjoin(first, first.c._load_id == loads.c.load_id)
+        .where(loads.c.dataset == contract.dataset_id, loads.c.status.in_(("published", "held")))
+        .where(counts.c.rows.is_not(None) | (loads.c.status == "held"))
+        .order_by(loads.c.batch, loads.c.load_id)
+    )
+    return [
+        {
+            "dataset": row.dataset,
+            "batch": row.batch,
+            "load": row.load_id,
+            "status": row.status,
+            "rejected": row.rows or 0,
+            "read": row.rows_read,
+            "most fail": row.reason or "",
+        }
+        for row in connection.execute(query)
+    ]
+
+
+def export(warehouse: Warehouse, contract: Contract, batch: str | None, path: Path) -> int:
+    """Write the rejected rows of a dataset, or of one batch of it, into a CSV or JSON Lines file.
+
+    Values of `pii` columns are masked. The file appears when it is whole.
+
+    Returns:
+        How many rows it has.
+
+    Raises:
+        ConfigError: the file's name ends in neither .csv nor .jsonl, or its folder does not exist.
+    """
+    if path.suffix not in (".csv", ".jsonl") or not path.parent.is_dir():
+        raise ConfigError(f"{path}: write into a file that ends in .csv or .jsonl, in a folder that is there")
+    if batch is not None:
+        contract.files.batches.validate(batch)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            rows = _rows(warehouse, contract, batch)
+            count = _write_csv(file, contract, rows) if path.suffix == ".csv" else _write_lines(file, rows)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return count
+
+
+def _rows(warehouse: Warehouse, contract: Contract, batch: str | None) -> Iterator[Mapping[str, Any]]:
+    table = quarantine_table(contract)
+    query = sa.select(table.c._batch, table.c._load_id, table.c._row_number, table.c._reasons, table.c._row)
+    query = query.order_by(table.c._batch, table.c._load_id, table.c._row_number)
+    if batch is not None:
+        query = query.where(table.c._batch == batch)
+    masked = {column.name for column in contract.columns if column.pii}
+    masked |= {"_row"} if masked else set()  # a line that could not be divided may hold anything
+    with warehouse.engine.connect() as connection:
+        streamed = connection.execution_options(stream_results=True, max_row_buffer=ROWS).execute(query)
+        for name, load_id, number, reasons, row in streamed:
+            values = {k: MASK if k in masked and v is not None else v for k, v in row.items()}
+            yield {"_batch": name, "_load_id": load_id, "_row_number": number, "_reasons": reasons, **values}
+
+
+def _write_csv(file: Any, contract: Contract, rows: Iterator[Mapping[str, Any]]) -> int:
+    system = ("_batch", "_load_id", "_row_number", "_reasons")
+    names = [*system, *(column.name for column in contract.columns), "_row"]
+    writer = csv.DictWriter(file, names, extrasaction="ignore")
+    writer.writeheader()
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007 - the last number is the count
+        writer.writerow({**row, "_reasons": "; ".join(row["_reasons"])})
+    return count
+
+
+def _write_lines(file: Any, rows: Iterator[Mapping[str, Any]]) -> int:
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return count
+
+
+def expire(warehouse: Warehouse, contract: Contract) -> int:
+    """Drop rejected rows, and the rows of held batches, that are older than the contract's retention.
+
+    Returns:
+        How many rejected rows were dropped. Their counts stay in the ledger.
+    """
+    if contract.retention is None:
+        return 0
+    table, loads = quarantine_table(contract), ledger.batches
+    oldest = sa.func.now() - contract.retention
+    with warehouse.engine.begin() as connection:
+        dropped = connection.execute(table.delete().where(table.c._quarantined_at < oldest)).rowcount
+        held = sa.select(loads.c.batch).where(
+            loads.c.dataset == contract.dataset_id, loads.c.status == "held", loads.c.finished_at < oldest
+        )
+        for batch in connection.scalars(held).all():
+            incoming_table(contract, batch).drop(connection, checkfirst=True)
+    return dropped

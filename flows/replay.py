@@ -1,0 +1,127 @@
+"""Load a batch again from the warehouse: the rows it had and its quarantined rows, read by today's contract.
+
+A replay is a load like any other: audited whole, then published or held, so no row comes in twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from psycopg2 import sql
+
+from contracts.checks import parse_check_name
+from contracts.contract import Contract
+from contracts.derive.ddl import STAGING, findings_table, incoming_table, quarantine_table, table_name
+from contracts.errors import DataError, ToolError
+from flows import ledger
+from flows.extract import WHOLE_ROW, schema_of, typed
+from flows.load import copy
+from flows.rows import Rows
+from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
+
+ROWS = 8_192  # quarantined rows in memory at once
+
+
+def replayed(warehouse: Warehouse, contract: Contract, batch: str) -> sa.Row:
+    """The ledger's row of the load that a replay of this batch would load again: its newest that still has rows.
+
+    Raises:
+        DataError: there is none.
+    """
+    contract.files.batches.validate(batch)
+    with warehouse.engine.connect() as connection:
+        found = ledger.latest(connection, contract.dataset_id, batch, "published", "held")
+    if found is None:
+        raise DataError(f"{contract} {batch} has no published and no held load; load its file: sluice run {contract}")
+    return found
+
+
+def load_again(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, of: sa.Row) -> ledger.Batch:
+    """Fill the batch's incoming table with every row of another load of it, accepted and rejected.
+
+    Returns:
+        The batch, with the number of rows.
+
+    Raises:
+        ToolError: rows of that load are missing, a later run took over, or the database failed.
+    """
+    table = incoming_table(contract, batch.batch)
+    try:
+        with warehouse.engine.begin() as connection, warehouse.engine.connect() as reading:
+            ledger.fence(connection, batch)
+            accepted = _set_accepted_apart(connection, contract, of)
+            findings_table(contract, batch.batch).drop(connection, checkfirst=True)
+            table.create(connection)
+            quarantined = Quarantined(reading, contract, of.load_id)
+            copy(connection, table, quarantined)
+            rows = quarantined.rows_read + _insert(connection, table, contract, accepted)
+            if of.status == "held":
+                execute(connection, sql.SQL("DROP TABLE {}").format(sql.Identifier(STAGING, accepted)))
+            if rows != of.rows_read:
+                raise ToolError(
+                    f"{batch}: load {of.load_id} read {of.rows_read:,} rows, of which {rows:,} are left "
+                    "(was its quarantine emptied?); load its file again"
+                )
+            ledger.note(connection, batch, rows_read=rows, rows_counted=rows, loaded_at=sa.func.clock_timestamp())
+    except DATABASE_ERRORS as error:
+        raise ToolError(
+            f"{batch}: the replay failed in the database: {first_line(error)}. Nothing was changed."
+        ) from None
+    return ledger.Batch(batch.dataset_id, batch.batch, batch.load_id, rows)
+
+
+def _set_accepted_apart(connection: sa.Connection, contract: Contract, of: sa.Row) -> str:
+    """The table of the accepted rows: the partition, or what the held load left, under another name."""
+    if of.status == "published":
+        return table_name(contract.dataset_id, of.batch)
+    held, aside = incoming_table(contract, of.batch).name, table_name(contract.dataset_id, of.batch, "replayed")
+    rename = sql.SQL("ALTER TABLE {} RENAME TO {}")
+    execute(connection, rename.format(sql.Identifier(STAGING, held), sql.Identifier(aside)))
+    return aside
+
+
+def _insert(connection: sa.Connection, table: sa.Table, contract: Contract, accepted: str) -> int:
+    names = [*(column.name for column in contract.columns), "_row_number"]
+    rows = sa.table(accepted, *(sa.column(name) for name in names), schema=STAGING)
+    return connection.execute(table.insert().from_select(names, sa.select(*rows.columns))).rowcount
+
+
+class Quarantined:
+    """The quarantined rows of a load, each cell read anew from its text; to be iterated once."""
+
+    bytes_read = 0
+
+    def __init__(self, connection: sa.Connection, contract: Contract, load_id: int) -> None:
+        self._connection, self._contract, self._load_id = connection, contract, load_id
+        self.schema = schema_of(contract)
+        self.rows_read = 0
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Batches of at most 8,192 rows."""
+        table = quarantine_table(self._contract)
+        cells = [table.c._row[column.name].astext for column in self._contract.columns]
+        query = sa.select(table.c._row_number, table.c._reasons, table.c._row[WHOLE_ROW].astext, *cells)
+        query = query.where(table.c._load_id == self._load_id).order_by(table.c._row_number)
+        streamed = self._connection.execution_options(stream_results=True, max_row_buffer=ROWS).execute(query)
+        for rows in streamed.partitions(ROWS):
+            self.rows_read += len(rows)
+            yield self._typed(rows)
+
+    def _typed(self, rows: Sequence[Any]) -> pa.RecordBatch:
+        numbers, reasons, lines, *cells = zip(*rows, strict=True)
+        texts = [list(column) for column in cells]
+        unread: dict[tuple[int, int], str] = {}
+        for place, column in enumerate(self._contract.columns):
+            # A text that could not be read then cannot be now: what is kept of it are its bytes in hexadecimal.
+            if column.type.name != "text":
+                continue
+            for row, names in enumerate(reasons):
+                if parse_check_name(column) in names and texts[place][row] is not None:
+                    unread[row, place], texts[place][row] = texts[place][row], None
+        whole = {row: line for row, line in enumerate(lines) if line is not None}
+        given = Rows([pa.array(column, pa.string()) for column in texts], len(rows), whole, unread)
+        places = [(column, place) for place, column in enumerate(self._contract.columns)]
+        return typed(given, places, pa.array(numbers, pa.int64()), self.schema)
