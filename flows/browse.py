@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from contracts.checks import checks_of
-from contracts.contract import Contract, Monthly
+from contracts.contract import Contract
 from contracts.derive.ddl import quarantine_table
 from contracts.errors import ToolError
 from contracts.registry import contract_for, contracts
 from contracts.version import sql_of, version_of
 from flows import ledger, transform
+from flows.freshness import age_of
 from flows.printing import number, out, print_json, print_table, text
 from flows.warehouse import DATABASE_ERRORS, first_line, open_warehouse
 
@@ -53,21 +53,11 @@ def _status_rows(connection: sa.Connection, contract: Contract) -> list[dict[str
             "read": number(row.rows_read),
             "rejected": number(row.rows_rejected),
             "at (UTC)": f"{row.finished_at or row.started_at:%Y-%m-%d %H:%M}",
-            "freshness": _freshness(contract, row) if row is found[-1] else "",
+            "freshness": str(age_of(contract, row.batch) or "") if row is found[-1] else "",
             "why": "; ".join(row.reasons),
         }
         for row in found
     ]
-
-
-def _freshness(contract: Contract, newest: sa.Row) -> str:
-    if contract.freshness is None or not isinstance(contract.files.batches, Monthly):
-        return ""
-    age = datetime.now() - contract.files.batches.window(newest.batch)[1]
-    verdict = "fresh"
-    if age > contract.freshness.warn_after:
-        verdict = "stale" if age > contract.freshness.error_after else "late"
-    return f"{verdict} ({max(age.days, 0)} days)"
 
 
 def sql(query: str, form: str) -> None:

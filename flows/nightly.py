@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from prefect import flow
@@ -45,8 +46,7 @@ def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None)
     deliveries = plan.deliveries(datasets, batches, url)
     plan.ensure_tables(warehouse)
     outcomes = [outcome for group in plan.by_dataset(deliveries) for outcome in deliver_dataset(group)]
-    marts = refresh_marts()
-    summary = Summary(tuple(outcomes), marts)
+    summary = browsable(Summary(tuple(outcomes), refresh_marts()))
     report.keep(summary)
     summary.raise_worst()
     return summary
@@ -99,11 +99,28 @@ def refresh_marts() -> report.Marts:
         with warehouse.lock("dbt"):
             run_id = flow_run.get_id()
             built = tasks.build_marts(run_id)
-            docs = tasks.write_docs(built)
             tasks.publish_marts(built, run_id)
-            return report.Marts.published(built, docs)
+            return report.Marts.published(built, documented(built))
     except report.EXPECTED as error:
         return alarms.marts_failed(error)
+
+
+def documented(built: transform.Built) -> tuple[str, ...]:
+    """Write dbt's docs of the marts just published. Gives a warning if that fails: the marts are as good without."""
+    try:
+        tasks.write_docs(built)
+    except Exception as error:  # noqa: BLE001 - whatever broke, readers have their marts
+        return (f"dbt's docs and the lineage were not written, the last ones stay: {report.in_short(error)}",)
+    return ()
+
+
+def browsable(summary: Summary) -> Summary:
+    """The summary with the site that tells it, or with a warning: what was published stays published without one."""
+    try:
+        return replace(summary, site=tasks.write_site(summary, flow_run.get_id()))
+    except Exception as error:  # noqa: BLE001 - whatever broke, the data is where it belongs
+        warning = f"the site was not made, the last one stays: {report.in_short(error)}"
+        return replace(summary, warnings=(warning,))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,172 @@
+"""The site as files: what its pages say of a real ledger, and how it takes the last one's place."""
+
+from __future__ import annotations
+
+import html
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from contracts.columns import Text, column
+from contracts.contract import Contract
+from flows import nightly
+from flows.report import Marts, Summary
+from flows.site import place, write
+from flows.warehouse import Warehouse
+from tests import shops
+from tests.integration.conftest import connector_for
+
+SCRIPT = '<script>document.title="obeyed"</script>'
+BAD = [f"{n},2021-02-02 10:00:00,{SCRIPT},1,9.50,1.5,nobody{n}" for n in range(1, 9)]
+
+
+class OrdersBefore(shops.Orders):
+    """The same, before someone said that an address of a customer is personal."""
+
+    email: Text = column("Of the customer.", str_contains="@", nullable=True)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's site goes."""
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def pages(home: Path) -> dict[str, str]:
+    """Every page by its path in the site."""
+    site = home / "site"
+    return {str(p.relative_to(site)): p.read_text(encoding="utf-8") for p in site.rglob("*.html")}
+
+
+def made(warehouse: Warehouse, home: Path, contract: Contract) -> dict[str, str]:
+    """The pages of a site of one dataset."""
+    write.write(warehouse, known={contract.dataset_id: contract})
+    return pages(home)
+
+
+def close_the_gate(deliver: Callable, contract: Contract, folder: Path) -> None:
+    """A good batch, then one in which eight of eighteen rows fail."""
+    assert deliver(contract, "2021-01", shops.write(folder / "1.csv", shops.good_lines(10))).decision.open
+    later = [line.replace("2021-01-", "2021-02-") for line in shops.good_lines(10, first=20)]
+    assert not deliver(contract, "2021-02", shops.write(folder / "2.csv", [*BAD, *later])).decision.open
+
+
+def test_a_dataset_that_was_never_loaded_is_there_and_says_so(warehouse: Warehouse, home: Path) -> None:
+    site = made(warehouse, home, shops.contract())
+    assert "no batch yet" in site["index.html"]
+    assert "sluice run shop__orders" in site["datasets/shop__orders.html"]
+
+
+def test_the_front_page_leads_from_a_closed_gate_to_what_is_known_of_it(warehouse, deliver, home, tmp_path) -> None:
+    contract = shops.contract(max_rejected=0.2, tolerance={})
+    close_the_gate(deliver, contract, tmp_path)
+    site = made(warehouse, home, contract)
+    assert "One gate is closed" in site["index.html"]
+    page, anchor = re.search(r'held.*?href="(datasets/[^"#]+)#([^"]+)"', site["index.html"], re.S).groups()
+    assert f'id="{anchor}"' in site[page]
+    assert "44.44% of rows are rejected (at most 20%)" in html.unescape(site["index.html"])
+
+
+def test_every_link_leads_to_a_page_and_a_place_that_are_there(warehouse, deliver, home, tmp_path) -> None:
+    close_the_gate(deliver, contract := shops.contract(max_rejected=0.2), tmp_path)
+    site = made(warehouse, home, contract)
+    for name, text in site.items():
+        for link in re.findall(r'<a [^>]*href="([^"]+)"', text):
+            path, _, anchor = link.partition("#")
+            target = (home / "site" / name).parent / path if path else home / "site" / name
+            assert target.exists(), f"{name}: {link}"
+            assert not anchor or f'id="{anchor}"' in target.read_text(encoding="utf-8"), f"{name}: {link}"
+
+
+def test_values_of_files_are_shown_and_never_obeyed(warehouse, deliver, home, tmp_path) -> None:
+    close_the_gate(deliver, contract := shops.contract(max_rejected=0.2), tmp_path)
+    site = made(warehouse, home, contract)
+    assert html.escape(SCRIPT, quote=False) in site["datasets/shop__orders.html"].replace("&#34;", '"')
+    assert not [name for name, text in site.items() if "<script" in text]
+
+
+def test_personal_values_are_on_no_page_even_if_they_became_personal_later(warehouse, deliver, home, tmp_path) -> None:
+    close_the_gate(deliver, shops.contract(OrdersBefore, max_rejected=0.2), tmp_path)
+    now = shops.contract(max_rejected=0.2)
+    with warehouse.engine.connect() as connection:
+        assert "nobody1" in str(connection.scalar(sa.text("select string_agg(sample::text, '') from ops.checks")))
+    site = made(warehouse, home, now)
+    assert "***" in site["datasets/shop__orders.html"]
+    assert not [name for name, text in site.items() if "nobody" in text]
+
+
+def test_the_command_at_a_check_brings_its_rows_from_quarantine(warehouse, deliver, home, tmp_path) -> None:
+    close_the_gate(deliver, contract := shops.contract(max_rejected=0.2), tmp_path)
+    page = made(warehouse, home, contract)["datasets/shop__orders.html"]
+    at_check = page[page.index('<h3 id="check-shop-in-north-south-') :]
+    command = html.unescape(re.search(r'<pre class="command"[^>]*>(sluice sql .*?)</pre>', at_check).group(1))
+    typed = ["bash", "-c", command.replace("sluice sql", "printf %s", 1)]
+    query = subprocess.run(typed, check=True, capture_output=True, text=True).stdout
+    with warehouse.engine.connect() as connection:
+        rows = connection.exec_driver_sql(query.replace("%", "%%")).all()
+    assert [row._row_number for row in rows] == list(range(1, 9))
+    assert rows[0]._row["shop"] == SCRIPT
+    assert "email" not in rows[0]._row
+
+
+def test_while_sites_follow_each_other_a_reader_always_finds_a_whole_one(tmp_path: Path) -> None:
+    stop, broken = threading.Event(), []
+
+    def fill(number: int) -> None:
+        with place.fresh_site(tmp_path) as folder:
+            (folder / "index.html").write_text(str(number))
+            (folder / "last.html").write_text(str(number))
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                assert place.front_page(tmp_path).read_text()
+                assert (tmp_path / "site" / "last.html").read_text()
+            except (OSError, AssertionError) as error:
+                broken.append(error)
+
+    fill(0)
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 100):
+        fill(number)
+        time.sleep(0.005)
+    stop.set()
+    reader.join()
+    assert not broken
+    assert len([path for path in (tmp_path / "sites").iterdir() if path.is_dir()]) == 2  # this, and the last
+
+
+def test_a_site_that_fails_half_way_leaves_the_last_one(tmp_path: Path) -> None:
+    with place.fresh_site(tmp_path) as folder:
+        (folder / "index.html").write_text("whole")
+    with pytest.raises(TypeError), place.fresh_site(tmp_path) as folder:
+        (folder / "index.html").write_text("half") + ""
+    assert place.front_page(tmp_path).read_text() == "whole"
+    assert len([path for path in (tmp_path / "sites").iterdir() if path.is_dir()]) == 1
+
+
+def test_a_site_of_an_older_sluice_gives_way(tmp_path: Path) -> None:
+    (tmp_path / "site" / "dbt").mkdir(parents=True)
+    with place.fresh_site(tmp_path) as folder:
+        (folder / "index.html").write_text("new")
+    assert place.front_page(tmp_path).read_text() == "new"
+
+
+def test_a_run_without_a_site_warns_and_goes_on(prefect_server: str, home: Path, database, monkeypatch) -> None:
+    home.mkdir()
+    (home / "runs.json").write_text("[]")
+    (home / "sites").write_text("a file stands where the folder should be")
+    connector_for(database).save("site-test", overwrite=True)
+    monkeypatch.setenv("SLUICE_WAREHOUSE", "site-test")
+    summary = nightly.browsable(Summary((), Marts.nothing_new()))
+    assert summary.site is None
+    assert "the site was not made, the last one stays: the site cannot be written" in summary.warnings[0]
+    summary.raise_worst()
