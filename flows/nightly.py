@@ -100,15 +100,15 @@ def refresh_marts() -> report.Marts:
             run_id = flow_run.get_id()
             built = tasks.build_marts(run_id)
             tasks.publish_marts(built, run_id)
-            return report.Marts.published(built, documented(built))
+            return report.Marts.published(built, documented(built.side))
     except report.EXPECTED as error:
         return alarms.marts_failed(error)
 
 
-def documented(built: transform.Built) -> tuple[str, ...]:
+def documented(side: str) -> tuple[str, ...]:
     """Write dbt's docs of the marts just published. Gives a warning if that fails: the marts are as good without."""
     try:
-        tasks.write_docs(built)
+        tasks.write_docs(side)
     except Exception as error:  # noqa: BLE001 - whatever broke, readers have their marts
         return (f"dbt's docs and the lineage were not written, the last ones stay: {report.in_short(error)}",)
     return ()

@@ -137,10 +137,10 @@ def build_marts(run_id: str | None) -> transform.Built:
 
 
 @task(name="dbt docs", task_run_name="dbt docs", tags=["dbt"], cache_policy=NO_CACHE)
-def write_docs(built: transform.Built) -> None:
+def write_docs(side: str) -> None:
     """Write dbt's docs of the side that is live now, and what the site shows of dbt's models."""
     with step("dbt docs"):
-        dbt_docs.write_docs(open_warehouse(), built.side)
+        dbt_docs.write_docs(open_warehouse(), side)
 
 
 @task(name="site", task_run_name="site", tags=["warehouse"], cache_policy=NO_CACHE)

@@ -14,9 +14,10 @@ from contracts.contract import Contract
 from contracts.derive.ddl import QUARANTINE, quarantine_table
 from contracts.errors import ToolError
 from flows import ledger, marts, transform
-from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line
+from flows.warehouse import DATABASE_ERRORS, OPS, Warehouse, first_line
 
 BATCHES = 30  # as many as a small plot shows, and somewhat more than two years of months
+COMPARED = 500  # differences between old and new marts
 REASONS = 50  # kinds of rejection listed of one batch
 
 
@@ -33,6 +34,7 @@ class Facts:
         publication: of the marts readers have now.
         mart_rows: PostgreSQL's own estimate, by mart; refreshed at each build.
         dbt: the last 30 results of each dbt node, newest first.
+        compared: what the newest build that was compared made other than it was, by mart.
     """
 
     batches: Mapping[str, list[sa.Row]]
@@ -43,6 +45,7 @@ class Facts:
     publication: sa.Row | None = None
     mart_rows: Mapping[str, int] = field(default_factory=dict)
     dbt: Mapping[str, list[sa.Row]] = field(default_factory=dict)
+    compared: Mapping[str, list[sa.Row]] = field(default_factory=dict)
 
 
 def read(warehouse: Warehouse, known: Mapping[str, Contract]) -> Facts:
@@ -74,6 +77,7 @@ def _read(connection: sa.Connection, known: Mapping[str, Contract]) -> Facts:
         publication=publication,
         mart_rows=_mart_rows(connection, publication),
         dbt=_dbt_results(connection),
+        compared=_compared(connection),
     )
 
 
@@ -175,4 +179,23 @@ def _dbt_results(connection: sa.Connection) -> dict[str, list[sa.Row]]:
         sa.select(placed).where(placed.c.place <= BATCHES).order_by(placed.c.unique_id, placed.c.place)
     ):
         found[row.unique_id].append(row)
+    return dict(found)
+
+
+def _compared(connection: sa.Connection) -> dict[str, list[sa.Row]]:
+    """Measures of old and new marts that differ, if a build was ever compared."""
+    if not sa.inspect(connection).has_table("comparisons", schema=OPS):
+        return {}
+    names = ("build_id", "mart", "batch", "measure", "column_name", "old", "new")
+    table = sa.table("comparisons", *(sa.column(name) for name in names), schema=OPS)
+    newest = sa.select(sa.func.max(table.c.build_id)).scalar_subquery()
+    query = (
+        sa.select(table)
+        .where(table.c.build_id == newest, table.c.old.is_distinct_from(table.c.new))
+        .order_by(table.c.mart, table.c.batch, table.c.measure, table.c.column_name)
+        .limit(COMPARED)
+    )
+    found: dict[str, list[sa.Row]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.mart].append(row)
     return dict(found)

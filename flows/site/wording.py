@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -61,7 +62,29 @@ def shown(value: object) -> str:
     return "null" if value is None else str(value)
 
 
+def measured(value: Decimal | None, measure: str) -> str:
+    """A measure of a mart: a share as a share, anything else as a number."""
+    if value is None:
+        return NONE
+    return percent(float(value)) if "share" in measure else f"{value.normalize():,f}"
+
+
+def prose(text: str) -> Markup:
+    """A description; what stands in it between backticks is code."""
+    parts = (text if len(text.split("`")) % 2 else text.replace("`", "")).split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(p) if n % 2 else p for n, p in enumerate(parts))
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    **{"state": state, "count": count, "when": when, "size": size, "took": took, "shown": shown},
+    **{
+        "state": state,
+        "count": count,
+        "when": when,
+        "size": size,
+        "took": took,
+        "shown": shown,
+        "prose": prose,
+        "measured": measured,
+    },
     "percent": percent,
 }
