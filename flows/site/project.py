@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flows.warehouse import OPS
+
 HOW = {"pass-through": "as it is", "rename": "renamed", "transformation": "computed"}
 ROWS = {"__colibri_filter__": "chooses rows", "__colibri_join__": "joins rows"}
 LAYERS = ("raw", "staging", "intermediate", "marts")
@@ -145,7 +147,8 @@ def load(path: Path) -> Project:
     kept = json.loads(path.read_text(encoding="utf-8"))
     nodes = [_node(unique_id, facts) for unique_id, facts in kept["nodes"].items()]
     by_id = {node.unique_id: node for node in nodes}
-    nodes.sort(key=lambda node: (_place(node.layer), _steps(node, by_id), node.name))
+    ours = f"{OPS}."  # Sluice's own records, of which some models read: after the data
+    nodes.sort(key=lambda n: (_place(n.layer), _steps(n, by_id), n.page.startswith(ours), n.name))
     return Project({node.unique_id: node for node in nodes}, tuple(kept["unread"]))
 
 

@@ -76,15 +76,5 @@ def prose(text: str) -> Markup:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    **{
-        "state": state,
-        "count": count,
-        "when": when,
-        "size": size,
-        "took": took,
-        "shown": shown,
-        "prose": prose,
-        "measured": measured,
-    },
-    "percent": percent,
+    word.__name__: word for word in (state, count, when, size, took, shown, prose, measured, percent)
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import subprocess
 import threading
@@ -49,6 +50,14 @@ def made(warehouse: Warehouse, home: Path, contract: Contract) -> dict[str, str]
     """The pages of a site of one dataset."""
     write.write(warehouse, known={contract.dataset_id: contract})
     return pages(home)
+
+
+def write_project(home: Path, mart: str) -> None:
+    """What the last dbt docs left, of a project of one mart."""
+    node = {"name": mart, "page": mart, "kind": "model", "layer": "marts", "description": "Orders.", "parents": {}}
+    node |= {"materialized": "table", "columns": [["price", "numeric", "Of one, in `EUR`."]], "tests": []}
+    (home / "dbt" / "docs").mkdir(parents=True)
+    (home / "dbt" / "docs" / "project.json").write_text(json.dumps({"nodes": {"model.shop": node}, "unread": []}))
 
 
 def close_the_gate(deliver: Callable, contract: Contract, folder: Path) -> None:
@@ -160,13 +169,41 @@ def test_a_site_of_an_older_sluice_gives_way(tmp_path: Path) -> None:
     assert place.front_page(tmp_path).read_text() == "new"
 
 
-def test_a_run_without_a_site_warns_and_goes_on(prefect_server: str, home: Path, database, monkeypatch) -> None:
-    home.mkdir()
-    (home / "runs.json").write_text("[]")
-    (home / "sites").write_text("a file stands where the folder should be")
+@pytest.fixture
+def block(prefect_server: str, database: sa.URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs use: an empty database, through a block."""
     connector_for(database).save("site-test", overwrite=True)
     monkeypatch.setenv("SLUICE_WAREHOUSE", "site-test")
+
+
+def test_a_run_whose_site_cannot_be_made_warns_and_goes_on(block: None, home: Path) -> None:
+    home.mkdir()
+    (home / "sites").write_text("a file stands where the folder should be")
     summary = nightly.browsable(Summary((), Marts.nothing_new()))
     assert summary.site is None
     assert "the site was not made, the last one stays: the site cannot be written" in summary.warnings[0]
     summary.raise_worst()
+
+
+def test_a_run_whose_dbt_docs_cannot_be_made_warns_and_goes_on(block: None, home: Path) -> None:
+    (home / "dbt").mkdir(parents=True)
+    (home / "dbt" / "docs").write_text("a file stands where the folder should be")
+    [warning] = nightly.documented("marts__a")
+    assert "the lineage were not written, the last ones stay: FileExistsError" in warning
+
+
+def test_old_and_new_marts_stand_side_by_side_where_they_differ(warehouse: Warehouse, home: Path) -> None:
+    write_project(home, "fct_orders")
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE ops.comparisons AS SELECT * FROM (VALUES "
+            "(1, 'fct_orders', '', 'rows', '', 7::numeric, 8::numeric), "
+            "(2, 'fct_orders', 'shop__orders 2021-02', 'rows', '', 1200::numeric, 1300.0::numeric), "
+            "(2, 'fct_orders', '', 'null share', 'price', 0.01, 0.25), "
+            "(2, 'fct_orders', '', 'total', 'price', 5.0, 5.0)) "
+            "AS compared (build_id, mart, batch, measure, column_name, old, new)"
+        )
+    page = made(warehouse, home, shops.contract())["models/fct_orders.html"]
+    section = re.search(r'<section aria-labelledby="compared">.*?</section>', page, re.S).group()
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", section[section.index("<tbody>") :])
+    assert cells == ["all", "null share", "price", "1%", "25%", "shop__orders 2021-02", "rows", "", "1,200", "1,300"]
