@@ -16,7 +16,7 @@ from prefect.exceptions import TerminationSignal
 from contracts import derive as derived
 from contracts.errors import DataError, SluiceError
 from contracts.registry import contracts
-from flows import progress, transform
+from flows import ledger, progress, transform
 from flows.printing import err, out, print_json, print_table
 from flows.report import RunFailed, Summary, rows_of
 from flows.site import dbt_docs, serve, write
@@ -101,6 +101,8 @@ def _program() -> str:
 def docs(open_browser: bool, port: int | None) -> None:
     """Make the site anew and open it; with a port, serve it to this machine until Ctrl-C."""
     warehouse = open_warehouse()
+    with warehouse.engine.begin() as connection:
+        ledger.create(connection)  # it may never have been used
     side = transform.live_side(warehouse)
     if side is not None and not (dbt_docs.folder() / "index.html").exists():
         dbt_docs.write_docs(warehouse, side)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from contracts.columns import Text, column
 from contracts.contract import Contract
-from flows import nightly
+from flows import cli, nightly
 from flows.report import Marts, Summary
 from flows.site import place, write
 from flows.warehouse import Warehouse
@@ -174,6 +174,14 @@ def block(prefect_server: str, database: sa.URL, monkeypatch: pytest.MonkeyPatch
     """What runs use: an empty database, through a block."""
     connector_for(database).save("site-test", overwrite=True)
     monkeypatch.setenv("SLUICE_WAREHOUSE", "site-test")
+
+
+def test_before_the_first_run_the_site_says_how_to_begin(block: None, home: Path, capsys) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["docs", "--no-open"])
+    assert str(home / "site" / "index.html") in capsys.readouterr().out.replace("\n", "")
+    assert "Nothing is loaded yet." in pages(home)["index.html"]
+    assert set(pages(home)) >= {"datasets/tlc__yellow_trips.html", "datasets/tlc__zones.html", "run.html"}
 
 
 def test_a_run_whose_site_cannot_be_made_warns_and_goes_on(block: None, home: Path) -> None:
