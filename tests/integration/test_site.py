@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from contracts.columns import Text, column
 from contracts.contract import Contract
-from flows import cli, nightly
+from flows import cli, nightly, transform
 from flows.report import Marts, Summary
 from flows.site import place, write
 from flows.warehouse import Warehouse
@@ -55,7 +55,8 @@ def made(warehouse: Warehouse, home: Path, contract: Contract) -> dict[str, str]
 def write_project(home: Path, mart: str) -> None:
     """What the last dbt docs left, of a project of one mart."""
     node = {"name": mart, "page": mart, "kind": "model", "layer": "marts", "description": "Orders.", "parents": {}}
-    node |= {"materialized": "table", "columns": [["price", "numeric", "Of one, in `EUR`."]], "tests": []}
+    node |= {"materialized": "table", "columns": [["price", "numeric", "Of one, in `EUR`."]]}
+    node["tests"] = [["test.shop.paid", "paid_in_full", "price", "error"]]
     (home / "dbt" / "docs").mkdir(parents=True)
     (home / "dbt" / "docs" / "project.json").write_text(json.dumps({"nodes": {"model.shop": node}, "unread": []}))
 
@@ -198,6 +199,24 @@ def test_a_run_whose_dbt_docs_cannot_be_made_warns_and_goes_on(block: None, home
     (home / "dbt" / "docs").write_text("a file stands where the folder should be")
     [warning] = nightly.documented("marts__a")
     assert "the lineage were not written, the last ones stay: FileExistsError" in warning
+
+
+def test_a_failed_dbt_test_is_on_the_front_page_and_next_to_its_model(warehouse: Warehouse, home: Path) -> None:
+    write_project(home, "fct_orders")
+    result = {"unique_id": "test.shop.paid", "side": "marts__b", "resource_type": "test", "seconds": 0.1}
+    with warehouse.engine.begin() as connection:
+        for night, status, failures in ((1, "pass", 0), (2, "fail", 7)):
+            told = {"invocation_id": str(night), "status": status, "failures": failures, "message": f"Got {failures}"}
+            at = sa.func.now() + sa.func.make_interval(0, 0, 0, night)
+            connection.execute(transform.dbt_results.insert().values(**result, **told, recorded_at=at))
+    site = made(warehouse, home, shops.contract())
+    [item] = re.findall(r"<li>(.*?)</li>", site["index.html"], re.S)
+    assert "fail</span>" in item
+    assert 'href="models/fct_orders.html#tests"' in item
+    assert "paid_in_full: Got 7" in item
+    row = re.search(r"<tr><th[^>]*>paid_in_full</th>.*?</tr>", site["models/fct_orders.html"]).group()
+    assert "fail</span>" in row
+    assert ">7</td>" in row
 
 
 def test_old_and_new_marts_stand_side_by_side_where_they_differ(warehouse: Warehouse, home: Path) -> None:
