@@ -1,5 +1,6 @@
 """The static site that people browse, made at the end of each run. It needs no server, no network and no script.
 
-facts.py reads the ledger; project.py what dbt knows of models and columns; datasets.py and models.py shape both into
-what a page shows; plots.py draws; write.py renders and puts the finished site in place of the last one.
+facts.py and mart_facts.py read the ledger, project.py what dbt knows of models and columns. datasets.py and models.py
+shape what a page shows, attention.py what the front page leads to, plots.py draws. write.py renders all pages, and
+place.py puts the finished site in the place of the last one.
 """

@@ -84,7 +84,7 @@ def view(contract: Contract, facts: Facts) -> DatasetView:
     name = contract.dataset_id
     batches = facts.batches.get(name, [])
     newest = batches[-1] if batches else None
-    published = next((row for row in reversed(batches) if row.status == "published"), None)
+    published = facts.published.get(name)
     points = [Point(row.batch, float(row.rows_read or 0), float(row.rows_rejected or 0), row.status) for row in batches]
     shares = [Point(p.label, p.part / p.value if p.value else 0, state=p.state) for p in points]
     cap = contract.gate.max_rejected

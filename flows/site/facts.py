@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from contracts.contract import Contract
 from contracts.derive.ddl import QUARANTINE, quarantine_table
 from contracts.errors import ToolError
-from flows import ledger, marts, transform
-from flows.warehouse import DATABASE_ERRORS, OPS, Warehouse, first_line
+from flows import ledger, marts
+from flows.site import mart_facts
+from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line
 
 BATCHES = 30  # as many as a small plot shows, and somewhat more than two years of months
-COMPARED = 500  # differences between old and new marts
 REASONS = 50  # kinds of rejection listed of one batch
 
 
@@ -27,6 +27,7 @@ class Facts:
 
     Attributes:
         batches: the newest load of each of the last 30 batches, oldest first, by dataset.
+        published: the newest batch that readers have, by dataset; a later load of it may have failed.
         loads: the last 30 loads, whatever became of them, newest first, by dataset.
         checks: results without samples, by load and check.
         samples: for each dataset and check, the newest result with failing rows, sample included.
@@ -38,6 +39,7 @@ class Facts:
     """
 
     batches: Mapping[str, list[sa.Row]]
+    published: Mapping[str, sa.Row]
     loads: Mapping[str, list[sa.Row]]
     checks: Mapping[int, Mapping[str, sa.Row]]
     samples: Mapping[tuple[str, str], sa.Row]
@@ -70,14 +72,15 @@ def _read(connection: sa.Connection, known: Mapping[str, Contract]) -> Facts:
     publication = marts.live(connection)
     return Facts(
         batches={name: rows[::-1] for name, rows in batches.items()},
+        published={row.dataset: row for row in connection.execute(_newest_published())},
         loads=_by_dataset(connection, _newest_loads()),
         checks=_checks(connection, of_interest),
         samples=_samples(connection, of_interest),
         reasons=_reasons(connection, batches, known),
         publication=publication,
-        mart_rows=_mart_rows(connection, publication),
-        dbt=_dbt_results(connection),
-        compared=_compared(connection),
+        mart_rows=mart_facts.rows(connection, publication),
+        dbt=mart_facts.results(connection, BATCHES),
+        compared=mart_facts.compared(connection),
     )
 
 
@@ -90,6 +93,12 @@ def _newest_batches() -> sa.Select:
         .order_by(loads.c.dataset, loads.c.batch, loads.c.load_id.desc())
     ).subquery()
     return _last(newest, newest.c.batch)
+
+
+def _newest_published() -> sa.Select:
+    loads = ledger.batches
+    query = sa.select(loads).distinct(loads.c.dataset).where(loads.c.status == "published")
+    return query.order_by(loads.c.dataset, loads.c.batch.desc())
 
 
 def _newest_loads() -> sa.Select:
@@ -155,47 +164,3 @@ def _reasons(
             )
             found[row.load_id] = [(reason, count) for reason, count in connection.execute(query).tuples()]
     return found
-
-
-def _mart_rows(connection: sa.Connection, publication: sa.Row | None) -> dict[str, int]:
-    if publication is None:
-        return {}
-    tables = sa.table("pg_class", sa.column("relname"), sa.column("reltuples"), sa.column("relnamespace"))
-    space = sa.table("pg_namespace", sa.column("oid"), sa.column("nspname"))
-    query = (
-        sa.select(tables.c.relname, tables.c.reltuples)
-        .join(space, space.c.oid == tables.c.relnamespace)
-        .where(space.c.nspname == publication.side, tables.c.relname.in_(publication.models), tables.c.reltuples >= 0)
-    )
-    return {name: int(rows) for name, rows in connection.execute(query).tuples()}
-
-
-def _dbt_results(connection: sa.Connection) -> dict[str, list[sa.Row]]:
-    results = transform.dbt_results
-    place = sa.func.row_number().over(partition_by=results.c.unique_id, order_by=results.c.recorded_at.desc())
-    placed = sa.select(results, place.label("place")).subquery()
-    found: dict[str, list[sa.Row]] = defaultdict(list)
-    for row in connection.execute(
-        sa.select(placed).where(placed.c.place <= BATCHES).order_by(placed.c.unique_id, placed.c.place)
-    ):
-        found[row.unique_id].append(row)
-    return dict(found)
-
-
-def _compared(connection: sa.Connection) -> dict[str, list[sa.Row]]:
-    """Measures of old and new marts that differ, if a build was ever compared."""
-    if not sa.inspect(connection).has_table("comparisons", schema=OPS):
-        return {}
-    names = ("build_id", "mart", "batch", "measure", "column_name", "old", "new")
-    table = sa.table("comparisons", *(sa.column(name) for name in names), schema=OPS)
-    newest = sa.select(sa.func.max(table.c.build_id)).scalar_subquery()
-    query = (
-        sa.select(table)
-        .where(table.c.build_id == newest, table.c.old.is_distinct_from(table.c.new))
-        .order_by(table.c.mart, table.c.batch, table.c.measure, table.c.column_name)
-        .limit(COMPARED)
-    )
-    found: dict[str, list[sa.Row]] = defaultdict(list)
-    for row in connection.execute(query):
-        found[row.mart].append(row)
-    return dict(found)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from contracts.columns import Text, column
 from contracts.contract import Contract
-from flows import cli, nightly, transform
+from flows import cli, ledger, nightly, publish, source, transform
 from flows.report import Marts, Summary
 from flows.site import place, write
 from flows.warehouse import Warehouse
@@ -82,6 +82,18 @@ def test_the_front_page_leads_from_a_closed_gate_to_what_is_known_of_it(warehous
     page, anchor = re.search(r'held.*?href="(datasets/[^"#]+)#([^"]+)"', site["index.html"], re.S).groups()
     assert f'id="{anchor}"' in site[page]
     assert "44.44% of rows are rejected (at most 20%)" in html.unescape(site["index.html"])
+
+
+def test_a_load_that_fails_does_not_hide_what_readers_have(warehouse, deliver, home, tmp_path) -> None:
+    contract = shops.contract()
+    deliver(contract, "2021-01", path := shops.write(tmp_path / "1.csv", shops.good_lines(10)))
+    with warehouse.engine.begin() as connection:
+        file = source.fetch(source.look(str(path)), tmp_path)
+        again = ledger.begin(connection, contract, "2021-01", file, None)
+    publish.fail(warehouse, contract, again, "the disk is full")
+    page = made(warehouse, home, contract)["datasets/shop__orders.html"]
+    assert re.search(r"Verdict</dt><dd><span class=\"state bad\">.*?failed", page)
+    assert "Readers have</dt><dd>2021-01" in page
 
 
 def test_every_link_leads_to_a_page_and_a_place_that_are_there(warehouse, deliver, home, tmp_path) -> None:
@@ -195,10 +207,8 @@ def test_a_run_whose_site_cannot_be_made_warns_and_goes_on(block: None, home: Pa
 
 
 def test_a_run_whose_dbt_docs_cannot_be_made_warns_and_goes_on(block: None, home: Path) -> None:
-    (home / "dbt").mkdir(parents=True)
-    (home / "dbt" / "docs").write_text("a file stands where the folder should be")
-    [warning] = nightly.documented("marts__a")
-    assert "the lineage were not written, the last ones stay: FileExistsError" in warning
+    [warning] = nightly.documented("marts__a")  # of a warehouse that has nothing to document
+    assert "the lineage were not written, the last ones stay: dbt docs generate could not run" in warning
 
 
 def test_a_failed_dbt_test_is_on_the_front_page_and_next_to_its_model(warehouse: Warehouse, home: Path) -> None:
