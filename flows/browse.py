@@ -5,19 +5,19 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from contracts.checks import checks_of
-from contracts.contract import Contract, Monthly
+from contracts.contract import Contract
 from contracts.derive.ddl import quarantine_table
 from contracts.errors import ToolError
 from contracts.registry import contract_for, contracts
 from contracts.version import sql_of, version_of
 from flows import ledger, transform
+from flows.age import age_of
 from flows.printing import number, out, print_json, print_table, text
 from flows.quarantine import export as write_file
 from flows.quarantine import held_and_rejected
@@ -56,21 +56,11 @@ def _status_rows(connection: sa.Connection, contract: Contract) -> list[dict[str
             "read": number(row.rows_read),
             "rejected": number(row.rows_rejected),
             "at (UTC)": f"{row.finished_at or row.started_at:%Y-%m-%d %H:%M}",
-            "freshness": _freshness(contract, row) if row is found[-1] else "",
+            "freshness": str(age_of(contract, row.batch) or "") if row is found[-1] else "",
             "why": "; ".join(row.reasons),
         }
         for row in found
     ]
-
-
-def _freshness(contract: Contract, newest: sa.Row) -> str:
-    if contract.freshness is None or not isinstance(contract.files.batches, Monthly):
-        return ""
-    age = datetime.now() - contract.files.batches.window(newest.batch)[1]
-    verdict = "fresh"
-    if age > contract.freshness.warn_after:
-        verdict = "stale" if age > contract.freshness.error_after else "late"
-    return f"{verdict} ({max(age.days, 0)} days)"
 
 
 def sql(query: str, form: str) -> None:

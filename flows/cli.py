@@ -89,12 +89,14 @@ def sql(
 
 @app.command()
 def docs(
-    no_open: Annotated[bool, typer.Option("--no-open", help="Only write the page and say where it is.")] = False,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Only write the site and say where it is.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve it to this machine until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes a free one.")] = 8010,
 ) -> None:
-    """Build the dbt docs, with the lineage of every model, and open them in the browser."""
+    """Make the site anew and open it: batches, checks, quarantine, lineage, dbt docs."""
     from flows import console
 
-    console.docs(open_browser=not no_open)
+    console.docs(open_browser=not no_open, port=port if serve else None)
 
 
 @app.command()

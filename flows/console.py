@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -14,11 +15,12 @@ from pathlib import Path
 from prefect.exceptions import TerminationSignal
 
 from contracts import derive as derived
-from contracts.errors import ConfigError, DataError, SluiceError
+from contracts.errors import DataError, SluiceError
 from contracts.registry import contracts
-from flows import progress, site, transform
+from flows import ledger, progress, transform
 from flows.printing import err, out, print_json, print_table
 from flows.report import RunFailed, Summary, rows_of
+from flows.site import dbt_docs, serve, write
 from flows.warehouse import open_warehouse
 
 FIRST_QUERY = "select * from marts.fct_zone_revenue_monthly order by 1, 2 limit 10"
@@ -76,6 +78,8 @@ def show_summary(summary: Summary, as_json: bool) -> None:
         print_json(summary.as_dict())
         return
     rows = rows_of(summary)
+    for warning in (*summary.warnings, *summary.marts.warnings):
+        err.print(f"Warning: {warning}", markup=False, highlight=False)
     if all(row["verdict"] == "nothing new" for row in rows) and summary.marts.verdict == "nothing new":
         batches = len(rows)
         out.print(f"\nNothing new: {batches} batch{'es' if batches > 1 else ''} looked at, all published before.")
@@ -88,7 +92,9 @@ def show_summary(summary: Summary, as_json: bool) -> None:
     for outcome in summary.outcomes:
         for warning in outcome.warnings:
             out.print(f"Warning: {outcome.dataset_id} {outcome.batch}: {warning}", markup=False, highlight=False)
-    if summary.marts.docs:
+    if summary.site:
+        out.print(f"\nSite: {summary.site}", markup=False, highlight=False, soft_wrap=True)
+    if summary.marts.verdict == "published":
         _next(summary)
 
 
@@ -96,14 +102,13 @@ def _next(summary: Summary) -> None:
     rejected = next((o for o in summary.outcomes if o.rejected), None)
     sluice = _program()
     lines = [
-        f"Docs and lineage: {summary.marts.docs}",
         "Try next:",
         f'  {sluice} sql "{FIRST_QUERY}"',
         *([f"  {sluice} quarantine show {rejected.dataset_id} {rejected.batch}"] if rejected else []),
         f"  {sluice} status",
         f"  {sluice} docs",
     ]
-    out.print("\n" + "\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
 def _program() -> str:
@@ -112,16 +117,30 @@ def _program() -> str:
     return "sluice" if shutil.which("sluice") or not beside_python.exists() else os.path.relpath(beside_python)
 
 
-def docs(open_browser: bool) -> None:
-    """Write the dbt docs of what readers read now, and open them."""
+def docs(open_browser: bool, port: int | None) -> None:
+    """Make the site anew and open it; with a port, serve it to this machine until Ctrl-C."""
     warehouse = open_warehouse()
+    with warehouse.engine.begin() as connection:
+        ledger.create(connection)  # it may never have been used
     side = transform.live_side(warehouse)
-    if side is None:
-        raise ConfigError("there are no marts yet, so nothing to document. Load something: sluice run")
-    page = site.write_docs(warehouse, side)
-    out.print(f"Docs: {page}", markup=False, highlight=False, soft_wrap=True)
-    if open_browser and not webbrowser.open(page.as_uri()):
-        out.print("No browser found here; open that file in one.")
+    if side is not None and not (dbt_docs.folder() / "index.html").exists():
+        dbt_docs.write_docs(warehouse, side)
+    page = write.write(warehouse)
+    if port is None:
+        out.print(f"Site: {page}", markup=False, highlight=False, soft_wrap=True)
+        _open(page.as_uri(), open_browser)
+        return
+    with serve.server(page.parent, port) as server:
+        address = f"http://{serve.ADDRESS}:{server.server_port}/"
+        out.print(f"Site: {address} (for this machine only; Ctrl-C ends it)", markup=False, highlight=False)
+        _open(address, open_browser)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def _open(address: str, wanted: bool) -> None:
+    if wanted and not webbrowser.open(address):
+        out.print("No browser found here; open that address in one.")
 
 
 def derive(check: bool) -> None:

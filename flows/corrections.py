@@ -78,7 +78,7 @@ def load_again(batch: Batch) -> Batch:
 
 
 def _finish(outcome: Outcome) -> Summary:
-    summary = Summary((outcome,), nightly.refresh_marts())
+    summary = nightly.browsable(Summary((outcome,), nightly.refresh_marts()))
     report.keep(summary)
     summary.raise_worst()
     return summary

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 from prefect import flow
@@ -47,8 +48,7 @@ def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None)
     plan.ensure_tables(warehouse)
     outcomes = [outcome for group in plan.by_dataset(deliveries) for outcome in deliver_dataset(group)]
     plan.expire(warehouse)
-    marts = refresh_marts()
-    summary = Summary(tuple(outcomes), marts)
+    summary = browsable(Summary(tuple(outcomes), refresh_marts()))
     report.keep(summary)
     summary.raise_worst()
     return summary
@@ -106,11 +106,28 @@ def refresh_marts() -> report.Marts:
         with warehouse.lock("dbt"):
             run_id = flow_run.get_id()
             built = tasks.build_marts(run_id)
-            docs = tasks.write_docs(built)
             tasks.publish_marts(built, run_id)
-            return report.Marts.published(built, docs)
+            return report.Marts.published(built, documented(built.side))
     except report.EXPECTED as error:
         return alarms.marts_failed(error)
+
+
+def documented(side: str) -> tuple[str, ...]:
+    """Write dbt's docs of the marts just published. Gives a warning if that fails: the marts are as good without."""
+    try:
+        tasks.write_docs(side)
+    except Exception as error:  # noqa: BLE001 - whatever broke, readers have their marts
+        return (f"dbt's docs and the lineage were not written, the last ones stay: {report.in_short(error)}",)
+    return ()
+
+
+def browsable(summary: Summary) -> Summary:
+    """The summary with the site that tells it, or with a warning: what was published stays published without one."""
+    try:
+        return replace(summary, site=tasks.write_site(summary, flow_run.get_id()))
+    except Exception as error:  # noqa: BLE001 - whatever broke, the data is where it belongs
+        warning = f"the site was not made, the last one stays: {report.in_short(error)}"
+        return replace(summary, warnings=(warning,))
 
 
 if __name__ == "__main__":

@@ -94,8 +94,8 @@ class Marts:
     verdict: str
     side: str | None = None
     layers: tuple[tuple[str, int, int, int], ...] = ()
-    docs: str | None = None
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     exit_code: int = 0
 
     @classmethod
@@ -103,8 +103,8 @@ class Marts:
         return cls("nothing new")
 
     @classmethod
-    def published(cls, built: Built, docs: str) -> Marts:
-        return cls("published", built.side, layers_of(built.run), docs)
+    def published(cls, built: Built, warnings: tuple[str, ...] = ()) -> Marts:
+        return cls("published", built.side, layers_of(built.run), warnings=warnings)
 
     @classmethod
     def failed(cls, error: SluiceError) -> Marts:
@@ -136,10 +136,12 @@ class RunFailed(SluiceError):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A whole run."""
+    """A whole run. `site` is the front page that tells it; if it could not be made, `warnings` say why."""
 
     outcomes: tuple[Outcome, ...]
     marts: Marts
+    site: str | None = None
+    warnings: tuple[str, ...] = ()
 
     def raise_worst(self) -> None:
         """Raise RunFailed if anything was not published. A broken tool outweighs bad data, bad data a busy one."""
@@ -151,7 +153,19 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"batches": [asdict(outcome) for outcome in self.outcomes], "marts": asdict(self.marts)}
+        return {
+            "batches": [asdict(outcome) for outcome in self.outcomes],
+            "marts": asdict(self.marts),
+            "site": self.site,
+            "warnings": list(self.warnings),
+        }
+
+
+def in_short(error: BaseException) -> str:
+    """One line of an error that a warning can hold."""
+    text = str(error).strip().splitlines()
+    what = text[0][:300] if text else "no reason given"
+    return what if isinstance(error, SluiceError) else f"{type(error).__name__}: {what}"
 
 
 def run_name() -> str:
@@ -168,7 +182,8 @@ def keep(summary: Summary) -> None:
     lines += ["| " + " | ".join(_cell(v) for v in list(row.values())[:6]) + " |" for row in rows]
     lines += ["", f"Marts: {summary.marts.verdict}"]
     lines += [f"- {_cell(reason)}" for o in summary.outcomes for reason in (*o.reasons, *o.warnings)]
-    lines += [f"- {_cell(reason)}" for reason in summary.marts.reasons]
+    lines += [f"- {_cell(reason)}" for reason in (*summary.marts.reasons, *summary.marts.warnings)]
+    lines += [f"- {_cell(warning)}" for warning in summary.warnings]
     create_markdown_artifact("\n".join(lines), key="sluice-run", description="What this run did")
 
 

@@ -19,11 +19,12 @@ from prefect.tasks import exponential_backoff
 from contracts.errors import ToolError
 from contracts.gate import AuditReport, Decision, decide
 from contracts.registry import contract_for
-from flows import audit, ledger, load, publish, site, source, transform
+from flows import audit, ledger, load, publish, source, transform
 from flows.extract import open_rows
 from flows.ledger import Batch
 from flows.progress import step
-from flows.report import keep_audit
+from flows.report import Summary, keep_audit
+from flows.site import dbt_docs, write
 from flows.source import Listing, SourceFile, SourceUnavailable
 from flows.warehouse import DATABASE_ERRORS, home, open_warehouse
 
@@ -136,10 +137,17 @@ def build_marts(run_id: str | None) -> transform.Built:
 
 
 @task(name="dbt docs", task_run_name="dbt docs", tags=["dbt"], cache_policy=NO_CACHE)
-def write_docs(built: transform.Built) -> str:
-    """Write the static docs page of the side that is about to be live."""
+def write_docs(side: str) -> None:
+    """Write dbt's docs of the side that is live now, and what the site shows of dbt's models."""
     with step("dbt docs"):
-        return str(site.write_docs(open_warehouse(), built.side))
+        dbt_docs.write_docs(open_warehouse(), side)
+
+
+@task(name="site", task_run_name="site", tags=["warehouse"], cache_policy=NO_CACHE)
+def write_site(summary: Summary, run_id: str | None) -> str:
+    """Make the site that people browse; gives its front page."""
+    with step("site"):
+        return str(write.write(open_warehouse(), summary, run_id))
 
 
 @task(name="publish marts", task_run_name="publish marts", cache_policy=NO_CACHE)

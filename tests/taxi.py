@@ -26,3 +26,8 @@ def csv(path: Path, lines: list[str], header: str = HEADER) -> Path:
     text = ("\n".join([header, *lines]) + "\n").encode()
     path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
     return path
+
+
+def quoted(value: str) -> str:
+    """A value as a CSV field of its own, whatever is in it."""
+    return '"' + value.replace('"', '""') + '"'

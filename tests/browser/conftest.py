@@ -1,28 +1,81 @@
-"""A real browser: the Chromium that is installed, driven by Playwright."""
+"""A real browser, the Chromium that is installed, driven by Playwright; and one run whose site all tests browse."""
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from flows import embedded
+from tests import taxi
 
 # What keeps Chromium from asking its maker for updates, which a closed network refuses.
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
+IMAGE = '<img src=x onerror="document.title=1">'
 
 
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """A page of a desktop's size; the test fails if a script on it fails."""
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no Chromium is installed (looked for chromium and google-chrome on PATH)")
-    errors: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", *QUIET])
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages with options such as a viewport; the test fails if a script on one fails or it asks the network."""
+    errors: list[str] = []
+    contexts = []
+
+    def look(request) -> None:  # type: ignore[no-untyped-def]
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            errors.append(f"asked for {request.url}")
+
+    def new(**options: object) -> Page:
+        context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", look)
+        return page
+
+    yield new
+    for context in contexts:
+        context.close()
     assert not errors
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    """A page of a desktop's size."""
+    return open_page()
+
+
+@pytest.fixture(scope="session")
+def home(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What one `sluice run` left: a month that was published, and one whose gate is closed, HTML in a value."""
+    folder = tmp_path_factory.mktemp("site")
+    taxi.csv(folder / "2019-01.csv", taxi.trips("2019-01"))
+    bad = taxi.trips("2019-02", 8, passengers=0)
+    bad[0] = bad[0].replace(",N,", f",{taxi.quoted(IMAGE)},")
+    taxi.csv(folder / "2019-02.csv", [*bad, *taxi.trips("2019-02")])
+    home = folder / "home"
+    run = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "run", "tlc__yellow_trips", "--url", str(folder / "{batch}.csv")],
+        env={**os.environ, "SLUICE_HOME": str(home)},
+        timeout=600,
+    )
+    assert run.returncode == 2  # refused because of the data
+    yield home
+    embedded.remove(home)

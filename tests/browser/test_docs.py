@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-
-from flows import embedded
-from tests import taxi
 
 pytestmark = pytest.mark.browser
 
@@ -25,19 +19,9 @@ PLACE = """name => {
 GRAPH_THERE = "[...document.querySelectorAll('*')].some(element => element._cyreg?.cy?.nodes().length > 5)"
 
 
-@pytest.fixture(scope="module")
-def docs(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page that `sluice run` wrote."""
-    folder = tmp_path_factory.mktemp("docs")
-    taxi.csv(folder / "2019-01.csv", taxi.trips("2019-01"))
-    home = folder / "home"
-    subprocess.run(
-        [sys.executable, "-m", "flows.cli", "run", "tlc__yellow_trips", "--url", str(folder / "{batch}.csv")],
-        env={**os.environ, "SLUICE_HOME": str(home)},
-        check=True,
-        timeout=600,
-    )
-    embedded.remove(home)
+@pytest.fixture
+def docs(home: Path) -> Path:
+    """The page that the run wrote."""
     return home / "site" / "dbt" / "index.html"
 
 

@@ -1,17 +1,22 @@
-"""The static pages that people browse, made at the end of a run; they need no server."""
+"""dbt's own docs, with its lineage graph, as one page; and what the site keeps of dbt's manifest and catalog.
+
+Made when the marts were published; whatever happens later, the last ones stay.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from contracts.errors import ToolError
 from flows import dbt_run
+from flows.site import project
 from flows.warehouse import MARTS, Warehouse, home
 
 
-def docs_page(folder: Path | None = None) -> Path:
-    """Where the dbt docs page is."""
-    return (folder or home()) / "site" / "dbt" / "index.html"
+def folder() -> Path:
+    """Where they are kept between runs."""
+    return home() / "dbt" / "docs"
 
 
 def write_docs(warehouse: Warehouse, side: str) -> Path:
@@ -31,12 +36,17 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
     written = run.target_path / "static_index.html"
     if not written.exists():
         raise ToolError(f"dbt wrote no docs page; see {run.log}")
-    page = docs_page()
-    page.parent.mkdir(parents=True, exist_ok=True)
-    fresh = page.with_suffix(".new")
     text = written.read_text(encoding="utf-8").replace(side, MARTS)
     for place in (home(), dbt_run.PROJECT.parent, Path.home()):  # the page may be put on the web
         text = text.replace(f"{place}/", "")
+    kept = project.extract(run.target_path / "manifest.json", run.target_path / "catalog.json", side, MARTS)
+    _put(folder() / "project.json", json.dumps(kept))
+    _put(folder() / "index.html", text)
+    return folder() / "index.html"
+
+
+def _put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
     fresh.write_text(text, encoding="utf-8")
-    fresh.replace(page)
-    return page
+    fresh.replace(path)

@@ -1,0 +1,70 @@
+"""What someone should look at, worst first, each with the place on the site that tells more. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from contracts.gate import percent
+from flows.site.datasets import DatasetView
+from flows.site.models import BAD, ModelView
+
+ITEMS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line: a verdict's word, what it is about, why, and a link."""
+
+    word: str
+    subject: str
+    why: str
+    link: str
+
+
+def items(datasets: Sequence[DatasetView], models: Sequence[ModelView]) -> tuple[Item, ...]:
+    """Closed gates and broken loads, failed tests, old data; then warnings."""
+    found = [item for view in datasets for item in _of_dataset(view)]
+    found += [item for model in models for item in _of_model(model)]
+    found.sort(key=lambda item: item.word in ("warned", "warn", "late"))
+    return tuple(found[:ITEMS])
+
+
+def _of_dataset(view: DatasetView) -> Iterable[Item]:
+    name = view.contract.dataset_id
+    page = f"datasets/{name}.html"
+    for load in view.held:
+        failing = [
+            (check, incident)
+            for check in view.checks
+            for incident in check.incidents
+            if incident.batch == load.batch and incident.outcome in ("failed", "errored")
+        ]
+        for check, incident in failing:
+            limit = f" (tolerance {percent(check.tolerance)})" if check.tolerance is not None else ""
+            why = f"{percent(incident.share)} of rows fail {check.name}{limit}"
+            yield Item(incident.outcome, f"{name} {load.batch}", why, f"{page}#{check.anchor}")
+        if not failing:
+            more = "quarantine" if load is view.newest else "ledger"
+            yield Item("held", f"{name} {load.batch}", "; ".join(load.reasons), f"{page}#{more}")
+    if view.verdict in ("failed", "abandoned") and view.newest is not None:
+        yield Item(view.verdict, f"{name} {view.newest.batch}", "; ".join(view.newest.reasons), f"{page}#ledger")
+    if view.age is not None and view.published is not None and view.age.verdict != "fresh":
+        why = f"the newest published batch, {view.published.batch}, ended {view.age.days} days ago"
+        yield Item(view.age.verdict, name, why, page)
+    if view.newest is not None and view.newest.warnings:
+        yield Item("warned", f"{name} {view.newest.batch}", "; ".join(view.newest.warnings), f"{page}#checks")
+
+
+def _of_model(model: ModelView) -> Iterable[Item]:
+    page = f"models/{model.node.page}.html"
+    if model.verdict in BAD:
+        yield Item(model.verdict, model.node.name, _first_line(model.result.message), page)  # type: ignore[union-attr]
+    for test in model.tests:
+        if test.result is not None and test.result.status in (*BAD, "warn"):
+            why = f"{test.test.name}: {_first_line(test.result.message)}"
+            yield Item(test.result.status, model.node.name, why, f"{page}#tests")
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"

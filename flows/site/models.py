@@ -1,0 +1,164 @@
+"""What the pages of dbt's sources and models show: results beside each, and where every column comes from and goes
+to. Pure: reads and writes nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+import sqlalchemy as sa
+from markupsafe import Markup
+
+from flows.site import plots
+from flows.site.facts import Facts
+from flows.site.plots import Point
+from flows.site.project import LAYERS, Node, Project, Test
+
+Place = tuple[str, str]  # (node's unique id, column)
+BAD = ("fail", "error", "runtime error", "partial success")
+
+
+@dataclass(frozen=True, slots=True)
+class TestView:
+    """A test as declared, and its newest result, if it ever ran."""
+
+    test: Test
+    result: sa.Row | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A column on a trail. `how` it is made of what comes before it; `here` if the trail is its own."""
+
+    node: Node
+    column: str
+    how: str
+    here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """All columns that one column is made of, and all that are made of it, by layer."""
+
+    column: str
+    layers: tuple[tuple[str, tuple[tuple[Node, tuple[Stop, ...]], ...]], ...]
+    marts: int  # columns of marts that need it
+    sources: int  # raw columns that it needs
+    direct: tuple[Stop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """One source, seed or model. `result` is of its newest build."""
+
+    node: Node
+    result: sa.Row | None
+    tests: tuple[TestView, ...]
+    trails: Mapping[str, Trail]
+    plot: Markup
+    rows: int | None
+    live: bool
+
+    @property
+    def verdict(self) -> str:
+        """dbt's word for its newest build; for what dbt does not build, none."""
+        return str(self.result.status) if self.result is not None else ""
+
+    def counts(self) -> dict[str, int]:
+        """Tests by status; those that never ran under `not run`."""
+        found: dict[str, int] = defaultdict(int)
+        for test in self.tests:
+            found[test.result.status if test.result is not None else "not run"] += 1
+        return dict(sorted(found.items(), key=lambda item: item[0] not in (*BAD, "warn")))
+
+
+def views(project: Project, facts: Facts) -> list[ModelView]:
+    """Every node, in the order the data takes."""
+    children = _children(project)
+    models = set(facts.publication.models) if facts.publication is not None else set()
+    return [_view(node, project, children, facts, models) for node in project.nodes.values()]
+
+
+def _view(
+    node: Node, project: Project, children: Mapping[Place, list[tuple[str, str, str]]], facts: Facts, live: set[str]
+) -> ModelView:
+    history = facts.dbt.get(node.unique_id, [])
+    points = [Point(f"{row.recorded_at:%Y-%m-%d}", float(row.rows or 0)) for row in reversed(history)]
+    in_marts = node.layer == "marts" and node.name in live
+    return ModelView(
+        node=node,
+        result=history[0] if history else None,
+        tests=tuple(TestView(test, next(iter(facts.dbt.get(test.unique_id, [])), None)) for test in node.tests),
+        trails={name: _trail(project, children, node, name) for name, _, _ in node.columns},
+        plot=plots.rows(points, f"Rows that each build wrote to {node.name}, by day"),
+        rows=facts.mart_rows.get(node.name) if in_marts else None,
+        live=in_marts,
+    )
+
+
+def _children(project: Project) -> dict[Place, list[tuple[str, str, str]]]:
+    found: dict[Place, list[tuple[str, str, str]]] = defaultdict(list)
+    for node in project.nodes.values():
+        for column, parents in node.parents.items():
+            for parent, name, how in parents:
+                found[parent, name].append((node.unique_id, column, how))
+    return dict(found)
+
+
+def _trail(project: Project, children: Mapping[Place, list[tuple[str, str, str]]], node: Node, column: str) -> Trail:
+    start = (node.unique_id, column)
+    above = _reached(start, lambda place: _parents(project, place))
+    below = _reached(start, lambda place: children.get(place, ()))
+    stops = [_stop(project, place, _how(project, place)) for place in (*above, *below)]
+    stops.append(Stop(node, column, _how(project, start), here=True))
+    known = [stop for stop in stops if stop is not None]
+    order = {unique_id: place for place, unique_id in enumerate(project.nodes)}
+    known.sort(key=lambda stop: (order[stop.node.unique_id], stop.column))
+    layers = dict.fromkeys([*LAYERS, *(stop.node.layer for stop in known)])
+    ends = [stop for stop in known if stop.node.layer == LAYERS[-1] and not stop.here]
+    starts = [stop for stop in known if stop.node.layer == LAYERS[0] and not stop.here]
+    direct = [_stop(project, (parent, name), how) for parent, name, how in _parents(project, start)]
+    return Trail(
+        column,
+        tuple((layer, _by_node(stop for stop in known if stop.node.layer == layer)) for layer in layers),
+        len(ends),
+        len(starts),
+        tuple(stop for stop in direct if stop is not None),
+    )
+
+
+def _by_node(stops: Iterable[Stop]) -> tuple[tuple[Node, tuple[Stop, ...]], ...]:
+    return tuple((next(iter(found)).node, tuple(found)) for _, group in groupby(stops, _node_id) if (found := [*group]))
+
+
+def _node_id(stop: Stop) -> str:
+    return stop.node.unique_id
+
+
+def _parents(project: Project, place: Place) -> Iterable[tuple[str, str, str]]:
+    node = project.nodes.get(place[0])
+    return node.parents.get(place[1], ()) if node else ()
+
+
+def _reached(start: Place, onwards: Callable[[Place], Iterable[tuple[str, str, str]]]) -> list[Place]:
+    """Every place that can be reached, without the start, each once."""
+    seen, waiting = {start}, [start]
+    for place in waiting:
+        for node, column, _ in onwards(place):
+            if (node, column) not in seen:
+                seen.add((node, column))
+                waiting.append((node, column))
+    return waiting[1:]
+
+
+def _how(project: Project, place: Place) -> str:
+    """The most that was done to get it: computed, before renamed, before as it is."""
+    done = {how for _, _, how in _parents(project, place)}
+    return next((how for how in ("computed", "renamed", "as it is") if how in done), "")
+
+
+def _stop(project: Project, place: Place, how: str) -> Stop | None:
+    node = project.nodes.get(place[0])
+    return Stop(node, place[1], how) if node else None

@@ -1,0 +1,105 @@
+"""Write the whole site: read the facts once, render every page, put it in place of the last one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from contracts.contract import Contract
+from contracts.registry import contracts
+from flows.report import Summary
+from flows.site import attention, commands, datasets, dbt_docs, facts, models, place, project, runs, wording
+from flows.warehouse import Warehouse, home
+
+
+def write(
+    warehouse: Warehouse,
+    summary: Summary | None = None,
+    run_id: str | None = None,
+    known: Mapping[str, Contract] | None = None,
+) -> Path:
+    """Make the site anew from the ledger, the last dbt docs and the last runs, `summary` being the newest of them.
+
+    Args:
+        known: the datasets that have a page; those of contracts/datasets/ if not given.
+
+    Returns:
+        The front page.
+
+    Raises:
+        ToolError: the disk or the database refuses; the last site stays.
+    """
+    if summary is not None:
+        runs.keep(home(), summary, run_id)
+    known = contracts() if known is None else known
+    read = facts.read(warehouse, known)
+    with place.fresh_site(home()) as folder:
+        for path, page in _pages(read, known):
+            target = folder / path
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(page, encoding="utf-8")
+        docs = dbt_docs.folder() / "index.html"
+        if docs.exists():
+            (folder / "dbt").mkdir()
+            shutil.copyfile(docs, folder / "dbt" / "index.html")
+    return place.front_page(home())
+
+
+def _pages(read: facts.Facts, known: Mapping[str, Contract]) -> Iterator[tuple[str, str]]:
+    """Every page: its path in the site, and its text."""
+    dbt = project.load(dbt_docs.folder() / "project.json")
+    sets = [datasets.view(contract, read) for contract in known.values()]
+    nodes = models.views(dbt, read)
+    common = {
+        "made": datetime.now(UTC),
+        "facts": read,
+        "datasets": sets,
+        "models": nodes,
+        "runs": runs.last(home()),
+        "has_dbt": (dbt_docs.folder() / "index.html").exists(),
+        "raw_pages": {view.node.name: view.node.page for view in nodes if view.node.kind == "source"},
+        "unread": dbt.unread,
+    }
+    urgent = attention.items(sets, nodes)
+    yield "index.html", _render("index.html", "", common, here="overview", attention=urgent)
+    yield "run.html", _render("run.html", "", common, here="run")
+    yield "lineage.html", _render("lineage.html", "", common, here="lineage")
+    for view in sets:
+        yield f"datasets/{view.contract.dataset_id}.html", _render("dataset.html", "../", common, dataset=view)
+    for model in nodes:
+        yield f"models/{model.node.page}.html", _render("model.html", "../", common, model=model)
+
+
+def _render(template: str, root: str, common: dict[str, Any], **own: Any) -> str:
+    return _environment().get_template(f"{template}.j2").render(root=root, **{"here": "", **common, **own})
+
+
+@cache
+def _environment() -> Environment:
+    """The templates; every value is escaped, whatever its template is called."""
+    loader = PackageLoader("flows.site")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters |= wording.FILTERS
+    css = (Path(__file__).parent / "templates" / "site.css").read_text(encoding="utf-8")
+    made.globals |= {
+        "version": _version(),
+        "css": Markup(css),
+        "quarantine_show": commands.quarantine_show,
+        "share": datasets.share,
+    }
+    return made
+
+
+def _version() -> str:
+    try:
+        return version("sluice")
+    except PackageNotFoundError:
+        return ""

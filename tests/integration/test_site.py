@@ -1,0 +1,246 @@
+"""The site as files: what its pages say of a real ledger, and how it takes the last one's place."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from contracts.columns import Text, column
+from contracts.contract import Contract
+from flows import cli, ledger, nightly, publish, source, transform
+from flows.report import Marts, Summary
+from flows.site import place, write
+from flows.warehouse import Warehouse
+from tests import shops
+from tests.integration.conftest import connector_for
+
+SCRIPT = '<script>document.title="obeyed"</script>'
+BAD = [f"{n},2021-02-02 10:00:00,{SCRIPT},1,9.50,1.5,nobody{n}" for n in range(1, 9)]
+
+
+class OrdersBefore(shops.Orders):
+    """The same, before someone said that an address of a customer is personal."""
+
+    email: Text = column("Of the customer.", str_contains="@", nullable=True)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's site goes."""
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def pages(home: Path) -> dict[str, str]:
+    """Every page by its path in the site."""
+    site = home / "site"
+    return {str(p.relative_to(site)): p.read_text(encoding="utf-8") for p in site.rglob("*.html")}
+
+
+def made(warehouse: Warehouse, home: Path, contract: Contract) -> dict[str, str]:
+    """The pages of a site of one dataset."""
+    write.write(warehouse, known={contract.dataset_id: contract})
+    return pages(home)
+
+
+def write_project(home: Path, mart: str) -> None:
+    """What the last dbt docs left, of a project of one mart."""
+    node = {"name": mart, "page": mart, "kind": "model", "layer": "marts", "description": "Orders.", "parents": {}}
+    node |= {"materialized": "table", "columns": [["price", "numeric", "Of one, in `EUR`."]]}
+    node["tests"] = [["test.shop.paid", "paid_in_full", "price", "error"]]
+    (home / "dbt" / "docs").mkdir(parents=True)
+    (home / "dbt" / "docs" / "project.json").write_text(json.dumps({"nodes": {"model.shop": node}, "unread": []}))
+
+
+def close_the_gate(deliver: Callable, contract: Contract, folder: Path) -> None:
+    """A good batch, then one in which eight of eighteen rows fail."""
+    assert deliver(contract, "2021-01", shops.write(folder / "1.csv", shops.good_lines(10))).decision.open
+    later = [line.replace("2021-01-", "2021-02-") for line in shops.good_lines(10, first=20)]
+    assert not deliver(contract, "2021-02", shops.write(folder / "2.csv", [*BAD, *later])).decision.open
+
+
+def test_a_dataset_that_was_never_loaded_is_there_and_says_so(warehouse: Warehouse, home: Path) -> None:
+    site = made(warehouse, home, shops.contract())
+    assert "no batch yet" in site["index.html"]
+    assert "sluice run shop__orders" in site["datasets/shop__orders.html"]
+
+
+def test_the_front_page_leads_from_a_closed_gate_to_what_is_known_of_it(warehouse, deliver, home, tmp_path) -> None:
+    contract = shops.contract(max_rejected=0.2, tolerance={})
+    close_the_gate(deliver, contract, tmp_path)
+    site = made(warehouse, home, contract)
+    assert "One gate is closed" in site["index.html"]
+    page, anchor = re.search(r'held.*?href="(datasets/[^"#]+)#([^"]+)"', site["index.html"], re.S).groups()
+    assert f'id="{anchor}"' in site[page]
+    assert "44.44% of rows are rejected (at most 20%)" in html.unescape(site["index.html"])
+
+
+def test_a_load_that_fails_does_not_hide_what_readers_have(warehouse, deliver, home, tmp_path) -> None:
+    contract = shops.contract()
+    deliver(contract, "2021-01", path := shops.write(tmp_path / "1.csv", shops.good_lines(10)))
+    with warehouse.engine.begin() as connection:
+        file = source.fetch(source.look(str(path)), tmp_path)
+        again = ledger.begin(connection, contract, "2021-01", file, None)
+    publish.fail(warehouse, contract, again, "the disk is full")
+    page = made(warehouse, home, contract)["datasets/shop__orders.html"]
+    assert re.search(r"Verdict</dt><dd><span class=\"state bad\">.*?failed", page)
+    assert "Readers have</dt><dd>2021-01" in page
+
+
+def test_every_link_leads_to_a_page_and_a_place_that_are_there(warehouse, deliver, home, tmp_path) -> None:
+    close_the_gate(deliver, contract := shops.contract(max_rejected=0.2), tmp_path)
+    site = made(warehouse, home, contract)
+    for name, text in site.items():
+        for link in re.findall(r'<a [^>]*href="([^"]+)"', text):
+            path, _, anchor = link.partition("#")
+            target = (home / "site" / name).parent / path if path else home / "site" / name
+            assert target.exists(), f"{name}: {link}"
+            assert not anchor or f'id="{anchor}"' in target.read_text(encoding="utf-8"), f"{name}: {link}"
+
+
+def test_values_of_files_are_shown_and_never_obeyed(warehouse, deliver, home, tmp_path) -> None:
+    close_the_gate(deliver, contract := shops.contract(max_rejected=0.2), tmp_path)
+    site = made(warehouse, home, contract)
+    assert html.escape(SCRIPT, quote=False) in site["datasets/shop__orders.html"].replace("&#34;", '"')
+    assert not [name for name, text in site.items() if "<script" in text]
+
+
+def test_personal_values_are_on_no_page_even_if_they_became_personal_later(warehouse, deliver, home, tmp_path) -> None:
+    close_the_gate(deliver, shops.contract(OrdersBefore, max_rejected=0.2), tmp_path)
+    now = shops.contract(max_rejected=0.2)
+    with warehouse.engine.connect() as connection:
+        assert "nobody1" in str(connection.scalar(sa.text("select string_agg(sample::text, '') from ops.checks")))
+    site = made(warehouse, home, now)
+    assert "***" in site["datasets/shop__orders.html"]
+    assert not [name for name, text in site.items() if "nobody" in text]
+
+
+def test_the_command_at_a_check_brings_its_rows_from_quarantine(warehouse, deliver, home, tmp_path) -> None:
+    close_the_gate(deliver, contract := shops.contract(max_rejected=0.2), tmp_path)
+    page = made(warehouse, home, contract)["datasets/shop__orders.html"]
+    at_check = page[page.index('<h3 id="check-shop-in-north-south-') :]
+    command = html.unescape(re.search(r'<pre class="command"[^>]*>(sluice sql .*?)</pre>', at_check).group(1))
+    typed = ["bash", "-c", command.replace("sluice sql", "printf %s", 1)]
+    query = subprocess.run(typed, check=True, capture_output=True, text=True).stdout
+    with warehouse.engine.connect() as connection:
+        rows = connection.exec_driver_sql(query.replace("%", "%%")).all()
+    assert [row._row_number for row in rows] == list(range(1, 9))
+    assert rows[0]._row["shop"] == SCRIPT
+    assert "email" not in rows[0]._row
+
+
+def test_while_sites_follow_each_other_a_reader_always_finds_a_whole_one(tmp_path: Path) -> None:
+    stop, broken = threading.Event(), []
+
+    def fill(number: int) -> None:
+        with place.fresh_site(tmp_path) as folder:
+            (folder / "index.html").write_text(str(number))
+            (folder / "last.html").write_text(str(number))
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                assert place.front_page(tmp_path).read_text()
+                assert (tmp_path / "site" / "last.html").read_text()
+            except (OSError, AssertionError) as error:
+                broken.append(error)
+
+    fill(0)
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 100):
+        fill(number)
+        time.sleep(0.005)
+    stop.set()
+    reader.join()
+    assert not broken
+    assert len([path for path in (tmp_path / "sites").iterdir() if path.is_dir()]) == 2  # this, and the last
+
+
+def test_a_site_that_fails_half_way_leaves_the_last_one(tmp_path: Path) -> None:
+    with place.fresh_site(tmp_path) as folder:
+        (folder / "index.html").write_text("whole")
+    with pytest.raises(TypeError), place.fresh_site(tmp_path) as folder:
+        (folder / "index.html").write_text("half") + ""
+    assert place.front_page(tmp_path).read_text() == "whole"
+    assert len([path for path in (tmp_path / "sites").iterdir() if path.is_dir()]) == 1
+
+
+def test_a_site_of_an_older_sluice_gives_way(tmp_path: Path) -> None:
+    (tmp_path / "site" / "dbt").mkdir(parents=True)
+    with place.fresh_site(tmp_path) as folder:
+        (folder / "index.html").write_text("new")
+    assert place.front_page(tmp_path).read_text() == "new"
+
+
+@pytest.fixture
+def block(prefect_server: str, database: sa.URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs use: an empty database, through a block."""
+    connector_for(database).save("site-test", overwrite=True)
+    monkeypatch.setenv("SLUICE_WAREHOUSE", "site-test")
+
+
+def test_before_the_first_run_the_site_says_how_to_begin(block: None, home: Path, capsys) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["docs", "--no-open"])
+    assert str(home / "site" / "index.html") in capsys.readouterr().out.replace("\n", "")
+    assert "Nothing is loaded yet." in pages(home)["index.html"]
+    assert set(pages(home)) >= {"datasets/tlc__yellow_trips.html", "datasets/tlc__zones.html", "run.html"}
+
+
+def test_a_run_whose_site_cannot_be_made_warns_and_goes_on(block: None, home: Path) -> None:
+    home.mkdir()
+    (home / "sites").write_text("a file stands where the folder should be")
+    summary = nightly.browsable(Summary((), Marts.nothing_new()))
+    assert summary.site is None
+    assert "the site was not made, the last one stays: the site cannot be written" in summary.warnings[0]
+    summary.raise_worst()
+
+
+def test_a_run_whose_dbt_docs_cannot_be_made_warns_and_goes_on(block: None, home: Path) -> None:
+    [warning] = nightly.documented("marts__a")  # of a warehouse that has nothing to document
+    assert "the lineage were not written, the last ones stay: dbt docs generate could not run" in warning
+
+
+def test_a_failed_dbt_test_is_on_the_front_page_and_next_to_its_model(warehouse: Warehouse, home: Path) -> None:
+    write_project(home, "fct_orders")
+    result = {"unique_id": "test.shop.paid", "side": "marts__b", "resource_type": "test", "seconds": 0.1}
+    with warehouse.engine.begin() as connection:
+        for night, status, failures in ((1, "pass", 0), (2, "fail", 7)):
+            told = {"invocation_id": str(night), "status": status, "failures": failures, "message": f"Got {failures}"}
+            at = sa.func.now() + sa.func.make_interval(0, 0, 0, night)
+            connection.execute(transform.dbt_results.insert().values(**result, **told, recorded_at=at))
+    site = made(warehouse, home, shops.contract())
+    [item] = re.findall(r"<li>(.*?)</li>", site["index.html"], re.S)
+    assert "fail</span>" in item
+    assert 'href="models/fct_orders.html#tests"' in item
+    assert "paid_in_full: Got 7" in item
+    row = re.search(r"<tr><th[^>]*>paid_in_full</th>.*?</tr>", site["models/fct_orders.html"]).group()
+    assert "fail</span>" in row
+    assert ">7</td>" in row
+
+
+def test_old_and_new_marts_stand_side_by_side_where_they_differ(warehouse: Warehouse, home: Path) -> None:
+    write_project(home, "fct_orders")
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE ops.comparisons AS SELECT * FROM (VALUES "
+            "(1, 'fct_orders', '', 'rows', '', 7::numeric, 8::numeric), "
+            "(2, 'fct_orders', 'shop__orders 2021-02', 'rows', '', 1200::numeric, 1300.0::numeric), "
+            "(2, 'fct_orders', '', 'null share', 'price', 0.01, 0.25), "
+            "(2, 'fct_orders', '', 'total', 'price', 5.0, 5.0)) "
+            "AS compared (build_id, mart, batch, measure, column_name, old, new)"
+        )
+    page = made(warehouse, home, shops.contract())["models/fct_orders.html"]
+    section = re.search(r'<section aria-labelledby="compared">.*?</section>', page, re.S).group()
+    cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", section[section.index("<tbody>") :])
+    assert cells == ["all", "null share", "price", "1%", "25%", "shop__orders 2021-02", "rows", "", "1,200", "1,300"]
