@@ -10,6 +10,7 @@ import signal
 import sys
 import webbrowser
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from prefect.exceptions import TerminationSignal
@@ -18,6 +19,7 @@ from contracts import derive as derived
 from contracts.errors import DataError, SluiceError
 from contracts.registry import contracts
 from flows import ledger, progress, transform
+from flows import rollback as back
 from flows.printing import err, out, print_json, print_table
 from flows.report import RunFailed, Summary, rows_of
 from flows.site import dbt_docs, serve, write
@@ -78,8 +80,8 @@ def show_summary(summary: Summary, as_json: bool) -> None:
         print_json(summary.as_dict())
         return
     rows = rows_of(summary)
-    for warning in (*summary.warnings, *summary.marts.warnings):
-        err.print(f"Warning: {warning}", markup=False, highlight=False)
+    for warning in (*summary.warnings, *summary.stale, *summary.marts.warnings):
+        err.print(f"Warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     if all(row["verdict"] == "nothing new" for row in rows) and summary.marts.verdict == "nothing new":
         batches = len(rows)
         out.print(f"\nNothing new: {batches} batch{'es' if batches > 1 else ''} looked at, all published before.")
@@ -89,6 +91,8 @@ def show_summary(summary: Summary, as_json: bool) -> None:
         names = ("layer", "models", "tests", "warnings")
         layers = [dict(zip(names, map(str, layer), strict=True)) for layer in summary.marts.layers]
         print_table(f"dbt ({summary.marts.side or 'not published'})", layers, right=names[1:])
+    for compared in summary.marts.compared:
+        out.print(f"Marts: {compared}", markup=False, highlight=False)
     for outcome in summary.outcomes:
         for warning in outcome.warnings:
             out.print(f"Warning: {outcome.dataset_id} {outcome.batch}: {warning}", markup=False, highlight=False)
@@ -115,6 +119,15 @@ def _program() -> str:
     """What to type for this program: its name, or its path where it is on no PATH (as after `make run`)."""
     beside_python = Path(sys.executable).with_name("sluice")
     return "sluice" if shutil.which("sluice") or not beside_python.exists() else os.path.relpath(beside_python)
+
+
+def rollback(as_json: bool) -> None:
+    """Give readers the marts back that they had before, and say which."""
+    done = back.rollback(open_warehouse())
+    if as_json:
+        print_json(asdict(done))
+    else:
+        out.print(str(done), markup=False, highlight=False, soft_wrap=True)
 
 
 def docs(open_browser: bool, port: int | None) -> None:

@@ -48,7 +48,9 @@ def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None)
     plan.ensure_tables(warehouse)
     outcomes = [outcome for group in plan.by_dataset(deliveries) for outcome in deliver_dataset(group)]
     plan.expire(warehouse)
-    summary = browsable(Summary(tuple(outcomes), refresh_marts()))
+    marts = refresh_marts()
+    asked = bool(datasets or batches or url)  # then the age of what there is was not the question
+    summary = browsable(Summary(tuple(outcomes), marts, stale=() if asked else stale_sources()))
     report.keep(summary)
     summary.raise_worst()
     return summary
@@ -128,6 +130,15 @@ def browsable(summary: Summary) -> Summary:
     except Exception as error:  # noqa: BLE001 - whatever broke, the data is where it belongs
         warning = f"the site was not made, the last one stays: {report.in_short(error)}"
         return replace(summary, warnings=(warning,))
+
+
+def stale_sources() -> tuple[str, ...]:
+    """The sources whose data is too old, one sentence each; their owners are told. Stops nothing."""
+    try:
+        with open_warehouse().lock("dbt"):
+            return alarms.stale(tasks.check_freshness(flow_run.get_id()))
+    except report.EXPECTED as error:
+        return (f"the age of the sources is not known: {error}",)
 
 
 if __name__ == "__main__":

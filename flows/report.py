@@ -89,7 +89,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Marts:
-    """What became of the marts. `layers` counts dbt's nodes by layer: models, tests, warnings."""
+    """What became of the marts.
+
+    Attributes:
+        layers: dbt's nodes by layer: models, tests, warnings.
+        compared: each mart that is other than the one readers had, as one sentence.
+    """
 
     verdict: str
     side: str | None = None
@@ -97,6 +102,7 @@ class Marts:
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     exit_code: int = 0
+    compared: tuple[str, ...] = ()
 
     @classmethod
     def nothing_new(cls) -> Marts:
@@ -104,7 +110,8 @@ class Marts:
 
     @classmethod
     def published(cls, built: Built, warnings: tuple[str, ...] = ()) -> Marts:
-        return cls("published", built.side, layers_of(built.run), warnings=warnings)
+        compared = tuple(map(str, built.compared))
+        return cls("published", built.side, layers_of(built.run), warnings=warnings, compared=compared)
 
     @classmethod
     def failed(cls, error: SluiceError) -> Marts:
@@ -136,12 +143,18 @@ class RunFailed(SluiceError):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A whole run. `site` is the front page that tells it; if it could not be made, `warnings` say why."""
+    """A whole run.
+
+    Attributes:
+        site: the front page that tells it; if it could not be made, `warnings` say why.
+        stale: which sources are too old, one sentence each.
+    """
 
     outcomes: tuple[Outcome, ...]
     marts: Marts
     site: str | None = None
     warnings: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
 
     def raise_worst(self) -> None:
         """Raise RunFailed if anything was not published. A broken tool outweighs bad data, bad data a busy one."""
@@ -158,6 +171,7 @@ class Summary:
             "marts": asdict(self.marts),
             "site": self.site,
             "warnings": list(self.warnings),
+            "stale": list(self.stale),
         }
 
 
@@ -181,9 +195,10 @@ def keep(summary: Summary) -> None:
     lines = ["| dataset | batch | verdict | read | accepted | rejected |", "|---|---|---|--:|--:|--:|"]
     lines += ["| " + " | ".join(_cell(v) for v in list(row.values())[:6]) + " |" for row in rows]
     lines += ["", f"Marts: {summary.marts.verdict}"]
+    lines += [f"- {_cell(compared)}" for compared in summary.marts.compared]
     lines += [f"- {_cell(reason)}" for o in summary.outcomes for reason in (*o.reasons, *o.warnings)]
     lines += [f"- {_cell(reason)}" for reason in (*summary.marts.reasons, *summary.marts.warnings)]
-    lines += [f"- {_cell(warning)}" for warning in summary.warnings]
+    lines += [f"- {_cell(warning)}" for warning in (*summary.warnings, *summary.stale)]
     create_markdown_artifact("\n".join(lines), key="sluice-run", description="What this run did")
 
 

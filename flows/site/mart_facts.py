@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import sqlalchemy as sa
 
-from flows import transform
+from flows import node_results
 from flows.warehouse import OPS
 
 COMPARED = 500  # differences between old and new marts
@@ -28,7 +28,7 @@ def rows(connection: sa.Connection, publication: sa.Row | None) -> dict[str, int
 
 def results(connection: sa.Connection, count: int) -> dict[str, list[sa.Row]]:
     """The last results of each dbt node, newest first."""
-    kept = transform.dbt_results
+    kept = node_results.dbt_results
     place = sa.func.row_number().over(partition_by=kept.c.unique_id, order_by=kept.c.recorded_at.desc())
     placed = sa.select(kept, place.label("place")).subquery()
     found: dict[str, list[sa.Row]] = defaultdict(list)

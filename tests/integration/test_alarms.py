@@ -19,8 +19,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 from pytest_httpserver import HTTPServer
 
-from flows import dbt_run
+from flows import alarms, dbt_run
 from flows.alerts import AppriseAddress
+from flows.freshness import Stale
 from tests import taxi
 
 BLOCK = "taxi-data"  # as the taxi contracts name it: alerts="apprise-address/taxi-data"
@@ -69,6 +70,15 @@ def write_bad_month(folder: Path) -> str:
     return str(folder / "{batch}.csv")
 
 
+def test_a_source_past_its_error_limit_is_told_to_its_owner_and_a_late_one_only_to_the_run(webhook) -> None:
+    sources = [Stale("tlc__yellow_trips", "error", "newest row 2019-01-31, 9,000.0 hours old")]
+    sources += [Stale("tlc__green_trips", "warn", "newest row 2019-01-31, 1,900.0 hours old")]
+    told = alarms.stale(sources)
+    assert "tlc__green_trips is stale: newest row 2019-01-31, 1,900.0 hours old, past the contract's warn_after" in told
+    [alert] = received(webhook)
+    assert "tlc__yellow_trips is stale: newest row 2019-01-31" in str(alert)
+
+
 def test_a_closed_gate_sends_one_alert_with_reason_numbers_sample_and_next_command(sluice, webhook, tmp_path) -> None:
     said = sluice("run", "tlc__yellow_trips", "-b", "2019-02", "--url", write_bad_month(tmp_path))
     assert said.code == 2
@@ -103,15 +113,16 @@ def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
 
     project = tmp_path / "dbt_project"
     shutil.copytree(dbt_run.PROJECT, project)
-    planted = "select * from {{ ref('fct_trips') }} where _batch = '2019-02' limit 3"
+    planted = "select * from {{ ref('fct_trips') }} where _batch = '2019-02' and picked_up_on = '2019-02-13'"
     (project / "tests" / "assert_no_february.sql").write_text(planted)
     monkeypatch.setattr(dbt_run, "PROJECT", project)
     taxi.csv(tmp_path / "2019-02.csv", taxi.trips("2019-02"))
     said = sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv"))
 
     assert said.code == 2, said.err
-    assert "assert_no_february" in said.err
-    assert "Readers keep the old marts" in said.err
+    assert "test assert_no_february: 1 failing rows" in said.err
+    assert "trip_id=yellow/2019-02/13, taxi_colour=yellow" in said.err
+    assert "Readers keep the old marts; the candidate is in marts__b" in said.err
     assert "Traceback" not in said.err
     with engine.connect() as connection:
         months = connection.scalars(sa.text("select distinct _batch from marts.fct_trips")).all()
@@ -119,6 +130,7 @@ def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
     [alert] = received(webhook)
     assert "dbt failed" in alert["title"]
     assert "assert_no_february" in alert["message"]
+    assert "trip_id=yellow/2019-02/13" in alert["message"]
 
 
 def test_a_run_that_is_killed_softly_sends_one_alert(sluice, webhook) -> None:

@@ -33,10 +33,13 @@ def test_a_month_goes_from_file_to_published_marts_and_again_finds_nothing_new(s
     first = sluice(*arguments)
     assert first.code == 0, first.err
     assert "published" in first.out
+    assert "fct_trips in tlc__yellow_trips 2019-01: new mart, 50 now" in first.out
     with engine.connect() as connection:
         assert connection.scalar(sa.text("select count(*) from marts.fct_trips")) == 50
         ledger = connection.execute(sa.text("select * from ops.batches")).all()
         nodes = connection.scalar(sa.text("select count(*) from ops.dbt_results"))
+        uncounted = "select unique_id from ops.dbt_results where resource_type = 'test' and failures is null"
+        assert connection.scalars(sa.text(uncounted)).all() == []
         publications = connection.scalar(sa.text("select count(*) from ops.publications"))
 
     second = sluice(*arguments)
