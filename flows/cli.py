@@ -88,6 +88,17 @@ def sql(
 
 
 @app.command()
+def rollback(as_json: Json = False) -> None:
+    """Give readers the marts back that they had before the last publish, in one step; say what came back.
+
+    Raw batches in `staging` stay as they are, and the next run builds and publishes the marts anew.
+    """
+    from flows import console
+
+    console.rollback(as_json)
+
+
+@app.command()
 def docs(
     no_open: Annotated[bool, typer.Option("--no-open", help="Only write the page and say where it is.")] = False,
 ) -> None:

@@ -9,6 +9,7 @@ import signal
 import sys
 import webbrowser
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from prefect.exceptions import TerminationSignal
@@ -17,6 +18,7 @@ from contracts import derive as derived
 from contracts.errors import ConfigError, DataError, SluiceError
 from contracts.registry import contracts
 from flows import progress, site, transform
+from flows import rollback as back
 from flows.printing import err, out, print_json, print_table
 from flows.report import RunFailed, Summary, rows_of
 from flows.warehouse import open_warehouse
@@ -85,6 +87,8 @@ def show_summary(summary: Summary, as_json: bool) -> None:
         names = ("layer", "models", "tests", "warnings")
         layers = [dict(zip(names, map(str, layer), strict=True)) for layer in summary.marts.layers]
         print_table(f"dbt ({summary.marts.side or 'not published'})", layers, right=names[1:])
+    for compared in summary.marts.compared:
+        out.print(f"Marts: {compared}", markup=False, highlight=False)
     for outcome in summary.outcomes:
         for warning in outcome.warnings:
             out.print(f"Warning: {outcome.dataset_id} {outcome.batch}: {warning}", markup=False, highlight=False)
@@ -110,6 +114,15 @@ def _program() -> str:
     """What to type for this program: its name, or its path where it is on no PATH (as after `make run`)."""
     beside_python = Path(sys.executable).with_name("sluice")
     return "sluice" if shutil.which("sluice") or not beside_python.exists() else os.path.relpath(beside_python)
+
+
+def rollback(as_json: bool) -> None:
+    """Give readers the marts back that they had before, and say which."""
+    done = back.rollback(open_warehouse())
+    if as_json:
+        print_json(asdict(done))
+    else:
+        out.print(str(done), markup=False, highlight=False, soft_wrap=True)
 
 
 def docs(open_browser: bool) -> None:

@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 from sqlalchemy import URL
 
-from contracts.errors import ConfigError, ToolError
-from flows.dbt_results import COMMANDS_WITH_NODES, DbtRun, Secrets, judge, node_result
+from contracts.errors import ConfigError
+from flows.dbt_results import COMMANDS_WITH_NODES, DbtDidNotRun, DbtRun, Secrets, judge, node_result
 
 if TYPE_CHECKING:
     from flows.dbt_nodes import Outcome, Progress
@@ -93,6 +93,36 @@ def run_dbt(
     return run
 
 
+def list_nodes(
+    args: Sequence[str],
+    keys: Sequence[str],
+    *,
+    url: URL,
+    side: str,
+    target: str,
+    home: Path,
+    project: Path = PROJECT,
+    profiles: Path = PROFILES,
+) -> list[str]:
+    """`dbt ls` of models and seeds: its lines, which may be none. Opens no connection.
+
+    Raises:
+        ToolError: the project, or the state it is compared with, cannot be read.
+        ConfigError: dbt does not know the arguments.
+    """
+    place = home.absolute() / "dbt" / side
+    kinds = [option for kind in ("model", "seed") for option in ("--resource-type", kind)]
+    # That nothing is selected is an answer here, where in a build it is a mistake
+    lenient = ["--warn-error-options", '{"silence": ["NoNodesForSelectionCriteria"]}']
+    listed = ["ls", *args, *kinds, *lenient, "--output-keys", *keys]
+    with _one_at_a_time, _environment(_facts(url, side)):
+        outcome = _invoke([*listed, "--target", target], "ls", place, project, profiles, None)
+    if outcome.error is not None:
+        secrets = Secrets((url.password or "", quote(url.password or "")))
+        raise _why_it_did_not_run(outcome.error, "ls", listed, place, secrets)
+    return list(outcome.result or ())
+
+
 def warm_up(
     *, url: URL, side: str, target: str, home: Path, project: Path = PROJECT, profiles: Path = PROFILES
 ) -> None:
@@ -138,13 +168,13 @@ def _command(args: Sequence[str]) -> str:
 
 def _why_it_did_not_run(
     error: BaseException, command: str, args: Sequence[str], place: Path, secrets: Secrets
-) -> ConfigError | ToolError:
+) -> ConfigError | DbtDidNotRun:
     """dbt's own words for why it ran no node: usage, parsing, compiling, connecting."""
     words = secrets.mask(str(error).strip() or type(error).__name__)
     log = os.path.relpath(place / "logs" / "dbt.log")
     if type(error).__name__ == "DbtUsageException":
         return ConfigError(f"dbt {secrets.mask(shlex.join(args))}: {words}")
-    return ToolError(f"dbt {command} could not run: {words}\ndbt's log: {log}")
+    return DbtDidNotRun(f"dbt {command} could not run: {words}\ndbt's log: {log}")
 
 
 def _facts(url: URL, side: str) -> dict[str, str]:

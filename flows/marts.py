@@ -1,4 +1,4 @@
-"""The marts: which side is live, and the one step that makes the candidate live. Knows nothing of dbt.
+"""The marts: which side is live, and the one step that makes the other side live. Knows nothing of dbt.
 
 Readers read views in `marts`. Publishing takes the lock of all of them, points them to the candidate's tables and
 commits; so no reader sees two sides at once, and grants, users' own views and BI connections stay valid.
@@ -9,20 +9,35 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from psycopg2 import sql
-from psycopg2.errors import DeadlockDetected, LockNotAvailable
+from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.errors import ToolError
-from flows import ledger
-from flows.views import point_views
+from flows import builds, ledger, snapshots
+from flows.views import lock_views, point_views
 from flows.warehouse import DATABASE_ERRORS, MARTS, SIDES, Warehouse, execute, first_line
 
-LOCK_WAIT = "200ms"  # the longest that a reader waits behind a publish that waits for others
-PUBLISH_SECONDS = 120  # then the publish gives up, and the old marts stay
-SNAPSHOT_SECONDS = 30  # how long to wait for transactions that would find the candidate empty
+IN_THE_WAY = (LockNotAvailable, QueryCanceled, DeadlockDetected)  # a reader, for now: try again
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a publish tries.
+
+    Attributes:
+        lock_ms: milliseconds that one try waits for all locks together: as long as readers wait behind it.
+        locks: seconds of tries; then the publish gives up, and the old marts stay.
+        snapshots: seconds to wait for transactions that would find the candidate empty. Costs readers nothing.
+    """
+
+    lock_ms: int = 200
+    locks: float = 120
+    snapshots: float = 600
+
 
 publications = sa.Table(
     "publications",
@@ -37,6 +52,18 @@ publications = sa.Table(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What is to be made live: a side whose tests all passed, and the number that lets it through the fence."""
+
+    side: str
+    models: Sequence[str]
+    inputs: str
+    build_id: int
+    run_id: str | None = None
+    kind: str = "publish"
+
+
 def live(connection: sa.Connection) -> sa.Row | None:
     """The publication that readers have now."""
     return connection.execute(
@@ -44,55 +71,63 @@ def live(connection: sa.Connection) -> sa.Row | None:
     ).one_or_none()
 
 
+def other(side: str) -> str:
+    """The side that this one is not."""
+    return SIDES[1] if side == SIDES[0] else SIDES[0]
+
+
 def candidate(connection: sa.Connection) -> str:
     """The side that is not live: what dbt may build."""
     now = live(connection)
-    return SIDES[0] if now is None or now.side == SIDES[1] else SIDES[1]
+    return SIDES[0] if now is None else other(now.side)
 
 
-def publish_marts(
-    warehouse: Warehouse, side: str, models: Sequence[str], inputs: str, run_id: str | None, kind: str = "publish"
-) -> None:
-    """Point every view of `marts` to `side`, in one transaction. Waits for locks a little, again and again.
+def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, patience: Patience | None = None) -> None:
+    """Point every view of `marts` to the side, in one transaction. Waits for locks a little, again and again.
+
+    Args:
+        fence: number of the newest build that the caller knows of.
 
     Raises:
-        ToolError: readers held the marts all the time, or a view of a user's own stands against a change of
-            columns; the old marts stay.
+        ToolError: readers held the marts or an old snapshot all the time, a later build began, or a view of a
+            user's own stands against a change of columns; the old marts stay.
     """
-    _wait_for_old_snapshots(warehouse)
-    deadline = time.monotonic() + PUBLISH_SECONDS
-    pause = 0.1
+    patience = patience or Patience()
+    snapshots.wait_for_old(warehouse, patience.snapshots)
+    deadline = time.monotonic() + patience.locks
+    pause = 0.05  # s; the first reader in the way is most often a short one
     while True:
         try:
             with warehouse.engine.begin() as connection:
-                execute(connection, sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(LOCK_WAIT)))
-                point_views(connection, MARTS, side, models)
-                values = {"side": side, "models": list(models), "inputs": inputs, "kind": kind, "run_id": run_id}
-                connection.execute(publications.insert().values(**values))
+                _publish(connection, publication, fence, patience)
             return
-        except (LockNotAvailable, DeadlockDetected):
+        except DATABASE_ERRORS as error:
+            if not isinstance(getattr(error, "orig", error), IN_THE_WAY):
+                raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None
             if time.monotonic() > deadline:
                 raise ToolError(
-                    f"the marts were not published: readers held them for {PUBLISH_SECONDS} s. The old marts stay. "
+                    f"the marts were not published: readers held them for {patience.locks:g} s. The old marts stay. "
                     "See who reads them in pg_stat_activity, and run again."
                 ) from None
-        except DATABASE_ERRORS as error:
-            raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None
         time.sleep(pause * random.uniform(0.5, 1.5))
         pause = min(pause * 2, 2)
 
 
-def _wait_for_old_snapshots(warehouse: Warehouse) -> None:
-    """Wait, within a bound, for transactions that began before the candidate was finished to end.
-
-    In REPEATABLE READ they would find its new tables empty.
-    """
-    activity = sa.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-        "AND backend_type = 'client backend' AND age(backend_xmin) > age(CAST(CAST(:mark AS text) AS xid))"
-    )
-    with warehouse.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        mark = connection.scalar(sa.text("SELECT CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text)"))
-        deadline = time.monotonic() + SNAPSHOT_SECONDS
-        while time.monotonic() < deadline and connection.scalar(activity, {"mark": str(int(mark) % (1 << 32))}):
-            time.sleep(0.1)
+def _publish(connection: sa.Connection, publication: Publication, fence: int, patience: Patience) -> None:
+    bound = sql.Literal(f"{patience.lock_ms}ms")
+    # Both: the one bounds the wait for a single lock, the other that for all locks together.
+    execute(connection, sql.SQL("SET LOCAL lock_timeout = {}").format(bound))
+    builds.fence(connection, fence)
+    execute(connection, sql.SQL("SET LOCAL statement_timeout = {}").format(bound))
+    lock_views(connection, MARTS)
+    execute(connection, sql.SQL("SET LOCAL statement_timeout TO DEFAULT"))
+    point_views(connection, MARTS, publication.side, publication.models)
+    values = {
+        "side": publication.side,
+        "models": list(publication.models),
+        "inputs": publication.inputs,
+        "kind": publication.kind,
+        "run_id": publication.run_id,
+    }
+    connection.execute(publications.insert().values(**values))
+    builds.mark_published(connection, publication.build_id)

@@ -89,7 +89,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Marts:
-    """What became of the marts. `layers` counts dbt's nodes by layer: models, tests, warnings."""
+    """What became of the marts.
+
+    Attributes:
+        layers: dbt's nodes by layer: models, tests, warnings.
+        compared: each mart that is other than the one readers had, as one sentence.
+    """
 
     verdict: str
     side: str | None = None
@@ -97,6 +102,7 @@ class Marts:
     docs: str | None = None
     reasons: tuple[str, ...] = ()
     exit_code: int = 0
+    compared: tuple[str, ...] = ()
 
     @classmethod
     def nothing_new(cls) -> Marts:
@@ -104,7 +110,8 @@ class Marts:
 
     @classmethod
     def published(cls, built: Built, docs: str) -> Marts:
-        return cls("published", built.side, layers_of(built.run), docs)
+        compared = tuple(map(str, built.compared))
+        return cls("published", built.side, layers_of(built.run), docs, compared=compared)
 
     @classmethod
     def failed(cls, error: SluiceError) -> Marts:
@@ -167,6 +174,7 @@ def keep(summary: Summary) -> None:
     lines = ["| dataset | batch | verdict | read | accepted | rejected |", "|---|---|---|--:|--:|--:|"]
     lines += ["| " + " | ".join(_cell(v) for v in list(row.values())[:6]) + " |" for row in rows]
     lines += ["", f"Marts: {summary.marts.verdict}"]
+    lines += [f"- {_cell(compared)}" for compared in summary.marts.compared]
     lines += [f"- {_cell(reason)}" for o in summary.outcomes for reason in (*o.reasons, *o.warnings)]
     lines += [f"- {_cell(reason)}" for reason in summary.marts.reasons]
     create_markdown_artifact("\n".join(lines), key="sluice-run", description="What this run did")

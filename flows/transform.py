@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from contracts.errors import ToolError
-from flows import dbt_run, ledger, marts
-from flows.dbt_results import DbtNodesBroke, DbtRun, DbtTestsFailed
-from flows.warehouse import Warehouse, home
+from flows import builds, compare, dbt_run, inputs, ledger, marts, refresh
+from flows.compare import Compared
+from flows.dbt_results import DbtDidNotRun, DbtNodesBroke, DbtRun, DbtTestsFailed
+from flows.refresh import Refresh
+from flows.warehouse import APPLICATION, Warehouse, home
 
 if TYPE_CHECKING:
     from flows.dbt_nodes import Progress
@@ -38,17 +39,22 @@ dbt_results = sa.Table(
     sa.PrimaryKeyConstraint("invocation_id", "unique_id"),
 )
 
-PROJECT_FILES = ("*.sql", "*.yml", "*.csv", "*.md")
-
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A candidate side whose tests all passed."""
+    """A candidate side whose tests all passed.
+
+    Attributes:
+        build_id: the number that lets it through the fence.
+        compared: what is other than in the marts that readers have.
+    """
 
     side: str
     inputs: str
     models: tuple[str, ...]
     run: DbtRun
+    build_id: int
+    compared: tuple[Compared, ...] = ()
 
 
 def due(warehouse: Warehouse) -> bool:
@@ -60,40 +66,93 @@ def due(warehouse: Warehouse) -> bool:
         now = marts.live(connection)
         if now is None and not connection.scalar(sa.select(sa.exists().where(ledger.batches.c.status == "published"))):
             return False
-        return now is None or now.inputs != _inputs(connection)
+        return now is None or now.inputs != inputs.fingerprint(inputs.loads(connection), inputs.project())
 
 
 def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = None) -> Built:
-    """Build and test the candidate side with dbt; readers see nothing of it.
+    """Build and test the candidate side with dbt; readers see nothing of it. The caller holds the lock on dbt.
 
     Raises:
         DataError: tests of severity error found rows; the candidate stays for inspection, readers keep the old marts.
         ToolError: dbt or one of its nodes broke.
     """
+    project = inputs.project()
     with warehouse.engine.begin() as connection:
-        inputs = _inputs(connection)
-        side = marts.candidate(connection)
+        builds.hold(connection)
+        side, loads = marts.candidate(connection), inputs.loads(connection)
+        build_id = builds.begin(connection, side, project, loads, run_id)
+        _end_strays(connection, side)
+        bases = builds.bases(connection, side, build_id)
+    refreshed = refresh.changed(warehouse, side, project, bases)
+    end = partial(_end, warehouse, build_id, side, refreshed, run_id)
     try:
-        run = dbt_run.run_dbt(
-            ["build"],
-            url=warehouse.url,
-            side=side,
-            target=warehouse.target,
-            home=home(),
-            project=dbt_run.PROJECT,
-            progress=progress,
-        )
+        refresh.drop(warehouse, side, refreshed.models)
+        run = _run(warehouse, side, refreshed, progress)
+    except DbtDidNotRun:
+        end("not run", None)
+        raise
     except (DbtTestsFailed, DbtNodesBroke) as error:
-        _keep_results(warehouse, side, error.run, run_id)
-        readers = "Readers keep the old marts" if live_side(warehouse) else "There are no marts yet"
-        raise type(error)(f"{error}\n{readers}; the candidate is in {side}.", error.run) from None
-    _keep_results(warehouse, side, run, run_id)
-    return Built(side, inputs, _mart_models(run.artifact("manifest")), run)
+        end("failed", error.run)
+        raise type(error)(_told(warehouse, side, error), error.run) from None
+    except BaseException:
+        end("failed", None)
+        raise
+    end("passed", run)
+    manifest = run.artifact("manifest")
+    compared = compare.compare(warehouse, build_id, side, project, manifest)
+    return Built(side, inputs.fingerprint(loads, project), _mart_models(manifest), run, build_id, compared)
+
+
+def _run(warehouse: Warehouse, side: str, refreshed: Refresh, progress: Progress | None) -> DbtRun:
+    return dbt_run.run_dbt(
+        ["build", "--full-refresh"] if refreshed.everything else ["build"],
+        url=warehouse.url,
+        side=side,
+        target=warehouse.target,
+        home=home(),
+        project=dbt_run.PROJECT,
+        progress=progress,
+    )
+
+
+def _told(warehouse: Warehouse, side: str, error: DbtTestsFailed | DbtNodesBroke) -> str:
+    readers = "Readers keep the old marts" if live_side(warehouse) else "There are no marts yet"
+    return f"{error}\n{readers}; the candidate is in {side}."
+
+
+def _end(
+    warehouse: Warehouse,
+    build_id: int,
+    side: str,
+    refreshed: Refresh,
+    run_id: str | None,
+    status: str,
+    run: DbtRun | None,
+) -> None:
+    """Keep how the build ended, the manifest that the side's next build compares with, and every node's result."""
+    manifest: bytes | None = None
+    if run is not None:
+        _keep_results(warehouse, side, run, run_id)
+        run.artifact("manifest")  # of this very run, or it raises
+        manifest = (run.target_path / "manifest.json").read_bytes()
+    models = ("all",) if refreshed.everything else refreshed.models
+    with warehouse.engine.begin() as connection:
+        builds.finish(connection, build_id, status, manifest, run.invocation_id if run else None, models)
+
+
+def _end_strays(connection: sa.Connection, side: str) -> None:
+    """End what is left of a build that lost its lock and still writes to the side. Whoever calls holds the lock."""
+    strays = sa.text(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name = :name"
+    )
+    connection.execute(strays, {"name": f"{APPLICATION} dbt {side}"})
 
 
 def publish(warehouse: Warehouse, built: Built, run_id: str | None) -> None:
     """Make the candidate what readers read. Raises ToolError if readers held the marts too long."""
-    marts.publish_marts(warehouse, built.side, built.models, built.inputs, run_id)
+    what = marts.Publication(built.side, built.models, built.inputs, built.build_id, run_id)
+    marts.publish_marts(warehouse, what, fence=built.build_id)
 
 
 def live_side(warehouse: Warehouse) -> str | None:
@@ -101,23 +160,6 @@ def live_side(warehouse: Warehouse) -> str | None:
     with warehouse.engine.begin() as connection:
         now = marts.live(connection)
     return str(now.side) if now else None
-
-
-def _inputs(connection: sa.Connection) -> str:
-    """Fingerprint of what the marts are made of: the published loads and the dbt project."""
-    loads = ledger.batches
-    published = sa.select(loads.c.load_id).where(loads.c.status == "published").order_by(loads.c.load_id)
-    digest = sha256(",".join(map(str, connection.scalars(published))).encode())
-    for file in sorted(path for pattern in PROJECT_FILES for path in _project_files(pattern)):
-        digest.update(str(file.relative_to(dbt_run.PROJECT)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
-
-
-def _project_files(pattern: str) -> list[Path]:
-    ignored = {"target", "logs", "dbt_packages"}
-    return [
-        path for path in dbt_run.PROJECT.rglob(pattern) if not ignored & set(path.relative_to(dbt_run.PROJECT).parts)
-    ]
 
 
 def _mart_models(manifest: Mapping[str, Any]) -> tuple[str, ...]:

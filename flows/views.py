@@ -13,19 +13,27 @@ from flows.warehouse import execute
 Columns = Mapping[str, str]  # type by name, in order
 
 
+def lock_views(connection: sa.Connection, schema: str) -> None:
+    """Lock every view of the schema, in one statement, before the first is touched: so no reader meets two sides.
+
+    Raises:
+        psycopg2.errors.LockNotAvailable, QueryCanceled: a reader holds one of them longer than the timeouts.
+    """
+    existing = sorted(sa.inspect(connection).get_view_names(schema))
+    locked = sql.SQL(", ").join(sql.Identifier(schema, view) for view in existing)
+    if existing:
+        execute(connection, sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(locked))
+
+
 def point_views(connection: sa.Connection, schema: str, side: str, models: Sequence[str]) -> None:
     """Make each model a view in `schema` over the table of that name in `side`; drop views of other names.
 
-    All existing views are locked before the first is touched, so that no reader meets two sides.
+    The caller has locked the views.
 
     Raises:
         ToolError: a column was dropped or retyped, or a model is gone, while a user's own view needs it.
-        psycopg2.errors.LockNotAvailable: a reader holds one of them longer than the lock timeout.
     """
     existing = sa.inspect(connection).get_view_names(schema)
-    if existing:
-        locked = sql.SQL(", ").join(sql.Identifier(schema, view) for view in sorted(existing))
-        execute(connection, sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(locked))
     for view in sorted(set(existing) - set(models)):
         _refuse_dependents(connection, schema, view, "the model is gone from models/marts/")
         execute(connection, sql.SQL("DROP VIEW {}").format(sql.Identifier(schema, view)))

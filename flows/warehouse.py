@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -31,8 +31,11 @@ BLOCK_VARIABLE = "SLUICE_WAREHOUSE"
 
 DATABASE_ERRORS = (DBAPIError, psycopg2.Error)  # through SQLAlchemy, and from the driver itself
 
+APPLICATION = "sluice"  # how Sluice's sessions are named in pg_stat_activity; dbt's begin with it
+
 # Settings of every session, so that the same file gives the same rows on any server.
 SESSION = {
+    "application_name": APPLICATION,
     "timezone": "UTC",
     "datestyle": "ISO",
     "client_connection_check_interval": "500ms",  # a killed client's query ends, and commits nothing
@@ -77,7 +80,8 @@ class Warehouse:
             try:
                 yield
             finally:
-                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+                with suppress(DBAPIError):  # the connection is gone, and the lock with it
+                    connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
 
 
 def open_warehouse() -> Warehouse:

@@ -1,0 +1,122 @@
+"""The candidate's marts against those that readers have now: rows, keys, null shares and totals, batch by batch.
+
+Runs between the candidate's tests and its publish. A batch that both sides hold from the same load, under the same dbt
+project, is the same on both and is not read; so a night's comparison costs what the night's batches cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from flows import builds, ledger, marts, measures
+from flows.measures import Mart, Measure
+from flows.warehouse import Warehouse
+
+comparisons = sa.Table(
+    "comparisons",
+    ledger.metadata,
+    sa.Column("build_id", sa.BigInteger(), nullable=False, comment="The candidate's build, see ops.builds."),
+    sa.Column("mart", sa.Text(), nullable=False),
+    sa.Column("batch", sa.Text(), nullable=False, comment="Dataset and batch; empty for a mart that has none."),
+    sa.Column("measure", sa.Text(), nullable=False, comment="rows, keys added, keys removed, null share or total"),
+    sa.Column("column_name", sa.Text(), nullable=False, comment="Of null shares and totals; else empty."),
+    sa.Column("old", sa.Numeric(), comment="In the marts readers had; null if they had no such rows."),
+    sa.Column("new", sa.Numeric(), comment="In the candidate; null if it has no such rows."),
+    sa.PrimaryKeyConstraint("build_id", "mart", "batch", "measure", "column_name"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One mart, old against new, in the batches that differ.
+
+    Attributes:
+        old, new: rows of these batches; old is None when readers do not have the mart yet.
+        moved: columns whose null share or mean moved by more than MOVED, as one sentence each.
+    """
+
+    mart: str
+    batches: tuple[str, ...]
+    old: int | None
+    new: int
+    keys_added: int
+    keys_removed: int
+    moved: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        was = "new mart" if self.old is None else f"{self.old:,} rows before"
+        where = f" in {', '.join(self.batches)}" if any(self.batches) else ""
+        words = f"{self.mart}{where}: {was}, {self.new:,} now; keys +{self.keys_added:,} -{self.keys_removed:,}"
+        return "; ".join([words, *self.moved])
+
+
+MOVED = Decimal("0.05")  # of the null share (in points) or of the mean: less is a month's ordinary ups and downs
+
+
+def compare(
+    warehouse: Warehouse, build_id: int, side: str, project: str, manifest: Mapping[str, Any]
+) -> tuple[Compared, ...]:
+    """Compare every mart of the candidate, keep the measures in `ops.comparisons`, and say what is other.
+
+    One aggregate scan of each side per mart, of the batches that differ. Marts without a difference are left out.
+    """
+    with warehouse.engine.begin() as connection:
+        now = marts.live(connection)
+        old_side = str(now.side) if now else None
+        shown = builds.newest_touching(connection, old_side) if old_side else None
+        same_logic = shown is not None and shown.project == project
+        found = []
+        for mart in measures.marts_of(connection, side, manifest):
+            known = old_side if now and mart.name in now.models else None
+            if taken := measures.measure(connection, mart, known, side, same_logic):
+                _keep(connection, build_id, mart, taken)
+                found.append(_compared(mart, taken, known is None))
+    return tuple(found)
+
+
+def _keep(connection: sa.Connection, build_id: int, mart: Mart, taken: Sequence[Measure]) -> None:
+    rows = [
+        {
+            "build_id": build_id,
+            "mart": mart.name,
+            "batch": measure.batch,
+            "measure": measure.name,
+            "column_name": measure.column,
+            "old": measure.old,
+            "new": measure.new,
+        }
+        for measure in taken
+    ]
+    connection.execute(comparisons.insert(), rows)
+
+
+def _compared(mart: Mart, taken: Sequence[Measure], is_new: bool) -> Compared:
+    def total(name: str, which: str) -> int:
+        return sum(int(getattr(m, which) or 0) for m in taken if m.name == name)
+
+    return Compared(
+        mart=mart.name,
+        batches=tuple(sorted({m.batch for m in taken})),
+        old=None if is_new else total("rows", "old"),
+        new=total("rows", "new"),
+        keys_added=total("keys added", "new"),
+        keys_removed=total("keys removed", "new"),
+        moved=tuple(words for measure in taken if (words := _moved(measure))),
+    )
+
+
+def _moved(measure: Measure) -> str:
+    """What to say of a null share or a total that moved by more than is ordinary."""
+    old, new = measure.old, measure.new
+    if old is None or new is None or measure.name not in ("null share", "total"):
+        return ""
+    of = f"{measure.column} in {measure.batch}" if measure.batch else measure.column
+    if measure.name == "null share":
+        return f"{of}: {old:.1%} null before, {new:.1%} now" if abs(new - old) > MOVED else ""
+    change = abs(new - old) / abs(old) if old else Decimal(1 if new else 0)
+    return f"total {of}: {old:,} before, {new:,} now" if change > MOVED else ""

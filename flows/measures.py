@@ -1,0 +1,173 @@
+"""Measures of one mart on two sides, as SQL aggregates: rows, keys, null shares and totals by batch. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+SUMMED = (sa.Integer, sa.Numeric)
+
+
+@dataclass(frozen=True, slots=True)
+class Mart:
+    """A model of models/marts/ as it is on the candidate side.
+
+    Attributes:
+        key: columns whose values name a row.
+        columns: all columns but the system's, with their types.
+        by_load: whether it takes in whole loads, so that unchanged ones need not be read.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: Mapping[str, Any]
+    by_load: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number, old against new. `batch` and `column` are empty where there is none."""
+
+    batch: str
+    name: str
+    column: str
+    old: Decimal | None
+    new: Decimal | None
+
+
+def marts_of(connection: sa.Connection, side: str, manifest: Mapping[str, Any]) -> Iterator[Mart]:
+    """The marts, their columns from the database and their keys from the dbt project."""
+    inspector = sa.inspect(connection)
+    nodes = manifest["nodes"]
+    for node in nodes.values():
+        if node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]:
+            found = {c["name"]: c["type"] for c in inspector.get_columns(node["alias"], schema=side)}
+            columns = {name: kind for name, kind in found.items() if not name.startswith("_")}
+            yield Mart(node["alias"], _key(node, nodes), columns, {"_dataset", "_batch", "_load_id"} <= set(found))
+
+
+def _key(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> tuple[str, ...]:
+    """What names a row whatever load it came with: a tested key first, else the primary key."""
+    found: list[tuple[str, ...]] = []
+    for test in nodes.values():
+        facts = test.get("test_metadata") or {}
+        if test.get("attached_node") == node["unique_id"] and facts.get("name") in ("unique", "unique_combination"):
+            kwargs = facts["kwargs"]
+            found.append(tuple(kwargs.get("columns") or (kwargs.get("column_name"),)))
+    found += [tuple(rule["columns"]) for rule in node["constraints"] if rule["type"] == "primary_key"]
+    whole = [key for key in found if all(key) and not any(name.startswith("_") for name in key)]
+    return min(whole, key=len, default=())
+
+
+def measure(connection: sa.Connection, mart: Mart, old: str | None, new: str, same_logic: bool) -> list[Measure]:
+    """Every measure of the batches that differ; of the whole mart if it has none. Empty if nothing can differ."""
+    loads = _changed_loads(connection, mart, old, new, same_logic) if mart.by_load else None
+    if loads == []:
+        return []
+    before = _aggregates(connection, mart, old, loads) if old else {}
+    after = _aggregates(connection, mart, new, loads)
+    keys = _keys(connection, mart, old, new, loads) if old and mart.key else {}
+    return [
+        found
+        for batch in sorted({*before, *after})
+        for found in _of_batch(mart, batch, before.get(batch), after.get(batch), keys.get(batch))
+    ]
+
+
+def _changed_loads(connection: sa.Connection, mart: Mart, old: str | None, new: str, same_logic: bool) -> list[int]:
+    here = _loads(connection, mart, new)
+    there = _loads(connection, mart, old) if old else set()
+    return sorted(here ^ there if same_logic else here | there)
+
+
+def _loads(connection: sa.Connection, mart: Mart, side: str) -> set[int]:
+    """The loads in a mart, along the index that begins with _load_id: a few probes, no scan."""
+    table = sa.table(mart.name, sa.column("_load_id"), schema=side)
+    found: set[int] = set()
+    last: int | None = connection.scalar(sa.select(sa.func.min(table.c._load_id)))
+    while last is not None:
+        found.add(last)
+        last = connection.scalar(sa.select(sa.func.min(table.c._load_id)).where(table.c._load_id > last))
+    return found
+
+
+def _table(mart: Mart, side: str) -> sa.TableClause:
+    system = ("_dataset", "_batch", "_load_id") if mart.by_load else ()
+    return sa.table(mart.name, *(sa.column(name) for name in (*mart.columns, *system)), schema=side)
+
+
+def _batch(mart: Mart, table: sa.FromClause) -> sa.ColumnElement[str]:
+    return table.c._dataset + " " + table.c._batch if mart.by_load else sa.literal("")
+
+
+def _aggregates(
+    connection: sa.Connection, mart: Mart, side: str, loads: Sequence[int] | None
+) -> dict[str, Mapping[str, Any]]:
+    table = _table(mart, side)
+    batch = _batch(mart, table).label("batch")
+    known = {c["name"] for c in sa.inspect(connection).get_columns(mart.name, schema=side)}
+    columns = [name for name in mart.columns if name in known]  # a new column has no old measure
+    asked: list[Any] = [batch, sa.func.count().label("rows")]
+    asked += [sa.func.count(table.c[name]).label(f"n {name}") for name in columns]
+    asked += [
+        sa.func.sum(sa.cast(table.c[name], sa.Numeric())).label(f"t {name}") for name in columns if _summed(mart, name)
+    ]
+    query = sa.select(*asked).group_by(sa.text("1"))
+    if loads is not None:
+        query = query.where(table.c._load_id.in_(loads))
+    return {str(row["batch"]): dict(row) for row in connection.execute(query).mappings()}
+
+
+def _summed(mart: Mart, name: str) -> bool:
+    return isinstance(mart.columns[name], SUMMED) and not name.endswith("_id")
+
+
+def _keys(
+    connection: sa.Connection, mart: Mart, old: str, new: str, loads: Sequence[int] | None
+) -> dict[str, tuple[int, int]]:
+    """(added, removed) by batch. Only keys are read, and only of the loads that differ."""
+
+    def keys(side: str) -> sa.Subquery:
+        table = _table(mart, side)
+        query = sa.select(_batch(mart, table).label("batch"), *(table.c[name] for name in mart.key))
+        return (query if loads is None else query.where(table.c._load_id.in_(loads))).subquery(f"of_{side}")
+
+    before, after = keys(old), keys(new)
+    same = sa.and_(before.c.batch == after.c.batch, *(before.c[name] == after.c[name] for name in mart.key))
+    first = mart.key[0]
+    query = sa.select(
+        sa.func.coalesce(after.c.batch, before.c.batch),
+        sa.func.count().filter(before.c[first].is_(None)),
+        sa.func.count().filter(after.c[first].is_(None)),
+    ).select_from(before.join(after, same, full=True))
+    rows = connection.execute(query.group_by(sa.text("1"))).tuples()
+    return {str(batch): (int(added), int(removed)) for batch, added, removed in rows}
+
+
+def _of_batch(
+    mart: Mart,
+    batch: str,
+    old: Mapping[str, Any] | None,
+    new: Mapping[str, Any] | None,
+    keys: tuple[int, int] | None,
+) -> Iterator[Measure]:
+    def number(row: Mapping[str, Any] | None, name: str) -> Decimal | None:
+        value = row.get(name) if row else None
+        return None if value is None else Decimal(value)
+
+    def share(row: Mapping[str, Any] | None, name: str) -> Decimal | None:
+        filled, rows = number(row, f"n {name}"), number(row, "rows")
+        return None if filled is None or not rows else round(1 - filled / rows, 6)
+
+    yield Measure(batch, "rows", "", number(old, "rows"), number(new, "rows"))
+    added, removed = keys or (int(new["rows"]) if new else 0, 0)
+    yield Measure(batch, "keys added", "", None, Decimal(added))
+    yield Measure(batch, "keys removed", "", None, Decimal(removed))
+    for name in mart.columns:
+        yield Measure(batch, "null share", name, share(old, name), share(new, name))
+        if _summed(mart, name):
+            yield Measure(batch, "total", name, number(old, f"t {name}"), number(new, f"t {name}"))
