@@ -6,22 +6,28 @@ commits; so no reader sees two sides at once, and grants, users' own views and B
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from psycopg2 import sql
 from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.errors import ToolError
 from flows import builds, ledger, snapshots
 from flows.views import lock_views, point_views
-from flows.warehouse import DATABASE_ERRORS, MARTS, SIDES, Warehouse, execute, first_line
+from flows.warehouse import DATABASE_ERRORS, MARTS, SIDES, Warehouse, first_line
 
 IN_THE_WAY = (LockNotAvailable, QueryCanceled, DeadlockDetected)  # a reader, for now: try again
+
+# While a publish waits for one mart, a reader that has another and wants this one queues up behind it, and then neither
+# gets on until the publish lets go: so most tries are short, and soon made again. Every 16th waits as long as it may,
+# for readers whose queries are long. Five readers without pause, in both orders: one short try of five succeeds.
+SHORT_MS, LONG_EVERY = 5, 16
+EAGER_TRIES, PAUSE, LONGEST_PAUSE = 128, 0.003, 2.0  # tries; seconds between them, doubled after the eager ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class Patience:
     """How long a publish tries.
 
     Attributes:
-        lock_ms: milliseconds that one try waits for all locks together: as long as readers wait behind it.
+        lock_ms: milliseconds that one try waits for all locks together, at most: so long may readers wait behind it.
         locks: seconds of tries; then the publish gives up, and the old marts stay.
         snapshots: seconds to wait for transactions that would find the candidate empty. Costs readers nothing.
     """
@@ -94,12 +100,17 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
     """
     patience = patience or Patience()
     snapshots.wait_for_old(warehouse, patience.snapshots)
+    with warehouse.engine.connect() as connection:
+        views = sa.inspect(connection).get_view_names(MARTS)
     deadline = time.monotonic() + patience.locks
-    pause = 0.05  # s; the first reader in the way is most often a short one
-    while True:
+    for tried in itertools.count(1):
+        lock_ms = patience.lock_ms if tried % LONG_EVERY == 0 else min(SHORT_MS, patience.lock_ms)
         try:
             with warehouse.engine.begin() as connection:
-                _publish(connection, publication, fence, patience)
+                lock_views(connection, MARTS, random.sample(views, len(views)), lock_ms)
+                builds.fence(connection, fence)
+                point_views(connection, MARTS, publication.side, publication.models)
+                _write(connection, publication)
             return
         except DATABASE_ERRORS as error:
             if not isinstance(getattr(error, "orig", error), IN_THE_WAY):
@@ -109,19 +120,11 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
                     f"the marts were not published: readers held them for {patience.locks:g} s. The old marts stay. "
                     "See who reads them in pg_stat_activity, and run again."
                 ) from None
+        pause = min(PAUSE * 2.0 ** min(max(0, tried - EAGER_TRIES), 10), LONGEST_PAUSE)
         time.sleep(pause * random.uniform(0.5, 1.5))
-        pause = min(pause * 2, 2)
 
 
-def _publish(connection: sa.Connection, publication: Publication, fence: int, patience: Patience) -> None:
-    bound = sql.Literal(f"{patience.lock_ms}ms")
-    # Both: the one bounds the wait for a single lock, the other that for all locks together.
-    execute(connection, sql.SQL("SET LOCAL lock_timeout = {}").format(bound))
-    builds.fence(connection, fence)
-    execute(connection, sql.SQL("SET LOCAL statement_timeout = {}").format(bound))
-    lock_views(connection, MARTS)
-    execute(connection, sql.SQL("SET LOCAL statement_timeout TO DEFAULT"))
-    point_views(connection, MARTS, publication.side, publication.models)
+def _write(connection: sa.Connection, publication: Publication) -> None:
     values = {
         "side": publication.side,
         "models": list(publication.models),

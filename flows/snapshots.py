@@ -22,7 +22,7 @@ OLD = sa.text(
     "AND application_name NOT LIKE :own AND application_name <> 'pg_dump' ORDER BY xact_start LIMIT 1"
 )
 MARK = sa.text("SELECT CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text), clock_timestamp()")
-PAUSE = 0.1  # s between looks
+PAUSE = 0.02  # s between looks
 
 
 def wait_for_old(warehouse: Warehouse, seconds: float) -> None:

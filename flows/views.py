@@ -13,16 +13,23 @@ from flows.warehouse import execute
 Columns = Mapping[str, str]  # type by name, in order
 
 
-def lock_views(connection: sa.Connection, schema: str) -> None:
-    """Lock every view of the schema, in one statement, before the first is touched: so no reader meets two sides.
+def lock_views(connection: sa.Connection, schema: str, views: Sequence[str], milliseconds: int) -> None:
+    """Lock every view, in this order and one statement, before the first is touched: no reader meets two sides.
+
+    The transaction waits for each later lock no longer than for these.
 
     Raises:
-        psycopg2.errors.LockNotAvailable, QueryCanceled: a reader holds one of them longer than the timeouts.
+        psycopg2.errors.LockNotAvailable, QueryCanceled: readers hold some of them longer than that.
     """
-    existing = sorted(sa.inspect(connection).get_view_names(schema))
-    locked = sql.SQL(", ").join(sql.Identifier(schema, view) for view in existing)
-    if existing:
-        execute(connection, sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(locked))
+    if not views:
+        return
+    # The one setting bounds the wait for a single lock, the other that for all locks together.
+    statement = sql.SQL(
+        "SET LOCAL lock_timeout = {bound}; SET LOCAL statement_timeout = {bound}; "
+        "LOCK TABLE {views} IN ACCESS EXCLUSIVE MODE; SET LOCAL statement_timeout TO DEFAULT"
+    )
+    names = sql.SQL(", ").join(sql.Identifier(schema, view) for view in views)
+    execute(connection, statement.format(bound=sql.Literal(f"{milliseconds}ms"), views=names))
 
 
 def point_views(connection: sa.Connection, schema: str, side: str, models: Sequence[str]) -> None:
