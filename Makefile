@@ -26,11 +26,13 @@ test: $(VENV)/.dev  ## Run all tests
 up: $(VENV)/.runtime  ## Serve the nightly deployment with Prefect's UI until Ctrl-C
 	@$(BIN)/sluice up
 
-lint: $(VENV)/.dev  ## Lint Python and SQL, check imports and the derived files
+lint: $(VENV)/.dev  ## Lint Python, SQL and the dbt project, check imports and the derived files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+	@$(BIN)/dbt --quiet parse --project-dir dbt_project --profiles-dir profiles --target-path $(CURDIR)/.sluice/lint --log-path $(CURDIR)/.sluice/lint
+	@$(BIN)/dbt-bouncer --config-file dbt_project/dbt-bouncer.yml
 	@$(BIN)/sluice derive --check
 
 types: $(VENV)/.dev  ## Check types

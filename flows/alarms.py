@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from contracts.errors import BusyError, DataError, SluiceError
 from contracts.gate import AuditReport, Decision, percent
-from contracts.registry import contracts
+from contracts.registry import contract_for, contracts
 from flows.alerts import render, send
+from flows.freshness import Stale
 from flows.plan import Delivery
 from flows.report import Marts, Outcome
 from flows.source import SourceMissing
@@ -59,6 +61,24 @@ def marts_failed(error: SluiceError) -> Marts:
     if not isinstance(error, BusyError):
         _tell_all("dbt_failed", [str(error)], "the marts as they were before this run", "sluice docs")
     return Marts.failed(error)
+
+
+def stale(sources: Iterable[Stale]) -> tuple[str, ...]:
+    """Sources whose data is too old. The owner is told once it is past `error_after`; the run warns of each."""
+    found = tuple(sources)
+    for source in found:
+        if source.late == "error":
+            contract = contract_for(source.dataset_id)
+            alert = render(
+                "source_stale",
+                owner=contract.owner,
+                dataset_id=source.dataset_id,
+                reasons=[str(source)],
+                readers_see=f"{source.dataset_id} as far as it was delivered",
+                next_command="sluice status",
+            )
+            send(alert, contract.alerts)
+    return tuple(map(str, found))
 
 
 def crashed(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 - the names are Prefect's

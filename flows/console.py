@@ -78,6 +78,8 @@ def show_summary(summary: Summary, as_json: bool) -> None:
         print_json(summary.as_dict())
         return
     rows = rows_of(summary)
+    for stale in summary.stale:
+        out.print(f"Warning: {stale}", markup=False, highlight=False, soft_wrap=True)
     if all(row["verdict"] == "nothing new" for row in rows) and summary.marts.verdict == "nothing new":
         batches = len(rows)
         out.print(f"\nNothing new: {batches} batch{'es' if batches > 1 else ''} looked at, all published before.")

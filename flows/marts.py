@@ -24,10 +24,11 @@ from flows.warehouse import DATABASE_ERRORS, MARTS, SIDES, Warehouse, first_line
 IN_THE_WAY = (LockNotAvailable, QueryCanceled, DeadlockDetected)  # a reader, for now: try again
 
 # While a publish waits for one mart, a reader that has another and wants this one queues up behind it, and then neither
-# gets on until the publish lets go: so most tries are short, and soon made again. Every 16th waits as long as it may,
-# for readers whose queries are long. Five readers without pause, in both orders: one short try of five succeeds.
+# gets on until the publish lets go: so most tries are short. Five readers without pause, in both orders: one of five
+# succeeds. Every 16th waits as long as it may, for readers whose queries are long, and then lets them all get through.
 SHORT_MS, LONG_EVERY = 5, 16
-EAGER_TRIES, PAUSE, LONGEST_PAUSE = 128, 0.003, 2.0  # tries; seconds between them, doubled after the eager ones
+EAGER_TRIES = 128  # then the pauses double, up to the longest
+PAUSE, PAUSE_AFTER_LONG, LONGEST_PAUSE = 0.01, 0.2, 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
                     f"the marts were not published: readers held them for {patience.locks:g} s. The old marts stay. "
                     "See who reads them in pg_stat_activity, and run again."
                 ) from None
-        pause = min(PAUSE * 2.0 ** min(max(0, tried - EAGER_TRIES), 10), LONGEST_PAUSE)
+        pause = PAUSE_AFTER_LONG if tried % LONG_EVERY == 0 else PAUSE
+        pause = min(pause * 2.0 ** min(max(0, tried - EAGER_TRIES), 10), LONGEST_PAUSE)
         time.sleep(pause * random.uniform(0.5, 1.5))
 
 

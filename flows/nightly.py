@@ -48,7 +48,8 @@ def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None)
     outcomes = [outcome for group in plan.by_dataset(deliveries) for outcome in deliver_dataset(group)]
     plan.expire(warehouse)
     marts = refresh_marts()
-    summary = Summary(tuple(outcomes), marts)
+    asked = bool(datasets or batches or url)  # then the age of what there is was not the question
+    summary = Summary(tuple(outcomes), marts, () if asked else stale_sources())
     report.keep(summary)
     summary.raise_worst()
     return summary
@@ -111,6 +112,15 @@ def refresh_marts() -> report.Marts:
             return report.Marts.published(built, docs)
     except report.EXPECTED as error:
         return alarms.marts_failed(error)
+
+
+def stale_sources() -> tuple[str, ...]:
+    """The sources whose data is too old, one sentence each; their owners are told. Stops nothing."""
+    try:
+        with open_warehouse().lock("dbt"):
+            return alarms.stale(tasks.check_freshness(flow_run.get_id()))
+    except report.EXPECTED as error:
+        return (f"the age of the sources is not known: {error}",)
 
 
 if __name__ == "__main__":

@@ -143,10 +143,11 @@ class RunFailed(SluiceError):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A whole run."""
+    """A whole run. `stale` says which sources are too old, one sentence each."""
 
     outcomes: tuple[Outcome, ...]
     marts: Marts
+    stale: tuple[str, ...] = ()
 
     def raise_worst(self) -> None:
         """Raise RunFailed if anything was not published. A broken tool outweighs bad data, bad data a busy one."""
@@ -158,7 +159,11 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"batches": [asdict(outcome) for outcome in self.outcomes], "marts": asdict(self.marts)}
+        return {
+            "batches": [asdict(outcome) for outcome in self.outcomes],
+            "marts": asdict(self.marts),
+            "stale": self.stale,
+        }
 
 
 def run_name() -> str:
@@ -176,7 +181,7 @@ def keep(summary: Summary) -> None:
     lines += ["", f"Marts: {summary.marts.verdict}"]
     lines += [f"- {_cell(compared)}" for compared in summary.marts.compared]
     lines += [f"- {_cell(reason)}" for o in summary.outcomes for reason in (*o.reasons, *o.warnings)]
-    lines += [f"- {_cell(reason)}" for reason in summary.marts.reasons]
+    lines += [f"- {_cell(reason)}" for reason in (*summary.marts.reasons, *summary.stale)]
     create_markdown_artifact("\n".join(lines), key="sluice-run", description="What this run did")
 
 

@@ -19,7 +19,7 @@ from prefect.tasks import exponential_backoff
 from contracts.errors import ToolError
 from contracts.gate import AuditReport, Decision, decide
 from contracts.registry import contract_for
-from flows import audit, ledger, load, publish, site, source, transform
+from flows import audit, freshness, ledger, load, publish, site, source, transform
 from flows.extract import open_rows
 from flows.ledger import Batch
 from flows.progress import step
@@ -133,6 +133,15 @@ def build_marts(run_id: str | None) -> transform.Built:
         built = transform.build(open_warehouse(), run_id, progress)
         shown.say(f"{len(built.run.nodes)} nodes on {built.side}")
     return built
+
+
+@task(name="dbt source freshness", task_run_name="dbt source freshness", tags=["dbt"], cache_policy=NO_CACHE)
+def check_freshness(run_id: str | None) -> tuple[freshness.Stale, ...]:
+    """The datasets whose newest row is too old."""
+    with step("dbt source freshness") as shown:
+        stale = freshness.stale(open_warehouse(), run_id)
+        shown.say(f"{len(stale)} stale")
+    return stale
 
 
 @task(name="dbt docs", task_run_name="dbt docs", tags=["dbt"], cache_policy=NO_CACHE)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from contracts.errors import ToolError
-from flows import builds, compare, dbt_run, inputs, ledger, marts, refresh
+from flows import builds, compare, dbt_run, failing_rows, inputs, ledger, marts, node_results, refresh
 from flows.compare import Compared
 from flows.dbt_results import DbtDidNotRun, DbtNodesBroke, DbtRun, DbtTestsFailed
 from flows.refresh import Refresh
@@ -21,23 +21,6 @@ from flows.warehouse import APPLICATION, Warehouse, home
 
 if TYPE_CHECKING:
     from flows.dbt_nodes import Progress
-
-dbt_results = sa.Table(
-    "dbt_results",
-    ledger.metadata,
-    sa.Column("invocation_id", sa.Text(), nullable=False),
-    sa.Column("unique_id", sa.Text(), nullable=False),
-    sa.Column("side", sa.Text(), nullable=False),
-    sa.Column("resource_type", sa.Text(), nullable=False),
-    sa.Column("status", sa.Text(), nullable=False),
-    sa.Column("rows", sa.BigInteger()),
-    sa.Column("failures", sa.BigInteger()),
-    sa.Column("seconds", sa.Double(), nullable=False),
-    sa.Column("message", sa.Text(), nullable=False),
-    sa.Column("run_id", sa.Text()),
-    sa.Column("recorded_at", ledger.Moment, nullable=False, server_default=sa.func.now()),
-    sa.PrimaryKeyConstraint("invocation_id", "unique_id"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +100,8 @@ def _run(warehouse: Warehouse, side: str, refreshed: Refresh, progress: Progress
 
 def _told(warehouse: Warehouse, side: str, error: DbtTestsFailed | DbtNodesBroke) -> str:
     readers = "Readers keep the old marts" if live_side(warehouse) else "There are no marts yet"
-    return f"{error}\n{readers}; the candidate is in {side}."
+    rows = failing_rows.describe(warehouse, error.run) if isinstance(error, DbtTestsFailed) else ""
+    return "\n".join(part for part in (str(error), rows, f"{readers}; the candidate is in {side}.") if part)
 
 
 def _end(
@@ -132,7 +116,7 @@ def _end(
     """Keep how the build ended, the manifest that the side's next build compares with, and every node's result."""
     manifest: bytes | None = None
     if run is not None:
-        _keep_results(warehouse, side, run, run_id)
+        node_results.keep(warehouse, side, run, run_id)
         run.artifact("manifest")  # of this very run, or it raises
         manifest = (run.target_path / "manifest.json").read_bytes()
     models = ("all",) if refreshed.everything else refreshed.models
@@ -172,23 +156,3 @@ def _mart_models(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     if not models:
         raise ToolError("the dbt project has no model in models/marts/, so there is nothing to publish")
     return tuple(sorted(models))
-
-
-def _keep_results(warehouse: Warehouse, side: str, run: DbtRun, run_id: str | None) -> None:
-    rows = [
-        {
-            "invocation_id": run.invocation_id,
-            "unique_id": node.unique_id,
-            "side": side,
-            "resource_type": node.resource_type,
-            "status": node.status,
-            "rows": node.rows,
-            "failures": node.failures,
-            "seconds": node.seconds,
-            "message": node.message or "",
-            "run_id": run_id,
-        }
-        for node in run.nodes
-    ]
-    with warehouse.engine.begin() as connection:
-        connection.execute(dbt_results.insert(), rows)

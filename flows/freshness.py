@@ -1,0 +1,57 @@
+"""How old the newest rows of each source are, by `dbt source freshness` and the contracts' limits. Stops nothing.
+
+Old data is no reason to keep readers from what there is; its owner is told (flows/alarms.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from flows import dbt_run, ledger, marts, node_results
+from flows.warehouse import Warehouse, home
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A dataset whose newest row is older than its contract allows.
+
+    Attributes:
+        late: dbt's word: `warn` past warn_after, `error` past error_after.
+        age: the newest row and its age, as one phrase.
+    """
+
+    dataset_id: str
+    late: str
+    age: str
+
+    def __str__(self) -> str:
+        limit = "warn_after" if self.late == "warn" else "error_after"
+        return f"{self.dataset_id} is stale: {self.age}, past the contract's {limit}"
+
+
+def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
+    """The datasets that are too old; keeps every source's result in `ops.dbt_results`.
+
+    A dataset that was never loaded has no age. The caller holds the lock on dbt.
+
+    Raises:
+        ToolError: dbt could not ask.
+    """
+    with warehouse.engine.begin() as connection:
+        now = marts.live(connection)
+        side = str(now.side) if now else marts.candidate(connection)
+        loads = ledger.batches
+        loaded = set(connection.scalars(sa.select(loads.c.dataset).where(loads.c.status == "published").distinct()))
+    run = dbt_run.run_dbt(
+        ["source", "freshness"],
+        url=warehouse.url,
+        side=side,
+        target=warehouse.target,
+        home=home(),
+        project=dbt_run.PROJECT,
+    )
+    node_results.keep(warehouse, side, run, run_id)
+    found = [(node.name.split(".", 1)[1], node) for node in run.nodes if node.status in ("warn", "error")]
+    return tuple(Stale(name, node.status, node.message) for name, node in found if name in loaded)
