@@ -104,17 +104,16 @@ def list_nodes(
     project: Path = PROJECT,
     profiles: Path = PROFILES,
 ) -> list[str]:
-    """`dbt ls` of models and seeds: its lines, which may be none. Opens no connection.
+    """`dbt ls`: its lines, which may be none. Opens no connection. No option may come twice: prefect-dbt drops one.
 
     Raises:
         ToolError: the project, or the state it is compared with, cannot be read.
         ConfigError: dbt does not know the arguments.
     """
     place = home.absolute() / "dbt" / side
-    kinds = [option for kind in ("model", "seed") for option in ("--resource-type", kind)]
     # That nothing is selected is an answer here, where in a build it is a mistake
     lenient = ["--warn-error-options", '{"silence": ["NoNodesForSelectionCriteria"]}']
-    listed = ["ls", *args, *kinds, *lenient, "--output-keys", *keys]
+    listed = ["ls", *args, *lenient, "--output-keys", *keys]
     with _one_at_a_time, _environment(_facts(url, side)):
         outcome = _invoke([*listed, "--target", target], "ls", place, project, profiles, None)
     if outcome.error is not None:

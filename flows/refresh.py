@@ -68,7 +68,7 @@ def _exists(connection: sa.Connection, side: str) -> bool:
 def _kept_and_modified(warehouse: Warehouse, side: str, state: str) -> list[str]:
     lines = dbt_run.list_nodes(
         ["--select", *MODIFIED.split(), "--state", state, "--output", "json"],
-        ["alias", "resource_type", "config"],
+        ["alias", "config"],
         url=warehouse.url,
         side=side,
         target=warehouse.target,
@@ -76,6 +76,5 @@ def _kept_and_modified(warehouse: Warehouse, side: str, state: str) -> list[str]
         project=dbt_run.PROJECT,
     )
     nodes = [json.loads(line) for line in lines]
-    return [
-        node["alias"] for node in nodes if node["resource_type"] == "seed" or node["config"].get("materialized") in KEPT
-    ]
+    # Tests and exposures are listed too, and are neither
+    return [node["alias"] for node in nodes if node["config"].get("materialized") in KEPT]

@@ -104,6 +104,28 @@ class Warehouse:
         with self.engine.connect() as connection:
             return {(colour, batch): int(trips) for colour, batch, trips in connection.execute(query)}
 
+    def rows_of_one_side_only(self) -> list[sa.Row]:
+        """Rows of the marts that one side has and the other has not."""
+        with self.engine.connect() as connection:
+            marts = ("fct_trips", "fct_zone_trips_daily", "fct_zone_revenue_monthly", "dim_zones")
+            queries = (
+                f"(SELECT * FROM {one}.{mart} EXCEPT ALL SELECT * FROM {other}.{mart})"
+                for mart in marts
+                for one, other in (("marts__a", "marts__b"), ("marts__b", "marts__a"))
+            )
+            return [row for query in queries for row in connection.execute(sa.text(query))]
+
+    def undescribed(self, side: str) -> list[str]:
+        """Relations and columns that carry no description in the database."""
+        query = sa.text(
+            "SELECT c.relname || coalesce('.' || a.attname, '') FROM pg_class c LEFT JOIN pg_attribute a "
+            "ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped WHERE c.relkind IN ('r', 'v') "
+            "AND c.relnamespace = CAST(CAST(:side AS text) AS regnamespace) "
+            "AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid, 'pg_class') IS NULL)"
+        )
+        with self.engine.connect() as connection:
+            return list(connection.scalars(query, {"side": side}))
+
 
 @pytest.fixture
 def warehouse(database: URL, tmp_path: Path) -> Iterator[Warehouse]:
@@ -132,6 +154,7 @@ def test_each_side_catches_up_with_batches_that_came_were_replaced_and_went(ware
     warehouse.build("marts__b")
     assert warehouse.trips("marts__b") == first
 
+    warehouse.publish(YELLOW, "2019-01", rows=3)  # replayed: the same rows as a new load
     warehouse.publish(YELLOW, "2019-02", rows=5)
     warehouse.publish(YELLOW, "2019-04", rows=1)
     warehouse.withdraw(YELLOW, "2019-03")
@@ -141,6 +164,8 @@ def test_each_side_catches_up_with_batches_that_came_were_replaced_and_went(ware
         warehouse.build(side, "--exclude-resource-type", "unit_test")
         assert warehouse.trips(side) == second
         assert warehouse.trips(side, "fct_zone_trips_daily", "sum(trip_count)") == second
+    assert warehouse.rows_of_one_side_only() == []
+    assert warehouse.undescribed("marts__a") == []
 
 
 def test_a_test_within_its_tolerance_passes_and_keeps_its_count(warehouse: Warehouse) -> None:

@@ -104,6 +104,21 @@ def test_rollback_gives_readers_the_marts_before_and_the_next_publish_goes_on(ni
     assert night.seen() == {1}
 
 
+def test_the_command_rolls_back_says_what_came_back_and_refuses_where_there_is_nothing(night: Night, sluice) -> None:
+    none = sluice("rollback")
+    assert (none.code, "no marts were published yet" in none.err) == (5, True)
+    night.publish()
+    night.publish()
+    done = sluice("rollback", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["side"] == "marts__a"
+    assert json.loads(done.out)["models"] == ["zones", "trips"]
+    assert night.seen() == {1}
+    again = sluice("rollback")
+    assert (again.code, "rolled back already" in again.err) == (5, True)
+    assert "Traceback" not in again.err
+
+
 def test_rollback_never_shows_a_side_that_a_later_build_touched(night: Night) -> None:
     night.publish()
     night.publish()

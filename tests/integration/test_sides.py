@@ -115,7 +115,8 @@ def nights(database: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         connection.execute(sa.text(f"CREATE TABLE public.raw_trips ({columns})"))
     made = Nights(warehouse, tmp_path / "project")
     shutil.copytree(MACROS / "incremental", made.project / "macros" / "incremental")
-    shutil.copy(MACROS / "generate_schema_name.sql", made.project / "macros")
+    for macro in ("generate_schema_name.sql", "tests/not_null.sql"):
+        shutil.copy(MACROS / macro, made.project / "macros")
     made.write("dbt_project.yml", PROJECT)
     made.write("macros/priced.sql", PRICED)
     made.write("models/int_loads.sql", LOADS)

@@ -1,0 +1,6 @@
+{#- dbt's own, but with whole rows: a null by itself does not say which row it is in. -#}
+{% test not_null(model, column_name) %}
+    select *
+    from {{ model }}
+    where {{ column_name }} is null
+{% endtest %}
