@@ -1,6 +1,6 @@
 """The builds of the two sides, in `ops.builds`: who may publish, what a side is made of, what one may go back to.
 
-A build's number is its fencing number: whoever was overtaken by a later build publishes nothing. Knows nothing of dbt.
+A build's number is its fencing number: whoever was overtaken by a later build publishes nothing. Runs nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.errors import ToolError
 from flows import ledger
+from flows.warehouse import APPLICATION
 
 STATUSES = ("started", "not run", "failed", "passed", "published")
 WHOLE = ("passed", "published")  # every model of the side was built, and every test passed
@@ -54,6 +55,15 @@ def begin(connection: sa.Connection, side: str, project: str, loads: Sequence[in
     """Write the build's row and give its number. The caller holds `hold`, and the lock on dbt."""
     values = {"side": side, "status": "started", "project": project, "loads": list(loads), "run_id": run_id}
     return int(connection.scalar(builds.insert().values(**values).returning(builds.c.build_id)) or 0)
+
+
+def end_strays(connection: sa.Connection, side: str) -> None:
+    """End what is left of a build that lost its lock and still writes to the side. Whoever calls holds the lock."""
+    strays = sa.text(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name = :name"
+    )
+    connection.execute(strays, {"name": f"{APPLICATION} dbt {side}"})  # as profiles/profiles.yml names dbt's sessions
 
 
 def finish(

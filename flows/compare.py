@@ -6,16 +6,17 @@ project, is the same on both and is not read; so a night's comparison costs what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
+from contracts.errors import ToolError
 from flows import builds, ledger, marts, measures
 from flows.measures import Mart, Measure
-from flows.warehouse import Warehouse
+from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line
 
 comparisons = sa.Table(
     "comparisons",
@@ -64,19 +65,31 @@ def compare(
     """Compare every mart of the candidate, keep the measures in `ops.comparisons`, and say what is other.
 
     One aggregate scan of each side per mart, of the batches that differ. Marts without a difference are left out.
+
+    Raises:
+        ToolError: the database failed; nothing was published.
     """
-    with warehouse.engine.begin() as connection:
-        now = marts.live(connection)
-        old_side = str(now.side) if now else None
-        shown = builds.newest_touching(connection, old_side) if old_side else None
-        same_logic = shown is not None and shown.project == project
-        found = []
-        for mart in measures.marts_of(connection, side, manifest):
-            known = old_side if now and mart.name in now.models else None
-            if taken := measures.measure(connection, mart, known, side, same_logic):
-                _keep(connection, build_id, mart, taken)
-                found.append(_compared(mart, taken, known is None))
-    return tuple(found)
+    try:
+        with warehouse.engine.begin() as connection:
+            return tuple(_compare(connection, build_id, side, project, manifest))
+    except DATABASE_ERRORS as error:
+        raise ToolError(
+            f"the marts were not published: comparing them with the old ones failed: {first_line(error)}"
+        ) from None
+
+
+def _compare(
+    connection: sa.Connection, build_id: int, side: str, project: str, manifest: Mapping[str, Any]
+) -> Iterator[Compared]:
+    now = marts.live(connection)
+    old_side = str(now.side) if now else None
+    shown = builds.newest_touching(connection, old_side) if old_side else None
+    same_logic = shown is not None and shown.project == project
+    for mart in measures.marts_of(connection, side, manifest):
+        known = old_side if now and mart.name in now.models else None
+        if taken := measures.measure(connection, mart, known, side, same_logic):
+            _keep(connection, build_id, mart, taken)
+            yield _compared(mart, taken, known is None)
 
 
 def _keep(connection: sa.Connection, build_id: int, mart: Mart, taken: Sequence[Measure]) -> None:

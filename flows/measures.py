@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 SUMMED = (sa.Integer, sa.Numeric)
+SYSTEM = {"_dataset", "_batch", "_load_id"}  # the columns of a mart that takes in whole loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,16 @@ class Measure:
 
 def marts_of(connection: sa.Connection, side: str, manifest: Mapping[str, Any]) -> Iterator[Mart]:
     """The marts, their columns from the database and their keys from the dbt project."""
-    inspector = sa.inspect(connection)
     nodes = manifest["nodes"]
     for node in nodes.values():
         if node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]:
-            found = {c["name"]: c["type"] for c in inspector.get_columns(node["alias"], schema=side)}
+            found = _columns(connection, node["alias"], side)
             columns = {name: kind for name, kind in found.items() if not name.startswith("_")}
-            yield Mart(node["alias"], _key(node, nodes), columns, {"_dataset", "_batch", "_load_id"} <= set(found))
+            yield Mart(node["alias"], _key(node, nodes), columns, set(found) >= SYSTEM)
+
+
+def _columns(connection: sa.Connection, relation: str, side: str) -> dict[str, Any]:
+    return {c["name"]: c["type"] for c in sa.inspect(connection).get_columns(relation, schema=side)}
 
 
 def _key(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -65,12 +69,18 @@ def _key(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> tuple[str, ...]:
 
 def measure(connection: sa.Connection, mart: Mart, old: str | None, new: str, same_logic: bool) -> list[Measure]:
     """Every measure of the batches that differ; of the whole mart if it has none. Empty if nothing can differ."""
+    there = _columns(connection, mart.name, old) if old else {}
+    if old and not set(there) >= SYSTEM:
+        mart = replace(mart, by_load=False)  # it was another kind of model
     loads = _changed_loads(connection, mart, old, new, same_logic) if mart.by_load else None
     if loads == []:
         return []
-    before = _aggregates(connection, mart, old, loads) if old else {}
-    after = _aggregates(connection, mart, new, loads)
-    keys = _keys(connection, mart, old, new, loads) if old and mart.key else {}
+    before = _aggregates(connection, mart, old, there, loads) if old else {}
+    after = _aggregates(connection, mart, new, mart.columns, loads)
+    same_key = mart.key and all(str(there.get(name)) == str(mart.columns[name]) for name in mart.key)
+    keys = _keys(connection, mart, old, new, loads) if old and same_key else {}
+    if not old:
+        keys = {batch: (int(row["rows"]), 0) for batch, row in after.items()}
     return [
         found
         for batch in sorted({*before, *after})
@@ -96,7 +106,7 @@ def _loads(connection: sa.Connection, mart: Mart, side: str) -> set[int]:
 
 
 def _table(mart: Mart, side: str) -> sa.TableClause:
-    system = ("_dataset", "_batch", "_load_id") if mart.by_load else ()
+    system = sorted(SYSTEM) if mart.by_load else ()
     return sa.table(mart.name, *(sa.column(name) for name in (*mart.columns, *system)), schema=side)
 
 
@@ -105,17 +115,15 @@ def _batch(mart: Mart, table: sa.FromClause) -> sa.ColumnElement[str]:
 
 
 def _aggregates(
-    connection: sa.Connection, mart: Mart, side: str, loads: Sequence[int] | None
+    connection: sa.Connection, mart: Mart, side: str, known: Mapping[str, Any], loads: Sequence[int] | None
 ) -> dict[str, Mapping[str, Any]]:
     table = _table(mart, side)
     batch = _batch(mart, table).label("batch")
-    known = {c["name"] for c in sa.inspect(connection).get_columns(mart.name, schema=side)}
     columns = [name for name in mart.columns if name in known]  # a new column has no old measure
     asked: list[Any] = [batch, sa.func.count().label("rows")]
     asked += [sa.func.count(table.c[name]).label(f"n {name}") for name in columns]
-    asked += [
-        sa.func.sum(sa.cast(table.c[name], sa.Numeric())).label(f"t {name}") for name in columns if _summed(mart, name)
-    ]
+    summed = [name for name in columns if _summed(mart, name) and isinstance(known[name], SUMMED)]
+    asked += [sa.func.sum(sa.cast(table.c[name], sa.Numeric())).label(f"t {name}") for name in summed]
     query = sa.select(*asked).group_by(sa.text("1"))
     if loads is not None:
         query = query.where(table.c._load_id.in_(loads))
@@ -164,9 +172,9 @@ def _of_batch(
         return None if filled is None or not rows else round(1 - filled / rows, 6)
 
     yield Measure(batch, "rows", "", number(old, "rows"), number(new, "rows"))
-    added, removed = keys or (int(new["rows"]) if new else 0, 0)
-    yield Measure(batch, "keys added", "", None, Decimal(added))
-    yield Measure(batch, "keys removed", "", None, Decimal(removed))
+    if keys:  # none where old and new keys are of other types
+        yield Measure(batch, "keys added", "", None, Decimal(keys[0]))
+        yield Measure(batch, "keys removed", "", None, Decimal(keys[1]))
     for name in mart.columns:
         yield Measure(batch, "null share", name, share(old, name), share(new, name))
         if _summed(mart, name):

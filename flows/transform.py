@@ -17,7 +17,7 @@ from flows import builds, compare, dbt_run, failing_rows, inputs, ledger, marts,
 from flows.compare import Compared
 from flows.dbt_results import DbtDidNotRun, DbtNodesBroke, DbtRun, DbtTestsFailed
 from flows.refresh import Refresh
-from flows.warehouse import APPLICATION, Warehouse, home
+from flows.warehouse import Warehouse, home
 
 if TYPE_CHECKING:
     from flows.dbt_nodes import Progress
@@ -64,7 +64,7 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         builds.hold(connection)
         side, loads = marts.candidate(connection), inputs.loads(connection)
         build_id = builds.begin(connection, side, project, loads, run_id)
-        _end_strays(connection, side)
+        builds.end_strays(connection, side)
         bases = builds.bases(connection, side, build_id)
     refreshed = refresh.changed(warehouse, side, project, bases)
     end = partial(_end, warehouse, build_id, side, refreshed, run_id)
@@ -122,15 +122,6 @@ def _end(
     models = ("all",) if refreshed.everything else refreshed.models
     with warehouse.engine.begin() as connection:
         builds.finish(connection, build_id, status, manifest, run.invocation_id if run else None, models)
-
-
-def _end_strays(connection: sa.Connection, side: str) -> None:
-    """End what is left of a build that lost its lock and still writes to the side. Whoever calls holds the lock."""
-    strays = sa.text(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND application_name = :name"
-    )
-    connection.execute(strays, {"name": f"{APPLICATION} dbt {side}"})
 
 
 def publish(warehouse: Warehouse, built: Built, run_id: str | None) -> None:

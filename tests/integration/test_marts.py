@@ -145,6 +145,16 @@ def test_who_was_overtaken_by_a_later_build_publishes_nothing(night: Night) -> N
     assert night.seen() == {1}
 
 
+def test_a_new_build_ends_what_an_overtaken_one_still_has_at_work_on_its_side(night: Night) -> None:
+    stray, other_side = (psycopg2.connect(dsn(night), application_name=f"sluice dbt marts__{s}") for s in "ab")
+    with night.warehouse.engine.begin() as connection:
+        builds.end_strays(connection, "marts__a")
+    with pytest.raises(psycopg2.OperationalError):
+        stray.cursor().execute("SELECT 1")
+    other_side.cursor().execute("SELECT 1")
+    other_side.close()
+
+
 def test_a_reader_that_holds_a_mart_delays_the_publish_not_others_and_in_the_end_the_old_marts_stay(
     night: Night,
 ) -> None:

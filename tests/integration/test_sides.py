@@ -223,6 +223,13 @@ def test_old_is_compared_with_new_before_the_publish_in_the_batches_that_differ(
     assert measures["dim_days", "", "keys removed", ""] == (None, 0)
     assert not any(batch == "d 2019-01" for _, batch, _, _ in measures)  # the same load, not read
 
+    # a column retyped and another gone: told as far as old and new can be compared
+    nights.write(
+        "models/marts/dim_days.sql", "{{ config(materialized='table') }}\nselect '1' as day, '6' as length_hours"
+    )
+    built = nights.night()
+    assert "dim_days: 1 rows before, 1 now; keys +0 -0" in map(str, built.compared)
+
 
 def test_a_stale_source_is_told_with_its_age_kept_and_stops_nothing(nights: Nights) -> None:
     nights.write(
