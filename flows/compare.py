@@ -50,7 +50,7 @@ class Compared:
     moved: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        was = "new mart" if self.old is None else f"{self.old:,} rows before"
+        was = "new mart" if self.old is None else f"{self.old:,} row{'' if self.old == 1 else 's'} before"
         where = f" in {', '.join(self.batches)}" if any(self.batches) else ""
         words = f"{self.mart}{where}: {was}, {self.new:,} now; keys +{self.keys_added:,} -{self.keys_removed:,}"
         return "; ".join([words, *self.moved])

@@ -19,8 +19,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 from pytest_httpserver import HTTPServer
 
-from flows import dbt_run
+from flows import alarms, dbt_run
 from flows.alerts import AppriseAddress
+from flows.freshness import Stale
 from tests import taxi
 
 BLOCK = "taxi-data"  # as the taxi contracts name it: alerts="apprise-address/taxi-data"
@@ -67,6 +68,15 @@ def write_bad_month(folder: Path) -> str:
     lines = [*taxi.trips("2019-02", 16), *taxi.trips("2019-02", 4, passengers=0)]
     taxi.csv(folder / "2019-02.csv", lines)
     return str(folder / "{batch}.csv")
+
+
+def test_a_source_past_its_error_limit_is_told_to_its_owner_and_a_late_one_only_to_the_run(webhook) -> None:
+    sources = [Stale("tlc__yellow_trips", "error", "newest row 2019-01-31, 9,000.0 hours old")]
+    sources += [Stale("tlc__green_trips", "warn", "newest row 2019-01-31, 1,900.0 hours old")]
+    told = alarms.stale(sources)
+    assert "tlc__green_trips is stale: newest row 2019-01-31, 1,900.0 hours old, past the contract's warn_after" in told
+    [alert] = received(webhook)
+    assert "tlc__yellow_trips is stale: newest row 2019-01-31" in str(alert)
 
 
 def test_a_closed_gate_sends_one_alert_with_reason_numbers_sample_and_next_command(sluice, webhook, tmp_path) -> None:

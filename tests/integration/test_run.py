@@ -51,6 +51,8 @@ def test_a_month_goes_to_the_marts_once_and_a_failing_dbt_test_of_the_next_leave
         assert connection.scalar(sa.text("select count(*) from marts.fct_trips")) == 50
         ledger = connection.execute(sa.text("select * from ops.batches")).all()
         nodes = connection.scalar(sa.text("select count(*) from ops.dbt_results"))
+        uncounted = "select unique_id from ops.dbt_results where resource_type = 'test' and failures is null"
+        assert connection.scalars(sa.text(uncounted)).all() == []
         publications = connection.scalar(sa.text("select count(*) from ops.publications"))
 
     second = sluice(*arguments)

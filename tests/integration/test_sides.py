@@ -228,7 +228,7 @@ def test_old_is_compared_with_new_before_the_publish_in_the_batches_that_differ(
         "models/marts/dim_days.sql", "{{ config(materialized='table') }}\nselect '1' as day, '6' as length_hours"
     )
     built = nights.night()
-    assert "dim_days: 1 rows before, 1 now; keys +0 -0" in map(str, built.compared)
+    assert "dim_days: 1 row before, 1 now; keys +0 -0" in map(str, built.compared)
 
 
 def test_a_stale_source_is_told_with_its_age_kept_and_stops_nothing(nights: Nights) -> None:
