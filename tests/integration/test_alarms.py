@@ -113,15 +113,16 @@ def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
 
     project = tmp_path / "dbt_project"
     shutil.copytree(dbt_run.PROJECT, project)
-    planted = "select * from {{ ref('fct_trips') }} where _batch = '2019-02' limit 3"
+    planted = "select * from {{ ref('fct_trips') }} where _batch = '2019-02' and picked_up_on = '2019-02-13'"
     (project / "tests" / "assert_no_february.sql").write_text(planted)
     monkeypatch.setattr(dbt_run, "PROJECT", project)
     taxi.csv(tmp_path / "2019-02.csv", taxi.trips("2019-02"))
     said = sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv"))
 
     assert said.code == 2, said.err
-    assert "assert_no_february" in said.err
-    assert "Readers keep the old marts" in said.err
+    assert "test assert_no_february: 1 failing rows" in said.err
+    assert "trip_id=yellow/2019-02/13, taxi_colour=yellow" in said.err
+    assert "Readers keep the old marts; the candidate is in marts__b" in said.err
     assert "Traceback" not in said.err
     with engine.connect() as connection:
         months = connection.scalars(sa.text("select distinct _batch from marts.fct_trips")).all()
@@ -129,6 +130,7 @@ def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
     [alert] = received(webhook)
     assert "dbt failed" in alert["title"]
     assert "assert_no_february" in alert["message"]
+    assert "trip_id=yellow/2019-02/13" in alert["message"]
 
 
 def test_a_run_that_is_killed_softly_sends_one_alert(sluice, webhook) -> None:
