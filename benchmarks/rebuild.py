@@ -33,10 +33,10 @@ TRIPS = """
 INSERT INTO staging.{dataset} (
     vendor_id, tpep_pickup_datetime, tpep_dropoff_datetime, passenger_count, trip_distance, pu_location_id,
     do_location_id, payment_type, fare_amount, extra, mta_tax, tip_amount, tolls_amount, improvement_surcharge,
-    total_amount, _row_number, _dataset, _batch, _load_id
+    total_amount, _row_number, _dataset, _batch, _load_id, _loaded_at
 )
 SELECT 1, at, at + interval '17 minutes', 1, 2.5, 1 + n % 263, 1 + n % 257, 1, 10, 0, 0.5, 2, 0, 0.3, 12.8,
-    n, '{dataset}', '{batch}', :load
+    n, '{dataset}', '{batch}', :load, now()
 FROM (SELECT n, date '{batch}-01' + make_interval(secs => n * 2400000.0 / :trips) AS at
       FROM generate_series(1, :trips) AS n) AS trips
 """
