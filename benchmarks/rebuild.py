@@ -72,7 +72,11 @@ def main() -> None:
         finally:
             warehouse.engine.dispose()
             embedded.remove(home)
-    machine = {"cores": os.cpu_count(), "system": platform.platform(), "load": os.getloadavg()}
+    machine = {
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "load": [round(load, 2) for load in os.getloadavg()],
+    }
     facts = {"months": asked.months, "trips_a_month": asked.trips, "machine": machine}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({**facts, "builds": [asdict(row) for row in found]}, indent=2) + "\n")
