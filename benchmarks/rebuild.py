@@ -91,9 +91,9 @@ def measure(warehouse: Warehouse, months: int, trips: int) -> list[Rebuild]:
     for contract in contracts().values():
         publish.ensure_tables(warehouse, contract)
     for number in range(months):
-        load(warehouse, number, trips)
+        deliver(warehouse, number, trips)
     found = [build(warehouse, f"first build, {months} months") for _ in range(2)]
-    load(warehouse, months, trips)
+    deliver(warehouse, months, trips)
     found += [build(warehouse, "one new month") for _ in range(2)]
     found += [build(warehouse, "nothing new")]
     with warehouse.engine.begin() as connection:  # a side of which nothing is known is built from nothing
@@ -111,7 +111,7 @@ def build(warehouse: Warehouse, what: str) -> Rebuild:
     return Rebuild(what, built.side, round(seconds, 2), round(spent, 3), rows)
 
 
-def load(warehouse: Warehouse, number: int, trips: int) -> None:
+def deliver(warehouse: Warehouse, number: int, trips: int) -> None:
     """Publish one month of trips."""
     batch = f"{2019 + number // 12}-{1 + number % 12:02d}"
     facts = {"address": "benchmark", "bytes": 1, "sha256": "0", "contract_version": "1"}
