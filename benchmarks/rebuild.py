@@ -33,10 +33,10 @@ TRIPS = """
 INSERT INTO staging.{dataset} (
     vendor_id, tpep_pickup_datetime, tpep_dropoff_datetime, passenger_count, trip_distance, pu_location_id,
     do_location_id, payment_type, fare_amount, extra, mta_tax, tip_amount, tolls_amount, improvement_surcharge,
-    total_amount, _row_number, _dataset, _batch, _load_id
+    total_amount, _row_number, _dataset, _batch, _load_id, _loaded_at
 )
 SELECT 1, at, at + interval '17 minutes', 1, 2.5, 1 + n % 263, 1 + n % 257, 1, 10, 0, 0.5, 2, 0, 0.3, 12.8,
-    n, '{dataset}', '{batch}', :load
+    n, '{dataset}', '{batch}', :load, now()
 FROM (SELECT n, date '{batch}-01' + make_interval(secs => n * 2400000.0 / :trips) AS at
       FROM generate_series(1, :trips) AS n) AS trips
 """
@@ -72,7 +72,11 @@ def main() -> None:
         finally:
             warehouse.engine.dispose()
             embedded.remove(home)
-    machine = {"cores": os.cpu_count(), "system": platform.platform(), "load": os.getloadavg()}
+    machine = {
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "load": [round(load, 2) for load in os.getloadavg()],
+    }
     facts = {"months": asked.months, "trips_a_month": asked.trips, "machine": machine}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({**facts, "builds": [asdict(row) for row in found]}, indent=2) + "\n")
@@ -87,9 +91,9 @@ def measure(warehouse: Warehouse, months: int, trips: int) -> list[Rebuild]:
     for contract in contracts().values():
         publish.ensure_tables(warehouse, contract)
     for number in range(months):
-        load(warehouse, number, trips)
+        deliver(warehouse, number, trips)
     found = [build(warehouse, f"first build, {months} months") for _ in range(2)]
-    load(warehouse, months, trips)
+    deliver(warehouse, months, trips)
     found += [build(warehouse, "one new month") for _ in range(2)]
     found += [build(warehouse, "nothing new")]
     with warehouse.engine.begin() as connection:  # a side of which nothing is known is built from nothing
@@ -107,7 +111,7 @@ def build(warehouse: Warehouse, what: str) -> Rebuild:
     return Rebuild(what, built.side, round(seconds, 2), round(spent, 3), rows)
 
 
-def load(warehouse: Warehouse, number: int, trips: int) -> None:
+def deliver(warehouse: Warehouse, number: int, trips: int) -> None:
     """Publish one month of trips."""
     batch = f"{2019 + number // 12}-{1 + number % 12:02d}"
     facts = {"address": "benchmark", "bytes": 1, "sha256": "0", "contract_version": "1"}
