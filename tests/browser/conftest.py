@@ -20,9 +20,9 @@ QUIET = ("--disable-background-networking", "--disable-component-update", "--dis
 IMAGE = '<img src=x onerror="document.title=1">'
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests."""
+    """One browser for a module's tests. While it is open an event loop runs, in which Prefect's calls do nothing."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no Chromium is installed (looked for chromium and google-chrome on PATH)")
