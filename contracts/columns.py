@@ -28,6 +28,7 @@ Text = pandas_engine.ArrowString
 Bool = pandas_engine.ArrowBool
 Date = pandas_engine.ArrowDate32
 Timestamp = Annotated[pandas_engine.ArrowTimestamp, "us", None]  # no zone: local time as the source wrote it
+UtcTimestamp = Annotated[pandas_engine.ArrowTimestamp, "us", "UTC"]  # the source wrote its zone
 Money = Annotated[pandas_engine.ArrowDecimal128, 10, 2, None]  # exact cents, up to 99,999,999.99
 
 # PostgreSQL cuts longer names in silence (NAMEDATALEN - 1), so two long names could meet in one column.

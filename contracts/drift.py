@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from operator import itemgetter
 from typing import TypeVar
 
 import pyarrow as pa
 
+from contracts import patches
 from contracts.casts import deliverable
 from contracts.columns import Column
 from contracts.contract import Contract
@@ -68,16 +69,20 @@ def locate(
     )
     if not (missing or extra or twice or retyped):
         return places
+    hints = _hints(missing, extra)
     lines = [
-        *_shown(missing, lambda column: _missing(column, extra)),
-        *_shown(extra, lambda name: _extra(name, missing, contract.columns)),
+        *_shown(missing, lambda column: _missing(column, hints)),
+        *_shown(extra, lambda name: _extra(name, hints, contract.columns)),
         *_shown(twice, lambda name: f"doubled: {name!r} stands {names.count(name)} times; drop one"),
         *_shown(retyped, lambda pair: _retyped(*pair)),
     ]
+    given = {} if types is None else {name: types[place] for name, place in first.items()}
+    patch = _patch(contract, batch, missing, [name for name in extra if name not in hints.values()], hints, given)
+    patch += [patches.retyped(*pair) for pair in retyped]
+    lines += _as_patch(contract, patch, whole=None not in patch and not twice)
     raise SchemaDrift(
         f"{contract} {batch}: {where} does not have the contract's columns; nothing was loaded\n  "
-        + "\n  ".join(lines)
-        + f"\n  If the source has changed for good, change the contract of {contract} as said.",
+        + "\n  ".join(lines),
         missing=[column.name for column in missing],
         extra=[*extra, *twice],
         retyped=[column.name for column, _ in retyped],
@@ -89,13 +94,47 @@ def _shown(items: Sequence[_Item], line: Callable[[_Item], str]) -> list[str]:
     return lines if len(items) <= SHOWN else [*lines, f"... and {len(items) - SHOWN} more like this"]
 
 
-def _missing(column: Column, extra: Sequence[str]) -> str:
+def _patch(
+    contract: Contract,
+    batch: str,
+    missing: Sequence[Column],
+    new: Sequence[str],
+    hints: Mapping[str, str],
+    given: Mapping[str, pa.DataType],
+) -> list[str | None]:
+    """The lines that accept what is missing, renamed or new; None for what no line accepts."""
+    known = {_plainest(source) for column in contract.columns for source in column.sources}
+    taken = [column.name for column in contract.columns]
+    lines: list[str | None] = [
+        patches.renamed(column, hints[column.name])
+        if column.name in hints
+        else patches.missing(contract, column, batch)
+        for column in missing
+    ]
+    for name in new[: SHOWN + 1]:
+        lines.append(None if _plainest(name) in known else patches.extra(name, given.get(name), taken))
+    return lines
+
+
+def _as_patch(contract: Contract, patch: Sequence[str | None], whole: bool) -> list[str]:
+    lines = [line for line in patch if line is not None]
+    return [patches.heading(contract, whole), *(f"  {line}" for line in _shown(lines, str))] if lines else []
+
+
+def _hints(missing: Sequence[Column], extra: Sequence[str]) -> dict[str, str]:
+    """The name that each missing column may have now; no two have the same."""
+    hints: dict[str, str] = {}
+    for column in missing:
+        if (name := _hint(column, [name for name in extra if name not in hints.values()])) is not None:
+            hints[column.name] = name
+    return hints
+
+
+def _missing(column: Column, hints: Mapping[str, str]) -> str:
     old = " or ".join(repr(source) for source in column.sources)
-    new = _hint(column, extra)
-    if new is None:
-        return f"missing: {column.name} ({old}); if it is gone for good: column(..., required=False)"
-    patch = ", ".join(f'"{source}"' for source in (*column.sources, new))
-    return f"missing: {column.name} ({old}); the file has {new!r}; if that is it: source=({patch})"
+    if column.name in hints:
+        return f"missing: {column.name} ({old}); renamed {hints[column.name]!r}?"
+    return f"missing: {column.name} ({old})"
 
 
 def _hint(column: Column, extra: Sequence[str]) -> str | None:
@@ -110,19 +149,13 @@ def _hint(column: Column, extra: Sequence[str]) -> str | None:
     return None
 
 
-def _extra(name: str, missing: Sequence[Column], columns: Sequence[Column]) -> str:
-    if any(_hint(column, [name]) for column in missing):
+def _extra(name: str, hints: Mapping[str, str], columns: Sequence[Column]) -> str:
+    if name in hints.values():
         return f"extra: {name!r} (see above)"
     for column in columns:
         if _plainest(name) in map(_plainest, column.sources):
             return f"extra: {name!r}, beside the {column.name} that is there; drop one from the file"
-    new = f'{_safe(name)}: Text = column("what it is", source="{name}", nullable=True)'
-    return f"extra: {name!r}; to load it: {new}"
-
-
-def _safe(name: str) -> str:
-    safe = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.strip()).lower().strip("_")
-    return safe if safe[:1].isalpha() else f"column_{safe}"
+    return f"extra: {name!r}"
 
 
 def _plainest(name: str) -> str:

@@ -111,10 +111,27 @@ def docs(
 
 
 @app.command()
+def new(
+    source: Annotated[str, typer.Argument(help="Provider of the files, such as tlc.")],
+    entity: Annotated[str, typer.Argument(help="What a file holds, such as yellow_trips.")],
+    sample: Annotated[str, typer.Option("--from", help="A file of it: CSV (plain, gzip, zstd) or Parquet.")],
+    monthly: Annotated[
+        str | None, typer.Option(help="The month the sample is of, such as 2024-01, if there is a file a month.")
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="The timestamp column, by its new name, that dates rows.")] = None,
+    owner: Annotated[str, typer.Option(help="Who is told when the gate closes.")] = "you@example.com",
+) -> None:
+    """Draft a new dataset from a sample file: contract, staging model, example rows."""
+    from flows import new as drafts
+
+    drafts.new(source, entity, sample, monthly, by, owner)
+
+
+@app.command()
 def derive(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file is stale.")] = False,
 ) -> None:
-    """Write the files that are derived from the contracts: dbt sources and the data dictionary."""
+    """Write the files that are derived from the contracts: dbt sources, dictionary, ODCS, DDL."""
     from flows import console
 
     console.derive(check)

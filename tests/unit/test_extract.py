@@ -8,10 +8,11 @@ import io
 import json
 import os
 import random
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,7 +21,8 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.contract import Contract
+from contracts import columns
+from contracts.contract import Contract, Monthly
 from contracts.drift import SchemaDrift
 from contracts.errors import DataError
 from flows import csv_lines
@@ -355,7 +357,77 @@ def test_drift_names_every_column_old_and_new(
     assert all(name in str(drift) for name in (*missing, *extra, "post__parcels", BATCH))
 
 
-def test_a_renamed_column_comes_with_the_patch_that_accepts_it(tmp_path: Path) -> None:
+PATCHES = {
+    "missing": ({"note": None}, r"note: Optional\[Text\] = column\(\.\.\., nullable=True\)"),
+    "extra": ({"Colour of": "x"}, r'colour_of: Text = column\("what it holds", source="Colour of", nullable=True\)'),
+    "renamed": ({"note": None, "notes": "x"}, r'note: Text = column\(\.\.\., source=\("note", "notes"\)\)'),
+    "case changed": (
+        {"due_on": None, "DUE_ON": None},
+        r'due_on: Date = column\(\.\.\., source=\("due_on", "DUE_ON"\)\)',
+    ),
+}
+
+
+def patched(message: str) -> Contract:
+    """The contract with the lines of a message's patch in it."""
+    lines = message.split("what stands there):\n")[1].replace("column(...", 'column("As before."')
+    names: dict[str, Any] = {**vars(columns), "Optional": Optional, "Parcels": PARCELS.schema, "__name__": __name__}
+    exec(compile(f"class Patched(Parcels):\n{lines}", "patch", "exec", dont_inherit=True), names)
+    return replace(PARCELS, schema=names["Patched"])
+
+
+@pytest.mark.parametrize("case", PATCHES)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_drift_comes_with_a_patch_that_accepts_the_file(tmp_path: Path, kind: str, case: str) -> None:
+    change, line = PATCHES[case]
+    cells: dict[str, Any] = {name: TYPED[name] for name in TYPED.column_names if name not in change}
+    cells.update({name: pa.array(["x"] * 3) for name, value in change.items() if value is not None})
+    if case == "case changed":
+        cells["DUE_ON"] = TYPED["due_on"]
+    file = (
+        stored(tmp_path, pa.table(cells))
+        if kind == "parquet"
+        else delivered(tmp_path, ",".join(cells) + "\n1" + "," * (len(cells) - 1) + "\n")
+    )
+    with pytest.raises(SchemaDrift, match=line) as caught:
+        open_rows(file, PARCELS, BATCH)
+    assert read(file, patched(str(caught.value)))
+
+
+def test_a_retyped_column_comes_with_a_patch_that_accepts_the_file(tmp_path: Path) -> None:
+    file = stored(tmp_path, TYPED.set_column(1, "sent_at", pa.array(["a"] * 3)))
+    with pytest.raises(SchemaDrift, match=r"sent_at: Text = column\(\.\.\.\)") as caught:
+        open_rows(file, parcels(batches=Monthly(start="2024-01")), BATCH)
+    assert read(file, replace(patched(str(caught.value)), files=PARCELS.files))[0]["sent_at"] == "a"
+
+
+def test_what_no_contract_could_accept_is_left_out_of_the_patch(tmp_path: Path) -> None:
+    table = TYPED.append_column("Note", TYPED["note"]).append_column("tags", pa.array([["a"]] * 3))
+    with pytest.raises(SchemaDrift, match="drop one from the file") as caught:
+        open_rows(stored(tmp_path, table.append_column("n", pa.array([1] * 3))), PARCELS, BATCH)
+    message = str(caught.value)
+    assert "accepts all else" in message
+    assert 'n: Int = column("what it holds", nullable=True)' in message
+    assert "tags:" not in message
+
+
+def test_lossless_widening_and_another_order_are_no_drift(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "note": pa.array(["a"], pa.large_string()),
+            "price": pa.array([Decimal("1.5")], pa.decimal128(5, 1)),
+            "weight": pa.array([1], pa.int32()),
+            "due_on": pa.array([0], pa.date32()),
+            "sent_at": pa.array([0], pa.timestamp("ms")),
+            "insured": pa.array([True]),
+            "ParcelID": pa.array([7], pa.int8()),
+        }
+    )
+    (row,) = read(stored(tmp_path, table))
+    assert (row["parcel_id"], row["weight"], row["price"], row["note"]) == (7, 1.0, Decimal("1.50"), "a")
+
+
+def test_a_renamed_column_keeps_its_older_names_in_the_patch(tmp_path: Path) -> None:
     with pytest.raises(SchemaDrift, match=r'source=\("price", "Price_paid", "PRICE"\)'):
         read(delivered(tmp_path, lines(GOOD).replace("price", "PRICE")))
 
