@@ -44,4 +44,5 @@ def holding(given: pa.DataType) -> ColumnType | None:
 
 def quoted(text: str) -> str:
     """A text as Python writes it, in double quotes where that needs no escape."""
-    return repr(text) if '"' in text or "\\" in text or not text.isprintable() else f'"{text}"'
+    written = repr(text)
+    return written if '"' in text or written.startswith('"') else f'"{written[1:-1]}"'

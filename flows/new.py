@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,8 +48,8 @@ def new(source: str, entity: str, address: str, monthly: str | None, by: str | N
     with tempfile.TemporaryDirectory() as folder:
         file = fetch(look(address), Path(folder))
         files = Files(_template(address, monthly), batches, delimiter=_delimiter(file))
-        sample, nulls = _sample(file, files)
-    facts = Facts(source, entity, owner, Files(files.url, batches, nulls, files.delimiter))
+        sample, files = _sample(file, files)
+    facts = Facts(source, entity, owner, files)
     made = draft(facts, sample)
     texts = {PROJECT / path: text for path, text in made.files.items()} | _derived(made)
     _write(texts, new=[PROJECT / path for path in made.files])
@@ -103,14 +104,21 @@ def _delimiter(file: SourceFile) -> str:
     return max(found, key=lambda delimiter: found[delimiter])
 
 
-def _sample(file: SourceFile, files: Files) -> tuple[Sample, tuple[str, ...]]:
-    """The first rows of the file, and the texts that mean null in it."""
-    sample = _first_rows(file, files)
+def _sample(file: SourceFile, files: Files) -> tuple[Sample, Files]:
+    """The first rows of the file, and how it is to be read: what means null, and whether fields hold line breaks."""
+    try:
+        sample = _first_rows(file, files)
+    except DataError as stray_quote:
+        files = replace(files, multiline=True)
+        try:
+            sample = _first_rows(file, files)
+        except DataError:
+            raise stray_quote from None
     words = sorted(frozenset().union(*map(null_words, sample.columns)))
     if not words:
-        return sample, files.null_values
-    nulls = (*files.null_values, *words)
-    return _first_rows(file, Files(files.url, files.batches, nulls, files.delimiter)), nulls
+        return sample, files
+    files = replace(files, null_values=(*files.null_values, *words))
+    return _first_rows(file, files), files
 
 
 def _first_rows(file: SourceFile, files: Files) -> Sample:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateTable, SetColumnComment, SetTableComment
+from sqlalchemy.schema import CreateTable, ExecutableDDLElement, SetColumnComment, SetTableComment
 
 from contracts.contract import Contract
 from contracts.derive.ddl import parent_table
@@ -14,7 +14,7 @@ HEADER = "-- Generated from contracts/ by `sluice derive`; do not edit.\n"
 def ddl_sql(contract: Contract) -> str:
     """CREATE TABLE and a COMMENT for the table and each column."""
     table = parent_table(contract)
-    steps = [
+    steps: list[ExecutableDDLElement] = [
         CreateTable(table),
         *([SetTableComment(table)] if table.comment else []),
         *(SetColumnComment(column) for column in table.columns if column.comment),

@@ -102,9 +102,8 @@ def _quality(check: Check) -> dict[str, Any]:
         for name, value in (("tolerance", check.tolerance), ("passesWhen", sql_of(check)))
         if value is not None
     ]
-    within = (" in each batch" if check.kind == "unique" else "") + (
-        f", for all but {share} of the rows" if share else ""
-    )
+    within = " in each batch" if check.kind == "unique" else ""
+    within += f", for all but {share} of the rows" if share else ""
     found: dict[str, Any] = {
         "name": check.name,
         "type": "text",

@@ -114,6 +114,7 @@ def _contract(facts: Facts, name: str, delimiter: str) -> list[str]:
         f"        url={quoted(files.url)},  # confirm: where the deliveries will be",
         f"        batches={named},  # confirm: how they come",
         *([f"        delimiter={quoted(delimiter)},"] if delimiter != "," else []),
+        *(["        multiline=True,  # confirm: that fields may hold line breaks"] if files.multiline else []),
         *([f"        null_values=({nulls}),  # confirm: what means null"] if len(files.null_values) > 1 else []),
         "    ),",
         f"    gate=Gate({limits}),  # confirm: how bad a delivery may be",

@@ -115,7 +115,9 @@ def _typed(name: str, source: str, cells: pa.Array) -> tuple[ColumnType, pa.Arra
 
 def _type_of_text(name: str, cells: pa.Array) -> pa.DataType:
     held = cells.drop_null()
-    if not len(held) or _any(held, r"^[ \t]*-?0[0-9]"):  # 00501 is a postcode; as a number it would lose its zeros
+    if not len(held) or _any(
+        held, r"^[ \t]*-?0[0-9]+[ \t]*$"
+    ):  # 00501 is a postcode; as a number it would lose its zeros
         return pa.string()
     for arrow in _ORDER:
         kind = column_type(arrow)

@@ -17,8 +17,8 @@ _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # aB, a
 def column_names(sources: Iterable[str]) -> list[str]:
     """A name in lower snake case for each of the source's; no two are the same."""
     names: list[str] = []
-    for source in sources:
-        name = wanted = column_name(source)
+    for place, source in enumerate(sources, start=1):
+        name = wanted = column_name(source) or f"column_{place}"
         number = 2
         while name in names:
             name, number = f"{wanted}_{number}", number + 1
@@ -27,10 +27,10 @@ def column_names(sources: Iterable[str]) -> list[str]:
 
 
 def column_name(source: str) -> str:
-    """The source's name in lower snake case: `PULocationID` is pu_location_id."""
+    """The source's name in lower snake case: `PULocationID` is pu_location_id. Empty if it has no Latin letter."""
     words = _WORDS.sub("_", source)
     plain = re.sub(r"[^A-Za-z0-9]+", "_", words).lower().strip("_")[:LONGEST_NAME].rstrip("_")
-    return f"column_{plain}".rstrip("_") if not plain[:1].isalpha() or plain in _RESERVED else plain
+    return f"column_{plain}" if plain[:1].isdigit() or plain in _RESERVED else plain
 
 
 def in_words(name: str) -> str:

@@ -42,10 +42,22 @@ def written(project: Path) -> list[str]:
 
 
 def test_names_are_lower_snake_case_and_need_no_quotes() -> None:
-    given = ["OrderId", "PULocationID", "Unit Price (USD)", "order", "1st", "a", "A", "validate", "type", "größe"]
+    given = [
+        "OrderId",
+        "PULocationID",
+        "Unit Price (USD)",
+        "order",
+        "1st",
+        "a",
+        "A",
+        "validate",
+        "type",
+        "größe",
+        "日本",
+    ]
     assert column_names(given) == [
         "order_id", "pu_location_id", "unit_price_usd", "column_order", "column_1st", "a", "a_2", "column_validate",
-        "type", "gr_e",
+        "type", "gr_e", "column_11",
     ]  # fmt: skip
 
 
@@ -132,6 +144,9 @@ def test_gzip_and_parquet_are_samples_too(project: Path) -> None:
     table = pa.table({"Id": [1, 2], "Paid Amount": [1.5, 2.25], "at": pa.array([0, 1], pa.timestamp("us", "UTC"))})
     pq.write_table(table, project.parent / "bills.parquet")
     make(project.parent / "bills.parquet", entity="bills")
+    (project.parent / "notes.csv").write_text('n,note\n1,"two\nlines"\n')
+    make(project.parent / "notes.csv", entity="notes")
+    assert "multiline=True,  # confirm: " in (project / "contracts/datasets/post_notes.py").read_text()
     text = (project / "contracts/datasets/post_bills.py").read_text()
     assert all(line in text for line in ("id: Int", "paid_amount: Money", "at: UtcTimestamp", "batches=Single()"))
 
