@@ -12,6 +12,7 @@ import atexit
 import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -38,6 +39,9 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
 for variable in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "SLUICE_WAREHOUSE"):
     os.environ.pop(variable, None)
+
+# A shell that starts the suite in the background has it ignore Ctrl-C, and so would every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PREFECT_START_SECONDS = 300  # it makes its database first: 10 s alone, 100 s on a busy machine
 
