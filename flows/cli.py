@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from contracts.errors import SluiceError
+from flows import cli_nights
 from flows.cli_quarantine import Json, quarantine_app
 
 # Before Prefect is imported: its logs go to the API as ever, but a person at this console is shown the
@@ -30,6 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_nights.app)
 
 
 @app.command()

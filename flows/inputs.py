@@ -24,7 +24,7 @@ def loads(connection: sa.Connection) -> list[int]:
 def project() -> str:
     """Fingerprint of the dbt project."""
     digest = sha256()
-    for file in sorted(path for pattern in PROJECT_FILES for path in _files(pattern)):
+    for file in files():
         digest.update(str(file.relative_to(dbt_run.PROJECT)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
@@ -32,6 +32,11 @@ def project() -> str:
 def fingerprint(loads: Sequence[int], project: str) -> str:
     """Fingerprint of both together."""
     return sha256(f"{','.join(map(str, loads))} {project}".encode()).hexdigest()
+
+
+def files() -> list[Path]:
+    """The dbt project's own files, in order."""
+    return sorted(path for pattern in PROJECT_FILES for path in _files(pattern))
 
 
 def _files(pattern: str) -> list[Path]:

@@ -88,17 +88,30 @@ def unchanged(delivery: Delivery, file: Listing | SourceFile) -> bool:
     """Whether readers already have this very file, audited by this very contract."""
     with open_warehouse().engine.begin() as connection:
         known = ledger.published(connection, delivery.contract.dataset_id, delivery.batch)
-    if known is None or known.contract_version != version_of(delivery.contract):
-        return False
+    return not news(delivery.contract, file, known)
+
+
+def news(contract: Contract, file: Listing | SourceFile, known: sa.Row | None) -> tuple[str, ...]:
+    """Why the file is to be loaded; empty if readers already have this very file, audited by this very contract.
+
+    Args:
+        known: the ledger's row of the load that readers have, if the batch is published.
+    """
+    if known is None:
+        return ("never loaded",)
+    reasons = () if known.contract_version == version_of(contract) else ("contract changed",)
     if isinstance(file, SourceFile):
-        return bool(known.sha256 == file.sha256)
-    told = file.etag is not None or file.modified is not None
-    return told and (known.address, known.etag, known.bytes, known.modified) == (
-        file.address,
-        file.etag,
-        file.size,
-        file.modified,
-    )
+        return reasons if known.sha256 == file.sha256 else (*reasons, "file changed: its bytes")
+    if file.etag is None and file.modified is None:
+        return (*reasons, "its server gives neither ETag nor time: only its bytes can tell")
+    pairs = {
+        "address": (file.address, known.address),
+        "ETag": (file.etag, known.etag),
+        "size": (file.size, known.bytes),
+        "time": (file.modified, known.modified),
+    }
+    changed = [f"{name} {now}, was {before}" for name, (now, before) in pairs.items() if now != before]
+    return (*reasons, f"file changed: {'; '.join(changed)}") if changed else reasons
 
 
 def fetched(listing: Listing) -> SourceFile:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from contracts.derive.ddl import QUARANTINE, STAGING
 from contracts.errors import BusyError, ConfigError, ToolError
 from flows import embedded
+from flows.home import home as home
 
 OPS, MARTS = "ops", "marts"
 SIDES = ("marts__a", "marts__b")
@@ -41,11 +42,6 @@ SESSION = {
     "client_connection_check_interval": "500ms",  # a killed client's query ends, and commits nothing
     "idle_in_transaction_session_timeout": "10min",  # a half-open link frees its locks
 }
-
-
-def home() -> Path:
-    """The checkout's folder for everything Sluice keeps outside of the warehouse: SLUICE_HOME, or `.sluice`."""
-    return Path(os.environ.get("SLUICE_HOME", ".sluice")).absolute()
 
 
 @dataclass(frozen=True)
@@ -94,20 +90,38 @@ def open_warehouse() -> Warehouse:
     return _open(os.environ.get(BLOCK_VARIABLE), home())
 
 
+def look_into_warehouse() -> Warehouse | None:
+    """The same warehouse for one who changes nothing: no schema is made, and its transactions are read-only.
+
+    None if it is the embedded one and was never started, for starting it would make it. Raises as `open_warehouse`.
+    """
+    block = os.environ.get(BLOCK_VARIABLE)
+    if not block and not embedded.exists(home()):
+        return None
+    return _open(block, home(), readonly=True)
+
+
 @cache
-def _open(block: str | None, home: Path) -> Warehouse:
+def _open(block: str | None, home: Path, readonly: bool = False) -> Warehouse:
     if block:
-        return connect(_load_block(block), block, "postgres")
-    return connect(_embedded_connector(home), _embedded_block_name(home), "embedded")
+        return connect(_load_block(block), block, "postgres", readonly)
+    return connect(_embedded_connector(home), _embedded_block_name(home), "embedded", readonly)
 
 
-def connect(connector: SqlAlchemyConnector, block: str, target: str) -> Warehouse:
-    """The warehouse a connector block names, its schemas made if missing. Raises as `open_warehouse`."""
+def connect(connector: SqlAlchemyConnector, block: str, target: str, readonly: bool = False) -> Warehouse:
+    """The warehouse a connector block names, its schemas made if missing. Raises as `open_warehouse`.
+
+    Args:
+        readonly: make nothing, and let the database refuse every write.
+    """
     engine = _engine(connector, block)
+    if readonly:
+        engine = engine.execution_options(postgresql_readonly=True)
     try:
         with engine.begin() as connection:
             _refuse_old(connection, block)
-            _create_schemas(connection)
+            if not readonly:
+                _create_schemas(connection)
     except DATABASE_ERRORS as error:
         raise ToolError(
             f"the warehouse of block {block!r} cannot be used: {first_line(error)}. "

@@ -59,10 +59,15 @@ def start(home: Path) -> URL:
     return URL.create("postgresql+psycopg2", username="postgres", database=DATABASE, query=query)
 
 
+def exists(home: Path) -> bool:
+    """Whether a server was ever started for this checkout."""
+    return (home.absolute() / "postgres").exists()
+
+
 def stop(home: Path) -> None:
     """Stop the server now, whoever still uses it. Does nothing if it does not run."""
     home = home.absolute()
-    if not (home / "postgres").exists():
+    if not exists(home):
         return
     with locked(home / "postgres.lock"):
         place = find_place(home)
