@@ -79,6 +79,15 @@ def send(alert: Alert, block: str | None) -> bool:
     return True
 
 
+def unusable(block: str) -> str:
+    """Why a block could send nothing, in one line; empty if it loads. Sends nothing, raises nothing."""
+    try:
+        _load(block)
+    except Exception as error:  # noqa: BLE001 - as in send()
+        return _why(error)
+    return ""
+
+
 def _emit(alert: Alert) -> None:
     resource = {"prefect.resource.id": f"sluice.dataset.{alert.dataset_id}" if alert.dataset_id else "sluice"}
     resource["prefect.resource.name"] = alert.dataset_id or "sluice"

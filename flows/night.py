@@ -1,8 +1,10 @@
-"""What `sluice plan` prints."""
+"""What `sluice plan` and `doctor` print."""
 
 from __future__ import annotations
 
-from contracts.errors import ToolError
+from dataclasses import asdict
+
+from contracts.errors import ConfigError, ToolError
 from flows import foresee
 from flows.printing import out, print_json, print_table
 
@@ -39,3 +41,30 @@ def _print(foreseen: foresee.Plan) -> None:
     models = foreseen.models
     verb = f"dbt would build {models.size}" if models.build else "dbt would build nothing"
     out.print(f"Marts: {verb}: {models.why}.", markup=False, highlight=False, soft_wrap=True)
+
+
+def doctor(send: bool, as_json: bool) -> None:
+    """What the doctor found.
+
+    Raises:
+        ConfigError: after printing, if a configuration is wrong.
+        ToolError: after printing, if anything else failed.
+    """
+    from flows.doctor import diagnose
+
+    found = diagnose(send)
+    if as_json:
+        print_json([asdict(finding) for finding in found])
+    else:
+        names = ("area", "verdict", "found", "what to do")
+        shown = [(each.area, each.verdict, each.found, each.advice) for each in found]
+        print_table("Doctor", [dict(zip(names, row, strict=True)) for row in shown], names=names)
+        counts = [f"{sum(each.verdict == v for each in found)} {v}" for v in ("ok", "warn", "fail")]
+        out.print(", ".join(counts), highlight=False)
+    failed = [finding for finding in found if finding.verdict == "fail"]
+    if failed:
+        areas = ", ".join(dict.fromkeys(finding.area for finding in failed))
+        wrong = any(finding.exit_code == ConfigError.exit_code for finding in failed)
+        raise (ConfigError if wrong else ToolError)(
+            f"not sound: {areas}. Do what the findings say, then: sluice doctor"
+        )

@@ -1,0 +1,60 @@
+"""What the doctor finds, as frozen values, and the fence around each check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from contracts.errors import SluiceError
+
+Verdict = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        advice: what to do about it; empty if all is well.
+        exit_code: for a failure, what the command ends with.
+    """
+
+    area: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+    exit_code: int = 0
+
+
+def ok(area: str, found: str) -> Finding:
+    """All is well."""
+    return Finding(area, "ok", found)
+
+
+def warn(area: str, found: str, advice: str) -> Finding:
+    """Runs work, but somebody should know."""
+    return Finding(area, "warn", found, advice)
+
+
+def fail(area: str, found: str, advice: str, exit_code: int = 3) -> Finding:
+    """Runs cannot work, or must not be trusted. `exit_code` 5 is for a configuration that is wrong."""
+    return Finding(area, "fail", found, advice, exit_code)
+
+
+Check = Callable[[], Iterator[Finding]]
+
+
+def examine(area: str, check: Check) -> list[Finding]:
+    """The findings of one check; if it breaks, what it found until then, and that it broke. The next ones still run."""
+    found: list[Finding] = []
+    try:
+        for finding in check():
+            found.append(finding)
+    except SluiceError as error:
+        found.append(fail(area, str(error), "Do what the message says", error.exit_code))
+    except Exception as error:  # noqa: BLE001 - one crash must not hide what the other checks find
+        said = str(error).strip().splitlines()
+        what = f"{type(error).__name__}: {said[0][:300] if said else 'no reason given'}"
+        found.append(fail(area, f"the check itself broke: {what}", "Mend what it names; else report it as a bug"))
+    return found

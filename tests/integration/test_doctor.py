@@ -1,0 +1,92 @@
+"""`sluice doctor`: a sound installation is found sound, and each planted fault is found with what to do about it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from contracts.registry import contracts
+from flows import findings
+from flows.doctor import database
+from flows.doctor.findings import examine, ok
+from tests.integration.conftest import connector_for
+
+
+def found(said) -> dict[str, list[dict]]:
+    """Findings by their area."""
+    areas: dict[str, list[dict]] = {}
+    for finding in json.loads(said.out):
+        areas.setdefault(finding["area"], []).append(finding)
+    return areas
+
+
+def verdicts(findings_: list[dict]) -> set[str]:
+    return {finding["verdict"] for finding in findings_}
+
+
+def test_a_sound_installation_has_no_failure_and_the_canaries_leave_nothing_behind(sluice, engine) -> None:
+    said = sluice("doctor", "--json")
+    assert said.code == 0, said.out
+    areas = found(said)
+    assert {"versions", "disk", "database", "rights", "clocks", "gates", "dbt", "prefect"} <= set(areas)
+    assert len(areas["gates"]) == len(contracts())
+    assert verdicts(areas["gates"]) == {"ok"}
+    assert "nobody is told" in areas["channels"][0]["found"]
+    with engine.connect() as connection:
+        left = sa.text("select nspname from pg_namespace where nspname in ('staging', 'quarantine', 'ops')")
+        assert connection.scalars(left).all() == []
+    assert "not sound" not in said.err
+
+
+def test_an_audit_that_sees_nothing_is_found_by_the_canary(warehouse, monkeypatch) -> None:
+    fails = findings._fails
+    monkeypatch.setattr(findings, "_fails", lambda check, batch: fails(check, batch) & sa.false())
+    said = examine("gates", lambda: database.gates(warehouse))
+    assert {finding.verdict for finding in said} == {"fail"}
+    assert "a row that had to be rejected was not" in said[0].found
+
+
+def test_a_user_without_rights_and_a_bad_setting_are_each_found_with_their_cure(sluice, engine, monkeypatch) -> None:
+    role = f"reader_{engine.url.database}"
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"create role {role} login password 'pw-of-reader'"))
+        connection.execute(sa.text(f"alter role {role} set statement_timeout = '30s'"))
+        connection.execute(sa.text("create schema staging"))
+    try:
+        block = f"reader-{engine.url.database}".replace("_", "-")
+        connector_for(engine.url.set(username=role, password="pw-of-reader")).save(block)
+        monkeypatch.setenv("SLUICE_WAREHOUSE", block)
+        said = sluice("doctor", "--json")
+    finally:
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"drop owned by {role}"))
+            connection.execute(sa.text(f"drop role {role}"))
+    assert said.code == 5, said.out
+    areas = found(said)
+    assert any("statement_timeout" in finding["found"] for finding in areas["database"])
+    assert any(f"CREATE ON DATABASE {engine.url.database} TO {role}" in each["advice"] for each in areas["rights"])
+    assert any("does not own staging" in finding["found"] for finding in areas["rights"])
+    assert "dbt" in areas  # what failed before did not hide it
+    assert "pw-of-reader" not in said.out + said.err
+
+
+def test_a_warehouse_that_is_away_does_not_hide_the_other_findings(sluice, monkeypatch) -> None:
+    monkeypatch.setenv("SLUICE_WAREHOUSE", "no-such-block")
+    shown = sluice("doctor")
+    assert (shown.code, "what to do" in shown.out) == (5, True)
+    said = sluice("doctor", "--json")
+    assert said.code == 5
+    assert "not sound: database. Do what the findings say" in said.err
+    areas = found(said)
+    assert "no-such-block" in areas["database"][0]["found"]
+    assert {"versions", "disk", "prefect", "channels"} <= set(areas)
+
+
+def test_a_check_that_crashes_is_a_finding_and_keeps_what_it_found(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken():
+        yield ok("disk", "first")
+        raise ZeroDivisionError("second")
+
+    assert [(each.verdict, each.exit_code) for each in examine("disk", broken)] == [("ok", 0), ("fail", 3)]
