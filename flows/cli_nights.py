@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from flows.cli_quarantine import Json
+from contracts.errors import ToolError
+from flows.cli_quarantine import DatasetId, Json
 
 DatasetIds = Annotated[list[str] | None, typer.Argument(help="Dataset ids; all if none.", show_default=False)]
 
@@ -33,3 +36,63 @@ def plan(
     from flows import night
 
     night.plan(datasets or None, batch or None, url, as_json)
+
+
+@app.command()
+def heartbeat(
+    max_age: Annotated[float, typer.Option(min=0, help="Hours that the last nightly run may lie back.")] = 26,
+    as_json: Json = False,
+) -> None:
+    """Exit with 0 if a nightly run finished lately, else with 3 and one line: for a monitor outside.
+
+    A nightly run is one by a deployment, or one of all datasets. It counts as finished whatever became of its batches:
+    those are alerted. Needs neither Prefect's server nor the database.
+    """
+    from flows import heartbeat as beats
+    from flows.home import home
+
+    pulse = beats.pulse(home(), timedelta(hours=max_age))
+    if as_json:
+        finished = pulse.finished and pulse.finished.isoformat()
+        typer.echo(json.dumps({"alive": pulse.alive, "finished_at": finished, "max_age_hours": max_age}))
+    if not pulse.alive:
+        raise ToolError(f"{pulse}. Look: sluice status; is `sluice up`, or your own scheduler, still running?")
+    if not as_json:
+        typer.echo(str(pulse))
+
+
+@app.command()
+def doctor(
+    send: Annotated[bool, typer.Option("--send", help="Also send a test message through each channel.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check the installation, and say what to do about each finding. Changes no data.
+
+    Versions against the lock, disk, database rights and settings, clocks, the gate of each contract by canary rows,
+    Prefect's server and who may use it, blocks and channels, the dbt project. Exits with 3 or 5 if anything fails.
+    """
+    from flows import night
+
+    night.doctor(send, as_json)
+
+
+@app.command()
+def backfill(
+    dataset: DatasetId,
+    first: Annotated[str, typer.Option("--from", help="First month, such as 2019-01.")],
+    last: Annotated[str, typer.Option("--to", help="Last month, itself included.")],
+    url: Annotated[
+        str | None,
+        typer.Option(help="Load from this path or address instead; {batch}, {dataset} and {entity} are filled in."),
+    ] = None,
+    parallel: Annotated[int, typer.Option(min=1, max=16, help="Files on their way at a time.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Load a range of months, then rebuild and publish the marts once. Killed, call it again: it goes on.
+
+    Months that are published and unchanged are skipped. Files are fetched ahead; the months are loaded one after the
+    other, for each is held against the one before it.
+    """
+    from flows import console
+
+    console.backfill(dataset, first, last, url, parallel, as_json)

@@ -1,4 +1,4 @@
-"""What `sluice run`, `docs` and `derive` print; the work itself is in the modules they call."""
+"""What `sluice run`, `backfill`, `docs` and `derive` print; the work itself is in the modules they call."""
 
 from __future__ import annotations
 
@@ -40,6 +40,13 @@ def run(datasets: list[str] | None, batches: list[str] | None, url: str | None, 
     from flows.nightly import nightly
 
     _follow(lambda: nightly(datasets, batches, url), as_json)
+
+
+def backfill(dataset: str, first: str, last: str, url: str | None, parallel: int, as_json: bool) -> None:
+    """The backfill flow, shown as a run is."""
+    from flows.backfill import backfill as load_range
+
+    _follow(lambda: load_range(dataset, first, last, url, parallel), as_json)
 
 
 def replay(dataset: str, batch: str, as_json: bool) -> None:

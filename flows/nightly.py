@@ -6,19 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
 
 from prefect import flow
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
-from flows import alarms, plan, publish, report, tasks, transform
+from flows import alarms, heartbeat, plan, publish, report, tasks, transform
+from flows.ahead import Bring
 from flows.ledger import Batch
 from flows.plan import Delivery
 from flows.recorded import wait_until_recorded
 from flows.report import Outcome, Summary
-from flows.warehouse import open_warehouse, register_embedded
+from flows.warehouse import home, open_warehouse, register_embedded
 
 Datasets = Annotated[list[str] | None, Field(description="Dataset ids, such as tlc__yellow_trips; all if empty.")]
 Batches = Annotated[list[str] | None, Field(description="Batches, such as 2021-01; those that are due if empty.")]
@@ -52,27 +54,27 @@ def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None)
     asked = bool(datasets or batches or url)  # then the age of what there is was not the question
     summary = browsable(Summary(tuple(outcomes), marts, stale=() if asked else stale_sources()))
     report.keep(summary)
+    if not asked or deployment.get_id():  # a run by hand of this or that is not the night's
+        with suppress(OSError):  # then the monitor rings, as it should
+            heartbeat.beat(home())
     summary.raise_worst()
     return summary
 
 
-def deliver_dataset(deliveries: list[Delivery]) -> list[Outcome]:
+def deliver_dataset(deliveries: list[Delivery], bring: Bring = plan.new_file) -> list[Outcome]:
     """Every delivery of one dataset, one after the other, under the dataset's lock."""
     try:
         with open_warehouse().lock(deliveries[0].contract.dataset_id):
-            return [deliver(delivery) for delivery in deliveries]
+            return [deliver(delivery, bring) for delivery in deliveries]
     except report.EXPECTED as error:
         return [alarms.broken(delivery, error) for delivery in deliveries]
 
 
-def deliver(delivery: Delivery) -> Outcome:
+def deliver(delivery: Delivery, bring: Bring = plan.new_file) -> Outcome:
     """One delivery's way: looked at, fetched if it is new, then judged."""
     try:
-        listing = tasks.look(delivery.address)
-        if plan.unchanged(delivery, listing):
-            return Outcome.nothing_new(delivery)
-        file = plan.fetched(listing)
-        if plan.unchanged(delivery, file):
+        file = bring(delivery)
+        if file is None:
             return Outcome.nothing_new(delivery)
         batch = plan.begin(delivery, file, flow_run.get_id())
     except report.EXPECTED as error:

@@ -120,6 +120,15 @@ def fetched(listing: Listing) -> SourceFile:
     return file if file.path.exists() else tasks.fetch.with_options(refresh_cache=True)(listing)
 
 
+def new_file(delivery: Delivery) -> SourceFile | None:
+    """The delivery's file, looked at and brought here; None if readers already have it."""
+    listing = tasks.look(delivery.address)
+    if unchanged(delivery, listing):
+        return None
+    file = fetched(listing)
+    return None if unchanged(delivery, file) else file
+
+
 def begin(delivery: Delivery, file: SourceFile, run_id: str | None) -> ledger.Batch:
     """Write the load into the ledger, committed before the first row moves."""
     with open_warehouse().engine.begin() as connection:

@@ -1,0 +1,75 @@
+"""The flow that loads a range of months: nightly's way for each batch, files fetched ahead, the marts once at the end.
+
+Killed and started again it goes on where it was: what is published is nothing new.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from contracts.contract import Contract, Monthly
+from contracts.errors import ConfigError
+from contracts.registry import contract_for
+from flows import alarms, nightly, plan, report
+from flows.ahead import ahead
+from flows.recorded import wait_until_recorded
+from flows.report import Summary
+from flows.warehouse import open_warehouse, register_embedded
+
+
+@flow(
+    name="backfill",
+    flow_run_name="backfill {dataset} {first} to {last}",
+    log_prints=True,
+    on_completion=[wait_until_recorded],
+    on_crashed=[alarms.crashed, wait_until_recorded],
+    on_failure=[alarms.crashed, wait_until_recorded],
+)
+def backfill(
+    dataset: str,
+    first: str,
+    last: str,
+    url: str | None = None,
+    parallel: Annotated[int, Field(ge=1, description="Files on their way at a time.")] = 2,
+) -> Summary:
+    """Load every month from `first` to `last`, then build, test and publish the marts once.
+
+    Raises:
+        ConfigError: the dataset does not come in months, or the range is none.
+        SluiceError: at the end, for the worst thing that happened; what could be published was.
+    """
+    register_embedded()
+    warehouse = open_warehouse()
+    batches = months(contract_for(dataset), first, last, datetime.now(UTC).date())
+    deliveries = plan.deliveries([dataset], batches, url)
+    plan.ensure_tables(warehouse)
+    with ahead(deliveries, plan.new_file, parallel) as bring:
+        outcomes = nightly.deliver_dataset(deliveries, bring)
+    summary = nightly.browsable(Summary(tuple(outcomes), nightly.refresh_marts()))
+    report.keep(summary)
+    summary.raise_worst()
+    return summary
+
+
+def months(contract: Contract, first: str, last: str, today: date) -> list[str]:
+    """The batches of a range, both ends in it.
+
+    Raises:
+        ConfigError: the dataset does not come in months, an end is no month of it or has not begun, or the order is
+            wrong.
+    """
+    batches = contract.files.batches
+    if not isinstance(batches, Monthly):
+        raise ConfigError(f"{contract} does not come in months, so it has no range. Load it: sluice run {contract}")
+    for month in (first, last):
+        batches.validate(month)
+    if first > last:
+        raise ConfigError(f"--from {first} lies after --to {last}: name the older month first")
+    if last > f"{today:%Y-%m}":
+        raise ConfigError(f"--to {last} has not begun yet")
+    start, end = (int(month[:4]) * 12 + int(month[5:]) - 1 for month in (first, last))
+    return [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in range(start, end + 1)]

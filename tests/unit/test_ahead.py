@@ -1,0 +1,69 @@
+"""Fetching ahead: how much at a time, in which order, and whose error is whose. And which months a range is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import date
+
+import pytest
+
+from contracts.errors import ConfigError, ToolError
+from contracts.registry import contract_for
+from flows.ahead import ahead
+from flows.backfill import months
+from flows.plan import Delivery
+
+YELLOW = contract_for("tlc__yellow_trips")
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 3])
+def test_at_most_so_many_files_are_here_or_on_their_way_and_each_error_is_its_own(parallel: int) -> None:
+    deliveries = [Delivery(YELLOW, f"2019-{month:02d}", "", asked=True) for month in range(1, 9)]
+    asked: list[str] = []
+    taken: list[str] = []
+    most = 0
+    lock = threading.Lock()
+
+    def bring(delivery: Delivery) -> None:
+        nonlocal most
+        with lock:
+            asked.append(delivery.batch)
+            most = max(most, len(asked) - len(taken))
+        time.sleep(0.005)
+        if delivery.batch == "2019-03":
+            raise ToolError("the third is away")
+
+    errors = []
+    with ahead(deliveries, bring, parallel) as brought:
+        assert asked == []
+        for delivery in deliveries:
+            try:
+                brought(delivery)
+            except ToolError:
+                errors.append(delivery.batch)
+            with lock:
+                taken.append(delivery.batch)
+    assert errors == ["2019-03"]
+    assert sorted(asked) == [delivery.batch for delivery in deliveries]
+    assert most <= parallel + 1  # and the one that is being loaded
+
+
+def test_a_range_holds_both_its_ends_and_goes_over_the_year() -> None:
+    assert months(YELLOW, "2019-11", "2020-02", date(2020, 3, 1)) == ["2019-11", "2019-12", "2020-01", "2020-02"]
+    assert months(YELLOW, "2019-11", "2019-11", date(2020, 3, 1)) == ["2019-11"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "first", "last", "words"),
+    [
+        ("tlc__zones", "2019-01", "2019-02", "does not come in months"),
+        ("tlc__yellow_trips", "2019-02", "2019-01", "older month first"),
+        ("tlc__yellow_trips", "2019-01", "2020-04", "has not begun"),
+        ("tlc__yellow_trips", "January", "2019-01", "write it as 2021-01"),
+        ("tlc__yellow_trips", "1999-01", "2019-01", "first month"),
+    ],
+)
+def test_a_range_that_is_none_is_refused_in_words(dataset: str, first: str, last: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        months(contract_for(dataset), first, last, date(2020, 3, 1))
