@@ -11,7 +11,7 @@ from contracts.registry import contract_for, contracts
 from flows.alerts import render, send
 from flows.freshness import Stale
 from flows.plan import Delivery
-from flows.report import Marts, Outcome
+from flows.report import Marts, Outcome, RunFailed
 from flows.source import SourceMissing
 
 
@@ -82,9 +82,13 @@ def stale(sources: Iterable[Stale]) -> tuple[str, ...]:
 
 
 def crashed(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 - the names are Prefect's
-    """Prefect's hook for a run that ended without a verdict: killed, cancelled, or a bug."""
+    """Prefect's hook for a run that ended without a verdict: killed, cancelled, a bug, or it could not begin at all.
+
+    A run that went through has told what was wrong already, and a person who started one sees why it cannot begin.
+    """
     error = state.result(raise_on_failure=False)
-    if not isinstance(error, SluiceError):
+    seen = flow_run.deployment_id is None and isinstance(error, SluiceError)
+    if not seen and not isinstance(error, RunFailed | BusyError):
         reason = f"run {flow_run.name} ended as {state.name}: {state.message or 'no reason given'}"
         _tell_all("run_crashed", [reason], "everything as it was before this run", "sluice status")
 

@@ -12,13 +12,18 @@ import sys
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import exception_to_failed_state
+from prefect.utilities.asyncutils import run_coro_as_sync
 from pytest_httpserver import HTTPServer
 
+from contracts.errors import ToolError
 from flows import alarms, dbt_run
 from flows.alerts import AppriseAddress
 from flows.freshness import Stale
@@ -77,6 +82,16 @@ def test_a_source_past_its_error_limit_is_told_to_its_owner_and_a_late_one_only_
     assert "tlc__green_trips is stale: newest row 2019-01-31, 1,900.0 hours old, past the contract's warn_after" in told
     [alert] = received(webhook)
     assert "tlc__yellow_trips is stale: newest row 2019-01-31" in str(alert)
+
+
+@pytest.mark.parametrize(("scheduled", "alerts"), [(True, 1), (False, 0)])
+def test_a_scheduled_run_that_could_not_begin_is_told(webhook, scheduled: bool, alerts: int) -> None:
+    run = FlowRun(flow_id=uuid4(), name="all datasets what is new", deployment_id=uuid4() if scheduled else None)
+    error = ToolError("the warehouse of block 'prod' cannot be used")
+    alarms.crashed(None, run, run_coro_as_sync(exception_to_failed_state(error)))
+    told = received(webhook)
+    assert len(told) == alerts
+    assert all("block 'prod' cannot be used" in str(alert) for alert in told)
 
 
 def test_a_closed_gate_sends_one_alert_with_reason_numbers_sample_and_next_command(sluice, webhook, tmp_path) -> None:

@@ -33,7 +33,7 @@ def test_a_sound_installation_has_no_failure_and_the_canaries_leave_nothing_behi
     assert {"versions", "disk", "database", "rights", "clocks", "gates", "dbt", "prefect"} <= set(areas)
     assert len(areas["gates"]) == len(contracts())
     assert verdicts(areas["gates"]) == {"ok"}
-    assert "nobody is told" in areas["channels"][0]["found"]
+    assert areas["channels"]
     with engine.connect() as connection:
         left = sa.text("select nspname from pg_namespace where nspname in ('staging', 'quarantine', 'ops')")
         assert connection.scalars(left).all() == []

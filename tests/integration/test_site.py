@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from contracts.columns import Text, column
 from contracts.contract import Contract
-from flows import cli, ledger, nightly, publish, source, transform
+from flows import cli, ledger, nightly, node_results, publish, source
 from flows.report import Marts, Summary
 from flows.site import place, write
 from flows.warehouse import Warehouse
@@ -218,7 +218,7 @@ def test_a_failed_dbt_test_is_on_the_front_page_and_next_to_its_model(warehouse:
         for night, status, failures in ((1, "pass", 0), (2, "fail", 7)):
             told = {"invocation_id": str(night), "status": status, "failures": failures, "message": f"Got {failures}"}
             at = sa.func.now() + sa.func.make_interval(0, 0, 0, night)
-            connection.execute(transform.dbt_results.insert().values(**result, **told, recorded_at=at))
+            connection.execute(node_results.dbt_results.insert().values(**result, **told, recorded_at=at))
     site = made(warehouse, home, shops.contract())
     [item] = re.findall(r"<li>(.*?)</li>", site["index.html"], re.S)
     assert "fail</span>" in item
@@ -233,12 +233,11 @@ def test_old_and_new_marts_stand_side_by_side_where_they_differ(warehouse: Wareh
     write_project(home, "fct_orders")
     with warehouse.engine.begin() as connection:
         connection.exec_driver_sql(
-            "CREATE TABLE ops.comparisons AS SELECT * FROM (VALUES "
-            "(1, 'fct_orders', '', 'rows', '', 7::numeric, 8::numeric), "
-            "(2, 'fct_orders', 'shop__orders 2021-02', 'rows', '', 1200::numeric, 1300.0::numeric), "
+            "INSERT INTO ops.comparisons (build_id, mart, batch, measure, column_name, old, new) VALUES "
+            "(1, 'fct_orders', '', 'rows', '', 7, 8), "
+            "(2, 'fct_orders', 'shop__orders 2021-02', 'rows', '', 1200, 1300.0), "
             "(2, 'fct_orders', '', 'null share', 'price', 0.01, 0.25), "
-            "(2, 'fct_orders', '', 'total', 'price', 5.0, 5.0)) "
-            "AS compared (build_id, mart, batch, measure, column_name, old, new)"
+            "(2, 'fct_orders', '', 'total', 'price', 5.0, 5.0)"
         )
     page = made(warehouse, home, shops.contract())["models/fct_orders.html"]
     section = re.search(r'<section aria-labelledby="compared">.*?</section>', page, re.S).group()
