@@ -165,7 +165,7 @@ def contract_show(dataset: Annotated[str, typer.Argument(help="Dataset id.")], a
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; a user's mistake is one message, not a traceback."""
     try:
-        app(arguments, standalone_mode=False)
+        ended = app(arguments, standalone_mode=False)  # the code of a typer.Exit comes back as a value
     except SluiceError as error:
         typer.echo(f"sluice: {error}", err=True)
         sys.exit(error.exit_code)
@@ -179,7 +179,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             _fail(stop)
         typer.echo("sluice: terminated. Nothing half-done is visible; run again to go on", err=True)
         sys.exit(143)
-    sys.exit(0)
+    sys.exit(ended or 0)
 
 
 def _fail(error: BaseException) -> NoReturn:
