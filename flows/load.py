@@ -57,6 +57,8 @@ def load(
             )
     except DATABASE_ERRORS as error:
         raise ToolError(f"{batch}: loading failed in the database: {first_line(error)}. Nothing was kept.") from None
+    finally:
+        pa.default_memory_pool().release_unused()  # Arrow would keep it; dbt, later in this process, needs its own
     return ledger.Batch(batch.dataset_id, batch.batch, batch.load_id, stream.rows_read)
 
 
