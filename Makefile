@@ -21,7 +21,7 @@ run: $(VENV)/.runtime  ## Load two months of demo data, audit, publish, build th
 	@$(BIN)/sluice run tlc__yellow_trips tlc__zones --url '$(DEMO)'
 
 test: $(VENV)/.dev  ## Run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 up: $(VENV)/.runtime  ## Serve the nightly deployment with Prefect's UI until Ctrl-C
 	@$(BIN)/sluice up

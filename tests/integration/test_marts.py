@@ -155,6 +155,7 @@ def test_a_new_build_ends_what_an_overtaken_one_still_has_at_work_on_its_side(ni
     other_side.close()
 
 
+@pytest.mark.alone
 def test_a_reader_that_holds_a_mart_delays_the_publish_not_others_and_in_the_end_the_old_marts_stay(
     night: Night,
 ) -> None:
@@ -266,6 +267,7 @@ def reading(night: Night) -> Iterator[list[dict[str, Any]]]:
             seen.append(json.loads(told))
 
 
+@pytest.mark.alone
 def test_readers_never_see_a_torn_or_empty_state_through_200_publishes(night: Night) -> None:
     night.publish()
     with night.warehouse.engine.begin() as connection:
