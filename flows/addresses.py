@@ -13,14 +13,27 @@ from urllib.parse import unquote, urlsplit
 from contracts.contract import Contract
 from contracts.errors import ConfigError
 
-SCHEMES = ("http", "https")  # through fsspec; it knows 50 more, some of which run code or reach inside
+WEB, BUCKETS, BLOCK = ("http", "https"), ("gs", "s3"), "block"
+SCHEMES = (*WEB, *BUCKETS, BLOCK)  # fsspec knows 50 more, some of which run code or reach inside
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C:\ is a drive
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")  # as Prefect names blocks and their types
 _FIELDS = ("batch", "dataset", "entity")
 
 
 def is_remote(address: str) -> bool:
-    """Whether the address is fetched over the network."""
-    return address.lower().startswith(("http://", "https://"))
+    """Whether the address is fetched, and cannot be listed."""
+    return scheme_of(address) in SCHEMES
+
+
+def is_web(address: str) -> bool:
+    """Whether the address is a web server's."""
+    return scheme_of(address) in WEB
+
+
+def scheme_of(address: str) -> str:
+    """What stands before `://`, in lower case; empty if nothing does."""
+    scheme, mark, _ = address.partition("://")
+    return scheme.lower() if mark else ""
 
 
 def local_path(address: str) -> Path:
@@ -52,10 +65,30 @@ def check(address: str) -> str:
         return address
     if scheme not in SCHEMES or not is_remote(address):
         raise ConfigError(
-            f"{address}: {scheme}: is no scheme Sluice opens; give a local path, or an http or https address"
+            f"{address}: {scheme}: is no scheme Sluice opens; give a local path, or an address that begins with "
+            "https://, gs://, s3:// or block://type/name/ (a Prefect storage block)"
         )
-    _check_host(address)
+    if is_web(address):
+        _check_host(address)
+    else:
+        _check_stored(address)
     return address
+
+
+def _check_stored(address: str) -> None:
+    """A bucket's or a block's address is `place/path`, and stays within that place."""
+    place, _, path = address.partition("://")[2].partition("/")
+    if scheme_of(address) == BLOCK:
+        name, _, path = path.partition("/")
+        if not (_SLUG.fullmatch(place) and _SLUG.fullmatch(name) and path):
+            raise ConfigError(
+                f"{address}: a block's file is written block://type/name/path; prefect block ls lists them"
+            )
+    elif "@" in place or ":" in place:
+        shown = address.replace(place, "...", 1)
+        raise ConfigError(f"{shown}: addresses are logged and kept, so they may hold no user or password")
+    if not place or not path or ".." in path.split("/"):
+        raise ConfigError(f"{address}: names no file in a bucket; write it as s3://bucket/folder/name")
 
 
 def _check_host(address: str) -> None:
@@ -101,7 +134,7 @@ def discover(template: str, contract: Contract) -> tuple[str, ...]:
     """
     check(_filled(template, contract, "0"))
     if is_remote(template):
-        raise ConfigError(f"{template}: a web server cannot be listed; name the batches with --batch")
+        raise ConfigError(f"{template}: cannot be listed; name the batches with --batch")
     path = str(local_path(_filled(template, contract, "\1")))
     if "\1" not in path:  # one file for all there is: only a dataset of one batch can be meant
         only = getattr(contract.files.batches, "name", None)

@@ -6,8 +6,6 @@ redirects anywhere, call a server error "file not found" and take a body cut sho
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,7 +13,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import fsspec
@@ -23,6 +21,7 @@ from fsspec.asyn import sync
 
 from contracts.errors import ConfigError, ToolError
 from flows.addresses import check
+from flows.downloads import here, place_for
 from flows.source import BLOCK_BYTES, Listing, SourceMissing, SourceUnavailable
 
 REDIRECTS = 5
@@ -137,9 +136,8 @@ def _listing(address: str, answer: aiohttp.ClientResponse) -> Listing:
 
 
 async def _download(listing: Listing, folder: Path, progress: Callable[[int], None] | None) -> tuple[Path, Listing]:
-    path = _place_for(listing, folder)
-    if path.exists() and (listing.etag or listing.modified) and path.stat().st_size == listing.size:
-        return path, listing
+    if (known := here(listing, folder)) is not None:
+        return known, listing
     async with _request("GET", listing.address) as answer:
         came = _listing(listing.address, answer)
         if listing.size is not None and came.size is None:
@@ -150,7 +148,7 @@ async def _download(listing: Listing, folder: Path, progress: Callable[[int], No
                 f"{listing.address}: the server does not say how long the file is, so a cut one could not be "
                 "told from a whole one; download it by hand and give its path"
             )
-        path = _place_for(came, folder)
+        path = place_for(came, folder)
         await _write(answer, came, path, progress)
     return path, came
 
@@ -177,10 +175,3 @@ async def _write(
         raise ToolError(f"{came.address}: cannot write {part}: {error.strerror}; is the disk full?") from None
     finally:
         part.unlink(missing_ok=True)
-
-
-def _place_for(listing: Listing, folder: Path) -> Path:
-    key = repr((listing.address, listing.size, listing.etag, listing.modified))
-    name = unquote(urlsplit(listing.address).path).rsplit("/", 1)[-1]
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[-100:] or "file"
-    return folder / hashlib.sha256(key.encode()).hexdigest()[:16] / name

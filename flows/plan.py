@@ -13,11 +13,11 @@ from contracts.contract import Contract
 from contracts.errors import ConfigError
 from contracts.registry import contract_for, contracts
 from contracts.version import version_of
-from flows import ledger, quarantine, tasks
+from flows import downloads, ledger, quarantine, tasks
 from flows.addresses import discover, expand, is_remote
 from flows.publish import ensure_tables as ensure_dataset_tables
 from flows.source import Listing, SourceFile
-from flows.warehouse import Warehouse, open_warehouse
+from flows.warehouse import Warehouse, home, open_warehouse
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def ensure_tables(warehouse: Warehouse) -> None:
 
 
 def expire(warehouse: Warehouse) -> None:
-    """Drop what contracts say is too old to keep."""
+    """Drop what contracts say is too old to keep, and downloads that nothing needs any more."""
+    downloads.expire(home() / "downloads")
     for contract in contracts().values():
         quarantine.expire(warehouse, contract)
 
@@ -117,6 +118,7 @@ def news(contract: Contract, file: Listing | SourceFile, known: sa.Row | None) -
 def fetched(listing: Listing) -> SourceFile:
     """The file here; fetched again if what a former run fetched is gone."""
     file: SourceFile = tasks.fetch(listing)
+    downloads.used(file.path, home() / "downloads")
     return file if file.path.exists() else tasks.fetch.with_options(refresh_cache=True)(listing)
 
 

@@ -12,15 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from contracts.errors import ConfigError, ToolError
-from flows.addresses import check, discover, expand, is_remote, local_path
+from flows.addresses import check, discover, expand, is_remote, is_web, local_path
 from flows.sniff import Compression, Format, sniff
 
 __all__ = [
     "Listing",
     "SourceFile",
     "SourceMissing",
+    "SourceRefused",
     "SourceUnavailable",
     "discover",
     "expand",
@@ -33,6 +35,10 @@ BLOCK_BYTES = 1 << 20  # one read for the fingerprint; larger ones are not faste
 
 class SourceMissing(ToolError):
     """There is no such file, or we may not read it: trying again will not help."""
+
+
+class SourceRefused(SourceMissing):
+    """The store answers, and says that we may not read it."""
 
 
 class SourceUnavailable(ToolError):
@@ -82,20 +88,19 @@ def look(address: str) -> Listing:
     """
     check(address)
     if is_remote(address):
-        from flows.download import look_remote  # loads fsspec's web client, which local files do not need
-
-        return look_remote(address)
+        found: Listing = _remote(address).look_remote(address)
+        return found
     try:
-        found = local_path(address).stat()
+        facts = local_path(address).stat()
     except (FileNotFoundError, NotADirectoryError):
         raise SourceMissing(f"{address}: no such file; see the path, or name another with --url") from None
     except OSError as error:
         raise SourceMissing(f"{address}: cannot be read: {error.strerror}") from None
-    if not stat.S_ISREG(found.st_mode):
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, socket or device"
+    if not stat.S_ISREG(facts.st_mode):
+        kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "a pipe, socket or device"
         raise ConfigError(f"{address}: is {kind}; name the file itself, as in --url 'folder/name_{{batch}}.csv'")
-    modified = datetime.fromtimestamp(found.st_mtime_ns // 1000 / 1e6, UTC).isoformat()
-    return Listing(address, found.st_size, None, modified)
+    modified = datetime.fromtimestamp(facts.st_mtime_ns // 1000 / 1e6, UTC).isoformat()
+    return Listing(address, facts.st_size, None, modified)
 
 
 def fetch(listing: Listing, folder: Path, progress: Callable[[int], None] | None = None) -> SourceFile:
@@ -109,9 +114,7 @@ def fetch(listing: Listing, folder: Path, progress: Callable[[int], None] | None
         SourceMissing, SourceUnavailable: as `look`; a short or changed body is unavailable.
     """
     if is_remote(listing.address):
-        from flows.download import download
-
-        path, listing = download(listing, folder, progress)
+        path, listing = _remote(listing.address).download(listing, folder, progress)
         progress = None
     else:
         path = local_path(listing.address).resolve()
@@ -120,6 +123,13 @@ def fetch(listing: Listing, folder: Path, progress: Callable[[int], None] | None
     return SourceFile(
         listing.address, path, size, listing.etag, listing.modified, sha256, kind.format, kind.compression
     )
+
+
+def _remote(address: str) -> Any:
+    """The module that reaches the address; loaded only when needed, for each brings a client of its own."""
+    from flows import buckets, download
+
+    return download if is_web(address) else buckets
 
 
 def _fingerprint(path: Path, address: str, progress: Callable[[int], None] | None) -> tuple[int, str]:

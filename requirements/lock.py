@@ -1,4 +1,4 @@
-"""Write the lock: runtime.txt and dev.txt, each package pinned with its hashes, no index address in either."""
+"""Write the lock: runtime.txt, buckets.txt (with the extras) and dev.txt, with hashes and no index address."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-GROUPS = {"runtime.txt": ["build"], "dev.txt": ["build", "test", "lint"]}
+# What each file is to hold.
+GROUPS = {"runtime.txt": ["build"], "buckets.txt": ["build"], "dev.txt": ["build", "test", "lint"]}
+EXTRAS = {"runtime.txt": [], "buckets.txt": ["gcs", "s3"], "dev.txt": ["gcs", "s3"]}
 
 
 def main() -> None:
-    """Resolve dev.txt first, then runtime.txt within it, so that the two never disagree."""
-    for name, constraint in (("dev.txt", None), ("runtime.txt", "dev.txt")):
+    """Resolve dev.txt first, then the others within it, so that they never disagree."""
+    for name, constraint in (("dev.txt", None), ("buckets.txt", "dev.txt"), ("runtime.txt", "dev.txt")):
         options = [option for group in GROUPS[name] for option in ("--group", group)]
+        options += [option for extra in EXTRAS[name] for option in ("--extra", extra)]
         if constraint:
             options += ["--constraint", str(HERE / constraint)]
         command = [

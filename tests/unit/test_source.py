@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from contracts.errors import ConfigError, DataError, SluiceError, ToolError
+from flows import downloads
 from flows.sniff import EmptyFile
 from flows.source import Listing, SourceMissing, SourceUnavailable, discover, expand, fetch, look
 from tests.parcels import GOOD, HEADER, PARCELS
@@ -122,13 +124,15 @@ def test_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        "s3://bucket/a.csv", "ftp://host/a.csv", "local:///etc/passwd", "data:,a", "simplecache::file:///etc/passwd",
+        "s3://user:pw@bucket/a.csv", "s3://bucket", "gs://bucket/../other/a.csv", "gs:bucket/a.csv",
+        "block://gcs-bucket/zoom-gcs", "block://GcsBucket/zoom/a.csv", "block://gcs-bucket/zoom/../a.csv",
+        "azure://box/a.csv", "ftp://host/a.csv", "local:///etc/passwd", "data:,a", "simplecache::file:///etc/passwd",
         "zip://a.csv::http://host/b.zip", "file://host/etc/passwd", "http:/a", "http://", "https://user:pw@host/a.csv",
         "http://169.254.169.254/latest/meta-data", "http://[fe80::1]/a", "github://a:b@/c", "memory://a",
         "javascript:alert(1)", "http://host:port/a", "", "a\nb",
     ],
 )  # fmt: skip
-def test_only_paths_and_web_addresses_are_opened(address: str) -> None:
+def test_only_paths_and_addresses_of_known_kinds_are_opened(address: str) -> None:
     with pytest.raises(ConfigError) as caught:
         look(address)
     assert "pw" not in str(caught.value)
@@ -150,7 +154,7 @@ def test_a_template_becomes_one_address_per_batch() -> None:
     [
         ("/in/{batch}.csv", "../../etc/passwd"), ("/in/{batch}.csv", "2023-12"),
         ("/in/{month}.csv", "2024-01"),
-        ("/in/{batch!r}{0}.csv", "2024-01"), ("/in/{batch.csv", "2024-01"), ("s3://in/{batch}", "2024-01"),
+        ("/in/{batch!r}{0}.csv", "2024-01"), ("/in/{batch.csv", "2024-01"), ("ftp://in/{batch}", "2024-01"),
     ],
 )  # fmt: skip
 def test_a_template_or_batch_that_leads_elsewhere_is_refused(template: str, batch: str) -> None:
@@ -180,6 +184,27 @@ def test_the_batches_in_a_folder_are_found_in_order_and_strangers_ignored(tmp_pa
     assert discover(f"{folder}/none_{{batch}}.csv", PARCELS) == ()
     with pytest.raises(ConfigError, match="cannot be listed"):
         discover("https://host/{batch}.csv", PARCELS)
+
+
+# ---- the folder of downloads
+
+
+def test_only_downloads_that_nothing_needs_any_more_are_removed(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "downloads", tmp_path / "inbox" / "parcels.csv"
+    fetched_at = time.time() - 3 * 86400
+    for path in (folder / "old" / "a.csv", folder / "old-but-used" / "b.csv", folder / "new" / "c.csv", elsewhere):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(CSV)
+        if path.parent.name != "new":
+            os.utime(path, (fetched_at, fetched_at))
+            os.utime(path.parent, (fetched_at, fetched_at))
+    (folder / "a-link").symlink_to(elsewhere.parent)
+    downloads.used(folder / "old-but-used" / "b.csv", folder)
+    downloads.used(elsewhere, folder)
+    assert downloads.expire(folder) == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["a-link", "new", "old-but-used"]
+    assert elsewhere.stat().st_mtime == elsewhere.parent.stat().st_mtime == fetched_at, "left alone"
+    assert downloads.expire(tmp_path / "none") == 0
 
 
 # ---- the web
