@@ -20,6 +20,9 @@ os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 # Nobody is told of this installation; and the attempt fails aloud while a new server makes its database.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+# A temporary server need not offer the block types of every installed package: importing them takes it 8 s.
+for setting in ("PREFECT_API_BLOCKS_REGISTER_ON_START", "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION"):
+    os.environ.setdefault(setting, "false")
 
 EXIT_CODES = """Exit codes: 0 published or nothing to do, 2 held or refused because of the data, 3 a tool failed
 (network, database, dbt), 4 another run is at work, 5 the call or the configuration is wrong."""

@@ -152,6 +152,7 @@ def _start_server(
     settings = {
         "PREFECT_HOME": str(folder),  # its database is in there
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_API_BLOCKS_REGISTER_ON_START": "true",  # for the UI's list of blocks; flows/cli.py says false
         # The default lets any page the user opens in a browser call the API and read the answers.
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"{address.ui},http://localhost:{address.port}",
         "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
