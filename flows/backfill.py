@@ -14,7 +14,7 @@ from pydantic import Field
 from contracts.contract import Contract, Monthly
 from contracts.errors import ConfigError
 from contracts.registry import contract_for
-from flows import alarms, nightly, plan, report
+from flows import alarms, artifacts, nightly, plan
 from flows.ahead import ahead
 from flows.recorded import wait_until_recorded
 from flows.report import Summary
@@ -50,7 +50,7 @@ def backfill(
     with ahead(deliveries, plan.new_file, parallel) as bring:
         outcomes = nightly.deliver_dataset(deliveries, bring)
     summary = nightly.browsable(Summary(tuple(outcomes), nightly.refresh_marts()))
-    report.keep(summary)
+    artifacts.keep(summary)
     summary.raise_worst()
     return summary
 

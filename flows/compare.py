@@ -49,6 +49,11 @@ class Compared:
     keys_removed: int
     moved: tuple[str, ...] = ()
 
+    @property
+    def differs(self) -> bool:
+        """Whether anything but totals within the ordinary is other than it was."""
+        return self.old != self.new or bool(self.keys_added or self.keys_removed or self.moved)
+
     def __str__(self) -> str:
         was = "new mart" if self.old is None else f"{self.old:,} row{'' if self.old == 1 else 's'} before"
         where = f" in {', '.join(self.batches)}" if any(self.batches) else ""
@@ -112,6 +117,7 @@ def _compared(mart: Mart, taken: Sequence[Measure], is_new: bool) -> Compared:
     def total(name: str, which: str) -> int:
         return sum(int(getattr(m, which) or 0) for m in taken if m.name == name)
 
+    rows = {measure.batch: measure for measure in taken if measure.name == "rows"}
     return Compared(
         mart=mart.name,
         batches=tuple(sorted({m.batch for m in taken})),
@@ -119,17 +125,23 @@ def _compared(mart: Mart, taken: Sequence[Measure], is_new: bool) -> Compared:
         new=total("rows", "new"),
         keys_added=total("keys added", "new"),
         keys_removed=total("keys removed", "new"),
-        moved=tuple(words for measure in taken if (words := _moved(measure))),
+        moved=tuple(words for measure in taken if (words := _moved(measure, rows.get(measure.batch)))),
     )
 
 
-def _moved(measure: Measure) -> str:
-    """What to say of a null share or a total that moved by more than is ordinary."""
+def _moved(measure: Measure, rows: Measure | None) -> str:
+    """What to say of a null share, total or mean that moved by more than is ordinary.
+
+    A batch is compared by its totals, a whole mart, whose totals grow with every batch, by its means.
+    """
     old, new = measure.old, measure.new
     if old is None or new is None or measure.name not in ("null share", "total"):
         return ""
     of = f"{measure.column} in {measure.batch}" if measure.batch else measure.column
     if measure.name == "null share":
         return f"{of}: {old:.1%} null before, {new:.1%} now" if abs(new - old) > MOVED else ""
+    if not measure.batch and rows is not None and rows.old and rows.new:
+        old, new = round(old / rows.old, 2), round(new / rows.new, 2)
     change = abs(new - old) / abs(old) if old else Decimal(1 if new else 0)
-    return f"total {of}: {old:,} before, {new:,} now" if change > MOVED else ""
+    what = "total" if measure.batch else "mean"
+    return f"{what} {of}: {old:,} before, {new:,} now" if change > MOVED else ""

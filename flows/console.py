@@ -16,7 +16,7 @@ from pathlib import Path
 from prefect.exceptions import TerminationSignal
 
 from contracts import derive as derived
-from contracts.errors import DataError, SluiceError
+from contracts.errors import DataError, SluiceError, ToolError
 from contracts.registry import contracts
 from flows import ledger, progress, transform
 from flows import rollback as back
@@ -130,11 +130,16 @@ def _program() -> str:
 
 def rollback(as_json: bool) -> None:
     """Give readers the marts back that they had before, and say which."""
-    done = back.rollback(open_warehouse())
+    warehouse = open_warehouse()
+    done = back.rollback(warehouse)
     if as_json:
         print_json(asdict(done))
     else:
         out.print(str(done), markup=False, highlight=False, soft_wrap=True)
+    try:
+        write.write(warehouse)
+    except ToolError as error:  # readers have their marts
+        err.print(f"Warning: the site was not made, the last one stays: {error}", markup=False, soft_wrap=True)
 
 
 def docs(open_browser: bool, port: int | None) -> None:

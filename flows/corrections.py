@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 
 from contracts.errors import ConfigError, DataError
 from contracts.registry import contract_for
-from flows import alarms, ledger, nightly, plan, publish, replay, report
+from flows import alarms, artifacts, ledger, nightly, plan, publish, replay
 from flows.ledger import Batch
 from flows.plan import Delivery
 from flows.progress import step
@@ -79,6 +79,6 @@ def load_again(batch: Batch) -> Batch:
 
 def _finish(outcome: Outcome) -> Summary:
     summary = nightly.browsable(Summary((outcome,), nightly.refresh_marts()))
-    report.keep(summary)
+    artifacts.keep(summary)
     summary.raise_worst()
     return summary

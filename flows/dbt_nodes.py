@@ -9,14 +9,13 @@ prefect-dbt's runner starts a daemon thread per node and joins none: a process t
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from dbt_common.events.base_types import EventLevel
 from dbt_common.invocation import get_invocation_id
@@ -28,6 +27,8 @@ from prefect.logging import get_logger
 from prefect.states import Completed, Failed
 from prefect.task_engine import run_task_sync
 from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings  # type: ignore[import-untyped]
+
+from flows.dbt_signals import termination_interrupts_dbt
 
 Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, the node just done
 
@@ -82,7 +83,7 @@ class NodeRunner(PrefectDbtRunner):
         self._run_context = copy_context()
         result = None
         try:
-            with _termination_interrupts_dbt():
+            with termination_interrupts_dbt():
                 try:
                     result = self.invoke(args)
                 except ValueError:  # how the runner wraps whatever dbt raised; the hook has the original
@@ -183,40 +184,3 @@ def _state(finished: dict[str, Any]) -> State[Any]:
     if status in FAILED:
         return Failed(message=message)
     return Completed(message=message, name="Skipped" if status == "skipped" else None)
-
-
-class _Terminated(KeyboardInterrupt):
-    """A SIGTERM in the one form in which dbt cancels its queries."""
-
-    def __init__(self, cause: BaseException) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
-@contextmanager
-def _termination_interrupts_dbt() -> Iterator[None]:
-    """Let a SIGTERM stop dbt's queries as Ctrl-C does, then go on as whoever handled SIGTERM before wants.
-
-    Prefect's handler raises a TerminationSignal, which dbt does not know: it would wait for the running
-    queries to finish before it lets the exception through.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-
-    def on_sigterm(number: int, frame: Any) -> NoReturn:
-        try:
-            if callable(before):
-                before(number, frame)
-        except BaseException as cause:
-            raise _Terminated(cause) from cause
-        raise _Terminated(SystemExit(128 + number))
-
-    signal.signal(signal.SIGTERM, on_sigterm)
-    try:
-        yield
-    except _Terminated as stop:
-        raise stop.cause from None
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from flows import dbt_run, ledger, marts, node_results
-from flows.warehouse import Warehouse, home
+from flows.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,7 @@ def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
         side = str(now.side) if now else marts.candidate(connection)
         loads = ledger.batches
         loaded = set(connection.scalars(sa.select(loads.c.dataset).where(loads.c.status == "published").distinct()))
-    run = dbt_run.run_dbt(
-        ["source", "freshness"],
-        url=warehouse.url,
-        side=side,
-        target=warehouse.target,
-        home=home(),
-        project=dbt_run.PROJECT,
-    )
+    run = dbt_run.run_dbt(["source", "freshness"], dbt_run.on_side(warehouse, side))
     node_results.keep(warehouse, side, run, run_id)
     found = [(node.name.split(".", 1)[1], node) for node in run.nodes if node.status in ("warn", "error")]
     return tuple(Stale(name, node.status, node.message) for name, node in found if name in loaded)

@@ -77,10 +77,11 @@ def measure(connection: sa.Connection, mart: Mart, old: str | None, new: str, sa
         return []
     before = _aggregates(connection, mart, old, there, loads) if old else {}
     after = _aggregates(connection, mart, new, mart.columns, loads)
+    keys = {batch: (int(row["rows"]), 0) for batch, row in after.items() if batch not in before}
+    keys |= {batch: (0, int(row["rows"])) for batch, row in before.items() if batch not in after}
     same_key = mart.key and all(str(there.get(name)) == str(mart.columns[name]) for name in mart.key)
-    keys = _keys(connection, mart, old, new, loads) if old and same_key else {}
-    if not old:
-        keys = {batch: (int(row["rows"]), 0) for batch, row in after.items()}
+    if old and same_key and before.keys() & after.keys():  # else no key can be on both sides
+        keys |= _keys(connection, mart, old, new, loads)
     return [
         found
         for batch in sorted({*before, *after})

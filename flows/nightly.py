@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
-from flows import alarms, heartbeat, plan, publish, report, tasks, transform
+from flows import alarms, artifacts, heartbeat, plan, publish, report, tasks, transform
 from flows.ahead import Bring
 from flows.ledger import Batch
 from flows.plan import Delivery
@@ -53,7 +53,7 @@ def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None)
     marts = refresh_marts()
     asked = bool(datasets or batches or url)  # then the age of what there is was not the question
     summary = browsable(Summary(tuple(outcomes), marts, stale=() if asked else stale_sources()))
-    report.keep(summary)
+    artifacts.keep(summary)
     if not asked or deployment.get_id():  # a run by hand of this or that is not the night's
         with suppress(OSError):  # then the monitor rings, as it should
             heartbeat.beat(home())

@@ -69,11 +69,7 @@ def _kept_and_modified(warehouse: Warehouse, side: str, state: str) -> list[str]
     lines = dbt_run.list_nodes(
         ["--select", *MODIFIED.split(), "--state", state, "--output", "json"],
         ["alias", "config"],
-        url=warehouse.url,
-        side=side,
-        target=warehouse.target,
-        home=home(),
-        project=dbt_run.PROJECT,
+        dbt_run.on_side(warehouse, side),
     )
     nodes = [json.loads(line) for line in lines]
     # Tests and exposures are listed too, and are neither

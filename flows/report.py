@@ -1,4 +1,4 @@
-"""What came of a run, as frozen values, and how it is told: a table on the console, artifacts in Prefect."""
+"""What came of a run, as frozen values. How Prefect's UI shows it is in flows/artifacts.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.runtime import flow_run
 
 from contracts.errors import SluiceError
@@ -14,7 +13,6 @@ from contracts.gate import AuditReport, Decision, percent
 from flows.dbt_results import DbtRun
 
 if TYPE_CHECKING:
-    from flows.ledger import Batch
     from flows.plan import Delivery
     from flows.transform import Built
 
@@ -110,7 +108,7 @@ class Marts:
 
     @classmethod
     def published(cls, built: Built, warnings: tuple[str, ...] = ()) -> Marts:
-        compared = tuple(map(str, built.compared))
+        compared = tuple(str(mart) for mart in built.compared if mart.differs)
         return cls("published", built.side, layers_of(built.run), warnings=warnings, compared=compared)
 
     @classmethod
@@ -189,48 +187,11 @@ def run_name() -> str:
     return f"{datasets} {','.join(asked.get('batches') or ['what is new'])}"[:200]
 
 
-def keep(summary: Summary) -> None:
-    """Keep the run's summary with the flow run, where Prefect's UI shows it."""
-    rows = rows_of(summary)
-    lines = ["| dataset | batch | verdict | read | accepted | rejected |", "|---|---|---|--:|--:|--:|"]
-    lines += ["| " + " | ".join(_cell(v) for v in list(row.values())[:6]) + " |" for row in rows]
-    lines += ["", f"Marts: {summary.marts.verdict}"]
-    lines += [f"- {_cell(compared)}" for compared in summary.marts.compared]
-    lines += [f"- {_cell(reason)}" for o in summary.outcomes for reason in (*o.reasons, *o.warnings)]
-    lines += [f"- {_cell(reason)}" for reason in (*summary.marts.reasons, *summary.marts.warnings)]
-    lines += [f"- {_cell(warning)}" for warning in (*summary.warnings, *summary.stale)]
-    create_markdown_artifact("\n".join(lines), key="sluice-run", description="What this run did")
-
-
-def keep_audit(batch: Batch, audit: AuditReport) -> None:
-    """Keep every check's result of one batch with its task run, where Prefect's UI shows it."""
-    rows = [
-        {
-            "check": result.name,
-            "outcome": result.outcome,
-            "failing": f"{result.failing:,}",
-            "share": percent(result.share),
-            "tolerance": percent(result.tolerance),
-        }
-        for result in sorted(audit.results, key=lambda result: -result.failing)
-    ]
-    key = f"audit-{batch.dataset_id}-{batch.batch}".replace("_", "-").lower()
-    create_table_artifact(
-        rows, key=key, description=f"Checks of {batch}: {audit.rejected:,} of {audit.rows:,} rejected"
-    )
-
-
 def _shown(outcome: Outcome) -> dict[str, str]:
     numbers = [f"{n:,}" if outcome.rows else "" for n in (outcome.rows, outcome.accepted, outcome.rejected)]
     share = percent(outcome.rejected / outcome.rows) if outcome.rows else ""
     names = ("dataset", "batch", "verdict", "read", "accepted", "rejected", "share rejected")
     return dict(zip(names, (outcome.dataset_id, outcome.batch, outcome.verdict, *numbers, share), strict=True))
-
-
-def _cell(text: str) -> str:
-    """Text that Markdown shows as it is, on one line of a table."""
-    escaped = "".join(f"\\{c}" if c in "\\`*{}[]<>|#!" else c for c in text)
-    return " ".join(escaped.split())
 
 
 def rows_of(summary: Summary) -> Sequence[dict[str, str]]:

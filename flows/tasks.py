@@ -20,10 +20,11 @@ from contracts.errors import ToolError
 from contracts.gate import AuditReport, Decision, decide
 from contracts.registry import contract_for
 from flows import audit, freshness, ledger, load, publish, source, transform
+from flows.artifacts import keep_audit
 from flows.extract import open_rows
 from flows.ledger import Batch
 from flows.progress import step
-from flows.report import Summary, keep_audit
+from flows.report import Summary
 from flows.site import dbt_docs, write
 from flows.source import Listing, SourceFile, SourceUnavailable
 from flows.warehouse import DATABASE_ERRORS, home, open_warehouse

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from contracts.errors import ToolError
-from flows import builds, compare, dbt_run, failing_rows, inputs, ledger, marts, node_results, refresh
+from flows import builds, compare, dbt_run, failing_rows, inputs, ledger, marts, node_results, refresh, statistics
 from flows.compare import Compared
-from flows.dbt_results import DbtDidNotRun, DbtNodesBroke, DbtRun, DbtTestsFailed
+from flows.dbt_results import DbtRun
+from flows.dbt_verdict import DbtDidNotRun, DbtNodesBroke, DbtTestsFailed
 from flows.refresh import Refresh
-from flows.warehouse import Warehouse, home
+from flows.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from flows.dbt_nodes import Progress
@@ -70,6 +71,7 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
     end = partial(_end, warehouse, build_id, side, refreshed, run_id)
     try:
         refresh.drop(warehouse, side, refreshed.models)
+        statistics.refresh(warehouse)
         run = _run(warehouse, side, refreshed, progress)
     except DbtDidNotRun:
         end("not run", None)
@@ -87,15 +89,8 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
 
 
 def _run(warehouse: Warehouse, side: str, refreshed: Refresh, progress: Progress | None) -> DbtRun:
-    return dbt_run.run_dbt(
-        ["build", "--full-refresh"] if refreshed.everything else ["build"],
-        url=warehouse.url,
-        side=side,
-        target=warehouse.target,
-        home=home(),
-        project=dbt_run.PROJECT,
-        progress=progress,
-    )
+    args = ["build", "--full-refresh"] if refreshed.everything else ["build"]
+    return dbt_run.run_dbt(args, dbt_run.on_side(warehouse, side), progress)
 
 
 def _told(warehouse: Warehouse, side: str, error: DbtTestsFailed | DbtNodesBroke) -> str:

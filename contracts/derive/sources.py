@@ -9,9 +9,14 @@ from typing import Any
 import yaml
 from sqlalchemy.dialects import postgresql
 
-from contracts.contract import Contract
+from contracts.contract import Contract, Monthly
 from contracts.derive.ddl import comment, parent_table
 
+# Asked of the ledger, where it costs nothing, not of all rows of all months; the same age as flows/age.py tells.
+END_OF_NEWEST_MONTH = (
+    "select cast(max(batch) || '-01' as date) + interval '1 month' from ops.batches "
+    "where dataset = '{dataset}' and status = 'published'"
+)
 HEADER = "# Generated from contracts/ by `sluice derive`; do not edit.\n"
 
 
@@ -38,8 +43,8 @@ def _table(contract: Contract) -> dict[str, Any]:
         "description": f"{contract.description} One row per accepted row of the source.",
         "config": {"meta": {"owner": contract.owner}},
     }
-    if contract.freshness is not None and contract.files.batches.by is not None:
-        table["config"]["loaded_at_field"] = contract.files.batches.by
+    if contract.freshness is not None and isinstance(contract.files.batches, Monthly):
+        table["config"]["loaded_at_query"] = END_OF_NEWEST_MONTH.format(dataset=contract.dataset_id)
         table["config"]["freshness"] = {
             "warn_after": _period(contract.freshness.warn_after),
             "error_after": _period(contract.freshness.error_after),

@@ -82,5 +82,5 @@ def dbt_project(warehouse: Warehouse) -> Iterator[Finding]:
     if stale:
         names = ", ".join(path.name for path in stale)
         yield fail("dbt", f"derived files are stale: {names}", "Write them again: sluice derive", 5)
-    dbt_run.run_dbt(["parse"], url=warehouse.url, side="dev", target=warehouse.target, home=home())
+    dbt_run.run_dbt(["parse"], dbt_run.on_side(warehouse, "dev"))
     yield ok("dbt", f"the project parses: {project_size.of_project(home())}")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
 
 from contracts.gate import percent
 from flows.site.datasets import DatasetView
 from flows.site.models import BAD, ModelView
 
 ITEMS = 20
+LINES = 3  # of the reason why marts were not published; the run's page has all
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +26,27 @@ class Item:
     link: str
 
 
-def items(datasets: Sequence[DatasetView], models: Sequence[ModelView]) -> tuple[Item, ...]:
-    """Closed gates and broken loads, failed tests, old data; then warnings."""
+def items(
+    datasets: Sequence[DatasetView],
+    models: Sequence[ModelView],
+    publication: sa.Row | None,
+    last_run: Mapping[str, Any] | None,
+) -> tuple[Item, ...]:
+    """Marts that were not published, closed gates and broken loads, failed tests, old data; then warnings.
+
+    Args:
+        publication: of the marts readers have now, from `ops.publications`.
+        last_run: as flows/site/runs.py keeps it.
+    """
     found = [item for view in datasets for item in _of_dataset(view)]
+    if last_run is not None and last_run["marts"]["verdict"] == "failed":
+        lines = [line.strip() for reason in last_run["marts"]["reasons"] for line in reason.splitlines()]
+        found.append(Item("failed", "marts", "; ".join(lines[:LINES]), "run.html#marts"))
     found += [item for model in models for item in _of_model(model)]
-    found.sort(key=lambda item: item.word in ("warned", "warn", "late"))
+    if publication is not None and publication.kind == "rollback":
+        why = f"since {publication.published_at:%Y-%m-%d %H:%M}; the next run builds and publishes them anew"
+        found.append(Item("rolled back", "marts", why, "run.html#marts"))
+    found.sort(key=lambda item: item.word in ("warned", "warn", "late", "rolled back"))
     return tuple(found[:ITEMS])
 
 

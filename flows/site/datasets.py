@@ -185,6 +185,8 @@ def share(result: sa.Row) -> float:
 
 
 def _masked(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Masked when it was kept, and again: a column may have been declared personal since."""
+    """Masked when it was kept, and again: a column may have been declared personal since. In the contract's order."""
     hidden = {column.name for column in contract.columns if column.pii}
-    return {name: "***" if name in hidden and value is not None else value for name, value in row.items()}
+    order = ["_row_number", *(column.name for column in contract.columns)]
+    names = [*(name for name in order if name in row), *(name for name in row if name not in order)]
+    return {name: "***" if name in hidden and row[name] is not None else row[name] for name in names}

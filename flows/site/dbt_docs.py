@@ -25,14 +25,7 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
     Raises:
         ToolError: dbt could not write them.
     """
-    run = dbt_run.run_dbt(
-        ["docs", "generate", "--static"],
-        url=warehouse.url,
-        side=side,
-        target=warehouse.target,
-        home=home(),
-        project=dbt_run.PROJECT,
-    )
+    run = dbt_run.run_dbt(["docs", "generate", "--static"], dbt_run.on_side(warehouse, side))
     written = run.target_path / "static_index.html"
     if not written.exists():
         raise ToolError(f"dbt wrote no docs page; see {run.log}")

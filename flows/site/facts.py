@@ -4,7 +4,7 @@ number of rows: the last 30 batches of a dataset, the last 30 results of a dbt n
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from contracts.contract import Contract
 from contracts.derive.ddl import QUARANTINE, quarantine_table
 from contracts.errors import ToolError
 from flows import ledger, marts
-from flows.site import mart_facts
+from flows.site import incidents, mart_facts
 from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line
 
 BATCHES = 30  # as many as a small plot shows, and somewhat more than two years of months
@@ -36,6 +36,7 @@ class Facts:
         mart_rows: PostgreSQL's own estimate, by mart; refreshed at each build.
         dbt: the last 30 results of each dbt node, newest first.
         compared: what the newest build that was compared made other than it was, by mart.
+        incidents: those that are open, newest first.
     """
 
     batches: Mapping[str, list[sa.Row]]
@@ -48,6 +49,7 @@ class Facts:
     mart_rows: Mapping[str, int] = field(default_factory=dict)
     dbt: Mapping[str, list[sa.Row]] = field(default_factory=dict)
     compared: Mapping[str, list[sa.Row]] = field(default_factory=dict)
+    incidents: Sequence[sa.Row] = ()
 
 
 def read(warehouse: Warehouse, known: Mapping[str, Contract]) -> Facts:
@@ -81,6 +83,7 @@ def _read(connection: sa.Connection, known: Mapping[str, Contract]) -> Facts:
         mart_rows=mart_facts.rows(connection, publication),
         dbt=mart_facts.results(connection, BATCHES),
         compared=mart_facts.compared(connection),
+        incidents=incidents.open_ones(connection),
     )
 
 

@@ -46,10 +46,11 @@ def compared(connection: sa.Connection) -> dict[str, list[sa.Row]]:
     names = ("build_id", "mart", "batch", "measure", "column_name", "old", "new")
     table = sa.table("comparisons", *(sa.column(name) for name in names), schema=OPS)
     newest = sa.select(sa.func.max(table.c.build_id)).scalar_subquery()
+    first = sa.case({"rows": 0, "keys added": 1, "keys removed": 2}, value=table.c.measure, else_=3)
     query = (
         sa.select(table)
         .where(table.c.build_id == newest, table.c.old.is_distinct_from(table.c.new))
-        .order_by(table.c.mart, table.c.batch, table.c.measure, table.c.column_name)
+        .order_by(table.c.mart, table.c.batch, first, table.c.measure, table.c.column_name)
         .limit(COMPARED)
     )
     found: dict[str, list[sa.Row]] = defaultdict(list)

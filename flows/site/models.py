@@ -59,12 +59,20 @@ class ModelView:
     trails: Mapping[str, Trail]
     plot: Markup
     rows: int | None
-    live: bool
+    live: bool  # readers have it, as its newest build made it or an older one
+    newest_live: bool
 
     @property
     def verdict(self) -> str:
         """dbt's word for its newest build; for what dbt does not build, none."""
         return str(self.result.status) if self.result is not None else ""
+
+    @property
+    def standing(self) -> str:
+        """What became of its newest build for readers of the marts."""
+        if self.verdict != "success":
+            return self.verdict or "not built"
+        return "published" if self.newest_live else "not published"
 
     def counts(self) -> dict[str, int]:
         """Tests by status; those that never ran under `not run`."""
@@ -87,14 +95,17 @@ def _view(
     history = facts.dbt.get(node.unique_id, [])
     points = [Point(f"{row.recorded_at:%Y-%m-%d}", float(row.rows or 0)) for row in reversed(history)]
     in_marts = node.layer == "marts" and node.name in live
+    result = history[0] if history else None
+    publication = facts.publication
     return ModelView(
         node=node,
-        result=history[0] if history else None,
+        result=result,
         tests=tuple(TestView(test, next(iter(facts.dbt.get(test.unique_id, [])), None)) for test in node.tests),
         trails={name: _trail(project, children, node, name) for name, _, _ in node.columns},
         plot=plots.rows(points, f"Rows that each build wrote to {node.name}, by day"),
         rows=facts.mart_rows.get(node.name) if in_marts else None,
         live=in_marts,
+        newest_live=in_marts and publication is not None and result is not None and result.side == publication.side,
     )
 
 

@@ -74,7 +74,7 @@ def extract(manifest: Path, catalog: Path, side: str, shown_as: str) -> dict[str
         lineage = found.extract_project_lineage()
     nodes = {**found.manifest["sources"], **found.manifest["nodes"]}
     described = {**found.catalog["sources"], **found.catalog["nodes"]}
-    tests = _tests(found.manifest["nodes"])
+    tests = _tests(found.manifest)
     kept = {
         unique_id: {
             "name": node["name"],
@@ -127,9 +127,13 @@ def _columns(node: Mapping[str, Any], described: Mapping[str, Any]) -> list[list
     ]
 
 
-def _tests(nodes: Mapping[str, Any]) -> dict[str, list[list[str | None]]]:
+def _tests(manifest: Mapping[str, Any]) -> dict[str, list[list[str | None]]]:
+    """Data tests by what they test, and unit tests by their model."""
     tests: dict[str, list[list[str | None]]] = {}
-    for unique_id, node in nodes.items():
+    for unique_id, node in manifest.get("unit_tests", {}).items():
+        for tested in node["depends_on"]["nodes"][:1]:
+            tests.setdefault(tested, []).append([unique_id, node["name"], None, "error"])
+    for unique_id, node in manifest["nodes"].items():
         if node["resource_type"] != "test":
             continue
         severity = str(node["config"].get("severity", "error")).lower()

@@ -15,7 +15,7 @@ from contracts.gate import percent
 NONE = "\N{EN DASH}"
 STATES = {  # how a word is drawn; the word itself is always shown
     "ok": ("published", "passed", "pass", "success", "fresh"),
-    "warn": ("warned", "warn", "late"),
+    "warn": ("warned", "warn", "late", "rolled back"),
     "bad": ("held", "failed", "fail", "errored", "error", "stale", "runtime error", "partial success"),
 }
 GLYPHS = {"ok": "✓", "warn": "▲", "bad": "■", "idle": NONE}  # told apart by their shape, too
@@ -69,6 +69,11 @@ def measured(value: Decimal | None, measure: str) -> str:
     return percent(float(value)) if "share" in measure else f"{value.normalize():,f}"
 
 
+def pair(row: sa.Row) -> tuple[str, sa.Row]:
+    """A measure by its name."""
+    return row.measure, row
+
+
 def prose(text: str) -> Markup:
     """A description; what stands in it between backticks is code."""
     parts = (text if len(text.split("`")) % 2 else text.replace("`", "")).split("`")
@@ -76,5 +81,5 @@ def prose(text: str) -> Markup:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    word.__name__: word for word in (state, count, when, size, took, shown, prose, measured, percent)
+    word.__name__: word for word in (state, count, when, size, took, shown, pair, prose, measured, percent)
 }

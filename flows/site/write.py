@@ -58,17 +58,19 @@ def _pages(read: facts.Facts, known: Mapping[str, Contract]) -> Iterator[tuple[s
     dbt = project.load(dbt_docs.folder() / "project.json")
     sets = [datasets.view(contract, read) for contract in known.values()]
     nodes = models.views(dbt, read)
-    common = {
+    common: dict[str, Any] = {
         "made": datetime.now(UTC),
         "facts": read,
         "datasets": sets,
+        "known": set(known),
         "models": nodes,
         "runs": runs.last(home()),
         "has_dbt": (dbt_docs.folder() / "index.html").exists(),
         "raw_pages": {view.node.name: view.node.page for view in nodes if view.node.kind == "source"},
+        "mart_pages": {view.node.page for view in nodes if view.node.layer == "marts"},
         "unread": dbt.unread,
     }
-    urgent = attention.items(sets, nodes)
+    urgent = attention.items(sets, nodes, read.publication, next(iter(common["runs"]), None))
     yield "index.html", _render("index.html", "", common, here="overview", attention=urgent)
     yield "run.html", _render("run.html", "", common, here="run")
     yield "lineage.html", _render("lineage.html", "", common, here="lineage")

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from flows import embedded
 from tests import taxi
+from tests.chromium import chromium
 
-# What keeps Chromium from asking its maker for updates, which a closed network refuses.
-QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
 IMAGE = '<img src=x onerror="document.title=1">'
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for a module's tests. While it is open an event loop runs, in which Prefect's calls do nothing."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no Chromium is installed (looked for chromium and google-chrome on PATH)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu", *QUIET])
-        yield browser
-        browser.close()
+    """One browser for a module's tests."""
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture

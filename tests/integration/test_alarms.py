@@ -28,6 +28,7 @@ from flows import alarms, dbt_run
 from flows.alerts import AppriseAddress
 from flows.freshness import Stale
 from tests import taxi
+from tests.chromium import chromium
 
 BLOCK = "taxi-data"  # as the taxi contracts name it: alerts="apprise-address/taxi-data"
 
@@ -135,7 +136,7 @@ def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
     said = sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv"))
 
     assert said.code == 2, said.err
-    assert "test assert_no_february: 1 failing rows" in said.err
+    assert "test assert_no_february: 1 failing row (" in said.err
     assert "trip_id=yellow/2019-02/13, taxi_colour=yellow" in said.err
     assert "Readers keep the old marts; the candidate is in marts__b" in said.err
     assert "Traceback" not in said.err
@@ -146,6 +147,14 @@ def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
     assert "dbt failed" in alert["title"]
     assert "assert_no_february" in alert["message"]
     assert "trip_id=yellow/2019-02/13" in alert["message"]
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto((tmp_path / "home" / "site" / "index.html").as_uri())
+        assert "The newest build was not published" in page.locator(".lead").inner_text()
+        page.get_by_role("link", name="test assert_no_february: 1 failing row").click()
+        told = page.locator("section", has=page.get_by_role("heading", name="Marts failed")).inner_text()
+    assert "trip_id=yellow/2019-02/13" in told
+    assert "Readers keep the old marts; the candidate is in marts__b" in told
 
 
 def test_a_run_that_is_killed_softly_sends_one_alert(sluice, webhook) -> None:

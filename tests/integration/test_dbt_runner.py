@@ -21,8 +21,10 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
 from contracts.errors import ConfigError, DataError, ToolError
-from flows.dbt_results import DbtNodesBroke, DbtRun, DbtTestsFailed
+from flows.dbt_place import DbtPlace
+from flows.dbt_results import DbtRun
 from flows.dbt_run import run_dbt, warm_up
+from flows.dbt_verdict import DbtNodesBroke, DbtTestsFailed
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -92,15 +94,8 @@ class Tiny:
             }
         )
 
-    def facts(self, side: str = "marts__a") -> dict[str, object]:
-        return {
-            "url": self.url,
-            "side": side,
-            "target": "embedded",
-            "home": self.home,
-            "project": self.folder / "project",
-            "profiles": self.folder / "profiles",
-        }
+    def place(self, side: str = "marts__a") -> DbtPlace:
+        return DbtPlace(self.url, side, "embedded", self.home, self.folder / "project", self.folder / "profiles")
 
     def run(
         self, *args: str, side: str = "marts__a", progress: Callable[[int, int, str], None] | None = None
@@ -108,7 +103,7 @@ class Tiny:
         @flow(name="tiny")
         def tiny() -> DbtRun:
             self.flow_run = UUID(str(flow_run.id))
-            return run_dbt(args or ("build",), **self.facts(side), progress=progress)  # type: ignore[arg-type]
+            return run_dbt(args or ("build",), self.place(side), progress)
 
         return tiny()
 
@@ -264,14 +259,14 @@ def test_it_runs_when_prefect_logs_warnings_only(tiny: Tiny) -> None:
 
 
 def test_dbt_says_nothing_on_the_console_itself(tiny: Tiny, capfd: pytest.CaptureFixture[str]) -> None:
-    run_dbt(["build"], **tiny.facts())  # type: ignore[arg-type]  # outside a flow: Prefect says nothing either
+    run_dbt(["build"], tiny.place())  # outside a flow: Prefect says nothing either
     out, err = capfd.readouterr()
     assert "stg_trips" not in out + err
 
 
 def test_warming_up_parses_for_the_next_run_and_opens_no_connection(tiny: Tiny) -> None:
     reachable, tiny.url = tiny.url, tiny.url.set(host="127.0.0.1", port=9, query={})
-    warm_up(**tiny.facts())  # type: ignore[arg-type]
+    warm_up(tiny.place())
     assert (tiny.home / "dbt/marts__a/target/partial_parse.msgpack").exists()
     tiny.url = reachable
     assert tiny.run().failed == ()
@@ -311,6 +306,7 @@ import sys
 from pathlib import Path
 import sqlalchemy as sa
 from prefect import flow
+from flows.dbt_place import DbtPlace
 from flows.dbt_run import run_dbt
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with Ctrl-C ignored
@@ -319,8 +315,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start backgro
 def slow():
     folder = Path(sys.argv[1])
     url, home = sa.make_url(sys.argv[2]), folder / ".sluice"
-    run_dbt(["build"], url=url, side="marts__a", target="embedded", home=home,
-            project=folder / "project", profiles=folder / "profiles")
+    run_dbt(["build"], DbtPlace(url, "marts__a", "embedded", home, folder / "project", folder / "profiles"))
 
 if __name__ == "__main__":
     slow()

@@ -104,7 +104,9 @@ def test_rollback_gives_readers_the_marts_before_and_the_next_publish_goes_on(ni
     assert night.seen() == {1}
 
 
-def test_the_command_rolls_back_says_what_came_back_and_refuses_where_there_is_nothing(night: Night, sluice) -> None:
+def test_the_command_rolls_back_says_what_came_back_and_refuses_where_there_is_nothing(
+    night: Night, sluice, tmp_path: Path
+) -> None:
     none = sluice("rollback")
     assert (none.code, "no marts were published yet" in none.err) == (5, True)
     night.publish()
@@ -114,6 +116,7 @@ def test_the_command_rolls_back_says_what_came_back_and_refuses_where_there_is_n
     assert json.loads(done.out)["side"] == "marts__a"
     assert json.loads(done.out)["models"] == ["zones", "trips"]
     assert night.seen() == {1}
+    assert "have an older build again" in (tmp_path / "home" / "site" / "index.html").read_text()
     again = sluice("rollback")
     assert (again.code, "rolled back already" in again.err) == (5, True)
     assert "Traceback" not in again.err

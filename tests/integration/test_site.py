@@ -19,6 +19,7 @@ from contracts.contract import Contract
 from flows import cli, ledger, nightly, node_results, publish, source
 from flows.report import Marts, Summary
 from flows.site import place, write
+from flows.site.wording import NONE
 from flows.warehouse import Warehouse
 from tests import shops
 from tests.integration.conftest import connector_for
@@ -236,10 +237,42 @@ def test_old_and_new_marts_stand_side_by_side_where_they_differ(warehouse: Wareh
             "INSERT INTO ops.comparisons (build_id, mart, batch, measure, column_name, old, new) VALUES "
             "(1, 'fct_orders', '', 'rows', '', 7, 8), "
             "(2, 'fct_orders', 'shop__orders 2021-02', 'rows', '', 1200, 1300.0), "
+            "(2, 'fct_orders', 'shop__orders 2021-02', 'keys added', '', NULL, 40), "
             "(2, 'fct_orders', '', 'null share', 'price', 0.01, 0.25), "
             "(2, 'fct_orders', '', 'total', 'price', 5.0, 5.0)"
         )
     page = made(warehouse, home, shops.contract())["models/fct_orders.html"]
     section = re.search(r'<section aria-labelledby="compared">.*?</section>', page, re.S).group()
     cells = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", section[section.index("<tbody>") :])
-    assert cells == ["all", "null share", "price", "1%", "25%", "shop__orders 2021-02", "rows", "", "1,200", "1,300"]
+    assert cells[:5] == ["all", "as many as before", NONE, NONE, "shop__orders 2021-02"]
+    assert cells[5:9] == ["1,200", "1,300", "40", NONE]
+    assert cells[-5:] == ["all", "price", "null share", "1%", "25%"]
+
+
+def test_open_incidents_are_on_the_front_page_and_closed_ones_are_not(warehouse: Warehouse, home: Path) -> None:
+    columns = "subject, kind, dataset, batch, times_seen, opened_at, last_seen_at, resolved_at"
+    rows = (
+        "('batch shop__orders 2021-02', 'gate_closed', 'shop__orders', '2021-02', 3, '2026-01-01', '2026-01-03', NULL)",
+        "('marts', 'dbt_failed', NULL, NULL, 1, '2026-01-02', '2026-01-02', '2026-01-03')",
+    )
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE IF EXISTS ops.incidents CASCADE")
+        connection.exec_driver_sql(
+            "CREATE TABLE ops.incidents (subject text, kind text, dataset text, batch text, times_seen int, "
+            "opened_at timestamptz, last_seen_at timestamptz, resolved_at timestamptz)"
+        )
+        connection.exec_driver_sql(f"INSERT INTO ops.incidents ({columns}) VALUES {', '.join(rows)}")
+    write.write(warehouse, known={"shop__orders": shops.contract()})
+    front = pages(home)["index.html"]
+    section = re.search(r'<section aria-labelledby="incidents">.*?</section>', front, re.S).group()
+    assert 'href="datasets/shop__orders.html">shop__orders 2021-02</a>' in section
+    assert "gate closed" in section
+    assert "2026-01-01 00:00" in section
+    assert "dbt failed" not in section
+
+
+def test_a_stale_source_is_on_the_page_of_the_run(warehouse: Warehouse, home: Path) -> None:
+    told = "shop__orders is stale: its data goes up to 2021-02-28, 90 days old"
+    write.write(warehouse, Summary((), Marts.nothing_new(), stale=(told,)), "a run", known={})
+    section = re.search(r'<section aria-labelledby="sources">.*?</section>', pages(home)["run.html"], re.S).group()
+    assert told in section

@@ -13,7 +13,8 @@ read_in_utc as (
     select
         trips.*,
         {{ local_to_utc('picked_up_at_local', zone, occurrence='second') }} as latest_picked_up_at,
-        {{ local_to_utc('dropped_off_at_local', zone, occurrence='first') }} as dropped_off_at
+        {{ local_to_utc('dropped_off_at_local', zone, occurrence='first') }} as dropped_off_at,
+        {{ computed_once() }}
     from trips
 ),
 
