@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from prefect.blocks.core import Block
+from prefect.blocks.core import Block, UnknownBlockType
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 from pydantic import BaseModel, ValidationError
 
@@ -105,7 +106,7 @@ def make(block: Wanted, answers: Answers) -> Iterator[Finding]:
     """Make the block or change it, and say which; one that nobody says anything about is left alone."""
     known = _load(block)
     fields, build = _kind(block)
-    values = answers.of(block, fields, exists=known is not None)
+    values = answers.of(block, fields, exists=known is not None) if fields else None
     if values is None:
         yield ok(block.area, f"{block} is there") if known else _nobody_said(block, fields)
         return
@@ -122,13 +123,17 @@ def make(block: Wanted, answers: Answers) -> Iterator[Finding]:
 
 def _nobody_said(block: Wanted, fields: tuple[Field, ...]) -> Finding:
     needed = ", ".join(variable(block, field) for field in fields if field.default is None)
-    advice = f"Set {needed or 'nothing'} and call again, or call it in a terminal, or make the block in Prefect's UI"
+    advice = f"Set {needed} and call again, or call it in a terminal, or make the block in Prefect's UI"
+    if not fields:  # its type asks for more than an address
+        advice = "Make it in Prefect's UI (Blocks), then: sluice setup"
     return fail(block.area, f"{block}, which {block.why} names, does not exist", advice, 5)
 
 
 def _load(block: Wanted) -> Any:
     try:
         return Block.load(str(block))
+    except UnknownBlockType as error:
+        raise ConfigError(f"{block}: {error}") from None
     except ValueError as error:
         if "Unable to find block document" in str(error):
             return None
@@ -140,7 +145,7 @@ def _kind(block: Wanted) -> tuple[tuple[Field, ...], Callable[[Values], Block]]:
         return KINDS[block.kind]
     try:
         of_type = Block.get_block_class_from_key(block.kind)
-    except ValueError as error:
+    except UnknownBlockType as error:
         raise ConfigError(f"{block}: {error}") from None
     required = {name for name, field in of_type.model_fields.items() if field.is_required()}
     if required != {"url"}:
@@ -184,6 +189,8 @@ def _content(value: Any) -> Any:
     """What a block holds, secrets revealed, for comparison only."""
     if hasattr(value, "get_secret_value"):
         return value.get_secret_value()
+    if isinstance(value, Enum):  # one that was saved comes back as its value
+        return value.value
     if isinstance(value, BaseModel):
         return {name: _content(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, Mapping):

@@ -142,6 +142,16 @@ def test_a_block_made_by_hand_works_the_same(
     assert all(CHANNEL in found for found in told(said)["automations"])
 
 
+@pytest.mark.parametrize(("kind", "said"), [("custom-webhook", "does not exist"), ("no-such-type", "No block class")])
+def test_a_type_that_asks_for_more_than_an_address_is_left_to_the_ui(
+    kind: str, said: str, bare: pytest.MonkeyPatch
+) -> None:
+    bare.setattr(setting_up, "wanted", lambda: [Wanted("channels", kind, "owned", "a test")])
+    (found,) = [each for each in setting_up.set_up(setting_up.Answers(ask=True)) if each.area == "channels"]
+    assert said in found.found
+    assert (found.verdict, found.exit_code) == ("fail", 5)
+
+
 def test_a_person_is_asked_for_what_is_missing_and_secrets_are_not_shown(
     bare: pytest.MonkeyPatch, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
