@@ -159,6 +159,7 @@ def test_the_schedule_runs_and_neither_ctrl_c_nor_a_kill_leaves_an_orphan(up: Up
     up.start()
     first = wait_for("a scheduled run to complete", up.completed, LATE)
     look_with_the_doctor(up)
+    assert f"Site:         file://{up.home}/site/index.html" in up.output.read_text()
 
     hold = up.project / "hold"
     hold.touch()
