@@ -9,12 +9,13 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 
 from prefect import flow
+from prefect.runtime import flow_run
 from pydantic import Field
 
 from contracts.contract import Contract, Monthly
 from contracts.errors import ConfigError
 from contracts.registry import contract_for
-from flows import alarms, artifacts, nightly, plan
+from flows import alarms, artifacts, logs, nightly, plan
 from flows.ahead import ahead
 from flows.recorded import wait_until_recorded
 from flows.report import Summary
@@ -42,6 +43,7 @@ def backfill(
         ConfigError: the dataset does not come in months, or the range is none.
         SluiceError: at the end, for the worst thing that happened; what could be published was.
     """
+    logs.begin(flow_run.get_id())
     register_embedded()
     warehouse = open_warehouse()
     batches = months(contract_for(dataset), first, last, datetime.now(UTC).date())

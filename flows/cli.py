@@ -10,7 +10,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from contracts.errors import SluiceError
-from flows import cli_nights
+from flows import cli_nights, logs
+from flows.cli_nights import Batches, DatasetIds, Logs, Url
 from flows.cli_quarantine import Json, quarantine_app
 
 # Before Prefect is imported: its logs go to the API as ever, but a person at this console is shown the
@@ -41,15 +42,10 @@ app.add_typer(cli_nights.app)
 
 @app.command()
 def run(
-    datasets: Annotated[list[str] | None, typer.Argument(help="Dataset ids; all if none.", show_default=False)] = None,
-    batch: Annotated[
-        list[str] | None,
-        typer.Option("--batch", "-b", help="Batch such as 2021-01; repeat for more. Those that are due if none."),
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(help="Load from this path or address instead; {batch}, {dataset} and {entity} are filled in."),
-    ] = None,
+    datasets: DatasetIds = None,
+    batch: Batches = None,
+    url: Url = None,
+    log_format: Logs = None,  # noqa: ARG001 - its callback does it
     as_json: Json = False,
 ) -> None:
     """Load what is new, audit it, publish what passes the gate, then rebuild and publish the marts."""
@@ -172,28 +168,36 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         ended = app(arguments, standalone_mode=False)  # the code of a typer.Exit comes back as a value
     except SluiceError as error:
-        typer.echo(f"sluice: {error}", err=True)
+        _say(str(error))
         sys.exit(error.exit_code)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("sluice: stopped. Nothing half-done is visible; run again to go on", err=True)
+        _say("stopped. Nothing half-done is visible; run again to go on")
         sys.exit(130)
     except BaseException as stop:  # noqa: BLE001 - what is no stop is raised again
         if type(stop).__name__ != "TerminationSignal":  # Prefect's; its import would cost every command 2 s
             _fail(stop)
-        typer.echo("sluice: terminated. Nothing half-done is visible; run again to go on", err=True)
+        _say("terminated. Nothing half-done is visible; run again to go on")
         sys.exit(143)
     sys.exit(ended or 0)
+
+
+def _say(message: str) -> None:
+    """Why the command ends, as the last line of standard error."""
+    if logs.wanted():
+        logs.write("error", message)
+    else:
+        typer.echo(f"sluice: {message}", err=True)
 
 
 def _fail(error: BaseException) -> NoReturn:
     """End with the message of a mistake that a library found; raise what is a bug."""
     if hasattr(error, "format_message"):  # click's: a wrong option, a missing argument
-        typer.echo(f"sluice: {error.format_message()} See: sluice --help", err=True)
+        _say(f"{error.format_message()} See: sluice --help")
         sys.exit(5)
     if isinstance(error, RuntimeError) and ("Failed to reach API" in str(error) or "ephemeral" in str(error)):
-        typer.echo(f"sluice: Prefect's API cannot be used: {error} (PREFECT_API_URL names it)", err=True)
+        _say(f"Prefect's API cannot be used: {error} (PREFECT_API_URL names it)")
         sys.exit(3)
     raise error
 

@@ -18,7 +18,7 @@ from prefect.exceptions import TerminationSignal
 from contracts import derive as derived
 from contracts.errors import DataError, SluiceError, ToolError
 from contracts.registry import contracts
-from flows import ledger, progress, transform
+from flows import ledger, logs, progress, transform
 from flows import rollback as back
 from flows.printing import err, out, print_json, print_table
 from flows.report import RunFailed, Summary, rows_of
@@ -64,7 +64,10 @@ def release(dataset: str, batch: str, why: str, who: str | None, as_json: bool) 
 
 
 def _follow(flow: Callable[[], Summary], as_json: bool) -> None:
-    progress.listen(progress.Lines(err))
+    if logs.wanted():
+        logs.begin()
+    else:
+        progress.listen(progress.Lines(err))
     for handler in logging.getLogger().handlers:  # Prefect's console; what goes to its API is left whole
         handler.addFilter(_WithoutTracebacks())
     signal.signal(signal.SIGTERM, _terminate)
@@ -88,7 +91,10 @@ def show_summary(summary: Summary, as_json: bool) -> None:
         return
     rows = rows_of(summary)
     for warning in (*summary.warnings, *summary.stale, *summary.marts.warnings):
-        err.print(f"Warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+        if logs.wanted():
+            logs.write("warning", warning)
+        else:
+            err.print(f"Warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     if all(row["verdict"] == "nothing new" for row in rows) and summary.marts.verdict == "nothing new":
         batches = len(rows)
         out.print(f"\nNothing new: {batches} batch{'es' if batches > 1 else ''} looked at, all published before.")

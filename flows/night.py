@@ -1,11 +1,13 @@
-"""What `sluice plan` and `doctor` print."""
+"""What `sluice plan`, `doctor` and `setup` print."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from contracts.errors import ConfigError, ToolError
 from flows import foresee
+from flows.doctor.findings import Finding
 from flows.printing import out, print_json, print_table
 
 
@@ -52,19 +54,28 @@ def doctor(send: bool, as_json: bool) -> None:
     """
     from flows.doctor import diagnose
 
-    found = diagnose(send)
+    _tell("Doctor", diagnose(send), as_json, "sluice doctor")
+
+
+def setup(ask: bool, send: bool, as_json: bool) -> None:
+    """What setup made and found. Raises as `doctor`."""
+    from flows.setup import set_up
+    from flows.setup.answers import Answers
+
+    _tell("Setup", set_up(Answers(ask), send), as_json, "sluice setup")
+
+
+def _tell(title: str, found: Sequence[Finding], as_json: bool, again: str) -> None:
     if as_json:
         print_json([asdict(finding) for finding in found])
     else:
         names = ("area", "verdict", "found", "what to do")
         shown = [(each.area, each.verdict, each.found, each.advice) for each in found]
-        print_table("Doctor", [dict(zip(names, row, strict=True)) for row in shown], names=names)
+        print_table(title, [dict(zip(names, row, strict=True)) for row in shown], names=names)
         counts = [f"{sum(each.verdict == v for each in found)} {v}" for v in ("ok", "warn", "fail")]
         out.print(", ".join(counts), highlight=False)
     failed = [finding for finding in found if finding.verdict == "fail"]
     if failed:
         areas = ", ".join(dict.fromkeys(finding.area for finding in failed))
         wrong = any(finding.exit_code == ConfigError.exit_code for finding in failed)
-        raise (ConfigError if wrong else ToolError)(
-            f"not sound: {areas}. Do what the findings say, then: sluice doctor"
-        )
+        raise (ConfigError if wrong else ToolError)(f"not sound: {areas}. Do what the findings say, then: {again}")

@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
-from flows import alarms, artifacts, heartbeat, plan, publish, report, tasks, transform
+from flows import alarms, artifacts, heartbeat, logs, plan, publish, report, tasks, transform
 from flows.ahead import Bring
 from flows.ledger import Batch
 from flows.plan import Delivery
@@ -44,6 +44,7 @@ def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None)
     Raises:
         SluiceError: at the end, for the worst thing that happened; what could be published was.
     """
+    logs.begin(flow_run.get_id())
     register_embedded()
     warehouse = open_warehouse()
     deliveries = plan.deliveries(datasets, batches, url)
@@ -72,14 +73,15 @@ def deliver_dataset(deliveries: list[Delivery], bring: Bring = plan.new_file) ->
 
 def deliver(delivery: Delivery, bring: Bring = plan.new_file) -> Outcome:
     """One delivery's way: looked at, fetched if it is new, then judged."""
-    try:
-        file = bring(delivery)
-        if file is None:
-            return Outcome.nothing_new(delivery)
-        batch = plan.begin(delivery, file, flow_run.get_id())
-    except report.EXPECTED as error:
-        return alarms.broken(delivery, error)
-    return judge(delivery, batch, lambda: tasks.load_batch(batch, file))
+    with logs.about(delivery.contract.dataset_id, delivery.batch):
+        try:
+            file = bring(delivery)
+            if file is None:
+                return Outcome.nothing_new(delivery)
+            batch = plan.begin(delivery, file, flow_run.get_id())
+        except report.EXPECTED as error:
+            return alarms.broken(delivery, error)
+        return judge(delivery, batch, lambda: tasks.load_batch(batch, file))
 
 
 def judge(delivery: Delivery, batch: Batch, load: Callable[[], Batch]) -> Outcome:

@@ -13,7 +13,7 @@ from contracts.contract import Contract
 from contracts.errors import ConfigError
 from contracts.registry import contract_for, contracts
 from contracts.version import version_of
-from flows import downloads, ledger, quarantine, tasks
+from flows import downloads, ledger, logs, quarantine, tasks
 from flows.addresses import discover, expand, is_remote
 from flows.publish import ensure_tables as ensure_dataset_tables
 from flows.source import Listing, SourceFile
@@ -124,11 +124,12 @@ def fetched(listing: Listing) -> SourceFile:
 
 def new_file(delivery: Delivery) -> SourceFile | None:
     """The delivery's file, looked at and brought here; None if readers already have it."""
-    listing = tasks.look(delivery.address)
-    if unchanged(delivery, listing):
-        return None
-    file = fetched(listing)
-    return None if unchanged(delivery, file) else file
+    with logs.about(delivery.contract.dataset_id, delivery.batch):  # it may be called ahead, in a thread of its own
+        listing = tasks.look(delivery.address)
+        if unchanged(delivery, listing):
+            return None
+        file = fetched(listing)
+        return None if unchanged(delivery, file) else file
 
 
 def begin(delivery: Delivery, file: SourceFile, run_id: str | None) -> ledger.Batch:

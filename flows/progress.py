@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from flows import logs
+
 
 @dataclass
 class Step:
@@ -84,6 +86,17 @@ class Lines(Silent):
         if not self._tasks:
             self._progress.stop()
         self._console.print(f"  {step.what}: {step.facts()}", markup=False, highlight=False, soft_wrap=True)
+
+
+class JsonLines(Silent):
+    """For a machine: a line as each step begins, and one as it ends, with its seconds and rows."""
+
+    def start(self, step: Step) -> None:
+        logs.write("info", f"{step.what} ...", step=step.what)
+
+    def end(self, step: Step) -> None:
+        seconds = round(time.monotonic() - step.started, 3)
+        logs.write("info", f"{step.what}: {step.facts()}", step=step.what, seconds=seconds, rows=step.rows)
 
 
 _listener: Silent = Silent()

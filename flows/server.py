@@ -70,7 +70,7 @@ def up(
             with temporary_settings({PREFECT_API_URL: address.api, PREFECT_API_AUTH_STRING: server_address.password()}):
                 served = deployments.apply(project, environment, cron=cron, alone=address.ours)
             children["worker"] = _start_worker(stack, environment, project)
-            _say_where(address, served)
+            _say_where(address, served, home)
             _watch(children, folder / "server.log")
     except KeyboardInterrupt:
         typer.echo("Stopped.")
@@ -204,10 +204,11 @@ def _wait_until_healthy(address: Address, server: subprocess.Popen[bytes] | None
     )
 
 
-def _say_where(address: Address, served: Mapping[str, str]) -> None:
+def _say_where(address: Address, served: Mapping[str, str], home: Path) -> None:
     typer.echo(f"\nPrefect UI:   {address.ui}")
     for name, identity in served.items():
         typer.echo(f"Deployment:   {name}  {address.ui}/deployments/deployment/{identity}")
+    typer.echo(f"Site:         {(home / 'site' / 'index.html').as_uri()} (each run makes it anew)")
     typer.echo(f"Other shells: export PREFECT_API_URL={address.api}")
     typer.echo("Stop with Ctrl-C.\n")
 

@@ -18,6 +18,7 @@ from flows.deployments import IN_POOL, POOL
 from flows.doctor.findings import Finding, fail, ok, warn
 
 PATIENCE = 10.0  # seconds for one answer
+MISSED = "sluice: a night was missed"  # as automations.yaml names it
 
 
 def server() -> Iterator[Finding]:
@@ -74,6 +75,7 @@ def nightly() -> Iterator[Finding]:
         active = [each.name for each in served if not each.paused and any(s.active for s in each.schedules)]
         known = client.read_workers_for_work_pool(POOL)
         workers = [worker for worker in known if worker.status == WorkerStatus.ONLINE]
+        told = any(each.enabled for each in client.read_automations_by_name(MISSED))
     if not active:
         yield warn("nightly", "no schedule is on", "Switch it on in the UI (Deployments), or: sluice up")
     elif not workers:
@@ -82,6 +84,8 @@ def nightly() -> Iterator[Finding]:
         )
     else:
         yield ok("nightly", f"{', '.join(active)}: a schedule is on, {len(workers)} workers wait")
+    if not told:
+        yield warn("nightly", "the server would tell nobody of a missed night", "Apply automations.yaml: sluice setup")
 
 
 def channels(send: bool) -> Iterator[Finding]:
@@ -90,10 +94,11 @@ def channels(send: bool) -> Iterator[Finding]:
     for contract in contracts().values():
         named.setdefault(contract.alerts, []).append(contract.dataset_id)
     for block, datasets in named.items():
-        yield _channel(block, ", ".join(datasets), send)
+        yield channel(block, ", ".join(datasets), send)
 
 
-def _channel(block: str | None, datasets: str, send: bool) -> Finding:
+def channel(block: str | None, datasets: str, send: bool) -> Finding:
+    """One notification block, for those whose owners it reaches."""
     if block is None:
         advice = "Make a notification block, and name it: Contract(alerts='slack-webhook/data-team'); docs/alerts.md"
         return warn("channels", f"{datasets}: nobody is told when something is wrong", advice)

@@ -6,10 +6,14 @@ import json
 
 import pytest
 import sqlalchemy as sa
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+from pytest_httpserver import HTTPServer
 
 from contracts.registry import contracts
 from flows import findings
-from flows.doctor import database
+from flows.alerts import AppriseAddress
+from flows.doctor import database, orchestration
 from flows.doctor.findings import examine, ok
 from tests.integration.conftest import connector_for
 
@@ -90,3 +94,45 @@ def test_a_check_that_crashes_is_a_finding_and_keeps_what_it_found(capsys: pytes
         raise ZeroDivisionError("second")
 
     assert [(each.verdict, each.exit_code) for each in examine("disk", broken)] == [("ok", 0), ("fail", 3)]
+
+
+# ---- channels: each test says itself which blocks there are
+
+
+@pytest.fixture
+def no_channel(prefect_server: str) -> None:
+    """The server has no block of the name that the contracts give."""
+    with get_client(sync_client=True) as client:
+        for kind, _, name in {contract.alerts.partition("/") for contract in named()}:
+            try:
+                client.delete_block_document(client.read_block_document_by_name(name, kind).id)
+            except ObjectNotFound:
+                continue
+
+
+def named() -> list:
+    return [contract for contract in contracts().values() if contract.alerts]
+
+
+def test_a_missing_channel_is_told_as_nobody_is_told(no_channel: None) -> None:
+    (finding,) = examine("channels", lambda: orchestration.channels(send=False))
+    assert finding.verdict == "warn"
+    assert all(f"{contract}" in finding.found for contract in named())
+    assert "nobody is told" in finding.found
+    (finding,) = examine("channels", lambda: orchestration.channels(send=True))
+    assert (finding.verdict, finding.exit_code) == ("fail", 5), "asked to send, it cannot"
+
+
+def test_a_test_message_goes_through_each_channel_when_asked(no_channel: None, httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/hook", method="POST").respond_with_data("ok")
+    AppriseAddress(url=httpserver.url_for("/hook").replace("http", "json")).save("taxi-data", overwrite=True)
+    (finding,) = examine("channels", lambda: orchestration.channels(send=False))
+    assert (finding.verdict, len(httpserver.log)) == ("ok", 0)
+    (finding,) = examine("channels", lambda: orchestration.channels(send=True))
+    assert finding.verdict == "ok"
+    assert "Nothing is wrong" in httpserver.log[0][0].get_data(as_text=True)
+
+    AppriseAddress(url="json://127.0.0.1:1/secret-path").save("taxi-data", overwrite=True)
+    (finding,) = examine("channels", lambda: orchestration.channels(send=True))
+    assert (finding.verdict, finding.exit_code) == ("fail", 3)
+    assert "secret-path" not in str(finding)

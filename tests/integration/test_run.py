@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from pytest_httpserver import HTTPServer
 
+from flows import logs, progress
 from tests import taxi
 from tests.integration.conftest import connector_for
 
@@ -189,3 +191,34 @@ def test_a_held_batch_is_listed_exported_and_released_on_a_persons_word(sluice, 
     replayed = sluice("quarantine", "replay", "tlc__yellow_trips", "2019-02", "--json")
     assert replayed.code == 2, replayed.err
     assert json.loads(replayed.out)["batches"][0]["verdict"] == "held"
+
+
+def test_for_machines_a_run_prints_one_documented_object_and_lines_of_json(sluice, monkeypatch) -> None:
+    monkeypatch.setenv("SLUICE_LOG_FORMAT", "json")
+    root, listener = logging.getLogger(), progress._listener
+    bad = Path(__file__).parents[1] / "data" / "tlc__zones" / "bad.csv"
+    try:
+        said = sluice("run", "tlc__zones", "--url", str(bad), "--json")
+    finally:
+        progress.listen(listener)
+        for handler in list(root.handlers):
+            handler.removeFilter(logs._nothing)
+            if isinstance(handler, logs._Handler):
+                root.removeHandler(handler)
+    assert said.code == 2
+    summary = json.loads(said.out)
+    assert summary["batches"][0]["verdict"] == "held"
+    documented = (Path(__file__).parents[2] / "docs" / "schedulers.md").read_text()
+    fields = {*summary, *(f"batches[].{name}" for name in summary["batches"][0])}
+    fields |= {f"marts.{name}" for name in summary["marts"]}
+    assert [name for name in sorted(fields) if f"`{name}`" not in documented] == []
+
+    lines = [json.loads(line) for line in said.err.splitlines()]
+    assert lines[-1]["message"].startswith("tlc__zones all: gate closed")
+    steps = {line["step"].split(" ")[0]: line for line in lines if "step" in line}
+    assert {"load", "audit", "site"} <= set(steps)
+    assert (steps["audit"]["dataset"], steps["audit"]["batch"]) == ("tlc__zones", "all")
+    assert steps["site"]["dataset"] is None
+    runs = {line["run"] for line in lines if line["run"]}
+    assert len(runs) == 1
+    assert all(line["run"] for line in lines if "step" in line), "every step knows its run"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -17,10 +18,17 @@ import psutil
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_SERVER_API_AUTH_STRING,
+    temporary_settings,
+)
 
 from contracts.errors import BusyError, ConfigError, ToolError
 from flows import deployments, embedded, orphans, server, server_address
+from flows.doctor import orchestration
+from flows.doctor.findings import examine
 from tests import taxi
 
 T = TypeVar("T")
@@ -54,6 +62,8 @@ home, project, port = sys.argv[1:]
 raise SystemExit(up(Path(home), port=int(port), cron="* * * * *", project=Path(project)))
 """
 
+PASSWORD = "admin:not-to-be-seen"
+
 # Generous, for two slow cores that do other things too; each wait ends as soon as the thing has happened.
 SOON, LATE = 60, 400  # seconds
 
@@ -80,13 +90,14 @@ def project(tmp_path: Path) -> Path:
 class Up:
     """`sluice up` as a process of its own."""
 
-    def __init__(self, home: Path, project: Path) -> None:
+    def __init__(self, home: Path, project: Path, password: str = "") -> None:
         self.home, self.project = home, project
+        self.password = {"PREFECT_SERVER_API_AUTH_STRING": password} if password else {}
         self.output = home.parent / "up.log"
         self.port = server_address._free_port("127.0.0.1")
 
     def start(self) -> None:
-        environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+        environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"} | self.password
         arguments = [sys.executable, "-u", "-c", UP, str(self.home), str(self.project), str(self.port)]
         with self.output.open("w") as output:
             self.process = subprocess.Popen(arguments, env=environment, stdout=output, stderr=output)
@@ -108,19 +119,20 @@ class Up:
                 continue
         return found
 
+    @contextmanager
+    def settings(self, password: str = "") -> Iterator[None]:
+        """As in a shell that names this server; with its password, or with another."""
+        given = password or next(iter(self.password.values()), None)
+        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{self.port}/api", PREFECT_API_AUTH_STRING: given}):
+            yield
+
     def runs(self) -> list[FlowRun]:
-        with (
-            temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{self.port}/api"}),
-            get_client(sync_client=True) as client,
-        ):
+        with self.settings(), get_client(sync_client=True) as client:
             return client.read_flow_runs()
 
     def task_runs(self) -> list[tuple[str, str]]:
         """Name of the task and type of its state, of every task run."""
-        with (
-            temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{self.port}/api"}),
-            get_client(sync_client=True) as client,
-        ):
+        with self.settings(), get_client(sync_client=True) as client:
             runs = client.read_task_runs()
         return [(run.name.split(" tlc__")[0], run.state.type.value) for run in runs if run.state]
 
@@ -136,7 +148,7 @@ class Up:
 
 @pytest.fixture
 def up(tmp_path: Path, project: Path) -> Iterator[Up]:
-    started = Up(tmp_path / ".sluice", project)
+    started = Up(tmp_path / ".sluice", project, password=PASSWORD)
     yield started
     started.process.kill()
     orphans.end(started.home)
@@ -146,6 +158,8 @@ def up(tmp_path: Path, project: Path) -> Iterator[Up]:
 def test_the_schedule_runs_and_neither_ctrl_c_nor_a_kill_leaves_an_orphan(up: Up) -> None:
     up.start()
     first = wait_for("a scheduled run to complete", up.completed, LATE)
+    look_with_the_doctor(up)
+    assert f"Site:         file://{up.home}/site/index.html" in up.output.read_text()
 
     hold = up.project / "hold"
     hold.touch()
@@ -164,6 +178,21 @@ def test_the_schedule_runs_and_neither_ctrl_c_nor_a_kill_leaves_an_orphan(up: Up
     assert up.process.wait(SOON) == 0
     assert "Stopped." in up.output.read_text()
     assert up.left() == []
+
+
+def look_with_the_doctor(up: Up) -> None:
+    """What `sluice doctor` finds of a server with a password, a live deployment and a worker."""
+    with up.settings():
+        server_found = examine("prefect", orchestration.server)
+        nightly = examine("nightly", orchestration.nightly)
+    assert [(each.verdict, "with a password" in each.found) for each in server_found] == [("ok", True)]
+    assert (nightly[0].verdict, nightly[0].found) == ("ok", "nightly: a schedule is on, 1 workers wait")
+    assert [each.advice for each in nightly[1:]] == ["Apply automations.yaml: sluice setup"]
+    with up.settings("admin:wrong"):
+        (refused,) = examine("prefect", orchestration.server)
+    assert (refused.verdict, refused.exit_code) == ("fail", 5)
+    assert "PREFECT_API_AUTH_STRING" in refused.advice
+    assert PASSWORD not in str([*server_found, *nightly, refused]) + up.output.read_text()
 
 
 @pytest.mark.slow

@@ -1,0 +1,89 @@
+"""Logs for machines: one JSON object a line on standard error, each with its run, dataset and batch.
+
+Switched on by SLUICE_LOG_FORMAT=json (`sluice run --log-format json` sets it), so that scheduled runs have it too. What
+goes to Prefect's API stays as it is. Imports nothing slow. docs/schedulers.md lists the fields.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+VARIABLE = "SLUICE_LOG_FORMAT"
+Subject = tuple[str | None, str | None]
+
+_subject: ContextVar[Subject] = ContextVar("sluice_subject", default=(None, None))
+_run: str | None = None  # a process has one run; threads that Prefect knows nothing of log for it too
+
+
+def wanted() -> bool:
+    """Whether lines are to be JSON."""
+    return os.environ.get(VARIABLE, "").lower() == "json"
+
+
+@contextmanager
+def about(dataset: str, batch: str | None = None) -> Iterator[None]:
+    """Whatever is logged while the block runs is about this dataset, and this batch."""
+    before = _subject.set((dataset, batch))
+    try:
+        yield
+    finally:
+        _subject.reset(before)
+
+
+def begin(run: str | None = None) -> None:
+    """From now on write JSON lines, if they are wanted, instead of those for people. `run` is the flow run's id."""
+    global _run
+    _run = run or _run
+    root = logging.getLogger()
+    if not wanted() or any(isinstance(handler, _Handler) for handler in root.handlers):
+        return
+    for handler in root.handlers:  # Prefect sets handlers' levels anew at times, but leaves their filters
+        handler.addFilter(_nothing)
+    root.addHandler(_Handler())
+    from flows import progress
+
+    progress.listen(progress.JsonLines())
+
+
+def line(level: str, message: str, **more: object) -> str:
+    """One line: time, level, message, run, dataset, batch, and what else there is to say."""
+    dataset, batch = _subject.get()
+    facts = {"time": datetime.now(UTC).isoformat(), "level": level, "message": message}
+    return json.dumps({**facts, "run": _run, "dataset": dataset, "batch": batch, **more}, default=str)
+
+
+def write(level: str, message: str, **more: object) -> None:
+    """Write a line to standard error."""
+    sys.stderr.write(line(level, message, **more) + "\n")
+    sys.stderr.flush()
+
+
+def _nothing(_: logging.LogRecord) -> bool:
+    return False
+
+
+class _Handler(logging.Handler):
+    """Every record of every library, from INFO on."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            more: dict[str, object] = {"logger": record.name}
+            if run := getattr(record, "flow_run_id", None) or _run:  # Prefect knows it before the flow's first line
+                more["run"] = str(run)
+            if task := getattr(record, "task_run_name", None):
+                more["task"] = task
+            if record.exc_info and record.exc_info[0] is not None:
+                more["error"] = record.exc_info[0].__name__
+            write(record.levelname.lower(), record.getMessage(), **more)
+        except Exception:  # noqa: BLE001 - a line that cannot be written must not end a run
+            self.handleError(record)
