@@ -14,7 +14,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ClauseElement, Executable
 
-from contracts.checks import ROW_NUMBER, UNPARSED, Check, parse_check_name
+from contracts.check_names import parse_check_name
+from contracts.checks import ROW_NUMBER, UNPARSED, Check
 from contracts.contract import Contract
 from contracts.derive.ddl import findings_table, incoming_table
 from flows import ledger, marks
