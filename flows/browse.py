@@ -21,6 +21,7 @@ from flows.age import age_of
 from flows.printing import number, out, print_json, print_table, text
 from flows.quarantine import export as write_file
 from flows.quarantine import held_and_rejected
+from flows.samples import masked
 from flows.warehouse import DATABASE_ERRORS, first_line, open_warehouse
 
 
@@ -171,11 +172,8 @@ def _sample(connection: sa.Connection, found: Contract, batch: str, reason: str,
         .order_by(table.c._row_number)
         .limit(limit)
     )
-    masked = {column.name for column in found.columns if column.pii}
-    return [
-        {"_row_number": number, **{k: "***" if k in masked else v for k, v in row.items()}}
-        for number, row in connection.execute(query).tuples()
-    ]
+    rows = connection.execute(query).tuples()
+    return [{"_row_number": number, **masked(found, row)} for number, row in rows]
 
 
 def _print_quarantine(dataset: str, batch: str, rows: Sequence[Mapping[str, Any]]) -> None:
