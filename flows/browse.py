@@ -24,6 +24,8 @@ from flows.quarantine import held_and_rejected
 from flows.samples import masked
 from flows.warehouse import DATABASE_ERRORS, first_line, open_warehouse
 
+WAYS = {"row": "SQL, one scan", "aggregate": "SQL, whole batch", "unique": "SQL, grouped"}
+
 
 def status(as_json: bool) -> None:
     """Datasets, their batches, verdicts and freshness."""
@@ -91,7 +93,7 @@ def contract(dataset: str, as_json: bool) -> None:
     checks = [
         {
             "check": check.name,
-            "way": check.kind if check.kind != "pandas" else f"pandas: {check.untraced}",
+            "way": WAYS.get(check.kind) or f"pandas: {check.untraced}",
             "severity": check.severity,
             "tolerance": "" if check.tolerance is None else str(check.tolerance),
             "sql": sql_of(check) or "",
