@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -42,8 +43,12 @@ def python_of(script: str, packages: str | None) -> str:
     folder = HOME / Path(script).stem
     python = folder / "bin" / "python"
     if not (folder / "done").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", packages], check=True)
+        if uv := shutil.which("uv"):
+            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
+            subprocess.run([uv, "pip", "install", "--quiet", "--python", python, packages], check=True)
+        else:
+            venv.create(folder, with_pip=True, clear=True)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", packages], check=True)
         (folder / "done").touch()
     return str(python)
 
