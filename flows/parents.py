@@ -14,8 +14,8 @@ from sqlalchemy.types import TypeEngine
 
 from contracts.contract import Contract
 from contracts.derive.ddl import STAGING, incoming_table, parent_table, quarantine_table
-from contracts.errors import ConfigError, DataError
-from flows.warehouse import Warehouse, execute
+from contracts.errors import ConfigError, DataError, ToolError
+from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
 
 SHOWN = 10  # views named in a message
 INTEGER_DIGITS = 19  # of the largest bigint
@@ -44,15 +44,26 @@ def make(warehouse: Warehouse, contract: Contract) -> None:
     """Make the dataset's tables where they are missing, and change the parent as far as that is safe.
 
     Safe is a new column, and a type that holds every value of the old one exactly, unless a view reads the column.
+
+    Raises:
+        ToolError: the database failed, or somebody held the table for too long.
     """
-    with warehouse.engine.begin() as connection:
-        parent = parent_table(contract)
-        parent.create(connection, checkfirst=True)
-        quarantine_table(contract).create(connection, checkfirst=True)
-        add_gained(connection, parent)
-        for column, found in _retyped(connection, parent):
-            if _holds(column.type, found) and not _views(connection, parent, column.name):
-                execute(connection, _retype(connection, parent, column))
+    try:
+        with warehouse.engine.begin() as connection:
+            _make(connection, contract)
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"{contract}: its tables could not be made: {first_line(error)}. Nothing was loaded.") from None
+
+
+def _make(connection: sa.Connection, contract: Contract) -> None:
+    execute(connection, sql.SQL("SET LOCAL lock_timeout = '30s'"))  # a reader of staging delays a run, but not for ever
+    parent = parent_table(contract)
+    parent.create(connection, checkfirst=True)
+    quarantine_table(contract).create(connection, checkfirst=True)
+    add_gained(connection, parent)
+    for column, found in _retyped(connection, parent):
+        if _holds(column.type, found) and not _views(connection, parent, column.name):
+            execute(connection, _retype(connection, parent, column))
 
 
 def verify(warehouse: Warehouse, contract: Contract) -> None:
