@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import strategies as st
+
+Row = tuple[Any, ...]  # in the order of contracts.TYPES
 
 maybe = st.none()
 integers = maybe | st.sampled_from([0, 1, -1, 7]) | st.sampled_from([0, 1, -1, 7]) | st.integers(-(1 << 40), 1 << 40)
@@ -32,7 +35,20 @@ times |= st.datetimes(datetime(2020, 1, 1), datetime(2022, 1, 1)) | st.datetimes
 zoned = times.map(lambda time: time and time.replace(tzinfo=UTC))
 dates = maybe | st.sampled_from([date(2021, 1, 1), date(1999, 12, 31)]) | st.dates()
 flags = maybe | st.booleans()
-row = st.tuples(integers, integers, floats, floats, money, money, texts, times, times, zoned, zoned, flags, dates)
-_sizes = st.sampled_from([0, 1, 2, 3, 4, 5, 5, 6, 6, 7, 7])
-frames = _sizes.flatmap(lambda size: st.lists(row, min_size=size, max_size=size))
-frames |= st.lists(row, min_size=2, max_size=5).map(lambda rows: rows + rows[:2])
+others = (texts, times, times, zoned, zoned, flags, dates)
+row = st.tuples(integers, integers, floats, floats, money, money, *others)
+
+# Numbers whose sums and means come out exactly, so that aggregates over them can be compared.
+small = maybe | st.sampled_from([0, 1, 2, 7]) | st.integers(-1000, 1000)
+exact = maybe | quarters | st.sampled_from([math.nan, math.inf])
+cents = maybe | st.sampled_from([Decimal("0.00"), Decimal("1.50"), Decimal(-7), Decimal(2)])
+exact_row = st.tuples(small, small, exact, exact, cents, cents, *others)
+
+
+def _frames(row: st.SearchStrategy[Row]) -> st.SearchStrategy[list[Row]]:
+    sizes = st.sampled_from([0, 1, 2, 3, 4, 5, 5, 6, 6, 7, 7])
+    free = sizes.flatmap(lambda size: st.lists(row, min_size=size, max_size=size))
+    return free | st.lists(row, min_size=2, max_size=5).map(lambda rows: rows + rows[:2])
+
+
+frames = _frames(row) | _frames(exact_row)
