@@ -6,6 +6,8 @@ import pandera.pandas as pa
 
 from contracts.columns import Column
 
+WHOLE_ROW = "_row"  # the key in `_unparsed` of a row that could not be divided into cells
+
 _LABELS = {
     "equal_to": "{c} = {value}",
     "not_equal_to": "{c} <> {value}",

@@ -10,12 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from contracts.check_names import parse_check_name
+from contracts.check_names import WHOLE_ROW, parse_check_name
 from contracts.checks import Check
 from contracts.contract import Contract
 from contracts.derive.ddl import Place, findings_table, incoming_table
 from flows import ledger
-from flows.extract import WHOLE_ROW
 from flows.findings import SHAPE_CHECK
 
 SAMPLE_ROWS = 5  # kept per check: enough to see what is wrong, few enough for an alert
