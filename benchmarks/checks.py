@@ -1,8 +1,8 @@
 """Run the yellow trips' checks over one loaded month with Sluice and its peers, in turn, and compare.
 
-    python benchmarks/checks.py [--runs 3] [--only NAME ...]
+    python benchmarks/checks.py [--runs 3] [--only NAME ...] [--draw]
 
-Makes an environment for each peer under .sluice/bench at the first run. Writes results/checks.json.
+Makes an environment for each peer under .sluice/bench at the first run. Writes results/checks.json and checks.svg.
 benchmarks/README.md says what each figure is.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -17,6 +18,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+import chart
 import measure
 from check_spec import prepare
 from contenders import HERE, HOME, Database
@@ -41,8 +43,12 @@ def python_of(script: str, packages: str | None) -> str:
     folder = HOME / Path(script).stem
     python = folder / "bin" / "python"
     if not (folder / "done").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", packages], check=True)
+        if uv := shutil.which("uv"):
+            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
+            subprocess.run([uv, "pip", "install", "--quiet", "--python", python, packages], check=True)
+        else:
+            venv.create(folder, with_pip=True, clear=True)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", packages], check=True)
         (folder / "done").touch()
     return str(python)
 
@@ -73,11 +79,27 @@ def show(result: dict) -> None:
         print(f"{name:28}{row['seconds']:8.2f}{row['process_mb']:12.0f}{row['whole_seconds']:9.2f}{ratio}")
 
 
+def draw(result: dict) -> None:
+    ours = result["contenders"][SLUICE]["seconds"]
+    rows = []
+    for name, row in result["contenders"].items():
+        times = "" if name == SLUICE else f"   {row['seconds'] / ours:.1f} x"
+        rows.append((name, row["seconds"], f"{row['seconds']:.2f} s{times}"))
+    title = f"Seconds for {result['checks']} checks of {result['rows']:,} trips"
+    RESULT.with_suffix(".svg").write_text(chart.bars(title, rows))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--runs", type=int, default=3, help="turns; the table shows medians")
     parser.add_argument("--only", action="append", choices=list(PEERS), help="measure only these")
+    parser.add_argument("--draw", action="store_true", help="print the last results again and redraw the chart")
     options = parser.parse_args()
+    if options.draw:
+        result = json.loads(RESULT.read_text())
+        show(result)
+        draw(result)
+        return
     names = [name for name in PEERS if name in (options.only or PEERS)]
     facts = measure.hardware()
     spec = prepare(Database(embedded.start(HOME)))
@@ -108,8 +130,10 @@ def main() -> None:
         "contenders": rows,
     }
     RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
     show(result)
+    if not options.only:  # a part of it is for whoever works on that part
+        RESULT.write_text(json.dumps(result, indent=2) + "\n")
+        draw(result)
 
 
 if __name__ == "__main__":

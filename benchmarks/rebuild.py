@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 
 from contracts.registry import contracts
-from flows import builds, embedded, ledger, publish, transform
+from flows import builds, embedded, ledger, parents, transform
 from flows.warehouse import Warehouse, connect
 
 RESULTS = Path(__file__).parent / "results" / "rebuild.json"
@@ -89,7 +89,7 @@ def measure(warehouse: Warehouse, months: int, trips: int) -> list[Rebuild]:
     with warehouse.engine.begin() as connection:
         ledger.create(connection)
     for contract in contracts().values():
-        publish.ensure_tables(warehouse, contract)
+        parents.make(warehouse, contract)
     for number in range(months):
         deliver(warehouse, number, trips)
     found = [build(warehouse, f"first build, {months} months") for _ in range(2)]

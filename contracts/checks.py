@@ -15,10 +15,12 @@ import sqlalchemy as sa
 from pandera.backends.pandas import builtin_checks
 from pandera.errors import BackendNotFoundError
 
+from contracts.check_names import check_name
 from contracts.columns import Column, Keep, Severity
 from contracts.contract import Contract
 from contracts.errors import ContractError
 from contracts.literals import Untraceable
+from contracts.symbol_kinds import Nulls
 from contracts.symbolic_table import SymbolicTable, symbol_of
 from contracts.symbols import Symbol
 
@@ -78,11 +80,6 @@ def is_unparsed(column: str) -> sa.ColumnElement[bool]:
     )
 
 
-def parse_check_name(column: Column) -> str:
-    """The name of the check that every cell of a column could be read as its type."""
-    return f"{column.name} is {column.type}"
-
-
 def _column_checks(column: Column, spec: pa.Column) -> list[Check]:
     checks = []
     options: dict[str, Any] = {
@@ -96,7 +93,9 @@ def _column_checks(column: Column, spec: pa.Column) -> list[Check]:
         checks.append(Check(f"{column.name} not null", "row", passes=present, **options))
     for check in spec.checks:
         settings = {**options, "severity": "warn" if check.raise_warning else column.severity}
-        checks.append(_trace(_label(column.name, check), check, symbol, settings))
+        nulls = Nulls.DROPPED if check.ignore_na else Nulls.KEPT  # pandera drops a column's nulls before it asks
+        subject = Symbol(symbol.element, symbol.kind, nulls=nulls)
+        checks.append(_trace(check_name(column.name, check), check, subject, settings))
     if spec.unique:
         checks.append(Check(f"{column.name} unique", "unique", keep=column.keep, **options))
     return checks
@@ -136,10 +135,11 @@ def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options:
     except Untraceable as reason:
         return Check(name, "pandas", untraced=str(reason), pandera=check, **options)
     passes = outcome.element
-    if outcome.aggregate:
+    if outcome.aggregate:  # unknown is a mean of no values, of which pandera cannot say that it passes
+        passes = sa.func.coalesce(passes, sa.false())
         return Check(name, "aggregate", passes=passes, pandera=check, **options)
-    if isinstance(subject, Symbol) and check.ignore_na:
-        passes = sa.or_(subject.element.is_(None), passes)  # pandera drops a column's nulls before it asks
+    if isinstance(subject, Symbol) and outcome.nulls is Nulls.GUARDED:
+        passes = sa.or_(subject.element.is_(None), passes)
     return Check(name, "row", passes=passes, pandera=check, **options)
 
 
@@ -164,52 +164,6 @@ def _call(check: pa.Check, subject: Symbol | SymbolicTable) -> Symbol:
     if not isinstance(answer, Symbol) or answer.kind != "boolean":
         raise Untraceable(f"answers with {answer.kind if isinstance(answer, Symbol) else type(answer).__name__}")
     return answer
-
-
-_LABELS = {
-    "equal_to": "{c} = {value}",
-    "not_equal_to": "{c} <> {value}",
-    "greater_than": "{c} > {min_value}",
-    "greater_than_or_equal_to": "{c} >= {min_value}",
-    "less_than": "{c} < {max_value}",
-    "less_than_or_equal_to": "{c} <= {max_value}",
-    "in_range": "{c} between {min_value} and {max_value}",
-    "isin": "{c} in ({allowed_values})",
-    "notin": "{c} not in ({forbidden_values})",
-    "str_matches": "{c} matches {pattern}",
-    "str_contains": "{c} contains {pattern}",
-    "str_startswith": "{c} starts with {string}",
-    "str_endswith": "{c} ends with {string}",
-}
-
-
-def _label(column: str, check: pa.Check) -> str:
-    """A column check's name in words, with its numbers: `passenger_count >= 1`."""
-    statistics = dict(check.statistics or {})
-    name = str(check.name)
-    if name == "str_length":
-        return f"{column} {_length(**statistics)}"
-    if name not in _LABELS or not statistics:
-        return f"{column}: {name}"
-    if name == "in_range" and not (statistics.get("include_min", True) and statistics.get("include_max", True)):
-        return f"{column} in range {statistics}"
-    words = {
-        key: ", ".join(map(_word, value)) if key.endswith("_values") else _word(value)
-        for key, value in statistics.items()
-    }
-    return _LABELS[name].format(c=column, **words)
-
-
-def _length(min_value: int | None = None, max_value: int | None = None, exact_value: int | None = None) -> str:
-    if exact_value is not None:
-        return f"has {exact_value} characters"
-    if max_value is None:
-        return "not empty" if min_value == 1 else f"has {min_value} or more characters"
-    return f"has {min_value or 0} to {max_value} characters"
-
-
-def _word(value: object) -> str:
-    return repr(value) if isinstance(value, str | int | float) else str(value)
 
 
 def _refuse_muddles(contract: Contract, checks: list[Check]) -> None:

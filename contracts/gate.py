@@ -12,6 +12,8 @@ from contracts.contract import Gate
 
 Outcome = Literal["passed", "warned", "failed", "errored"]
 
+CANARY = "canary rows are rejected"  # the result that shows that the audit is alive; each report must have it
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
@@ -55,7 +57,11 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """What the audit of one batch found: rows = accepted + rejected."""
+    """What the audit of one batch found: rows = accepted + rejected.
+
+    Attributes:
+        results: of every check, and of the canary rows.
+    """
 
     rows: int
     rejected: int
@@ -65,6 +71,11 @@ class AuditReport:
     def accepted(self) -> int:
         """Rows that failed no check of severity error."""
         return self.rows - self.rejected
+
+    @property
+    def checks(self) -> tuple[CheckResult, ...]:
+        """The results of checks: all but the canary rows'."""
+        return tuple(result for result in self.results if result.name != CANARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +100,10 @@ def decide(gate: Gate, report: AuditReport, rows_before: int | None = None) -> D
     """
     reasons = [str(result) for result in report.results if result.outcome in ("failed", "errored")]
     warnings = tuple(str(result) for result in report.results if result.outcome == "warned")
-    if not report.results:
+    if not report.checks:
         reasons.append("no check was run")
+    if len(report.checks) == len(report.results):
+        reasons.append("no canary row was looked for, so nothing this audit says can be trusted")
     if report.rows == 0:
         reasons.append("the batch has no rows")
     elif report.rejected / report.rows > gate.max_rejected:

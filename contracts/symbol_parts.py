@@ -7,25 +7,28 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import sqlalchemy as sa
 
 from contracts.literals import Untraceable, checked_text
+from contracts.patterns import contains_pattern, fullmatch_pattern, match_pattern
+from contracts.symbol_kinds import TIMES
 
 if TYPE_CHECKING:
     from contracts.symbols import Symbol
 
 
-def _symbol(element: Any, kind: str) -> Symbol:
+def _symbol(element: Any, kind: str, whole: Symbol) -> Symbol:
     from contracts.symbols import Symbol  # a symbol has parts, and a part of a symbol is a symbol
 
-    return Symbol(element, kind)
+    return Symbol(element, kind, nulls=whole.nulls)
 
 
 class SymbolicText:
-    """The `.str` of a text column. Case, white space and patterns differ between engines and are left out."""
+    """The `.str` of a text column. Case and white space differ between engines and are left out."""
 
     def __init__(self, symbol: Symbol) -> None:
+        self._symbol = symbol
         self._element = symbol.element
 
     def len(self) -> Symbol:
-        return _symbol(sa.func.char_length(self._element), "integer")
+        return _symbol(sa.func.char_length(self._element), "integer", self._symbol)
 
     def startswith(self, pat: object, na: object = None) -> Symbol:
         return self._found(self._element.startswith(checked_text(pat), autoescape=True), na)
@@ -33,20 +36,34 @@ class SymbolicText:
     def endswith(self, pat: object, na: object = None) -> Symbol:
         return self._found(self._element.endswith(checked_text(pat), autoescape=True), na)
 
-    def contains(self, pat: object, na: object = None, regex: bool = True) -> Symbol:
-        text = checked_text(pat)
-        if regex and not all(c.isalnum() or c in " _-,:;/@" for c in text):
-            raise Untraceable("a pattern")
-        return self._found(self._element.contains(text, autoescape=True), na)
+    def contains(self, pat: object, case: bool = True, flags: int = 0, na: object = None, regex: bool = True) -> Symbol:
+        _plain(case, flags)
+        if not regex:
+            return self._found(self._element.contains(checked_text(pat), autoescape=True), na)
+        return self._found(self._element.regexp_match(contains_pattern(pat)), na)
 
-    @staticmethod
-    def _found(element: Any, na: object) -> Symbol:
-        if na not in (None, False, True):
+    def match(self, pat: object, case: bool = True, flags: int = 0, na: object = None) -> Symbol:
+        _plain(case, flags)
+        return self._found(self._element.regexp_match(match_pattern(pat)), na)
+
+    def fullmatch(self, pat: object, case: bool = True, flags: int = 0, na: object = None) -> Symbol:
+        _plain(case, flags)
+        return self._found(self._element.regexp_match(fullmatch_pattern(pat)), na)
+
+    def _found(self, element: Any, na: object) -> Symbol:
+        if na is None:
+            return _symbol(element, "boolean", self._symbol)
+        if not isinstance(na, bool):
             raise Untraceable(f"na={na!r}")
-        return _symbol(element if na is None else sa.func.coalesce(element, sa.literal(na)), "boolean")
+        return _symbol(self._symbol._if_null(element, na), "boolean", self._symbol)
 
     def __getattr__(self, name: str) -> NoReturn:
         raise Untraceable(f".str.{name}")
+
+
+def _plain(case: bool, flags: int) -> None:
+    if not case or flags:
+        raise Untraceable("a pattern with flags")
 
 
 class SymbolicTime:
@@ -54,11 +71,14 @@ class SymbolicTime:
 
     def __init__(self, symbol: Symbol) -> None:
         self._symbol = symbol
+        zoned = symbol.kind == "timestamp with time zone"  # pandas holds them in UTC
+        self._element = sa.func.timezone("UTC", symbol.element, type_=sa.DateTime()) if zoned else symbol.element
 
     def _part(self, field: str, shift: int = 0) -> Symbol:
         if self._symbol.kind == "interval":
             raise Untraceable(f".dt.{field} of an interval")
-        return _symbol(sa.cast(sa.extract(field, self._symbol.element), sa.BigInteger()) + shift, "integer")
+        part = sa.cast(sa.extract(field, self._element), sa.BigInteger())
+        return _symbol(part + shift if shift else part, "integer", self._symbol)
 
     year = property(lambda self: self._part("year"))
     month = property(lambda self: self._part("month"))
@@ -67,9 +87,9 @@ class SymbolicTime:
     weekday = dayofweek
 
     def _clock(self, field: str) -> Symbol:
-        if self._symbol.kind != "timestamp":
+        if self._symbol.kind not in TIMES:
             raise Untraceable(f".dt.{field} of {self._symbol.kind}")
-        return _symbol(sa.cast(sa.func.date_part(field, self._symbol.element), sa.BigInteger()), "integer")
+        return _symbol(sa.cast(sa.func.date_part(field, self._element), sa.BigInteger()), "integer", self._symbol)
 
     hour = property(lambda self: self._clock("hour"))
     minute = property(lambda self: self._clock("minute"))
@@ -77,7 +97,7 @@ class SymbolicTime:
     def total_seconds(self) -> Symbol:
         if self._symbol.kind != "interval":
             raise Untraceable(f".dt.total_seconds() of {self._symbol.kind}")
-        return _symbol(sa.cast(sa.extract("epoch", self._symbol.element), sa.Double()), "float")
+        return _symbol(sa.cast(sa.extract("epoch", self._element), sa.Double()), "float", self._symbol)
 
     def __getattr__(self, name: str) -> NoReturn:
         raise Untraceable(f".dt.{name}")

@@ -7,15 +7,15 @@ else raises Untraceable, and the check goes the pandas way. Pure: builds express
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import sqlalchemy as sa
 
 from contracts.literals import SQL_TYPES, Untraceable, literal
+from contracts.symbol_aggregates import Aggregates
+from contracts.symbol_kinds import NUMBERS, TIMES, Nulls, as_float, result_kind
 from contracts.symbol_parts import SymbolicText, SymbolicTime
-
-NUMBERS = ("integer", "decimal", "float")  # in order: the wider of two is the later
 
 
 def _refuse(what: str) -> Callable[..., NoReturn]:
@@ -25,19 +25,31 @@ def _refuse(what: str) -> Callable[..., NoReturn]:
     return refusing
 
 
-class Symbol:
+class Symbol(Aggregates):
     """One column, or an expression over columns.
 
     Attributes:
         element: the SQL expression.
         kind: contract type of its values, or `interval` for the difference of two timestamps.
         aggregate: whether it is one value for the whole table.
+        nulls: whether rows in which its column is null are asked about, and what the expression says of them.
     """
 
-    def __init__(self, element: Any, kind: str, aggregate: bool = False) -> None:
+    def __init__(self, element: Any, kind: str, aggregate: bool = False, nulls: Nulls = Nulls.KEPT) -> None:
         self.element = element
         self.kind = kind
         self.aggregate = aggregate
+        self.nulls = nulls
+
+    def _made(self, element: Any, kind: str, other: Symbol | None = None, nulls: Nulls = Nulls.KEPT) -> Symbol:
+        """A symbol made from this one and another."""
+        return Symbol(
+            element, kind, self.aggregate, max(self.nulls, nulls, self.nulls if other is None else other.nulls)
+        )
+
+    def _if_null(self, element: Any, answer: bool) -> Any:
+        """A truth value that is `answer` for a null; the nulls of a column check are not asked about."""
+        return sa.func.coalesce(element, sa.literal(answer)) if self.nulls is Nulls.KEPT else element
 
     # -- values that stand beside a symbol ------------------------------------------------------------
 
@@ -46,7 +58,7 @@ class Symbol:
             if value.aggregate != self.aggregate:
                 raise Untraceable("compares rows with an aggregate over all rows")
             return value
-        return Symbol(*literal(value), self.aggregate)
+        return Symbol(*literal(value), self.aggregate, self.nulls)
 
     # -- comparison ------------------------------------------------------------------------------------
 
@@ -59,8 +71,8 @@ class Symbol:
         if self.kind == "text" and compare not in (operator.eq, operator.ne):
             left, right = left.collate("C"), right.collate("C")  # code point order, as Arrow sorts
         elif numbers and "float" in (self.kind, other.kind):
-            left, right = _as_float(self), _as_float(other)
-        return Symbol(compare(left, right), "boolean", self.aggregate)
+            left, right = as_float(self), as_float(other)
+        return self._made(compare(left, right), "boolean", other)
 
     def __eq__(self, value: object) -> Symbol:  # type: ignore[override]
         return self._compare(value, operator.eq)
@@ -86,25 +98,29 @@ class Symbol:
         return lower & upper
 
     def isin(self, values: object) -> Symbol:
-        """As pandas has it, a null is in no list: the answer is false, not unknown."""
+        """As pandas has it, a null is in no list without a null: the answer is false, not unknown."""
         if self.aggregate or isinstance(values, str | bytes | Symbol) or not isinstance(values, Iterable):
             raise Untraceable(f"isin({type(values).__name__})")
         listed = list(values)
-        if any(value is None for value in listed):
-            raise Untraceable("isin() with a null in the list")
-        others = [self._other(value) for value in listed]
+        others = [self._other(value) for value in listed if value is not None]
         if any(o.kind != self.kind for o in others):
             raise Untraceable(f"isin() of {self.kind} with values of another type")
+        if not others:
+            return self.isna() if listed else self._made(sa.false(), "boolean", nulls=self._guarded())
         found = self.element.in_([o.element for o in others])
-        return Symbol(sa.func.coalesce(found, sa.false()), "boolean")
+        return self._made(self._if_null(found, len(others) < len(listed)), "boolean")
 
     # -- nulls -----------------------------------------------------------------------------------------
 
+    def _guarded(self) -> Nulls:
+        """For an expression that is not unknown for a null."""
+        return Nulls.KEPT if self.nulls is Nulls.KEPT else Nulls.GUARDED
+
     def isna(self) -> Symbol:
-        return Symbol(self.element.is_(None), "boolean", self.aggregate)
+        return self._made(self.element.is_(None), "boolean", nulls=self._guarded())
 
     def notna(self) -> Symbol:
-        return Symbol(self.element.is_not(None), "boolean", self.aggregate)
+        return self._made(self.element.is_not(None), "boolean", nulls=self._guarded())
 
     isnull = isna
     notnull = notna
@@ -113,7 +129,7 @@ class Symbol:
         other = self._other(value)
         if other.kind != self.kind:
             raise Untraceable(f"fillna() of {self.kind} with {other.kind}")
-        return Symbol(sa.func.coalesce(self.element, other.element), self.kind, self.aggregate)
+        return self._made(sa.func.coalesce(self.element, other.element), self.kind, other, self._guarded())
 
     # -- boolean operators (three-valued in both engines) --------------------------------------------------
 
@@ -121,7 +137,7 @@ class Symbol:
         other = self._other(value)
         if self.kind != "boolean" or other.kind != "boolean":
             raise Untraceable(f"{self.kind} as a truth value")
-        return Symbol(combine(self.element, other.element), "boolean", self.aggregate)
+        return self._made(combine(self.element, other.element), "boolean", other)
 
     def __and__(self, value: object) -> Symbol:
         return self._logic(value, sa.and_)
@@ -135,16 +151,16 @@ class Symbol:
     def __invert__(self) -> Symbol:
         if self.kind != "boolean":
             raise Untraceable(f"~ of {self.kind}")
-        return Symbol(sa.not_(self.element), "boolean", self.aggregate)
+        return self._made(sa.not_(self.element), "boolean")
 
     # -- arithmetic --------------------------------------------------------------------------------------
 
     def _arithmetic(self, value: object, compute: Callable[[Any, Any], Any], swap: bool = False) -> Symbol:
         other = self._other(value)
         left, right = (other, self) if swap else (self, other)
-        kind = _result_kind(left.kind, right.kind, compute)
-        operands = (_as_float(left), _as_float(right)) if kind == "float" else (left.element, right.element)
-        return Symbol(sa.type_coerce(compute(*operands), SQL_TYPES[kind]), kind, self.aggregate)
+        kind = result_kind(left.kind, right.kind, compute)
+        operands = (as_float(left), as_float(right)) if kind == "float" else (left.element, right.element)
+        return self._made(sa.type_coerce(compute(*operands), SQL_TYPES[kind]), kind, other)
 
     def __add__(self, value: object) -> Symbol:
         return self._arithmetic(value, operator.add)
@@ -168,7 +184,7 @@ class Symbol:
         plain = isinstance(value, int | float) and not isinstance(value, bool) and value != 0
         if not plain or self.kind not in ("integer", "float"):
             raise Untraceable(f"{self.kind} / {value if plain else 'a column, or zero'}")
-        return Symbol(_as_float(self) / _as_float(self._other(value)), "float", self.aggregate)
+        return self._made(as_float(self) / as_float(self._other(value)), "float")
 
     def __neg__(self) -> Symbol:
         return self._arithmetic(0, operator.sub, swap=True)
@@ -176,35 +192,9 @@ class Symbol:
     def __abs__(self) -> Symbol:
         if self.kind not in NUMBERS:
             raise Untraceable(f"abs() of {self.kind}")
-        return Symbol(sa.func.abs(self.element, type_=SQL_TYPES[self.kind]), self.kind, self.aggregate)
+        return self._made(sa.func.abs(self.element, type_=SQL_TYPES[self.kind]), self.kind)
 
     abs = __abs__
-
-    # -- aggregates over all rows ----------------------------------------------------------------------------
-
-    def _aggregate(self, function: Any, kind: str, allowed: Sequence[str]) -> Symbol:
-        if self.aggregate or self.kind not in allowed:
-            raise Untraceable(f"aggregate of {self.kind}")
-        return Symbol(function, kind, aggregate=True)
-
-    def mean(self) -> Symbol:
-        return self._aggregate(sa.cast(sa.func.avg(self.element), sa.Double()), "float", NUMBERS)
-
-    def sum(self) -> Symbol:
-        total = sa.func.coalesce(sa.func.sum(self.element), 0)
-        return self._aggregate(total, self.kind, NUMBERS)
-
-    def min(self) -> Symbol:
-        return self._aggregate(sa.func.min(self.element), self.kind, (*NUMBERS, "date", "timestamp"))
-
-    def max(self) -> Symbol:
-        return self._aggregate(sa.func.max(self.element), self.kind, (*NUMBERS, "date", "timestamp"))
-
-    def count(self) -> Symbol:
-        return self._aggregate(sa.func.count(self.element), "integer", tuple(SQL_TYPES))
-
-    def nunique(self) -> Symbol:
-        return self._aggregate(sa.func.count(sa.distinct(self.element)), "integer", tuple(SQL_TYPES))
 
     # -- parts of texts and times -----------------------------------------------------------------------------
 
@@ -216,7 +206,7 @@ class Symbol:
 
     @property
     def dt(self) -> SymbolicTime:
-        if self.kind not in ("timestamp", "date", "interval") or self.aggregate:
+        if self.kind not in (*TIMES, "date", "interval") or self.aggregate:
             raise Untraceable(f".dt of {self.kind}")
         return SymbolicTime(self)
 
@@ -232,19 +222,3 @@ class Symbol:
 
     def __getattr__(self, name: object) -> NoReturn:
         raise Untraceable(f".{name}")
-
-
-def _as_float(symbol: Symbol) -> Any:
-    return symbol.element if symbol.kind == "float" else sa.cast(symbol.element, sa.Double())
-
-
-def _result_kind(left: str, right: str, compute: Callable[[Any, Any], Any]) -> str:
-    if left in NUMBERS and right in NUMBERS:
-        return max(left, right, key=NUMBERS.index)
-    if left == right == "timestamp" and compute is operator.sub:
-        return "interval"
-    if (left, right) == ("timestamp", "interval") and compute is not operator.mul:
-        return "timestamp"
-    if left == right == "interval" and compute is not operator.mul:
-        return "interval"
-    raise Untraceable(f"{left} {compute.__name__} {right}")

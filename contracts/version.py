@@ -7,10 +7,12 @@ import json
 from functools import cache
 from hashlib import sha256
 
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from contracts.checks import Check, checks_of
+from contracts.checks import ROW_NUMBER, UNPARSED, Check, checks_of
 from contracts.contract import Contract
+from contracts.uniqueness import duplicates
 
 
 @cache
@@ -27,16 +29,24 @@ def version_of(contract: Contract) -> str:
 
 
 def sql_of(check: Check) -> str | None:
-    """The SQL a check compiles to, with its values written in; None if it goes the pandas way or is grouped."""
-    if check.passes is None:
+    """The SQL a check compiles to, with its values written in; None if it goes the pandas way.
+
+    For a uniqueness check it is the query that finds the rows that fail in `batch`; for others, what a row has to be.
+    """
+    if check.kind == "pandas":
         return None
-    return str(check.passes.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})).replace(
-        "%%", "%"
-    )
+    statement = check.passes
+    if check.kind == "unique":
+        names = (ROW_NUMBER.name, UNPARSED.name, *check.columns)
+        statement = duplicates(check, sa.table("batch", *(sa.column(name) for name in names)))
+    dialect = postgresql.dialect()
+    dialect._backslash_escapes = False  # as a server tells it, which we do not ask: a backslash is a character
+    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
 
 
 def _demand(check: Check) -> list[object]:
-    text = sql_of(check)
+    text = None if check.kind == "unique" else sql_of(check)  # its name and columns say all
     if text is None and check.pandera is not None:
-        text = inspect.getsource(check.pandera._check_fn)
+        told = check.pandera.statistics  # of pandera's own checks, whose functions are all one
+        text = repr(sorted(told.items())) if told else inspect.getsource(check.pandera._check_fn)
     return [check.name, check.kind, check.columns, check.severity, check.tolerance, check.keep, text]

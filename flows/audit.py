@@ -11,7 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from contracts.checks import Check, checks_of, parse_check_name
+from contracts.check_names import parse_check_name
+from contracts.checks import Check, checks_of
 from contracts.contract import Contract
 from contracts.derive.ddl import incoming_table
 from contracts.errors import ToolError
@@ -47,7 +48,8 @@ def _audit(connection: sa.Connection, contract: Contract, batch: ledger.Batch, c
     places = canary.put_in(connection, contract, batch)
     errors |= findings.write(connection, contract, batch, checks)
     marks.forget(connection, batch)
-    died = canary.take_out(connection, contract, batch, places, [check for check in checks if check.name not in errors])
+    able = [check for check in checks if check.name not in errors]
+    alive = canary.take_out(connection, contract, batch, places, able)
     rejected, counted = findings.counts(connection, contract, batch)
     failing |= counted
     seen = samples(connection, contract, batch, checks)
@@ -58,7 +60,7 @@ def _audit(connection: sa.Connection, contract: Contract, batch: ledger.Batch, c
     parse = [(findings.SHAPE_CHECK, None), *((parse_check_name(c), c.tolerance) for c in contract.columns)]
     unparsed = [result(name, "error", tolerance) for name, tolerance in parse if failing.get(name)]
     asked = [result(check.name, check.severity, _tolerance(check)) for check in checks]
-    return AuditReport(rows, rejected, (*died, *unparsed, *asked))
+    return AuditReport(rows, rejected, (alive, *unparsed, *asked))
 
 
 def _tolerance(check: Check) -> float | None:

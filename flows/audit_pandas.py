@@ -40,10 +40,18 @@ def mark(connection: sa.Connection, contract: Contract, batch: ledger.Batch, che
             try:
                 failing = failing_rows(check, frame)
             except Exception as error:  # noqa: BLE001 - a check is a user's code: whatever it raises closes the gate
-                errors[check.name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+                errors[check.name] = _told(contract, error)
                 continue
             marks.mark(connection, batch, check, failing)
     return errors
+
+
+def _told(contract: Contract, error: Exception) -> str:
+    """An error in one line. It may quote values, so that it is kept short where some are personal."""
+    said = str(error).strip().splitlines()
+    if not said or (any(column.pii for column in contract.columns) and not isinstance(error, NotARowCheck)):
+        return type(error).__name__
+    return f"{type(error).__name__}: {said[0]}"
 
 
 def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:

@@ -21,7 +21,10 @@ from flows.age import age_of
 from flows.printing import number, out, print_json, print_table, text
 from flows.quarantine import export as write_file
 from flows.quarantine import held_and_rejected
+from flows.samples import masked
 from flows.warehouse import DATABASE_ERRORS, first_line, open_warehouse
+
+WAYS = {"row": "SQL, one scan", "aggregate": "SQL, whole batch", "unique": "SQL, grouped"}
 
 
 def status(as_json: bool) -> None:
@@ -90,7 +93,7 @@ def contract(dataset: str, as_json: bool) -> None:
     checks = [
         {
             "check": check.name,
-            "way": check.kind if check.kind != "pandas" else f"pandas: {check.untraced}",
+            "way": WAYS.get(check.kind) or f"pandas: {check.untraced}",
             "severity": check.severity,
             "tolerance": "" if check.tolerance is None else str(check.tolerance),
             "sql": sql_of(check) or "",
@@ -171,11 +174,8 @@ def _sample(connection: sa.Connection, found: Contract, batch: str, reason: str,
         .order_by(table.c._row_number)
         .limit(limit)
     )
-    masked = {column.name for column in found.columns if column.pii}
-    return [
-        {"_row_number": number, **{k: "***" if k in masked else v for k, v in row.items()}}
-        for number, row in connection.execute(query).tuples()
-    ]
+    rows = connection.execute(query).tuples()
+    return [{"_row_number": number, **masked(found, row)} for number, row in rows]
 
 
 def _print_quarantine(dataset: str, batch: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -13,11 +13,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from contracts.checks import Check
 from contracts.contract import Contract
 from contracts.derive.ddl import Place, findings_table, incoming_table
-from contracts.gate import CheckResult
+from contracts.gate import CANARY, CheckResult
 from flows import ledger
 from flows.findings import SHAPE_CHECK
 
-CHECK_NAME = "canary rows are rejected"
 UNREADABLE, EMPTY = 0, -1  # row numbers; those of real rows start at 1
 TEXTS, PLACES = ARRAY(sa.Text()), ARRAY(Place())
 
@@ -38,7 +37,7 @@ def put_in(connection: sa.Connection, contract: Contract, batch: ledger.Batch) -
 
 def take_out(
     connection: sa.Connection, contract: Contract, batch: ledger.Batch, places: Sequence[str], checks: Sequence[Check]
-) -> list[CheckResult]:
+) -> CheckResult:
     """Remove the canary rows, from the findings too.
 
     Args:
@@ -46,7 +45,7 @@ def take_out(
         checks: those that could be run.
 
     Returns:
-        An errored result, which closes the gate, unless each canary was rejected for every reason it had to be.
+        Passed, or errored, which closes the gate, unless each canary was rejected for every reason it had to be.
     """
     table, findings = incoming_table(contract, batch.batch), findings_table(contract, batch.batch)
     connection.execute(table.delete().where(table.c.ctid == sa.any_(sa.cast(sa.literal(places, TEXTS), PLACES))))
@@ -57,7 +56,5 @@ def take_out(
     due &= {check.name for check in checks if check.severity == "error"}
     wanted = {UNREADABLE: {SHAPE_CHECK}, **({EMPTY: due} if due else {})}
     missed = [number for number, reasons in wanted.items() if not reasons <= rejected.get(number, set())]
-    if not missed:
-        return []
-    error = "a row that had to be rejected was not, so nothing this audit says can be trusted"
-    return [CheckResult(CHECK_NAME, "error", 0, len(wanted), len(missed), error)]
+    error = "a row that had to be rejected was not, so nothing this audit says can be trusted" if missed else None
+    return CheckResult(CANARY, "error", 0, len(wanted), len(missed), error)

@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 
 from contracts.errors import ConfigError, DataError
 from contracts.registry import contract_for
-from flows import alarms, artifacts, ledger, nightly, plan, publish, replay
+from flows import alarms, artifacts, ledger, nightly, parents, plan, publish, replay
 from flows.ledger import Batch
 from flows.plan import Delivery
 from flows.progress import step
@@ -36,6 +36,7 @@ def replay_batch(dataset: str, batch: str) -> Summary:
     contract, warehouse = contract_for(dataset), open_warehouse()
     plan.ensure_tables(warehouse)
     with warehouse.lock(dataset):
+        parents.verify(warehouse, contract)
         of = replay.replayed(warehouse, contract, batch)
         delivery = Delivery(contract, batch, of.address, asked=True)
         with warehouse.engine.begin() as connection:
@@ -58,6 +59,7 @@ def release_batch(dataset: str, batch: str, why: str, who: str | None = None) ->
     contract.files.batches.validate(batch)
     plan.ensure_tables(warehouse)
     with warehouse.lock(dataset):
+        parents.verify(warehouse, contract)
         with warehouse.engine.connect() as connection:
             held = ledger.latest(connection, dataset, batch, "held")
         if held is None:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.casts import cast, delivered
+from contracts.check_names import WHOLE_ROW
 from contracts.columns import Column
 from contracts.contract import Contract
 from contracts.drift import locate
@@ -27,7 +28,6 @@ from flows.sniff import EmptyFile
 from flows.source import SourceFile
 
 ROW_NUMBER, UNPARSED = "_row_number", "_unparsed"
-WHOLE_ROW = "_row"  # the key in `_unparsed` of a row that could not be divided into cells
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False)

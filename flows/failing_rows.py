@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg2 import sql
 
-from contracts.registry import contracts
+from flows import personal
 from flows.dbt_results import DbtRun, NodeResult
 from flows.messages import plain
 from flows.warehouse import DATABASE_ERRORS, Warehouse, execute
@@ -20,11 +20,12 @@ SECONDS = 30  # a test's query that takes longer is not worth a sample
 def describe(warehouse: Warehouse, run: DbtRun) -> str:
     """The rows, one line each below the name of their test; personal data is masked. Empty if there are none."""
     failed = [node for node in run.failed if node.resource_type == "test" and node.sql is not None]
-    masked = _personal(run)
+    known = personal.columns(run.artifact("manifest")["nodes"].values())
     lines: list[str] = []
     for node in failed[:TESTS]:
         rows = list(_rows(warehouse, node))
         lines += [f"  rows of {node.name}:"] if rows else []
+        masked = personal.made_of(known, _query(node)) if known and rows else set()
         lines += [f"    {_line(row, masked)}" for row in rows]
     return "\n".join(lines)
 
@@ -33,7 +34,7 @@ def _rows(warehouse: Warehouse, node: NodeResult) -> Iterator[Mapping[str, Any]]
     if node.sql is None or not node.sql.exists():
         return
     query = sql.SQL("SELECT * FROM ({}) AS failing LIMIT {}").format(  # dbt's own text, which it has just run
-        sql.SQL(node.sql.read_text(encoding="utf-8").strip().rstrip(";") + "\n"), sql.Literal(ROWS)
+        sql.SQL(_query(node)), sql.Literal(ROWS)
     )
     try:
         with warehouse.engine.connect() as connection:
@@ -48,18 +49,14 @@ def _rows(warehouse: Warehouse, node: NodeResult) -> Iterator[Mapping[str, Any]]
         return  # the message says how to see them, and why the test failed
 
 
+def _query(node: NodeResult) -> str:
+    return node.sql.read_text(encoding="utf-8").strip().rstrip(";") + "\n" if node.sql is not None else ""
+
+
 def _line(row: Mapping[str, Any], masked: set[str]) -> str:
     shown = ", ".join(
-        f"{name}={'***' if name in masked else 'null' if value is None else plain(value)}"
+        f"{name}={'***' if name.lower() in masked else 'null' if value is None else plain(value)}"
         for name, value in row.items()
         if not name.startswith("_") or len(row) <= 4
     )
     return shown if len(shown) <= WIDTH else f"{shown[:WIDTH]}..."
-
-
-def _personal(run: DbtRun) -> set[str]:
-    """Columns with personal data: those of the contracts, and those whose meta says `pii: true` in dbt."""
-    found = {column.name for contract in contracts().values() for column in contract.columns if column.pii}
-    nodes = run.artifact("manifest")["nodes"].values()
-    columns = (column for node in nodes for column in node.get("columns", {}).values())
-    return found | {column["name"] for column in columns if (column.get("meta") or {}).get("pii")}

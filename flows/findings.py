@@ -14,7 +14,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ClauseElement, Executable
 
-from contracts.checks import ROW_NUMBER, UNPARSED, Check, parse_check_name
+from contracts.check_names import parse_check_name
+from contracts.checks import ROW_NUMBER, UNPARSED, Check
 from contracts.contract import Contract
 from contracts.derive.ddl import findings_table, incoming_table
 from flows import ledger, marks
@@ -29,12 +30,13 @@ CHECK_ERRORS = (sa.exc.DataError, sa.exc.ProgrammingError)
 def write(
     connection: sa.Connection, contract: Contract, batch: ledger.Batch, checks: Sequence[Check]
 ) -> dict[str, str]:
-    """Make the findings table of a load.
+    """Make the findings table of a load, anew if it was audited before.
 
     Returns:
         Why, by its name, for each check that could not be run; it is then left out of the findings.
     """
     errors: dict[str, str] = {}
+    findings_table(contract, batch.batch).drop(connection, checkfirst=True)  # of an audit before
     marked = marks.marked(connection, batch)
     asked = [check for check in checks if check.kind == "row" or check.name in marked]
     try:

@@ -17,6 +17,7 @@ from contracts.contract import Contract
 from contracts.errors import ToolError
 from contracts.gate import CheckResult, Decision
 from contracts.version import version_of
+from flows import versions
 from flows.source import SourceFile
 from flows.warehouse import OPS, execute
 
@@ -39,6 +40,8 @@ batches = sa.Table(
     sa.Column("etag", sa.Text()),
     sa.Column("modified", sa.Text()),
     sa.Column("contract_version", sa.Text(), nullable=False),
+    sa.Column("code_version", sa.Text(), comment="Of Sluice, with a fingerprint of its source."),
+    sa.Column("dbt_project", sa.Text(), comment="Fingerprint of the dbt project, as in ops.builds.project."),
     sa.Column("rows_read", sa.BigInteger()),
     sa.Column("rows_counted", sa.BigInteger(), comment="Counted a second, independent way."),
     sa.Column("rows_accepted", sa.BigInteger()),
@@ -181,6 +184,8 @@ def begin(
             etag=file.etag,
             modified=file.modified,
             contract_version=version_of(contract),
+            code_version=versions.code(),
+            dbt_project=versions.project(),
             run_id=run_id,
         )
         .returning(batches.c.load_id)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from contracts.checks import Check
 from contracts.contract import Contract
 from contracts.derive.ddl import incoming_table
+from contracts.uniqueness import duplicates
 from flows import ledger
 
 failed_rows = sa.Table(
@@ -31,23 +32,10 @@ def mark(connection: sa.Connection, batch: ledger.Batch, check: Check, row_numbe
 
 
 def mark_duplicates(connection: sa.Connection, contract: Contract, batch: ledger.Batch, check: Check) -> None:
-    """Write down the rows that fail a uniqueness check, found by one grouped query.
-
-    Nulls are equal to each other, as pandera has it.
-    """
-    table = incoming_table(contract, batch.batch)
-    columns = [table.c[name] for name in check.columns]
-    number = table.c._row_number
-    if check.keep:
-        order = number.desc() if check.keep == "last" else number
-        place = sa.func.row_number().over(partition_by=columns, order_by=order)
-    else:
-        place = sa.func.count().over(partition_by=columns)
-    placed = sa.select(number, place.label("place")).subquery()
-    rows = sa.select(sa.literal(batch.load_id), placed.c._row_number, sa.literal(check.name))
-    connection.execute(
-        failed_rows.insert().from_select(["load_id", "_row_number", "check_name"], rows.where(placed.c.place > 1))
-    )
+    """Write down the rows that fail a uniqueness check, found by one grouped query."""
+    found = duplicates(check, incoming_table(contract, batch.batch)).subquery()
+    rows = sa.select(sa.literal(batch.load_id), found.c._row_number, sa.literal(check.name))
+    connection.execute(failed_rows.insert().from_select(["load_id", "_row_number", "check_name"], rows))
 
 
 def marked(connection: sa.Connection, batch: ledger.Batch) -> set[str]:

@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
-from flows import alarms, artifacts, heartbeat, logs, plan, publish, report, tasks, transform
+from flows import alarms, artifacts, heartbeat, logs, parents, plan, publish, report, tasks, transform
 from flows.ahead import Bring
 from flows.ledger import Batch
 from flows.plan import Delivery
@@ -65,7 +65,9 @@ def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None)
 def deliver_dataset(deliveries: list[Delivery], bring: Bring = plan.new_file) -> list[Outcome]:
     """Every delivery of one dataset, one after the other, under the dataset's lock."""
     try:
-        with open_warehouse().lock(deliveries[0].contract.dataset_id):
+        warehouse, contract = open_warehouse(), deliveries[0].contract
+        with warehouse.lock(contract.dataset_id):
+            parents.verify(warehouse, contract)
             return [deliver(delivery, bring) for delivery in deliveries]
     except report.EXPECTED as error:
         return [alarms.broken(delivery, error) for delivery in deliveries]

@@ -13,9 +13,8 @@ from contracts.contract import Contract
 from contracts.errors import ConfigError
 from contracts.registry import contract_for, contracts
 from contracts.version import version_of
-from flows import downloads, ledger, logs, quarantine, tasks
+from flows import downloads, ledger, logs, parents, quarantine, tasks
 from flows.addresses import discover, expand, is_remote
-from flows.publish import ensure_tables as ensure_dataset_tables
 from flows.source import Listing, SourceFile
 from flows.warehouse import Warehouse, home, open_warehouse
 
@@ -75,7 +74,7 @@ def ensure_tables(warehouse: Warehouse) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended("sluice:ddl", 0))))
         ledger.create(connection)
     for contract in contracts().values():
-        ensure_dataset_tables(warehouse, contract)
+        parents.make(warehouse, contract)
 
 
 def expire(warehouse: Warehouse) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from flows import dbt_run
-from flows.inputs import files
+from flows.versions import project_files
 
 TESTS = ("test", "unit_test")
 
@@ -34,18 +34,18 @@ class Size:
 def of_project(home: Path) -> Size:
     """The project's size, from the newest manifest under `home` unless a file of the project is newer."""
     manifests = sorted(home.glob("dbt/*/target/manifest.json"), key=_time)
-    if manifests and _time(manifests[-1]) >= max(map(_time, files()), default=0):
+    if manifests and _time(manifests[-1]) >= max(map(_time, project_files()), default=0):
         return _of_manifest(json.loads(manifests[-1].read_bytes()))
     return count()
 
 
 def count() -> Size:
     """The size, counted in the project's files."""
-    paths = [path.relative_to(dbt_run.PROJECT) for path in files()]
+    paths = [path.relative_to(dbt_run.PROJECT) for path in project_files()]
     models = [path for path in paths if path.parts[0] == "models" and path.suffix == ".sql"]
     singular = [path for path in paths if path.parts[:1] == ("tests",) and path.suffix == ".sql"]
     singular = [path for path in singular if path.parts[1] != "generic"]
-    described = [yaml.safe_load(path.read_bytes()) for path in files() if path.suffix == ".yml"]
+    described = [yaml.safe_load(path.read_bytes()) for path in project_files() if path.suffix == ".yml"]
     return Size(len(models), len(singular) + sum(map(_tests, described)), counted=True)
 
 

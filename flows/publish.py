@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from psycopg2 import sql
 
 from contracts.contract import Contract
-from contracts.derive.ddl import STAGING, findings_table, incoming_table, parent_table, quarantine_table, table_name
-from contracts.errors import DataError, ToolError
+from contracts.derive.ddl import STAGING, findings_table, incoming_table, quarantine_table, table_name
+from contracts.errors import ToolError
 from contracts.gate import AuditReport, Decision
-from flows import ledger, rejected
+from flows import ledger, parents, rejected
 from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
 
 
@@ -60,14 +60,13 @@ def release(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, who: 
     """Make the accepted rows of a held load visible, on a person's word. Its rejected rows stay in quarantine.
 
     Raises:
-        DataError: the load is not held any more, or its rows were dropped after the contract's retention.
+        DataError: its rows were dropped after the contract's retention, or are not what the contract demands now.
         ToolError: the database failed; nothing was changed.
     """
     try:
         with warehouse.engine.begin() as connection:
             ledger.fence(connection, batch, "held")
-            if not sa.inspect(connection).has_table(incoming_table(contract, batch.batch).name, schema=STAGING):
-                raise DataError(f"{batch}: the rows of held load {batch.load_id} are gone; load its file again")
+            parents.fit_held(connection, contract, batch.batch)
             _drop_older_quarantine(connection, contract, batch)
             _make_constant_columns(connection, contract, batch)
             _swap_partition(connection, contract, batch)
@@ -84,43 +83,6 @@ def fail(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, reason: 
         incoming_table(contract, batch.batch).drop(connection, checkfirst=True)
         findings_table(contract, batch.batch).drop(connection, checkfirst=True)
         ledger.finish(connection, batch, "failed", Decision(False, (reason,)))
-
-
-def ensure_tables(warehouse: Warehouse, contract: Contract) -> None:
-    """Make the dataset's tables where they are missing, and add columns that its contract has gained.
-
-    Raises:
-        ToolError: the contract retypes or drops a column that the table has; says what it takes.
-    """
-    with warehouse.engine.begin() as connection:
-        parent = parent_table(contract)
-        parent.create(connection, checkfirst=True)
-        quarantine_table(contract).create(connection, checkfirst=True)
-        _follow_contract(connection, parent)
-
-
-def _follow_contract(connection: sa.Connection, parent: sa.Table) -> None:
-    dialect = connection.dialect
-    found = {c["name"]: c["type"] for c in sa.inspect(connection).get_columns(parent.name, schema=STAGING)}
-    for column in parent.columns:
-        if column.name not in found:
-            statement = sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-                sql.Identifier(STAGING, parent.name),
-                sql.Identifier(column.name),
-                sql.SQL(column.type.compile(dialect)),
-            )
-            execute(connection, statement)
-        elif column.type.compile(dialect) != found[column.name].compile(dialect):
-            raise ToolError(
-                f"{STAGING}.{parent.name}: the contract says {column.name} is {column.type.compile(dialect)}, the "
-                f"table has {found[column.name].compile(dialect)}. Drop the table and load its batches again."
-            )
-    gone = set(found) - {column.name for column in parent.columns}
-    if gone:
-        raise ToolError(
-            f"{STAGING}.{parent.name} has the column {sorted(gone)[0]}, its contract has not. "
-            "Drop the column by hand, if nothing reads it, or put it back into the contract."
-        )
 
 
 def _set_rejected_apart(

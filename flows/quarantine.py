@@ -14,7 +14,7 @@ from contracts.contract import Contract
 from contracts.derive.ddl import incoming_table, quarantine_table
 from contracts.errors import ConfigError
 from flows import ledger
-from flows.samples import MASK
+from flows.samples import masked
 from flows.warehouse import Warehouse
 
 ROWS = 10_000  # in memory at once
@@ -93,13 +93,11 @@ def _rows(warehouse: Warehouse, contract: Contract, batch: str | None) -> Iterat
     query = query.order_by(table.c._batch, table.c._load_id, table.c._row_number)
     if batch is not None:
         query = query.where(table.c._batch == batch)
-    masked = {column.name for column in contract.columns if column.pii}
-    masked |= {"_row"} if masked else set()  # a line that could not be divided may hold anything
     with warehouse.engine.connect() as connection:
         streamed = connection.execution_options(stream_results=True, max_row_buffer=ROWS).execute(query)
         for name, load_id, number, reasons, row in streamed:
-            values = {k: MASK if k in masked and v is not None else v for k, v in row.items()}
-            yield {"_batch": name, "_load_id": load_id, "_row_number": number, "_reasons": reasons, **values}
+            system = {"_batch": name, "_load_id": load_id, "_row_number": number, "_reasons": reasons}
+            yield {**system, **masked(contract, row)}
 
 
 def _write_csv(file: Any, contract: Contract, rows: Iterator[Mapping[str, Any]]) -> int:

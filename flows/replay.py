@@ -12,12 +12,12 @@ import pyarrow as pa
 import sqlalchemy as sa
 from psycopg2 import sql
 
-from contracts.checks import parse_check_name
+from contracts.check_names import WHOLE_ROW, parse_check_name
 from contracts.contract import Contract
 from contracts.derive.ddl import STAGING, findings_table, incoming_table, quarantine_table, table_name
 from contracts.errors import DataError, ToolError
-from flows import ledger
-from flows.extract import WHOLE_ROW, schema_of, typed
+from flows import ledger, parents
+from flows.extract import schema_of, typed
 from flows.load import copy
 from flows.rows import Rows
 from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
@@ -79,6 +79,7 @@ def _set_accepted_apart(connection: sa.Connection, contract: Contract, of: sa.Ro
         return table_name(contract.dataset_id, of.batch)
     held, aside = incoming_table(contract, of.batch).name, table_name(contract.dataset_id, of.batch, "replayed")
     rename = sql.SQL("ALTER TABLE {} RENAME TO {}")
+    parents.fit_held(connection, contract, of.batch)
     execute(connection, rename.format(sql.Identifier(STAGING, held), sql.Identifier(aside)))
     return aside
 

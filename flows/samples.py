@@ -10,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from contracts.checks import Check, parse_check_name
+from contracts.check_names import WHOLE_ROW, parse_check_name
+from contracts.checks import Check
 from contracts.contract import Contract
 from contracts.derive.ddl import Place, findings_table, incoming_table
 from flows import ledger
@@ -65,10 +66,12 @@ def _rows_at(
 
 def _shown(contract: Contract, columns: Sequence[str], row: Mapping[str, Any]) -> Mapping[str, Any]:
     delivered = {**row, **json.loads(row["_unparsed"] or "{}")}
-    masked = {column.name for column in contract.columns if column.pii}
-    if masked:
-        masked.add("_row")  # a line that could not be divided may hold anything
-    shown = {
-        name: MASK if name in masked and delivered.get(name) is not None else delivered.get(name) for name in columns
-    }
+    shown = masked(contract, {name: delivered.get(name) for name in columns})
     return {"_row_number": row["_row_number"], **shown}
+
+
+def masked(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row without the values of its `pii` columns. A line that could not be divided may hold anything."""
+    hidden = {column.name for column in contract.columns if column.pii}
+    hidden |= {WHOLE_ROW} if hidden else set()
+    return {name: MASK if name in hidden and value is not None else value for name, value in row.items()}

@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from contracts.errors import ToolError
-from flows import builds, compare, dbt_run, failing_rows, inputs, ledger, marts, node_results, refresh, statistics
+from flows import (
+    builds,
+    compare,
+    dbt_run,
+    failing_rows,
+    inputs,
+    ledger,
+    marts,
+    node_results,
+    refresh,
+    statistics,
+    versions,
+)
 from flows.compare import Compared
 from flows.dbt_results import DbtRun
 from flows.dbt_verdict import DbtDidNotRun, DbtNodesBroke, DbtTestsFailed
@@ -50,7 +62,7 @@ def due(warehouse: Warehouse) -> bool:
         now = marts.live(connection)
         if now is None and not connection.scalar(sa.select(sa.exists().where(ledger.batches.c.status == "published"))):
             return False
-        return now is None or now.inputs != inputs.fingerprint(inputs.loads(connection), inputs.project())
+        return now is None or now.inputs != inputs.fingerprint(inputs.loads(connection), versions.project())
 
 
 def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = None) -> Built:
@@ -60,7 +72,7 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         DataError: tests of severity error found rows; the candidate stays for inspection, readers keep the old marts.
         ToolError: dbt or one of its nodes broke.
     """
-    project = inputs.project()
+    project = versions.project()
     with warehouse.engine.begin() as connection:
         builds.hold(connection)
         side, loads = marts.candidate(connection), inputs.loads(connection)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg2
 import sqlalchemy as sa
-from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 from psycopg2 import sql
 from sqlalchemy.exc import DBAPIError
 
@@ -24,6 +24,9 @@ from contracts.derive.ddl import QUARANTINE, STAGING
 from contracts.errors import BusyError, ConfigError, ToolError
 from flows import embedded
 from flows.home import home as home
+
+if TYPE_CHECKING:  # Prefect is imported by who opens a block: it takes a second and 50 MB
+    from prefect_sqlalchemy import SqlAlchemyConnector
 
 OPS, MARTS = "ops", "marts"
 SIDES = ("marts__a", "marts__b")
@@ -172,6 +175,8 @@ def register_embedded() -> None:
 def _embedded_connector(home: Path) -> SqlAlchemyConnector:
     """Start the embedded server, if it does not run, and make the block that names it."""
     url = embedded.start(home)
+    from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
+
     return SqlAlchemyConnector(
         connection_info=ConnectionComponents(
             driver=SyncDriver.POSTGRESQL_PSYCOPG2,
@@ -184,6 +189,8 @@ def _embedded_connector(home: Path) -> SqlAlchemyConnector:
 
 def _load_block(name: str) -> SqlAlchemyConnector:
     try:
+        from prefect_sqlalchemy import SqlAlchemyConnector
+
         return SqlAlchemyConnector.load(name)
     except ValueError as error:
         raise ConfigError(
@@ -194,6 +201,8 @@ def _load_block(name: str) -> SqlAlchemyConnector:
 
 
 def _engine(connector: SqlAlchemyConnector, block: str) -> sa.Engine:
+    from prefect_sqlalchemy import SyncDriver
+
     driver = connector._rendered_url.drivername
     if driver != SyncDriver.POSTGRESQL_PSYCOPG2.value:
         raise ConfigError(

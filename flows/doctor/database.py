@@ -115,10 +115,10 @@ def _gate(warehouse: Warehouse, contract: Contract) -> Finding:
         places = canary.put_in(connection, contract, batch)
         errors = findings.write(connection, contract, batch, checks)
         able = [check for check in checks if check.name not in errors]
-        died = canary.take_out(connection, contract, batch, places, able)
+        alive = canary.take_out(connection, contract, batch, places, able)
         connection.rollback()
     show = f"See its SQL: sluice contract show {contract}"
-    if died:
+    if alive.error:
         return fail("gates", f"{contract}: a row that had to be rejected was not", f"Publish nothing. {show}")
     if errors:
         broken = "; ".join(f"{name}: {why}" for name, why in errors.items())

@@ -13,7 +13,7 @@ from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDr
 
 from contracts.contract import Contract
 from contracts.gate import AuditReport, Decision, decide
-from flows import audit, cli, ledger, load, publish, source
+from flows import audit, cli, ledger, load, parents, publish, source
 from flows.extract import open_rows
 from flows.warehouse import Warehouse, connect
 
@@ -57,7 +57,8 @@ def deliver(warehouse: Warehouse) -> Callable[[Contract, str, Path], Delivered]:
     """Put a file through load, audit, gate, and publish or hold."""
 
     def put(contract: Contract, batch_name: str, path: Path) -> Delivered:
-        publish.ensure_tables(warehouse, contract)
+        parents.make(warehouse, contract)
+        parents.verify(warehouse, contract)
         file = source.fetch(source.look(str(path)), path.parent)
         with warehouse.engine.begin() as connection:
             batch = ledger.begin(connection, contract, batch_name, file, None)

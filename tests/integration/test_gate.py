@@ -108,6 +108,12 @@ def test_all_rows_of_a_duplicate_key_are_rejected_as_in_pandera(deliver, rows, t
     assert rows("select distinct _reasons from quarantine.shop__orders") == [(["order_id unique"],)]
 
 
+def test_cells_that_did_not_parse_are_no_duplicates(deliver, rows, tmp_path) -> None:
+    lines = [*shops.good_lines(10), *(f"{word},2021-01-02 10:00:00,south,1,9.50,1.5," for word in ("ten", "twelve"))]
+    deliver(shops.contract(), "2021-01", shops.write(tmp_path / "o.csv", lines))
+    assert rows("select distinct _reasons from quarantine.shop__orders") == [(["order_id is integer"],)]
+
+
 def test_too_few_rows_beside_the_batch_before_close_the_gate(deliver, tmp_path) -> None:
     contract = shops.contract(rows_vs_last=(0.5, 2.0))
     deliver(contract, "2021-01", shops.write(tmp_path / "jan.csv", shops.good_lines(10)))
@@ -180,6 +186,7 @@ def test_a_traced_check_that_crashes_is_errored_and_the_others_still_report(deli
     delivered = deliver(numbers(Overflowing), "all", path)
     assert delivered.decision.reasons == ("the check small square could not be run: bigint out of range",)
     assert rows("select check_name, outcome, failing from ops.checks order by 1") == [
+        ("canary rows are rejected", "passed", 0),
         ("number >= 3", "passed", 1),
         ("number not null", "passed", 0),
         ("small square", "errored", 0),
@@ -206,6 +213,20 @@ def test_a_check_that_cannot_be_traced_runs_in_pandas(deliver, rows, tmp_path) -
     assert delivered.decision.open
     assert rows("select number from staging.test__numbers order by 1") == [(2,), (4,), (6,)]
     assert rows("select _reasons from quarantine.test__numbers") == [(["number: even"],)]
+
+
+class Personal(pa.DataFrameModel):
+    number: Int = column("A number.", pii=True)
+
+    @pa.check("number", name="quotes it", element_wise=True)
+    def quotes(cls, number: int) -> bool:
+        raise ValueError(f"{number} is no good")
+
+
+def test_a_crash_quotes_no_personal_data(deliver, rows, tmp_path) -> None:
+    delivered = deliver(numbers(Personal), "all", write_numbers(tmp_path / "n.csv", [271828]))
+    assert delivered.decision.reasons == ("the check number: quotes it could not be run: ValueError",)
+    assert "271828" not in str(rows("select * from ops.checks")) + str(rows("select * from ops.batches"))
 
 
 def test_a_check_that_crashes_closes_the_gate(deliver, rows, tmp_path) -> None:

@@ -6,7 +6,9 @@ import pytest
 
 from contracts.contract import Gate
 from contracts.errors import ContractError
-from contracts.gate import AuditReport, CheckResult, decide, percent
+from contracts.gate import CANARY, AuditReport, CheckResult, decide, percent
+
+ALIVE = CheckResult(CANARY, "error", 0, 2, 0)
 
 
 def result(failing: int, *, severity: str = "error", tolerance: float | None = None, error: str | None = None):
@@ -29,21 +31,27 @@ def result(failing: int, *, severity: str = "error", tolerance: float | None = N
     ],
 )
 def test_the_gate_closes_beyond_a_tolerance_and_says_why(check, rejected, reasons, warnings) -> None:
-    decision = decide(Gate(max_rejected=0.05), AuditReport(100, rejected, (check,)))
+    decision = decide(Gate(max_rejected=0.05), AuditReport(100, rejected, (ALIVE, check)))
     assert (decision.open, decision.reasons, decision.warnings) == (not reasons, reasons, warnings)
 
 
 def test_no_rows_and_no_checks_are_reasons() -> None:
-    assert decide(Gate(max_rejected=1), AuditReport(0, 0, ())).reasons == (
+    assert decide(Gate(max_rejected=1), AuditReport(0, 0, (ALIVE,))).reasons == (
         "no check was run",
         "the batch has no rows",
     )
 
 
+def test_an_audit_that_shows_no_canary_opens_no_gate() -> None:
+    assert not decide(Gate(max_rejected=1), AuditReport(100, 0, (result(0),))).open
+    dead = CheckResult(CANARY, "error", 0, 2, 1, "a row that had to be rejected was not")
+    assert not decide(Gate(max_rejected=1), AuditReport(100, 0, (dead, result(0)))).open
+
+
 @pytest.mark.parametrize(("before", "opens"), [(None, True), (50, True), (200, True), (201, False), (49, False)])
 def test_rows_are_compared_with_the_batch_before(before: int | None, opens: bool) -> None:
     gate = Gate(max_rejected=0.05, rows_vs_last=(0.5, 2.0))
-    assert decide(gate, AuditReport(100, 0, (result(0),)), before).open is opens
+    assert decide(gate, AuditReport(100, 0, (ALIVE, result(0))), before).open is opens
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])

@@ -1,0 +1,59 @@
+"""What checks are called, in reports and as reasons in quarantine. Pure."""
+
+from __future__ import annotations
+
+import pandera.pandas as pa
+
+from contracts.columns import Column
+
+WHOLE_ROW = "_row"  # the key in `_unparsed` of a row that could not be divided into cells
+
+_LABELS = {
+    "equal_to": "{c} = {value}",
+    "not_equal_to": "{c} <> {value}",
+    "greater_than": "{c} > {min_value}",
+    "greater_than_or_equal_to": "{c} >= {min_value}",
+    "less_than": "{c} < {max_value}",
+    "less_than_or_equal_to": "{c} <= {max_value}",
+    "in_range": "{c} between {min_value} and {max_value}",
+    "isin": "{c} in ({allowed_values})",
+    "notin": "{c} not in ({forbidden_values})",
+    "str_matches": "{c} matches {pattern}",
+    "str_contains": "{c} contains {pattern}",
+    "str_startswith": "{c} starts with {string}",
+    "str_endswith": "{c} ends with {string}",
+}
+
+
+def parse_check_name(column: Column) -> str:
+    """The name of the check that every cell of a column could be read as its type."""
+    return f"{column.name} is {column.type}"
+
+
+def check_name(column: str, check: pa.Check) -> str:
+    """A column check's name in words, with its numbers: `passenger_count >= 1`."""
+    statistics = dict(check.statistics or {})
+    name = str(check.name)
+    if name == "str_length":
+        return f"{column} {_length(**statistics)}"
+    if name not in _LABELS or not statistics:
+        return f"{column}: {name}"
+    if name == "in_range" and not (statistics.get("include_min", True) and statistics.get("include_max", True)):
+        return f"{column} in range {statistics}"
+    words = {
+        key: ", ".join(map(_word, value)) if key.endswith("_values") else _word(value)
+        for key, value in statistics.items()
+    }
+    return _LABELS[name].format(c=column, **words)
+
+
+def _length(min_value: int | None = None, max_value: int | None = None, exact_value: int | None = None) -> str:
+    if exact_value is not None:
+        return f"has {exact_value} characters"
+    if max_value is None:
+        return "not empty" if min_value == 1 else f"has {min_value} or more characters"
+    return f"has {min_value or 0} to {max_value} characters"
+
+
+def _word(value: object) -> str:
+    return repr(value) if isinstance(value, str | int | float) else str(value)
