@@ -9,12 +9,13 @@ from datetime import UTC, date, datetime
 from typing import Annotated
 
 from prefect import flow
+from prefect.runtime import flow_run
 from pydantic import Field
 
 from contracts.contract import Contract, Monthly
 from contracts.errors import ConfigError
 from contracts.registry import contract_for
-from flows import alarms, nightly, plan, report
+from flows import nightly, plan, report, runs
 from flows.ahead import ahead
 from flows.recorded import wait_until_recorded
 from flows.report import Summary
@@ -26,8 +27,8 @@ from flows.warehouse import open_warehouse, register_embedded
     flow_run_name="backfill {dataset} {first} to {last}",
     log_prints=True,
     on_completion=[wait_until_recorded],
-    on_crashed=[alarms.crashed, wait_until_recorded],
-    on_failure=[alarms.crashed, wait_until_recorded],
+    on_crashed=[runs.crashed, wait_until_recorded],
+    on_failure=[runs.crashed, wait_until_recorded],
 )
 def backfill(
     dataset: str,
@@ -47,10 +48,11 @@ def backfill(
     batches = months(contract_for(dataset), first, last, datetime.now(UTC).date())
     deliveries = plan.deliveries([dataset], batches, url)
     plan.ensure_tables(warehouse)
-    with ahead(deliveries, plan.new_file, parallel) as bring:
-        outcomes = nightly.deliver_dataset(deliveries, bring)
-    summary = nightly.browsable(Summary(tuple(outcomes), nightly.refresh_marts()))
-    report.keep(summary)
+    with runs.at_work(warehouse, f"backfill {dataset} {first} to {last}", run_id=flow_run.get_id()):
+        with ahead(deliveries, plan.new_file, parallel) as bring:
+            outcomes = nightly.deliver_dataset(deliveries, bring)
+        summary = nightly.browsable(Summary(tuple(outcomes), nightly.refresh_marts()))
+        report.keep(summary)
     summary.raise_worst()
     return summary
 
