@@ -1,100 +1,187 @@
-"""When the owner is told, and what: a closed gate, a failed dbt test, a broken batch, a crashed run."""
+"""When the owner is told, and what: the incident that each verdict opens or closes.
+
+Called on the connection, and in the transaction, of the verdict. The last part is for runs, which have none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from itertools import zip_longest
 
+import sqlalchemy as sa
+
+from contracts.contract import Contract
 from contracts.errors import BusyError, DataError, SluiceError
 from contracts.gate import AuditReport, Decision, percent
-from contracts.registry import contract_for, contracts
-from flows.alerts import render, send
-from flows.freshness import Stale
-from flows.plan import Delivery
-from flows.report import Marts, Outcome, RunFailed
-from flows.source import SourceMissing
+from contracts.registry import contracts
+from flows import alerts, downstream, incidents
+from flows.incidents import Cause, Owner
+from flows.ledger import Batch
+from flows.messages import Facts, render
+from flows.warehouse import DATABASE_ERRORS, Warehouse
+
+RUN = "run"
+MARTS = "marts"
+NIGHT = "night"
+DOCTOR = "sluice doctor"
 
 
-def held(delivery: Delivery, audit: AuditReport, decision: Decision) -> Outcome:
-    """The gate is closed."""
-    name, batch = delivery.contract.dataset_id, delivery.batch
+def held(
+    connection: sa.Connection,
+    contract: Contract,
+    batch: Batch,
+    audit: AuditReport,
+    decision: Decision,
+    now: datetime,
+) -> None:
+    """The gate is closed. Closed again for other reasons, as after a correction that is as bad, it is told anew."""
     failed = [result for result in audit.results if result.outcome in ("failed", "errored")]
     failed = failed or sorted(audit.results, key=lambda result: -result.failing)[:1]
-    alert = render(
-        "gate_closed",
-        owner=delivery.contract.owner,
-        dataset_id=name,
-        batch=batch,
+    share = percent(audit.rejected / audit.rows) if audit.rows else "-"
+    facts = Facts(
         reasons=decision.reasons,
-        numbers={
-            "rows": audit.rows,
-            "rejected": f"{audit.rejected:,} ({percent(audit.rejected / audit.rows) if audit.rows else '-'})",
-        },
-        samples=[row for result in failed for row in result.sample],
-        readers_see=f"{name} as it was before this load of {batch}",
-        next_command=f"sluice quarantine show {name} {batch}",
+        numbers={"rows": audit.rows, "rejected": f"{audit.rejected:,} ({share})"},
+        samples=[row for rows in zip_longest(*(result.sample for result in failed)) for row in rows if row][:5],
+        readers_see=f"{contract} as it was before this load of {batch.batch}",
+        downstream=downstream.of_dataset(connection, contract),
+        next_command=f"sluice quarantine show {contract} {batch.batch}",
     )
-    send(alert, delivery.contract.alerts)
-    return Outcome.held(delivery, audit, decision)
+    cause = _of_batch("gate_closed", contract, batch.batch, "\n".join(decision.reasons))
+    incidents.saw(connection, cause, facts, [_owner(contract)], now)
 
 
-def broken(delivery: Delivery, error: SluiceError) -> Outcome:
-    """A batch that came to no verdict. Files that are not there yet and busy datasets are no alarm."""
-    if isinstance(error, SourceMissing) and not delivery.asked:
-        return Outcome.not_there_yet(delivery)
-    if not isinstance(error, BusyError):
-        alert = render(
-            "batch_refused" if isinstance(error, DataError) else "batch_failed",
-            owner=delivery.contract.owner,
-            dataset_id=delivery.contract.dataset_id,
-            batch=delivery.batch,
-            reasons=[str(error)],
-            readers_see=f"{delivery.contract} as it was before",
-            next_command="sluice status",
-        )
-        send(alert, delivery.contract.alerts)
-    return Outcome.broken(delivery, error)
-
-
-def marts_failed(error: SluiceError) -> Marts:
-    """dbt failed, or the marts could not be published. Told to every owner: all read the same marts."""
-    if not isinstance(error, BusyError):
-        _tell_all("dbt_failed", [str(error)], "the marts as they were before this run", "sluice docs")
-    return Marts.failed(error)
-
-
-def stale(sources: Iterable[Stale]) -> tuple[str, ...]:
-    """Sources whose data is too old. The owner is told once it is past `error_after`; the run warns of each."""
-    found = tuple(sources)
-    for source in found:
-        if source.late == "error":
-            contract = contract_for(source.dataset_id)
-            alert = render(
-                "source_stale",
-                owner=contract.owner,
-                dataset_id=source.dataset_id,
-                reasons=[str(source)],
-                readers_see=f"{source.dataset_id} as far as it was delivered",
-                next_command="sluice status",
+def published(connection: sa.Connection, contract: Contract, batch: Batch, audit: AuditReport, now: datetime) -> None:
+    """A batch whose gate is open: what was wrong is over; each warning is told once, until it passes."""
+    fine(connection, contract, batch.batch, f"published: {audit.accepted:,} of {audit.rows:,} rows accepted", now)
+    known = {row.subject for row in incidents.open_now(connection)}
+    for result in audit.results:
+        subject = f"warning {contract} {result.name}"
+        if result.outcome == "warned":
+            facts = Facts(
+                reasons=[f"{result}; the batch is published"],
+                numbers={"rows": result.rows, "failing": result.failing},
+                samples=result.sample,
+                readers_see=f"{batch}, these rows included",
+                downstream=downstream.of_dataset(connection, contract),
+                next_command="sluice docs",
             )
-            send(alert, contract.alerts)
-    return tuple(map(str, found))
+            cause = Cause("warning", subject, str(contract), batch.batch, reminded=False)
+            incidents.saw(connection, cause, facts, [_owner(contract)], now)
+        elif subject in known:
+            good = [f"{percent(result.share)} of rows of {batch.batch} fail {result.name}"]
+            incidents.over(connection, [subject], Facts(good, readers_see=str(batch)), now)
 
 
-def crashed(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 - the names are Prefect's
-    """Prefect's hook for a run that ended without a verdict: killed, cancelled, a bug, or it could not begin at all.
+def fine(connection: sa.Connection, contract: Contract, batch: str, how: str, now: datetime, *kinds: str) -> None:
+    """What was wrong with a batch is over: it was published or released, or its source answers again (`kinds`)."""
+    facts = Facts(
+        reasons=[f"{contract} {batch}: {how}"],
+        readers_see=f"{contract} with {batch}; the marts follow at the end of the run" if not kinds else "",
+        next_command="sluice status",
+    )
+    incidents.over(connection, [_of_batch("", contract, batch).subject], facts, now, *kinds)
 
-    A run that went through has told what was wrong already, and a person who started one sees why it cannot begin.
+
+def broken(connection: sa.Connection, contract: Contract, batch: str, error: SluiceError, now: datetime) -> None:
+    """A batch that came to no verdict. A busy dataset is no alarm."""
+    if isinstance(error, BusyError):
+        return
+    refused = isinstance(error, DataError)  # the same file is refused in the same words; another may be in others
+    cause = _of_batch("batch_refused" if refused else "batch_failed", contract, batch, str(error) if refused else "")
+    facts = Facts(
+        reasons=[str(error)],
+        readers_see=f"{contract} as it was before",
+        downstream=downstream.of_dataset(connection, contract),
+        next_command="sluice status",
+    )
+    incidents.saw(connection, cause, facts, [_owner(contract)], now)
+
+
+def marts_failed(connection: sa.Connection, error: SluiceError, now: datetime) -> None:
+    """dbt failed, or the marts could not be published. Told to every owner: all read the same marts."""
+    if isinstance(error, BusyError):
+        return
+    run = getattr(error, "run", None)
+    failed = sorted(node.unique_id for node in run.failed) if run else []
+    facts = Facts(
+        reasons=[line.strip() for line in str(error).splitlines() if line.strip()],
+        readers_see="the marts as they were before this run",
+        downstream=downstream.of_nodes(connection, failed),
+        next_command="sluice docs",
+    )
+    cause = Cause("dbt_failed", MARTS, detail=" ".join(failed) or type(error).__name__)
+    incidents.saw(connection, cause, facts, everyone(), now)
+
+
+def marts_not_published(warehouse: Warehouse, error: SluiceError) -> None:
+    """The candidate passed its tests, and could not be made live: a verdict that writes nothing else."""
+
+    def tell(connection: sa.Connection, now: datetime) -> None:
+        marts_failed(connection, error, now)
+
+    if not write(warehouse, tell) and not isinstance(error, BusyError):
+        tell_directly("dbt_failed", Facts([str(error)], readers_see="the marts as they were", next_command=DOCTOR))
+
+
+def marts_published(connection: sa.Connection, models: Sequence[str], warned: Sequence[str], now: datetime) -> None:
+    """The marts are new. dbt's tests that only warn are told once each, until they pass.
+
+    Args:
+        warned: names of those tests.
     """
-    error = state.result(raise_on_failure=False)
-    seen = flow_run.deployment_id is None and isinstance(error, SluiceError)
-    if not seen and not isinstance(error, RunFailed | BusyError):
-        reason = f"run {flow_run.name} ended as {state.name}: {state.message or 'no reason given'}"
-        _tell_all("run_crashed", [reason], "everything as it was before this run", "sluice status")
+    good = Facts(["the marts are built, tested and published"], readers_see=f"new marts: {', '.join(models)}")
+    begins = "warning dbt "
+    open_warnings = [row.subject for row in incidents.open_now(connection) if row.subject.startswith(begins)]
+    passed = [subject for subject in open_warnings if subject.removeprefix(begins) not in warned]
+    incidents.over(connection, [MARTS, *passed], good, now)
+    for name in warned:
+        facts = Facts([f"dbt's test {name} warns; the marts are published"], next_command="sluice docs")
+        incidents.saw(connection, Cause("warning", f"{begins}{name}", reminded=False), facts, everyone(), now)
 
 
-def _tell_all(kind: str, reasons: list[str], readers_see: str, next_command: str) -> None:
-    owners = {contract.alerts: contract.owner for contract in contracts().values()}
-    for block, owner in owners.items():
-        alert = render(kind, owner=owner, reasons=reasons, readers_see=readers_see, next_command=next_command)
-        send(alert, block)
+def ages(connection: sa.Connection, found: Iterable[tuple[Contract, str]], now: datetime) -> None:
+    """Which sources are past their `error_after`, and how old they are. The others are fresh, or are again."""
+    stale = {contract.dataset_id: (contract, age) for contract, age in found}
+    fresh = [f"stale {name}" for name in contracts() if name not in stale]
+    incidents.over(connection, fresh, Facts(["new rows came in: it is within its contract's freshness again"]), now)
+    for contract, age in stale.values():
+        facts = Facts(
+            reasons=[age],
+            readers_see=f"{contract} as far as it was delivered",
+            downstream=downstream.of_dataset(connection, contract),
+            next_command=f"sluice plan {contract}",
+        )
+        cause = Cause("source_stale", f"stale {contract}", str(contract))
+        incidents.saw(connection, cause, facts, [_owner(contract)], now)
+
+
+def everyone() -> list[Owner]:
+    """Every owner, once for each channel."""
+    return list({contract.alerts: _owner(contract) for contract in contracts().values()}.values())
+
+
+def write(warehouse: Warehouse | None, tell: Callable[[sa.Connection, datetime], None]) -> bool:
+    """Open or close incidents of a verdict that writes nothing else. Returns whether a warehouse took it."""
+    if warehouse is None:
+        return False
+    try:
+        with warehouse.engine.begin() as connection:
+            tell(connection, warehouse.now())
+    except DATABASE_ERRORS:
+        return False
+    return True
+
+
+def tell_directly(kind: str, facts: Facts) -> None:
+    """Send every owner at once what no outbox can hold, because the warehouse is what broke: once, unremembered."""
+    for owner in everyone():
+        alerts.send(render(kind, facts, owner=owner.name), owner.block)
+
+
+def _of_batch(kind: str, contract: Contract, batch: str, detail: str = "") -> Cause:
+    return Cause(kind, f"batch {contract} {batch}", str(contract), batch, detail)
+
+
+def _owner(contract: Contract) -> Owner:
+    return Owner(contract.owner, contract.alerts)

@@ -15,7 +15,7 @@ from pydantic import Field
 from contracts.contract import Contract, Monthly
 from contracts.errors import ConfigError
 from contracts.registry import contract_for
-from flows import alarms, artifacts, logs, nightly, plan
+from flows import artifacts, logs, nightly, plan, runs
 from flows.ahead import ahead
 from flows.recorded import wait_until_recorded
 from flows.report import Summary
@@ -27,8 +27,8 @@ from flows.warehouse import open_warehouse, register_embedded
     flow_run_name="backfill {dataset} {first} to {last}",
     log_prints=True,
     on_completion=[wait_until_recorded],
-    on_crashed=[alarms.crashed, wait_until_recorded],
-    on_failure=[alarms.crashed, wait_until_recorded],
+    on_crashed=[runs.crashed, wait_until_recorded],
+    on_failure=[runs.crashed, wait_until_recorded],
 )
 def backfill(
     dataset: str,
@@ -49,10 +49,11 @@ def backfill(
     batches = months(contract_for(dataset), first, last, datetime.now(UTC).date())
     deliveries = plan.deliveries([dataset], batches, url)
     plan.ensure_tables(warehouse)
-    with ahead(deliveries, plan.new_file, parallel) as bring:
-        outcomes = nightly.deliver_dataset(deliveries, bring)
-    summary = nightly.browsable(Summary(tuple(outcomes), nightly.refresh_marts()))
-    artifacts.keep(summary)
+    with runs.at_work(warehouse, f"backfill {dataset} {first} to {last}", run_id=flow_run.get_id()):
+        with ahead(deliveries, plan.new_file, parallel) as bring:
+            outcomes = nightly.deliver_dataset(deliveries, bring)
+        summary = nightly.browsable(Summary(tuple(outcomes), nightly.refresh_marts()))
+        artifacts.keep(summary)
     summary.raise_worst()
     return summary
 

@@ -16,7 +16,7 @@ from contracts.derive.ddl import quarantine_table
 from contracts.errors import ToolError
 from contracts.registry import contract_for, contracts
 from contracts.version import sql_of, version_of
-from flows import ledger, transform
+from flows import incidents, ledger, transform
 from flows.age import age_of
 from flows.printing import number, out, print_json, print_table, text
 from flows.quarantine import export as write_file
@@ -33,11 +33,14 @@ def status(as_json: bool) -> None:
     with warehouse.engine.begin() as connection:
         ledger.create(connection)
         rows = [row for contract in contracts().values() for row in _status_rows(connection, contract)]
+        found = [incidents.line(row) for row in incidents.open_now(connection)]
     if as_json:
         print_json(rows)
     else:
         print_table("Datasets", rows, right=("read", "rejected"))
         out.print(f"Marts: {transform.live_side(warehouse) or 'not published yet'}")
+        for incident in found:
+            out.print(f"Open: {incident}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _status_rows(connection: sa.Connection, contract: Contract) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ import typer
 
 from contracts.errors import SluiceError
 from flows import cli_nights, logs
+from flows.cli_alerts import alerts_app
 from flows.cli_nights import Batches, DatasetIds, Logs, Url
 from flows.cli_quarantine import Json, quarantine_app
 
@@ -147,12 +148,14 @@ def up(
     from flows import server
     from flows.warehouse import home, start_embedded
 
-    raise typer.Exit(server.up(home(), host=host, port=port, cron=cron, prepare=start_embedded))
+    alerts = {"sender of alerts": ["-m", "flows.cli", "alerts", "send", "--watch", "30"]}
+    raise typer.Exit(server.up(home(), host=host, port=port, cron=cron, prepare=start_embedded, beside=alerts))
 
 
 contract_app = typer.Typer(help="Look at contracts.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(contract_app, name="contract")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(alerts_app, name="alerts")
 
 
 @contract_app.command("show")

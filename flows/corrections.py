@@ -10,7 +10,7 @@ from prefect.runtime import flow_run
 
 from contracts.errors import ConfigError, DataError
 from contracts.registry import contract_for
-from flows import alarms, artifacts, ledger, nightly, parents, plan, publish, replay
+from flows import artifacts, ledger, nightly, parents, plan, publish, replay, runs
 from flows.ledger import Batch
 from flows.plan import Delivery
 from flows.progress import step
@@ -20,8 +20,8 @@ from flows.warehouse import open_warehouse, register_embedded
 
 HOOKS = {
     "on_completion": [wait_until_recorded],
-    "on_crashed": [alarms.crashed, wait_until_recorded],
-    "on_failure": [alarms.crashed, wait_until_recorded],
+    "on_crashed": [runs.crashed, wait_until_recorded],
+    "on_failure": [runs.crashed, wait_until_recorded],
 }
 
 
@@ -35,14 +35,17 @@ def replay_batch(dataset: str, batch: str) -> Summary:
     register_embedded()
     contract, warehouse = contract_for(dataset), open_warehouse()
     plan.ensure_tables(warehouse)
-    with warehouse.lock(dataset):
-        parents.verify(warehouse, contract)
-        of = replay.replayed(warehouse, contract, batch)
-        delivery = Delivery(contract, batch, of.address, asked=True)
-        with warehouse.engine.begin() as connection:
-            load = ledger.begin_replay(connection, contract, of, flow_run.get_id())
-        outcome = nightly.judge(delivery, load, lambda: load_again(load))
-    return _finish(outcome)
+    with runs.at_work(warehouse, f"replay {dataset} {batch}", run_id=flow_run.get_id()):
+        with warehouse.lock(dataset):
+            parents.verify(warehouse, contract)
+            of = replay.replayed(warehouse, contract, batch)
+            delivery = Delivery(contract, batch, of.address, asked=True)
+            with warehouse.engine.begin() as connection:
+                load = ledger.begin_replay(connection, contract, of, flow_run.get_id())
+            outcome = nightly.judge(delivery, load, lambda: load_again(load))
+        summary = _summary(outcome)
+    summary.raise_worst()
+    return summary
 
 
 @flow(name="release", flow_run_name="release {dataset} {batch}", log_prints=True, **HOOKS)  # type: ignore[call-overload]
@@ -58,15 +61,18 @@ def release_batch(dataset: str, batch: str, why: str, who: str | None = None) ->
         raise ConfigError("say why the batch may be published although its gate is closed: --why '...'")
     contract.files.batches.validate(batch)
     plan.ensure_tables(warehouse)
-    with warehouse.lock(dataset):
-        parents.verify(warehouse, contract)
-        with warehouse.engine.connect() as connection:
-            held = ledger.latest(connection, dataset, batch, "held")
-        if held is None:
-            raise DataError(f"{dataset} {batch}: no load of it is held, so there is nothing to release")
-        publish.release(warehouse, contract, Batch(dataset, batch, held.load_id), who or getpass.getuser(), why)
-    counts = (held.rows_read, held.rows_accepted, held.rows_rejected)
-    return _finish(Outcome(dataset, batch, "released", *counts, warnings=tuple(held.reasons)))
+    with runs.at_work(warehouse, f"release {dataset} {batch}", run_id=flow_run.get_id()):
+        with warehouse.lock(dataset):
+            parents.verify(warehouse, contract)
+            with warehouse.engine.connect() as connection:
+                held = ledger.latest(connection, dataset, batch, "held")
+            if held is None:
+                raise DataError(f"{dataset} {batch}: no load of it is held, so there is nothing to release")
+            publish.release(warehouse, contract, Batch(dataset, batch, held.load_id), who or getpass.getuser(), why)
+        counts = (held.rows_read, held.rows_accepted, held.rows_rejected)
+        summary = _summary(Outcome(dataset, batch, "released", *counts, warnings=tuple(held.reasons)))
+    summary.raise_worst()
+    return summary
 
 
 @task(name="load again", task_run_name="load {batch} again", cache_policy=NO_CACHE)
@@ -79,8 +85,7 @@ def load_again(batch: Batch) -> Batch:
     return loaded
 
 
-def _finish(outcome: Outcome) -> Summary:
+def _summary(outcome: Outcome) -> Summary:
     summary = nightly.browsable(Summary((outcome,), nightly.refresh_marts()))
     artifacts.keep(summary)
-    summary.raise_worst()
     return summary

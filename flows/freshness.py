@@ -1,15 +1,17 @@
 """How old the newest rows of each source are, by `dbt source freshness` and the contracts' limits. Stops nothing.
 
-Old data is no reason to keep readers from what there is; its owner is told (flows/alarms.py).
+Old data is no reason to keep readers from what there is; its owner is told.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from flows import dbt_run, ledger, marts, node_results
+from contracts.registry import contract_for
+from flows import alarms, dbt_run, ledger, marts, node_results
 from flows.warehouse import Warehouse
 
 
@@ -47,4 +49,13 @@ def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
     run = dbt_run.run_dbt(["source", "freshness"], dbt_run.on_side(warehouse, side))
     node_results.keep(warehouse, side, run, run_id)
     found = [(node.name.split(".", 1)[1], node) for node in run.nodes if node.status in ("warn", "error")]
-    return tuple(Stale(name, node.status, node.message) for name, node in found if name in loaded)
+    stale = tuple(Stale(name, node.status, node.message) for name, node in found if name in loaded)
+    tell(warehouse, stale)
+    return stale
+
+
+def tell(warehouse: Warehouse, sources: Iterable[Stale]) -> None:
+    """Tell the owners of sources past `error_after`, and of those that are not any more. A late one the run tells."""
+    too_old = [(contract_for(source.dataset_id), str(source)) for source in sources if source.late == "error"]
+    with warehouse.engine.begin() as connection:
+        alarms.ages(connection, too_old, warehouse.now())

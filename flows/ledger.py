@@ -111,6 +111,8 @@ class Batch:
 
 def create(connection: sa.Connection) -> None:
     """Make the ledger's tables where they are missing, and add columns that a newer version has."""
+    # Two at once would both find a table missing.
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended("sluice:ddl", 0))))
     metadata.create_all(connection)
     found = sa.inspect(connection)
     for table in metadata.tables.values():

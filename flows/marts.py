@@ -17,7 +17,7 @@ from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.errors import ToolError
-from flows import builds, ledger, snapshots
+from flows import alarms, builds, ledger, snapshots
 from flows.views import lock_views, point_views
 from flows.warehouse import DATABASE_ERRORS, MARTS, SIDES, Warehouse, first_line
 
@@ -61,7 +61,11 @@ publications = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What is to be made live: a side whose tests all passed, and the number that lets it through the fence."""
+    """What is to be made live: a side whose tests all passed, and the number that lets it through the fence.
+
+    Attributes:
+        warned: names of dbt's tests that only warned.
+    """
 
     side: str
     models: Sequence[str]
@@ -69,6 +73,7 @@ class Publication:
     build_id: int
     run_id: str | None = None
     kind: str = "publish"
+    warned: Sequence[str] = ()
 
 
 def live(connection: sa.Connection) -> sa.Row | None:
@@ -108,6 +113,8 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
         lock_ms = patience.lock_ms if tried % LONG_EVERY == 0 else min(SHORT_MS, patience.lock_ms)
         try:
             with warehouse.engine.begin() as connection:
+                if publication.kind == "publish":  # first, for from the next step on readers wait
+                    alarms.marts_published(connection, publication.models, publication.warned, warehouse.now())
                 lock_views(connection, MARTS, random.sample(views, len(views)), lock_ms)
                 builds.fence(connection, fence)
                 point_views(connection, MARTS, publication.side, publication.models)

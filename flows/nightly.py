@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.runtime import deployment, flow_run
 from pydantic import Field
 
-from flows import alarms, artifacts, heartbeat, logs, parents, plan, publish, report, tasks, transform
+from flows import artifacts, heartbeat, logs, missed, parents, plan, publish, report, runs, tasks, transform
 from flows.ahead import Bring
 from flows.ledger import Batch
 from flows.plan import Delivery
@@ -35,8 +35,8 @@ Url = Annotated[
     flow_run_name=report.run_name,
     log_prints=True,
     on_completion=[wait_until_recorded],
-    on_crashed=[alarms.crashed, wait_until_recorded],
-    on_failure=[alarms.crashed, wait_until_recorded],
+    on_crashed=[runs.crashed, wait_until_recorded],
+    on_failure=[runs.crashed, wait_until_recorded],
 )
 def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None) -> Summary:
     """Load what is new, audit it, publish what passes; then build, test and publish the marts.
@@ -49,13 +49,16 @@ def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None)
     warehouse = open_warehouse()
     deliveries = plan.deliveries(datasets, batches, url)
     plan.ensure_tables(warehouse)
-    outcomes = [outcome for group in plan.by_dataset(deliveries) for outcome in deliver_dataset(group)]
-    plan.expire(warehouse)
-    marts = refresh_marts()
+    missed.look(warehouse)
     asked = bool(datasets or batches or url)  # then the age of what there is was not the question
-    summary = browsable(Summary(tuple(outcomes), marts, stale=() if asked else stale_sources()))
-    artifacts.keep(summary)
-    if not asked or deployment.get_id():  # a run by hand of this or that is not the night's
+    of_the_night = not asked or bool(deployment.get_id())  # a run by hand of this or that is not the night's
+    with runs.at_work(warehouse, report.run_name(), nightly=of_the_night, run_id=flow_run.get_id()):
+        outcomes = [outcome for group in plan.by_dataset(deliveries) for outcome in deliver_dataset(group)]
+        plan.expire(warehouse)
+        marts = refresh_marts()
+        summary = browsable(Summary(tuple(outcomes), marts, stale=() if asked else stale_sources()))
+        artifacts.keep(summary)
+    if of_the_night:
         with suppress(OSError):  # then the monitor rings, as it should
             heartbeat.beat(home())
     summary.raise_worst()
@@ -70,7 +73,7 @@ def deliver_dataset(deliveries: list[Delivery], bring: Bring = plan.new_file) ->
             parents.verify(warehouse, contract)
             return [deliver(delivery, bring) for delivery in deliveries]
     except report.EXPECTED as error:
-        return [alarms.broken(delivery, error) for delivery in deliveries]
+        return [runs.undelivered(delivery, error) for delivery in deliveries]
 
 
 def deliver(delivery: Delivery, bring: Bring = plan.new_file) -> Outcome:
@@ -79,10 +82,10 @@ def deliver(delivery: Delivery, bring: Bring = plan.new_file) -> Outcome:
         try:
             file = bring(delivery)
             if file is None:
-                return Outcome.nothing_new(delivery)
+                return runs.nothing_new(delivery)
             batch = plan.begin(delivery, file, flow_run.get_id())
         except report.EXPECTED as error:
-            return alarms.broken(delivery, error)
+            return runs.undelivered(delivery, error)
         return judge(delivery, batch, lambda: tasks.load_batch(batch, file))
 
 
@@ -96,10 +99,10 @@ def judge(delivery: Delivery, batch: Batch, load: Callable[[], Batch]) -> Outcom
             tasks.publish_batch(batch, audit, decision)
             return Outcome.published(delivery, audit, decision)
         tasks.hold_batch(batch, audit, decision)
-        return alarms.held(delivery, audit, decision)
+        return Outcome.held(delivery, audit, decision)
     except report.EXPECTED as error:
-        publish.fail(open_warehouse(), delivery.contract, batch, str(error))
-        return alarms.broken(delivery, error)
+        publish.fail(open_warehouse(), delivery.contract, batch, error)
+        return Outcome.broken(delivery, error)
     except BaseException as error:  # stopped, or a bug: the ledger says so, and the run ends
         publish.fail(open_warehouse(), delivery.contract, batch, f"stopped: {type(error).__name__}")
         raise
@@ -117,7 +120,7 @@ def refresh_marts() -> report.Marts:
             tasks.publish_marts(built, run_id)
             return report.Marts.published(built, documented(built.side))
     except report.EXPECTED as error:
-        return alarms.marts_failed(error)
+        return report.Marts.failed(error)
 
 
 def documented(side: str) -> tuple[str, ...]:
@@ -142,7 +145,7 @@ def stale_sources() -> tuple[str, ...]:
     """The sources whose data is too old, one sentence each; their owners are told. Stops nothing."""
     try:
         with open_warehouse().lock("dbt"):
-            return alarms.stale(tasks.check_freshness(flow_run.get_id()))
+            return tuple(map(str, tasks.check_freshness(flow_run.get_id())))
     except report.EXPECTED as error:
         return (f"the age of the sources is not known: {error}",)
 

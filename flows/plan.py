@@ -70,8 +70,6 @@ def by_dataset(found: Iterable[Delivery]) -> list[list[Delivery]]:
 def ensure_tables(warehouse: Warehouse) -> None:
     """Make the ledger, and every dataset's tables: dbt's sources must be there before the first batch is."""
     with warehouse.engine.begin() as connection:
-        # Two first runs at once would both find the tables missing.
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended("sluice:ddl", 0))))
         ledger.create(connection)
     for contract in contracts().values():
         parents.make(warehouse, contract)

@@ -10,9 +10,9 @@ from psycopg2 import sql
 
 from contracts.contract import Contract
 from contracts.derive.ddl import STAGING, findings_table, incoming_table, quarantine_table, table_name
-from contracts.errors import ToolError
+from contracts.errors import SluiceError, ToolError
 from contracts.gate import AuditReport, Decision
-from flows import ledger, parents, rejected
+from flows import alarms, ledger, parents, rejected
 from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
 
 
@@ -34,6 +34,7 @@ def publish(
             _swap_partition(connection, contract, batch)
             _supersede(connection, batch, "published", "held")
             _account(connection, batch, "published", report, decision)
+            alarms.published(connection, contract, batch, report, warehouse.now())
     except DATABASE_ERRORS as error:
         raise ToolError(f"{batch}: publishing failed: {first_line(error)}. Readers keep what they had.") from None
 
@@ -52,6 +53,7 @@ def hold(
             _drop_older_quarantine(connection, contract, batch, held_only=True)
             _supersede(connection, batch, "held")
             _account(connection, batch, "held", report, decision)
+            alarms.held(connection, contract, batch, report, decision, warehouse.now())
     except DATABASE_ERRORS as error:
         raise ToolError(f"{batch}: holding the batch failed: {first_line(error)}. Nothing was published.") from None
 
@@ -72,17 +74,20 @@ def release(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, who: 
             _swap_partition(connection, contract, batch)
             _supersede(connection, batch, "published")
             ledger.note(connection, batch, status="published", released_by=who, released_why=why)
+            alarms.fine(connection, contract, batch.batch, f"released by {who}: {why}", warehouse.now())
     except DATABASE_ERRORS as error:
         raise ToolError(f"{batch}: the release failed: {first_line(error)}. Readers keep what they had.") from None
 
 
-def fail(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, reason: str) -> None:
-    """End a load that never came to a verdict, and drop what it left."""
+def fail(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, why: str | SluiceError) -> None:
+    """End a load that never came to a verdict, and drop what it left. The owner is told of an error."""
     with warehouse.engine.begin() as connection:
         ledger.fence(connection, batch)
         incoming_table(contract, batch.batch).drop(connection, checkfirst=True)
         findings_table(contract, batch.batch).drop(connection, checkfirst=True)
-        ledger.finish(connection, batch, "failed", Decision(False, (reason,)))
+        ledger.finish(connection, batch, "failed", Decision(False, (str(why),)))
+        if isinstance(why, SluiceError):
+            alarms.broken(connection, contract, batch.batch, why, warehouse.now())
 
 
 def _set_rejected_apart(

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, NoReturn
@@ -38,6 +38,7 @@ def up(
     cron: str | None = None,
     project: Path = PROJECT,
     prepare: Callable[[], Mapping[str, str]] | None = None,
+    beside: Mapping[str, Sequence[str]] | None = None,
 ) -> int:
     """Serve the deployments of `project` until Ctrl-C or SIGTERM, then stop everything that was started.
 
@@ -47,6 +48,7 @@ def up(
         home: the `.sluice` folder; the server's database and log are in `prefect/` under it.
         cron: a schedule to use instead of the one in prefect.yaml.
         prepare: called first; starts the warehouse, say. Gives environment variables for server and runs.
+        beside: arguments of Python programs to keep running beside the worker, by what they are called.
 
     Raises:
         ConfigError: an address others can reach, and no password.
@@ -70,6 +72,9 @@ def up(
             with temporary_settings({PREFECT_API_URL: address.api, PREFECT_API_AUTH_STRING: server_address.password()}):
                 served = deployments.apply(project, environment, cron=cron, alone=address.ours)
             children["worker"] = _start_worker(stack, environment, project)
+            for name, arguments in (beside or {}).items():
+                children[name] = _python(arguments, environment, project, None)
+                stack.callback(orphans.end_tree, children[name].pid)
             _say_where(address, served, home)
             _watch(children, folder / "server.log")
     except KeyboardInterrupt:
@@ -174,8 +179,14 @@ def _start_worker(stack: ExitStack, environment: Mapping[str, str], project: Pat
 def _prefect(
     command: list[str], environment: Mapping[str, str], project: Path, output: IO[bytes] | None
 ) -> subprocess.Popen[bytes]:
+    return _python(["-m", "prefect", "--no-prompt", *command], environment, project, output)
+
+
+def _python(
+    arguments: Sequence[str], environment: Mapping[str, str], project: Path, output: IO[bytes] | None
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "prefect", "--no-prompt", *command],
+        [sys.executable, *arguments],
         env=dict(environment),
         cwd=project,
         stdin=subprocess.DEVNULL,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from contracts.errors import ToolError
+from contracts.errors import SluiceError, ToolError
 from flows import (
+    alarms,
     builds,
     compare,
     dbt_run,
@@ -85,14 +86,15 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         refresh.drop(warehouse, side, refreshed.models)
         statistics.refresh(warehouse)
         run = _run(warehouse, side, refreshed, progress)
-    except DbtDidNotRun:
-        end("not run", None)
+    except DbtDidNotRun as error:
+        end("not run", None, error)
         raise
     except (DbtTestsFailed, DbtNodesBroke) as error:
-        end("failed", error.run)
-        raise type(error)(_told(warehouse, side, error), error.run) from None
-    except BaseException:
-        end("failed", None)
+        told = type(error)(_told(warehouse, side, error), error.run)
+        end("failed", error.run, told)
+        raise told from None
+    except BaseException as error:
+        end("failed", None, error)
         raise
     end("passed", run)
     manifest = run.artifact("manifest")
@@ -119,8 +121,12 @@ def _end(
     run_id: str | None,
     status: str,
     run: DbtRun | None,
+    error: BaseException | None = None,
 ) -> None:
-    """Keep how the build ended, the manifest that the side's next build compares with, and every node's result."""
+    """Keep how the build ended, the manifest that the side's next build compares with, and every node's result.
+
+    The owners are told of an error; a bug or a stop ends the run, which tells.
+    """
     manifest: bytes | None = None
     if run is not None:
         node_results.keep(warehouse, side, run, run_id)
@@ -129,12 +135,19 @@ def _end(
     models = ("all",) if refreshed.everything else refreshed.models
     with warehouse.engine.begin() as connection:
         builds.finish(connection, build_id, status, manifest, run.invocation_id if run else None, models)
+        if isinstance(error, SluiceError):
+            alarms.marts_failed(connection, error, warehouse.now())
 
 
 def publish(warehouse: Warehouse, built: Built, run_id: str | None) -> None:
     """Make the candidate what readers read. Raises ToolError if readers held the marts too long."""
-    what = marts.Publication(built.side, built.models, built.inputs, built.build_id, run_id)
-    marts.publish_marts(warehouse, what, fence=built.build_id)
+    warned = tuple(node.name for node in built.run.warned)
+    what = marts.Publication(built.side, built.models, built.inputs, built.build_id, run_id, warned=warned)
+    try:
+        marts.publish_marts(warehouse, what, fence=built.build_id)
+    except SluiceError as error:
+        alarms.marts_not_published(warehouse, error)
+        raise
 
 
 def live_side(warehouse: Warehouse) -> str | None:

@@ -7,9 +7,10 @@ PostgreSQL is started and its own block registered anew, so that all loading goe
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -47,6 +48,11 @@ SESSION = {
 }
 
 
+def utc_now() -> datetime:
+    """The clock on the wall."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class Warehouse:
     """A PostgreSQL that batches are loaded into.
@@ -54,11 +60,13 @@ class Warehouse:
     Attributes:
         block: name of the connector block it came from.
         target: dbt target that reaches it.
+        now: the clock that incidents are dated by.
     """
 
     engine: sa.Engine
     block: str
     target: str
+    now: Callable[[], datetime] = utc_now
 
     @property
     def url(self) -> sa.URL:

@@ -1,0 +1,57 @@
+"""What stands downstream of a dataset or of dbt's nodes: marts and exposures, read from dbt's manifest."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from contracts.contract import Contract
+from flows.builds import builds
+
+
+def of_dataset(connection: sa.Connection, contract: Contract) -> str:
+    """The marts and exposures that are made of a dataset, as one phrase; empty before anything was built."""
+
+    def is_source(node: Mapping[str, Any]) -> bool:
+        return (node["source_name"], node["name"]) == (contract.source, contract.entity)
+
+    return _below(_newest(connection), "sources", is_source)
+
+
+def of_nodes(connection: sa.Connection, names: Iterable[str]) -> str:
+    """Likewise, of dbt's nodes: those below what a failed test is about, or below a failed model."""
+    wanted = set(names)
+    return _below(_newest(connection), "nodes", lambda node: node["unique_id"] in wanted)
+
+
+def _newest(connection: sa.Connection) -> Mapping[str, Any]:
+    query = sa.select(builds.c.manifest).where(builds.c.manifest.is_not(None)).order_by(builds.c.build_id.desc())
+    kept = connection.scalar(query.limit(1))
+    return json.loads(gzip.decompress(kept)) if kept else {}
+
+
+def _below(manifest: Mapping[str, Any], kind: str, wanted: Callable[[Mapping[str, Any]], bool]) -> str:
+    start = [node for node in manifest.get(kind, {}).values() if wanted(node)]
+    tests = [node for node in start if node["resource_type"] in ("test", "unit_test")]
+    todo = [name for node in tests for name in node["depends_on"]["nodes"]]
+    todo += [node["unique_id"] for node in start if node not in tests]
+    met: set[str] = set()
+    while todo:
+        name = todo.pop()
+        if name not in met:
+            met.add(name)
+            todo += manifest["child_map"].get(name, [])
+    nodes = [manifest["nodes"][name] for name in met if name in manifest["nodes"]]
+    marts = sorted(node["name"] for node in nodes if _is_mart(node))
+    shown = [manifest["exposures"][name] for name in met if name in manifest["exposures"]]
+    exposures = sorted(f"{each.get('label') or each['name']} ({each['type']})" for each in shown)
+    parts = {"marts": marts, "exposures": exposures}
+    return "; ".join(f"{what} {', '.join(found)}" for what, found in parts.items() if found)
+
+
+def _is_mart(node: Mapping[str, Any]) -> bool:
+    return node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]

@@ -1,0 +1,138 @@
+"""Runs, in `ops.runs`: which are at work, which finished, which were lost; and what a run tells that no verdict does.
+
+A run holds a lock of its own while it works. One that has no end and no lock was killed, whoever noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from contracts.errors import BusyError, SluiceError
+from flows import alarms, incidents, ledger, outbox
+from flows.incidents import Cause
+from flows.messages import Facts
+from flows.plan import Delivery
+from flows.report import Outcome, RunFailed
+from flows.source import SourceMissing
+from flows.warehouse import DATABASE_ERRORS, Warehouse, open_warehouse
+
+runs = sa.Table(
+    "runs",
+    ledger.metadata,
+    sa.Column("id", sa.Text(), primary_key=True),
+    sa.Column("run_id", sa.Text(), comment="Prefect flow run."),
+    sa.Column("name", sa.Text(), nullable=False),
+    sa.Column("nightly", sa.Boolean(), nullable=False, comment="By a deployment, or of all datasets."),
+    sa.Column("began_at", ledger.Moment, nullable=False),
+    sa.Column("ended_at", ledger.Moment),
+    sa.Column("ended_as", sa.Text(), comment="finished, lost (killed without a word), or the error's class."),
+    sa.Index("runs_by_time", "began_at"),
+)
+
+
+@contextmanager
+def at_work(warehouse: Warehouse, name: str, *, nightly: bool = False, run_id: str | None = None) -> Iterator[None]:
+    """Record the block's work as a run, and deliver the messages that it writes.
+
+    A run that finishes, whatever became of its batches, closes the incident of a run that did not.
+    """
+    with outbox.delivering(warehouse):
+        look_for_lost(warehouse)
+        this = str(uuid4())
+        with warehouse.lock(f"run {this}"):
+            row = {"id": this, "run_id": run_id, "name": name, "nightly": nightly, "began_at": warehouse.now()}
+            with warehouse.engine.begin() as connection:
+                connection.execute(runs.insert().values(**row))
+            try:
+                yield
+            except BaseException as error:  # what it means is the hook's to tell: `crashed`
+                with suppress(*DATABASE_ERRORS), warehouse.engine.begin() as connection:
+                    _end(connection, this, type(error).__name__, warehouse.now())
+                raise
+            with warehouse.engine.begin() as connection:
+                _end(connection, this, "finished", warehouse.now())
+                subjects = [alarms.RUN, alarms.NIGHT] if nightly else [alarms.RUN]
+                incidents.over(connection, subjects, Facts([f"the run {name} finished"]), warehouse.now())
+
+
+def look_for_lost(warehouse: Warehouse) -> None:
+    """Find runs that were killed without a word, and tell the owners."""
+    with warehouse.engine.begin() as connection:
+        for row in connection.execute(sa.select(runs).where(runs.c.ended_at.is_(None))).all():
+            key = sa.func.hashtextextended(f"sluice:run {row.id}", 0)
+            if connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(key))):
+                _end(connection, row.id, "lost", warehouse.now())
+                reason = f"run {row.name}, begun {row.began_at:%Y-%m-%d %H:%M} UTC, was killed or lost its database"
+                _crashed(reason, connection, warehouse.now())
+
+
+def nothing_new(delivery: Delivery) -> Outcome:
+    """Readers have what the source has: whatever was wrong with the batch is over."""
+    _fine(delivery, "readers have the file that its source has")
+    return Outcome.nothing_new(delivery)
+
+
+def undelivered(delivery: Delivery, error: SluiceError) -> Outcome:
+    """A delivery that came to no load: not there yet, which is no error, or broken, which its owner is told."""
+    if isinstance(error, SourceMissing) and not delivery.asked:
+        _fine(delivery, "its source answers again, the batch is not there yet", "batch_failed")
+        return Outcome.not_there_yet(delivery)
+
+    def tell(connection: sa.Connection, now: datetime) -> None:
+        alarms.broken(connection, delivery.contract, delivery.batch, error, now)
+
+    if not alarms.write(_warehouse(), tell):
+        facts = Facts([f"{delivery}: {error}"], readers_see="what they had", next_command="sluice doctor")
+        alarms.tell_directly("batch_failed", facts)
+    return Outcome.broken(delivery, error)
+
+
+def crashed(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 - the names are Prefect's
+    """Prefect's hook for a run that ended without a verdict: killed, cancelled, a bug, or it could not begin at all.
+
+    A run that went through has told what was wrong already, and a person who started one sees why it cannot begin.
+    """
+    error = state.result(raise_on_failure=False)
+    seen = flow_run.deployment_id is None and isinstance(error, SluiceError)
+    if seen or isinstance(error, RunFailed | BusyError):
+        return
+    reason = f"run {flow_run.name} ended as {state.name}: {state.message or 'no reason given'}"
+    warehouse = _warehouse()
+    if alarms.write(warehouse, partial(_crashed, reason)) and warehouse is not None:
+        with outbox.delivering(warehouse):
+            return
+    alarms.tell_directly("run_crashed", _facts_of_crash(reason))
+
+
+def _crashed(reason: str, connection: sa.Connection, now: datetime) -> None:
+    cause = Cause("run_crashed", alarms.RUN)
+    incidents.saw(connection, cause, _facts_of_crash(reason), alarms.everyone(), now)
+
+
+def _facts_of_crash(reason: str) -> Facts:
+    return Facts([reason], readers_see="everything as it was before this run", next_command="sluice doctor")
+
+
+def _fine(delivery: Delivery, how: str, *kinds: str) -> None:
+    def tell(connection: sa.Connection, now: datetime) -> None:
+        alarms.fine(connection, delivery.contract, delivery.batch, how, now, *kinds)
+
+    alarms.write(_warehouse(), tell)
+
+
+def _warehouse() -> Warehouse | None:
+    try:
+        return open_warehouse()
+    except SluiceError:
+        return None
+
+
+def _end(connection: sa.Connection, this: str, how: str, now: datetime) -> None:
+    connection.execute(runs.update().where(runs.c.id == this).values(ended_at=now, ended_as=how))

@@ -1,0 +1,102 @@
+"""What `sluice alerts` prints."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from typing import NoReturn
+
+from prefect.logging import get_logger
+
+from contracts.errors import ConfigError, SluiceError, ToolError
+from flows import incidents, ledger, missed, outbox, runs
+from flows.printing import out, print_json
+from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line, open_warehouse
+
+
+def alerts(as_json: bool) -> None:
+    """The open incidents, and messages that no channel has taken yet."""
+    with _opened().engine.begin() as connection:
+        found, waiting = incidents.open_now(connection), outbox.undelivered(connection)
+    late = {row.incident_id: f"{row.channel}: {row.last_error}" for row in waiting if row.last_error}
+    rows = [
+        {
+            "incident": row.incident_id,
+            "kind": row.kind,
+            "dataset": row.dataset,
+            "batch": row.batch,
+            "since": row.opened_at.isoformat(),
+            "times_seen": row.times_seen,
+            "reasons": row.facts["reasons"],
+            "undelivered": late.get(row.incident_id),
+        }
+        for row in found
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    for row in found:
+        out.print(f"{row.incident_id}: {incidents.line(row)}", markup=False, highlight=False, soft_wrap=True)
+    if not found:
+        out.print("No incident is open.")
+    for message in waiting:
+        why = message.last_error or "not tried yet"
+        out.print(
+            f"not sent: {message.title} ({message.channel}: {why})", markup=False, highlight=False, soft_wrap=True
+        )
+
+
+def send_alerts(as_json: bool) -> None:
+    """Notice what nobody else tells, and send what is due.
+
+    Raises:
+        ToolError: after printing, if a message could not be sent.
+    """
+    sent, failed = _look_and_send(_opened())
+    if as_json:
+        print_json({"sent": sent, "failed": failed})
+    else:
+        out.print(f"{sent} message{'' if sent == 1 else 's'} sent.")
+    if failed:
+        raise ToolError(f"{failed} could not be sent, and will be tried again. See why: sluice alerts")
+
+
+def keep_sending(every: float) -> NoReturn:
+    """The same again and again. What goes wrong is logged once, and tried again."""
+    warehouse, said = None, ""
+    while True:
+        try:
+            warehouse = warehouse or _opened()
+            _look_and_send(warehouse)
+            said = ""
+        except (SluiceError, *DATABASE_ERRORS) as error:
+            if str(error) != said:
+                get_logger("sluice.alerts").warning("no alert can be sent now: %s", first_line(error))
+            said = str(error)
+        time.sleep(every)
+
+
+def _look_and_send(warehouse: Warehouse) -> tuple[int, int]:
+    runs.look_for_lost(warehouse)
+    missed.look(warehouse)
+    return outbox.deliver(warehouse)
+
+
+def _opened() -> Warehouse:
+    warehouse = open_warehouse()
+    with warehouse.engine.begin() as connection:
+        ledger.create(connection)  # it may be of an older version, or never have been used
+    return warehouse
+
+
+def close_incident(incident: int) -> None:
+    """Close an incident on a person's word.
+
+    Raises:
+        ConfigError: no such incident is open.
+    """
+    warehouse = _opened()
+    with warehouse.engine.begin() as connection:
+        closed = incidents.close(connection, incident, getpass.getuser(), warehouse.now())
+    if not closed:
+        raise ConfigError(f"no incident {incident} is open. See which are: sluice alerts")
