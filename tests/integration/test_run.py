@@ -193,10 +193,11 @@ def test_a_held_batch_is_listed_exported_and_released_on_a_persons_word(sluice, 
     assert json.loads(replayed.out)["batches"][0]["verdict"] == "held"
 
 
-def test_for_machines_a_run_prints_one_documented_object_and_lines_of_json(sluice, monkeypatch) -> None:
+def test_for_machines_a_run_prints_one_documented_object_and_lines_of_json(sluice, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("SLUICE_LOG_FORMAT", "json")
     root, listener = logging.getLogger(), progress._listener
-    bad = Path(__file__).parents[1] / "data" / "tlc__zones" / "bad.csv"
+    bad = tmp_path / "zones.csv"
+    bad.write_text("LocationID,Borough,Zone,service_zone\n266,EWR,Newark Airport,EWR\n")
     try:
         said = sluice("run", "tlc__zones", "--url", str(bad), "--json")
     finally:
