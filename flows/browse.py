@@ -16,7 +16,7 @@ from contracts.derive.ddl import quarantine_table
 from contracts.errors import ToolError
 from contracts.registry import contract_for, contracts
 from contracts.version import sql_of, version_of
-from flows import incidents, ledger, transform
+from flows import incidents, ledger, marts
 from flows.age import age_of
 from flows.printing import number, out, print_json, print_table, text
 from flows.quarantine import export as write_file
@@ -34,13 +34,24 @@ def status(as_json: bool) -> None:
         ledger.create(connection)
         rows = [row for contract in contracts().values() for row in _status_rows(connection, contract)]
         found = [incidents.line(row) for row in incidents.open_now(connection)]
+        live = marts.live(connection)
     if as_json:
         print_json(rows)
     else:
         print_table("Datasets", rows, right=("read", "rejected"))
-        out.print(f"Marts: {transform.live_side(warehouse) or 'not published yet'}")
+        out.print(f"Marts: {_marts(live)}")
         for incident in found:
             out.print(f"Open: {incident}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _marts(live: sa.Row | None) -> str:
+    """What readers have, and since when."""
+    if live is None:
+        return "not published yet"
+    since = f"{live.published_at:%Y-%m-%d %H:%M} UTC"
+    if live.kind == "rollback":
+        return f"{live.side}, an older build, rolled back {since}. The next run builds and publishes anew."
+    return f"{live.side}, published {since}"
 
 
 def _status_rows(connection: sa.Connection, contract: Contract) -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ from flows.site.datasets import DatasetView
 from flows.site.models import BAD, ModelView
 
 ITEMS = 20
-LINES = 3  # of the reason why marts were not published; the run's page has all
+LINES = 2  # of the reason why marts were not published; the run's page has all
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,16 @@ from markupsafe import Markup
 
 from contracts.checks import Check, checks_of
 from contracts.contract import Contract, Monthly
+from contracts.gate import CANARY
 from contracts.version import sql_of, version_of
 from flows.age import Age, age_of
-from flows.site import commands, plots
+from flows.site import commands, plots, ways
 from flows.site.facts import Facts
 from flows.site.plots import Point
 
 INCIDENTS = 3  # batches listed at a check that passed in spite of failing rows; its plot shows the others
 WORST = ("errored", "failed", "warned")
+FEW = 18  # slots of the wide plot, at least: bars of two batches need not be as wide as the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class CheckView:
-    """One check: what it demands and how it went. `newest` is its result in the newest batch."""
+    """One check: what it demands and how it went. `newest` is its result in the newest batch, if it is on record."""
 
     name: str
     anchor: str
@@ -45,10 +47,21 @@ class CheckView:
     sql: str
     way: str
     newest: sa.Row | None
+    outcome: str
     plot: Markup
     incidents: tuple[Incident, ...]
     sample: tuple[Mapping[str, Any], ...]
     sample_of: str
+
+    @property
+    def went_wrong(self) -> bool:
+        """In one of the last batches; rows that were just rejected are no such thing."""
+        return any(incident.outcome != "passed" for incident in self.incidents)
+
+    @property
+    def of_rows(self) -> bool:
+        """Whether it is about the rows of the file; the canary rows are Sluice's own."""
+        return self.name != CANARY
 
     @property
     def columns(self) -> list[str]:
@@ -58,21 +71,25 @@ class CheckView:
 
 @dataclass(frozen=True, slots=True)
 class DatasetView:
-    """One dataset. `newest` is its newest batch, `age` that of its newest published one."""
+    """One dataset. `batches` are its last 30, `newest` among them, `age` that of its newest published one."""
 
     contract: Contract
     version: str
     newest: sa.Row | None
     published: sa.Row | None
     age: Age | None
-    held: tuple[sa.Row, ...]
+    batches: tuple[sa.Row, ...]
     loads: tuple[sa.Row, ...]
     checks: tuple[CheckView, ...]
-    reasons: tuple[tuple[str, str, int, str], ...]  # reason, anchor of its check, rows, command
+    reasons: tuple[tuple[str, str, int], ...]  # reason, anchor of its check, rows
     rows_plot: Markup
     rows_plot_wide: Markup
     share_plot: Markup
-    first_batch: str = ""
+
+    @property
+    def held(self) -> list[sa.Row]:
+        """Batches whose gate is closed."""
+        return [row for row in self.batches if row.status == "held"]
 
     @property
     def verdict(self) -> str:
@@ -95,17 +112,13 @@ def view(contract: Contract, facts: Facts) -> DatasetView:
         newest=newest,
         published=published,
         age=age_of(contract, published.batch) if published is not None else None,
-        held=tuple(row for row in batches if row.status == "held"),
+        batches=tuple(batches),
         loads=tuple(facts.loads.get(name, ())),
         checks=_checks(contract, facts),
-        reasons=tuple(
-            (reason, anchor(reason), count, commands.quarantined_rows(contract, newest.load_id, reason))  # type: ignore[union-attr]
-            for reason, count in reasons
-        ),
+        reasons=tuple((reason, anchor(reason), count) for reason, count in reasons),
         rows_plot=plots.rows(points, f"Rows of {name} by batch"),
-        rows_plot_wide=plots.rows(points, f"Rows of {name} by batch, the rejected ones on top", 720, 110),
+        rows_plot_wide=plots.rows(points, f"Rows of {name} by batch", 720, 110, max(FEW, len(points))),
         share_plot=plots.shares(shares, f"Share of rows of {name} in quarantine by batch", cap),
-        first_batch=batches[0].batch if batches else "",
     )
 
 
@@ -147,8 +160,9 @@ def _check(contract: Contract, name: str, check: Check | None, facts: Facts) -> 
         severity=last.severity if last is not None else "error",
         tolerance=tolerance,
         sql=(sql_of(check) or "") if check is not None else "",
-        way=_way(check),
+        way=ways.way(contract, name, check),
         newest=newest,
+        outcome=newest.outcome if newest else "passed" if results and ways.of_reading(contract, name) else "not run",
         plot=plots.shares(points, f"Share of rows that fail {name} by batch", tolerance),
         incidents=tuple(
             Incident(row.batch, result.outcome, result.failing, share(result), _command(contract, row, result))
@@ -160,17 +174,10 @@ def _check(contract: Contract, name: str, check: Check | None, facts: Facts) -> 
 
 
 def _worth_telling(results: list[tuple[sa.Row, sa.Row]]) -> list[tuple[sa.Row, sa.Row]]:
-    """What went wrong, and of the results whose failing rows were just rejected, the newest."""
+    """What went wrong, and after it, of the results whose failing rows were just rejected, the newest."""
     passed = [result for _, result in results if result.outcome == "passed" and result.failing][:INCIDENTS]
-    return [(row, result) for row, result in results if result.outcome != "passed" or result in passed]
-
-
-def _way(check: Check | None) -> str:
-    if check is None:
-        return "while reading the file"
-    ways = {"row": "one scan, in the database", "unique": "grouped query, in the database"}
-    ways |= {"aggregate": "over the whole batch, in the database", "pandas": f"pandas ({check.untraced})"}
-    return ways[check.kind]
+    told = [(row, result) for row, result in results if result.outcome != "passed" or result in passed]
+    return sorted(told, key=lambda pair: pair[1].outcome == "passed")
 
 
 def _command(contract: Contract, load: sa.Row, result: sa.Row) -> str | None:

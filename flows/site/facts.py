@@ -30,7 +30,8 @@ class Facts:
         published: the newest batch that readers have, by dataset; a later load of it may have failed.
         loads: the last 30 loads, whatever became of them, newest first, by dataset.
         checks: results without samples, by load and check.
-        samples: for each dataset and check, the newest result with failing rows, sample included.
+        samples: for each dataset and check, the newest result that went wrong, or else the newest with failing rows,
+            sample included.
         reasons: (reason, rows) in quarantine, most first, by load: of each dataset's newest batch, and of held ones.
         publication: of the marts readers have now.
         mart_rows: PostgreSQL's own estimate, by mart; refreshed at each build.
@@ -138,7 +139,7 @@ def _samples(connection: sa.Connection, load_ids: Iterable[int]) -> dict[tuple[s
         .join(loads, loads.c.load_id == checks.c.load_id)
         .distinct(loads.c.dataset, checks.c.check_name)
         .where(checks.c.load_id.in_(load_ids), checks.c.failing > 0)
-        .order_by(loads.c.dataset, checks.c.check_name, loads.c.batch.desc())
+        .order_by(loads.c.dataset, checks.c.check_name, checks.c.outcome == "passed", loads.c.batch.desc())
     )
     return {(row.dataset, row.check_name): row for row in connection.execute(query)}
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from contracts.gate import percent
 
+NOTHING = Markup('<span class="quiet">\N{EN DASH}</span>')  # in place of an empty plot
 LEAST_SHARE = 0.01  # at full height, so that a few bad rows do not look like a flood
 SLOTS = 30  # a plot has room for as many batches, so that plots below each other have one time axis
 
@@ -28,12 +29,14 @@ class Point:
     state: str = "published"
 
 
-def rows(points: Sequence[Point], what: str, width: int = 150, height: int = 30) -> Markup:
+def rows(points: Sequence[Point], what: str, width: int = 150, height: int = 30, slots: int = SLOTS) -> Markup:
     """Bars of rows, oldest first, the rejected part on top."""
-    points = points[-SLOTS:]
-    most = max((point.value for point in points), default=0) or 1
-    step, bars = width / SLOTS, []
-    for slot, point in enumerate(points, SLOTS - len(points)):
+    if not points:
+        return NOTHING
+    points = points[-slots:]
+    most = max(point.value for point in points) or 1
+    step, bars = width / slots, []
+    for slot, point in enumerate(points, slots - len(points)):
         tall = max(point.value / most * (height - 1), 1)
         part = min(max(point.part / most * (height - 1), 1.5), tall) if point.part else 0
         tip = f"{point.label}: {point.value:,.0f} rows, {point.part:,.0f} rejected, {point.state}"
@@ -50,11 +53,13 @@ def rows(points: Sequence[Point], what: str, width: int = 150, height: int = 30)
 
 def shares(points: Sequence[Point], what: str, limit: float | None, width: int = 150, height: int = 30) -> Markup:
     """Bars of shares (0 to 1), oldest first, with a dashed line where the gate closes."""
+    if not points:
+        return NOTHING
     points = points[-SLOTS:]
     most = max([LEAST_SHARE, limit or 0, *(point.value for point in points)]) * 1.15
     step, drawn = width / SLOTS, []
     for slot, point in enumerate(points, SLOTS - len(points)):
-        tall = point.value / most * (height - 1)
+        tall = max(point.value / most * (height - 1), 1.5) if point.value else 0
         over = limit is not None and point.value > limit
         drawn.append(
             Markup("<g><title>{}: {}</title>{}</g>").format(
@@ -78,8 +83,6 @@ def _bar(slot: int, step: float, y: float, tall: float, kind: str) -> Markup:
 
 
 def _described(what: str, points: Sequence[Point], shown: Callable[[Point], str]) -> str:
-    if not points:
-        return f"{what}: no batch yet."
     low, high = min(points, key=lambda p: p.value), max(points, key=lambda p: p.value)
     last = points[-1]
     text = f"{what}, {len(points)} from {points[0].label} to {last.label}. Last: {shown(last)}."

@@ -69,6 +69,11 @@ def measured(value: Decimal | None, measure: str) -> str:
     return percent(float(value)) if "share" in measure else f"{value.normalize():,f}"
 
 
+def breakable(name: str) -> Markup:
+    """A long name, which a narrow screen may break after each underscore."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 def pair(row: sa.Row) -> tuple[str, sa.Row]:
     """A measure by its name."""
     return row.measure, row
@@ -81,5 +86,5 @@ def prose(text: str) -> Markup:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    word.__name__: word for word in (state, count, when, size, took, shown, pair, prose, measured, percent)
+    word.__name__: word for word in (state, count, when, size, took, shown, pair, prose, measured, breakable, percent)
 }

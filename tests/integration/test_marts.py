@@ -117,6 +117,7 @@ def test_the_command_rolls_back_says_what_came_back_and_refuses_where_there_is_n
     assert json.loads(done.out)["models"] == ["zones", "trips"]
     assert night.seen() == {1}
     assert "have an older build again" in (tmp_path / "home" / "site" / "index.html").read_text()
+    assert "Marts: marts__a, an older build, rolled back 2" in sluice("status").out
     again = sluice("rollback")
     assert (again.code, "rolled back already" in again.err) == (5, True)
     assert "Traceback" not in again.err

@@ -34,6 +34,12 @@ class OrdersBefore(shops.Orders):
     email: Text = column("Of the customer.", str_contains="@", nullable=True)
 
 
+class StrictOrders(shops.Orders):
+    """The same, where few orders may be of an unknown shop."""
+
+    shop: Text = column("Where.", isin=["north", "south"], tolerance=0.1)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where this test's site goes."""
@@ -113,6 +119,19 @@ def test_values_of_files_are_shown_and_never_obeyed(warehouse, deliver, home, tm
     site = made(warehouse, home, contract)
     assert html.escape(SCRIPT, quote=False) in site["datasets/shop__orders.html"].replace("&#34;", '"')
     assert not [name for name, text in site.items() if "<script" in text]
+
+
+def test_a_check_that_failed_is_told_in_full_and_what_is_said_of_the_canary_rows_is_true(
+    warehouse: Warehouse, deliver: Callable, home: Path, tmp_path: Path
+) -> None:
+    close_the_gate(deliver, contract := shops.contract(StrictOrders), tmp_path)
+    page = html.unescape(made(warehouse, home, contract)["datasets/shop__orders.html"])
+    told = {name: kind for kind, name in re.findall(r'<article class="([^"]+)".*?<h3[^>]*>(.*?) <span', page, re.S)}
+    assert told.pop("canary rows are rejected") == "check picked"
+    assert {kind for name, kind in told.items() if name.startswith("shop in")} == {"check"}
+    canary = page[page.index(">canary rows are rejected <") :]
+    assert "Two rows that must be rejected are put into each batch" in canary[: canary.index("</article>")]
+    assert "Failing rows are rejected" not in canary[: canary.index("</article>")]
 
 
 def test_personal_values_are_on_no_page_even_if_they_became_personal_later(warehouse, deliver, home, tmp_path) -> None:
@@ -225,7 +244,7 @@ def test_a_failed_dbt_test_is_on_the_front_page_and_next_to_its_model(warehouse:
     assert "fail</span>" in item
     assert 'href="models/fct_orders.html#tests"' in item
     assert "paid_in_full: Got 7" in item
-    row = re.search(r"<tr><th[^>]*>paid_in_full</th>.*?</tr>", site["models/fct_orders.html"]).group()
+    row = re.search(r"<tr><th[^>]*>paid_<wbr>in_<wbr>full</th>.*?</tr>", site["models/fct_orders.html"]).group()
     assert "fail</span>" in row
     assert ">7</td>" in row
 
