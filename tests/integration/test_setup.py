@@ -182,7 +182,7 @@ def test_storage_blocks_are_made_and_asked(
     kind: str, bare: pytest.MonkeyPatch, tmp_path: Path, httpserver: HTTPServer
 ) -> None:
     stores.forget_credentials(bare)
-    block = Wanted("storage", kind, "owned", "a test", f"block://{kind}/owned/zones.csv")
+    block = Wanted("storage", kind, "owned", "a test", f"block://{kind}/owned/never_delivered.csv")
     bare.setattr(setting_up, "wanted", lambda: [block])
     if kind == "local-file-system":
         bare.setenv("SLUICE_BLOCK_OWNED_PATH", str(tmp_path))
