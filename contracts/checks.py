@@ -7,7 +7,7 @@ once, by pandera or by the contract's author. A row fails a check when its expre
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandera.pandas as pa
@@ -69,7 +69,8 @@ def checks_of(contract: Contract, batch: str) -> tuple[Check, ...]:
     checks += _table_checks(contract, schema)
     checks += _batch_check(contract, batch)
     _refuse_muddles(contract, checks)
-    return tuple(checks)
+    named = contract.gate.tolerance  # says more exactly what is meant than the column's
+    return tuple(replace(check, tolerance=named.get(check.name, check.tolerance)) for check in checks)
 
 
 def is_unparsed(column: str) -> sa.ColumnElement[bool]:
@@ -107,13 +108,11 @@ def _table_checks(contract: Contract, schema: pa.DataFrameSchema) -> list[Check]
     for check in schema.checks:
         name = str(check.name)
         severity: Severity = "warn" if check.raise_warning else "error"
-        options = {"columns": (), "severity": severity, "tolerance": contract.gate.tolerance.get(name)}
+        options: dict[str, Any] = {"columns": (), "severity": severity, "tolerance": None}
         checks.append(_trace(name, check, table, options))
     if schema.unique:
         names = (schema.unique,) if isinstance(schema.unique, str) else tuple(schema.unique)
-        name = f"({', '.join(names)}) unique"
-        tolerance = contract.gate.tolerance.get(name)
-        checks.append(Check(name, "unique", names, "error", tolerance))
+        checks.append(Check(f"({', '.join(names)}) unique", "unique", names, "error", None))
     return checks
 
 
@@ -123,10 +122,8 @@ def _batch_check(contract: Contract, batch: str) -> list[Check]:
         return []
     column = next(column for column in contract.columns if column.name == by)
     symbol = symbol_of(column)
-    name = f"{by} in batch"
     inside = (symbol >= window[0]) & (symbol < window[1])
-    tolerance = contract.gate.tolerance.get(name)
-    return [Check(name, "row", (by,), "error", tolerance, passes=inside.element)]
+    return [Check(f"{by} in batch", "row", (by,), "error", None, passes=inside.element)]
 
 
 def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options: Mapping[str, Any]) -> Check:

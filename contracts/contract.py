@@ -44,7 +44,7 @@ class Gate:
     Attributes:
         max_rejected: share of all rows that may be rejected.
         rows_vs_last: fewest and most rows, as multiples of the published batch that comes before.
-        tolerance: share of rows that may fail a check, by the check's name.
+        tolerance: share of rows that may fail a check, by the check's name; goes before its column's.
     """
 
     max_rejected: float = 0.0

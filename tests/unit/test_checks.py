@@ -152,6 +152,18 @@ def test_a_tolerance_for_no_check_is_refused() -> None:
         checks_of(contract(Model, tolerance={"number > 1": 0.1}), "all")
 
 
+def test_a_tolerance_for_one_check_goes_before_its_columns() -> None:
+    class Model(pa.DataFrameModel):
+        number: Int = column("A number.", ge=1, lt=9, tolerance=0.5)
+
+    found = checks_of(contract(Model, tolerance={"number < 9": 0.1}), "all")
+    assert {check.name: check.tolerance for check in found} == {
+        "number not null": 0.5,
+        "number >= 1": 0.5,
+        "number < 9": 0.1,
+    }
+
+
 def test_the_version_changes_with_what_is_demanded_and_with_nothing_else() -> None:
     def model(least: int, words: str) -> type[pa.DataFrameModel]:
         class Model(pa.DataFrameModel):
