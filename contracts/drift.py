@@ -138,7 +138,7 @@ def _missing(column: Column, hints: Mapping[str, str]) -> str:
 
 
 def _hint(column: Column, extra: Sequence[str]) -> str | None:
-    """The name it may have now: another case, blanks around it, or much like one of its names."""
+    """The name it may have now: another case, blanks around it, much like one of its names, or short or long for it."""
     for source in column.sources:
         for name in extra:
             if _plainest(name) == _plainest(source):
@@ -146,7 +146,17 @@ def _hint(column: Column, extra: Sequence[str]) -> str | None:
     for source in column.sources:
         if near := get_close_matches(source, extra[:COMPARED], n=1, cutoff=0.7):
             return near[0]
+    for source in column.sources:
+        for name in extra[:COMPARED]:
+            if _abbreviates(*sorted((_plainest(name), _plainest(source)), key=len)):
+                return name
     return None
+
+
+def _abbreviates(short: str, long: str) -> bool:
+    """Whether a name has the other's first and last letter and some between, in order: `qty`, `quantity`."""
+    letters = iter(long)
+    return len(short) > 2 and (short[0], short[-1]) == (long[0], long[-1]) and all(each in letters for each in short)
 
 
 def _extra(name: str, hints: Mapping[str, str], columns: Sequence[Column]) -> str:

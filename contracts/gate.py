@@ -108,9 +108,19 @@ def decide(gate: Gate, report: AuditReport, rows_before: int | None = None) -> D
         reasons.append("the batch has no rows")
     elif report.rejected / report.rows > gate.max_rejected:
         share = percent(report.rejected / report.rows)
-        reasons.append(f"{share} of rows are rejected (at most {percent(gate.max_rejected)})")
+        mostly = "" if reasons else _mostly(report)
+        reasons.append(f"{share} of rows are rejected (at most {percent(gate.max_rejected)}){mostly}")
     reasons += _volume(gate, report.rows, rows_before)
     return Decision(not reasons, tuple(reasons), warnings)
+
+
+def _mostly(report: AuditReport) -> str:
+    """The check that rejects most, for a gate that no check of its own closes."""
+    rejecting = [result for result in report.results if result.severity == "error" and result.failing]
+    if not rejecting:
+        return ""
+    most = max(rejecting, key=lambda result: result.failing)
+    return f", most often for {most.name} ({most.failing:,} rows)"
 
 
 def _volume(gate: Gate, rows: int, rows_before: int | None) -> list[str]:

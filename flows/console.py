@@ -28,10 +28,15 @@ from flows.warehouse import open_warehouse
 FIRST_QUERY = "select * from marts.fct_zone_revenue_monthly order by 1, 2 limit 10"
 
 
-class _WithoutTracebacks(logging.Filter):
-    """Keeps Prefect's report of a SluiceError off the console, where its one message is shown; the API has it."""
+class _ToldOnce(logging.Filter):
+    """Keeps Prefect's reports of a failed task off the console, where the outcome has its message; the API has them.
+
+    A traceback of what is no SluiceError is shown: it is a bug's.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == "prefect.task_runs" and record.getMessage().startswith("Finished in state Failed("):
+            return False
         return not (record.exc_info and isinstance(record.exc_info[1], SluiceError))
 
 
@@ -69,7 +74,7 @@ def _follow(flow: Callable[[], Summary], as_json: bool) -> None:
     else:
         progress.listen(progress.Lines(err))
     for handler in logging.getLogger().handlers:  # Prefect's console; what goes to its API is left whole
-        handler.addFilter(_WithoutTracebacks())
+        handler.addFilter(_ToldOnce())
     signal.signal(signal.SIGTERM, _terminate)
     try:
         summary = flow()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -201,14 +202,19 @@ def _post(connection: sa.Connection, row: sa.Row, stage: Stage, facts: Facts, no
     if stage != "reminder":
         channels[EVENTS] = everyone
     if stage == "first" and not set(channels) - {EVENTS}:
-        get_logger("sluice.alerts").warning(
-            "%s: nobody is alerted, for the contract of the dataset names no notification block. Make one and name "
-            "it: Contract(alerts='slack-webhook/data-team'); docs/alerts.md shows how",
-            row.subject,
-        )
+        _warn_of_silence(row.dataset or row.subject)
     about = {"kind": row.kind, "dataset": row.dataset, "batch": row.batch, "created_at": now, "next_try_at": now}
     for channel, owner in channels.items():
         alert = render(row.kind, facts, owner=owner, dataset_id=row.dataset, batch=row.batch, lasting=lasting)
         text = {"owner": owner, "title": alert.title, "body": alert.body}
         where = {"incident_id": row.incident_id, "stage": stage, "channel": channel}
         connection.execute(outbox.insert().values(**where, **about, **text))
+
+
+@cache
+def _warn_of_silence(about: str) -> None:
+    get_logger("sluice.alerts").warning(
+        "%s: nobody is alerted, for no notification block is named. Make one and name it in the contract: "
+        "Contract(alerts='slack-webhook/data-team'); docs/alerts.md shows how",
+        about,
+    )

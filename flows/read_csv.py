@@ -90,11 +90,15 @@ class CsvReader:
         )
 
     @cached_property
-    def _open_quote(self) -> re.Pattern[bytes]:
-        """Matches a record whose last field begins with a quote that nothing closes."""
+    def _closed(self) -> bytes:
+        """A pattern of one field without an open quote, and the delimiter after it."""
         comma = re.escape(self._files.delimiter.encode())
-        closed = rb'(?:"(?:[^"]|"")*+"[^%b]*+|[^"%b][^%b]*+)?+%b' % ((comma,) * 4)
-        return re.compile(rb'(?:%b)*+"(?:[^"]|"")*+\Z' % closed)
+        return rb'(?:"(?:[^"]|"")*+"[^%b]*+|[^"%b][^%b]*+)?+%b' % ((comma,) * 4)
+
+    @cached_property
+    def _open_quote(self) -> re.Pattern[bytes]:
+        """Matches a record whose last field begins with a quote that nothing closes; the group is what is before."""
+        return re.compile(rb'((?:%b)*+)"(?:[^"]|"")*+\Z' % self._closed)
 
     def _parse(self, data: bytes) -> tuple[list[pa.Array], list[int]]:
         """The cells of the records that have all of them, and the numbers (from 0) of the other records."""
@@ -146,10 +150,16 @@ class CsvReader:
             return
         odd = next((n for n, record in enumerate(raw) if self._open_quote.match(record)), len(raw) - 1)
         hint = "" if self._files.multiline else "; if fields may hold line breaks, say Files(multiline=True)"
-        raise DataError(
-            f"{self._address}: line {self._line + odd + 1:,} (blank lines not counted) has a quote not "
-            f"closed on it: {readable(raw[odd][:120])}. Have it mended{hint}"
+        raise DataError(  # without the line's text: it may be personal
+            f"{self._address}: line {self._line + odd + 1:,} (blank lines not counted) has a quote{self._in(raw[odd])} "
+            f"that nothing on it closes. Have it mended{hint}"
         )
+
+    def _in(self, record: bytes) -> str:
+        """The column in which a record's quote stays open, if there is such a quote and such a column."""
+        found = self._open_quote.match(record)
+        place = len(re.findall(self._closed, found[1])) if found else len(self.names)
+        return f" in {self.names[place]!r}" if place < len(self.names) else ""
 
     def _too_long(self, piece: Piece) -> Rows:
         self._line += 1

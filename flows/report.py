@@ -56,8 +56,8 @@ class Outcome:
     @classmethod
     def broken(cls, delivery: Delivery, error: SluiceError) -> Outcome:
         verdict = "busy" if error.exit_code == 4 else "failed"
-        name = delivery.contract.dataset_id
-        return cls(name, delivery.batch, verdict, reasons=(str(error),), exit_code=error.exit_code)
+        reason = str(error).removeprefix(f"{delivery}: ")  # what shows an outcome names its batch
+        return cls(delivery.contract.dataset_id, delivery.batch, verdict, reasons=(reason,), exit_code=error.exit_code)
 
     @classmethod
     def _audited(

@@ -26,7 +26,7 @@ from tests.two_ways.contracts import CONTRACTS
 from tests.two_ways.trial import MEETINGS, Difference, Tried, hold, warehouse
 
 ENOUGH = 50  # times that each kind of check must meet nulls, and NaN or infinities
-MOST_ROUNDS = 40
+MOST_ROUNDS = 100
 
 
 def rare(tried: Tried) -> list[str]:

@@ -184,7 +184,7 @@ def test_many_rows_come_in_batches_of_bounded_size(tmp_path: Path) -> None:
     ids=["two stray quotes", "never closed", "never closed at the end"],
 )
 def test_a_stray_quote_stops_the_file_and_names_its_line(tmp_path: Path, rows: list[str]) -> None:
-    with pytest.raises(DataError, match=r"line 3 .*quote not closed"):
+    with pytest.raises(DataError, match=r"line 3 .*has a quote in 'note' that nothing on it closes"):
         read(delivered(tmp_path, lines(*rows)))
 
 
@@ -210,6 +210,12 @@ def test_a_line_break_in_a_field_is_read_where_the_contract_allows_it(tmp_path: 
     with open_rows(file, parcels(multiline=True), BATCH) as stream:
         notes = [note for batch in checked(stream) for note in batch.column("note").to_pylist()]
     assert (notes, stream.blank_lines) == (["two\n\nlines", "fragile"], 1)
+
+
+def test_what_is_wrong_with_a_file_is_told_without_its_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 2") as caught:
+        read(delivered(tmp_path, lines('1,,,,,,"ann@example.com', GOOD)))
+    assert "example.com" not in str(caught.value)
 
 
 def test_a_quote_that_is_never_closed_stops_a_multiline_file(tmp_path: Path) -> None:
@@ -430,6 +436,11 @@ def test_lossless_widening_and_another_order_are_no_drift(tmp_path: Path) -> Non
 def test_a_renamed_column_keeps_its_older_names_in_the_patch(tmp_path: Path) -> None:
     with pytest.raises(SchemaDrift, match=r'source=\("price", "Price_paid", "PRICE"\)'):
         read(delivered(tmp_path, lines(GOOD).replace("price", "PRICE")))
+
+
+def test_a_shortened_name_is_taken_for_a_renamed_column(tmp_path: Path) -> None:
+    with pytest.raises(SchemaDrift, match=r"missing: insured \('insured'\); renamed 'isd'\?"):
+        read(delivered(tmp_path, lines(GOOD).replace("insured", "isd")))
 
 
 def test_a_retyped_column_is_named_with_both_types(tmp_path: Path) -> None:

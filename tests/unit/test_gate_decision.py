@@ -20,7 +20,7 @@ def result(failing: int, *, severity: str = "error", tolerance: float | None = N
     [
         (result(0), 0, (), ()),
         (result(5), 5, (), ()),
-        (result(6), 6, ("6% of rows are rejected (at most 5%)",), ()),
+        (result(6), 6, ("6% of rows are rejected (at most 5%), most often for a >= 0 (6 rows)",), ()),
         (result(3, tolerance=0.03), 3, (), ()),
         (result(4, tolerance=0.03), 4, ("4% of rows fail a >= 0 (tolerance 3%)",), ()),
         (result(1, tolerance=0.0), 1, ("1% of rows fail a >= 0 (tolerance 0%)",), ()),
