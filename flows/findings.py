@@ -1,7 +1,7 @@
 """The findings of an audit: every row that fails a check, once, with all checks it fails. SQL only; decides nothing.
 
 They are written down by one scan of the incoming table, in which each check is asked once of each row. Counts,
-samples and the way into quarantine are read from them.
+samples and what goes into quarantine are read from them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, array
+from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ClauseElement, Executable
 
@@ -96,25 +96,14 @@ def _failing_rows(contract: Contract, batch: ledger.Batch, checks: Sequence[Chec
     fails = {check.name: _fails(check, batch) for check in checks}
     rejected = sa.or_(UNPARSED.is_not(None), *(fails[check.name] for check in checks if check.severity == "error"))
     warned = [fails[check.name] for check in checks if check.severity == "warn"]
-    if not warned:  # then every row that is found is rejected, and need not be asked again
-        return _found(contract, table, fails, sa.true(), _row(contract, table)).where(rejected)
-    known = sa.func.coalesce(rejected, sa.false())
-    return _found(contract, table, fails, known, sa.case((rejected, _row(contract, table)))).where(
-        sa.or_(rejected, *warned)
-    )
-
-
-def _found(
-    contract: Contract, table: sa.Table, fails: Mapping[str, sa.ColumnElement[bool]], rejected: Any, row: Any
-) -> sa.Select:
-    """The columns of the findings table."""
+    # With no check that only warns, every row that is found is rejected, and need not be asked again.
+    known = sa.func.coalesce(rejected, sa.false()) if warned else sa.true()
     return sa.select(
         table.c.ctid.label("_place"),
         table.c._row_number,
-        rejected.label("_rejected"),
+        known.label("_rejected"),
         _reasons(contract, fails).label("_reasons"),
-        row.label("_row"),
-    )
+    ).where(sa.or_(rejected, *warned))
 
 
 def _fails(check: Check, batch: ledger.Batch) -> sa.ColumnElement[bool]:
@@ -131,14 +120,3 @@ def _reasons(contract: Contract, fails: Mapping[str, sa.ColumnElement[bool]]) ->
     ]
     reasons += [sa.case((failed, sa.literal(name))) for name, failed in fails.items()]
     return sa.func.array_remove(sa.cast(array(reasons), ARRAY(sa.Text())), sa.null())
-
-
-def _row(contract: Contract, table: sa.Table) -> Any:
-    """The typed values, overlaid with the source's text of the cells that did not parse."""
-    pairs = [part for c in contract.columns for part in (sa.literal(c.name), table.c[c.name])]
-    # A function takes 100 arguments at most.
-    halves = [sa.func.jsonb_build_object(*pairs[i : i + 100]) for i in range(0, len(pairs), 100)]
-    typed: Any = halves[0]
-    for half in halves[1:]:
-        typed = typed.op("||")(half)
-    return typed.op("||")(sa.func.coalesce(sa.cast(table.c._unparsed, JSONB), sa.cast(sa.literal("{}"), JSONB)))

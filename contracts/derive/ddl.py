@@ -76,7 +76,6 @@ def findings_table(contract: Contract, batch: str) -> sa.Table:
         sa.Column("_row_number", sa.BigInteger(), nullable=False),
         sa.Column("_rejected", sa.Boolean(), nullable=False),  # False: it only fails checks of severity warn
         sa.Column("_reasons", ARRAY(sa.Text()), nullable=False),
-        sa.Column("_row", JSONB()),  # as in quarantine; null unless rejected
         schema=STAGING,
     )
 
