@@ -144,6 +144,18 @@ def test_a_contract_without_checks_is_refused() -> None:
         checks_of(contract(), "all")
 
 
+def test_a_check_that_raises_whatever_it_is_asked_is_left_to_pandas() -> None:
+    class Model(pa.DataFrameModel):
+        number: Int = column("A number.", nullable=True)
+
+        @pa.dataframe_check(name="broken")
+        def broken(cls, rows: Any) -> Any:
+            return 1 / 0
+
+    [check] = checks_of(contract(Model), "all")
+    assert (check.kind, check.untraced) == ("pandas", "ZeroDivisionError: division by zero")
+
+
 def test_a_tolerance_for_no_check_is_refused() -> None:
     class Model(pa.DataFrameModel):
         number: Int = column("A number.", ge=1)
