@@ -155,7 +155,7 @@ def _call(check: pa.Check, subject: Symbol | SymbolicTable) -> Symbol:
             answer = check._check_fn(subject, **check._check_kwargs)
     except Untraceable:
         raise
-    except Exception as error:  # noqa: BLE001 - the author's code; run in pandas, it errs again there, and the gate stays closed
+    except Exception as error:  # the author's code: in pandas it errs again, and the gate stays closed
         raise Untraceable(f"{type(error).__name__}: {error}") from error
     if not isinstance(answer, Symbol) or answer.kind != "boolean":
         raise Untraceable(f"answers with {answer.kind if isinstance(answer, Symbol) else type(answer).__name__}")

@@ -150,7 +150,7 @@ def test_a_check_that_raises_whatever_it_is_asked_is_left_to_pandas() -> None:
 
         @pa.dataframe_check(name="broken")
         def broken(cls, rows: Any) -> Any:
-            return 1 / 0
+            return 1 / 0, rows
 
     [check] = checks_of(contract(Model), "all")
     assert (check.kind, check.untraced) == ("pandas", "ZeroDivisionError: division by zero")
