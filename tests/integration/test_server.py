@@ -327,4 +327,6 @@ def test_the_nightly_deployment_is_what_prefect_yaml_says(prefect_server: str) -
     assert nightly.concurrency_options is not None
     assert nightly.concurrency_options.collision_strategy == "ENQUEUE"
     assert nightly.work_pool_name == deployments.POOL
-    assert set(nightly.parameters) <= set(nightly.parameter_openapi_schema["properties"])
+    form = nightly.parameter_openapi_schema["properties"]
+    assert set(nightly.parameters) == set(form)
+    assert all(field["description"] for field in form.values()), "what the form in the UI says of each parameter"

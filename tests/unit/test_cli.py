@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from contracts.errors import DataError
 from flows import cli, logs, progress, server
 
 
@@ -52,6 +54,24 @@ def test_each_line_carries_run_dataset_and_batch(
     assert lines[1]["message"] == "two\nlines of text"
     assert lines[2]["step"] == "load tlc__zones all"
     assert lines[2]["seconds"] >= 0
+
+
+def test_an_expected_error_of_a_scheduled_run_is_one_line_and_a_bug_has_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console, root = logging.StreamHandler(sys.stderr), logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [console])
+    logs.begin()
+    for error in (DataError("tlc__zones all: gate closed"), ZeroDivisionError("a bug")):
+        for said in (
+            f"Encountered exception during execution: {error!r}",
+            "Engine execution exited",
+        ):  # as Prefect does
+            root.error(said, exc_info=error)
+    expected, *bug = capsys.readouterr().err.splitlines()
+    assert expected == "Encountered exception during execution: DataError('tlc__zones all: gate closed')"
+    assert "DataError" not in str(bug)
+    assert bug.count("ZeroDivisionError: a bug") == 2
 
 
 def test_the_versions_of_what_matters_are_told(capsys: pytest.CaptureFixture[str]) -> None:
