@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,6 +15,7 @@ from flows import cli_nights, logs
 from flows.cli_alerts import alerts_app
 from flows.cli_nights import Batches, DatasetIds, Logs, Url
 from flows.cli_quarantine import Json, quarantine_app
+from flows.home import make_prefect_home, prefect_home
 
 # Before Prefect is imported: its logs go to the API as ever, but a person at this console is shown the
 # progress and the summary instead, and only warnings from the logs.
@@ -26,8 +28,17 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 for setting in ("PREFECT_API_BLOCKS_REGISTER_ON_START", "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION"):
     os.environ.setdefault(setting, "false")
 
+VERSIONS = ("sluice", "prefect", "dbt-core", "dbt-postgres", "pandera", "pandas", "SQLAlchemy", "psycopg2-binary")
 EXIT_CODES = """Exit codes: 0 published or nothing to do, 2 held or refused because of the data, 3 a tool failed
 (network, database, dbt), 4 another run is at work, 5 the call or the configuration is wrong."""
+STOPPED = 130  # by Ctrl-C, as typer and shells tell it
+
+
+def _versions(wanted: bool) -> None:
+    if wanted:
+        typer.echo("\n".join(f"{name:<15} {version(name)}" for name in VERSIONS))
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="sluice",
@@ -39,6 +50,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(cli_nights.app)
+WITH_PREFECT = {"run", "backfill", "setup", "doctor", "quarantine", "alerts"}  # commands that ask its API
+
+
+@app.callback()
+def begin(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback does it
+        bool, typer.Option("--version", is_eager=True, callback=_versions, help="Show the versions, and end.")
+    ] = False,
+) -> None:
+    """What comes before every command."""
+    if context.invoked_subcommand in WITH_PREFECT:
+        make_prefect_home()
 
 
 @app.command()
@@ -173,16 +197,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except SluiceError as error:
         _say(str(error))
         sys.exit(error.exit_code)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        _say("stopped. Nothing half-done is visible; run again to go on")
-        sys.exit(130)
+        ended = STOPPED
     except BaseException as stop:  # noqa: BLE001 - what is no stop is raised again
         if type(stop).__name__ != "TerminationSignal":  # Prefect's; its import would cost every command 2 s
             _fail(stop)
         _say("terminated. Nothing half-done is visible; run again to go on")
         sys.exit(143)
+    if ended == STOPPED:
+        _say("stopped. Nothing half-done is visible; run again to go on")
     sys.exit(ended or 0)
 
 
@@ -196,11 +219,16 @@ def _say(message: str) -> None:
 
 def _fail(error: BaseException) -> NoReturn:
     """End with the message of a mistake that a library found; raise what is a bug."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # click's: its message is the help
+        typer.echo(str(error), err=True)
+        sys.exit(5)
     if hasattr(error, "format_message"):  # click's: a wrong option, a missing argument
         _say(f"{error.format_message()} See: sluice --help")
         sys.exit(5)
     if isinstance(error, RuntimeError) and ("Failed to reach API" in str(error) or "ephemeral" in str(error)):
-        _say(f"Prefect's API cannot be used: {error} (PREFECT_API_URL names it)")
+        temporary = "ephemeral" in str(error)
+        where = f"the temporary server's database is in {prefect_home()}" if temporary else "PREFECT_API_URL names it"
+        _say(f"Prefect's API cannot be used: {error} ({where}). See: sluice doctor")
         sys.exit(3)
     raise error
 

@@ -31,13 +31,14 @@ def send(
 
     Runs do this themselves, and `sluice up` does it all the time. Where neither is always there, call it from cron
     every few minutes, so that a channel that was down is tried again and a missed night is noticed. Exits with 3 if a
-    message could not be sent.
+    message could not be sent; with --watch, with 0 on Ctrl-C.
     """
     from flows import told
 
-    if watch is not None:
+    if watch is None:
+        told.send_alerts(as_json)
+    else:
         told.keep_sending(watch)
-    told.send_alerts(as_json)
 
 
 @alerts_app.command()

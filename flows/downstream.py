@@ -17,7 +17,7 @@ def of_dataset(connection: sa.Connection, contract: Contract) -> str:
     """The marts and exposures that are made of a dataset, as one phrase; empty before anything was built."""
 
     def is_source(node: Mapping[str, Any]) -> bool:
-        return (node["source_name"], node["name"]) == (contract.source, contract.entity)
+        return (node["source_name"], node["name"]) == (contract.source, contract.dataset_id)
 
     return _below(_newest(connection), "sources", is_source)
 

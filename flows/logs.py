@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+from contracts.errors import SluiceError
+
 VARIABLE = "SLUICE_LOG_FORMAT"
 Subject = tuple[str | None, str | None]
 
@@ -38,14 +40,20 @@ def about(dataset: str, batch: str | None = None) -> Iterator[None]:
 
 
 def begin(run: str | None = None) -> None:
-    """From now on write JSON lines, if they are wanted, instead of those for people. `run` is the flow run's id."""
+    """From now on write JSON lines, if they are wanted, instead of those for people; neither with expected tracebacks.
+
+    Args:
+        run: the flow run's id.
+    """
     global _run
     _run = run or _run
     root = logging.getLogger()
-    if not wanted() or any(isinstance(handler, _Handler) for handler in root.handlers):
+    if any(isinstance(handler, _Handler) for handler in root.handlers):
         return
     for handler in root.handlers:  # Prefect sets handlers' levels anew at times, but leaves their filters
-        handler.addFilter(_nothing)
+        handler.addFilter(_nothing if wanted() else _one_line)
+    if not wanted():
+        return
     root.addHandler(_Handler())
     from flows import progress
 
@@ -67,6 +75,15 @@ def write(level: str, message: str, **more: object) -> None:
 
 def _nothing(_: logging.LogRecord) -> bool:
     return False
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """Prefect reports a SluiceError twice, with its traceback. Its message says all; the API keeps the rest."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, SluiceError):
+        return True
+    record.exc_info = record.exc_text = None
+    return type(error).__name__ in record.getMessage()
 
 
 class _Handler(logging.Handler):

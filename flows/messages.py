@@ -15,7 +15,11 @@ MAX_BODY = 12_000  # characters of a message; Slack cuts a text at 40,000, mail 
 
 # What Slack obeys: `<!channel>`, `<@U123>`, `<http://a|b>`. Apprise's Slack plugin escapes a value's `<`
 # and then turns exactly these back into orders.
-ORDER = re.compile(r"(?:[!@]|(?:https?|mailto):/*)(?=[^|\s]+(?:[ \t]*\|[^\n]*)?>)", re.IGNORECASE)
+# Discord and Mattermost ping a room at the bare word.
+ORDER = re.compile(
+    r"(?:[!@]|(?:https?|mailto):/*)(?=[^|\s]+(?:[ \t]*\|[^\n]*)?>)|(?<!\w)@(?=(?:everyone|here|channel|all)\b)",
+    re.IGNORECASE,
+)
 
 
 Stage = Literal["first", "reminder", "recovery"]

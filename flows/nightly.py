@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated
 
 from prefect import flow
 from prefect.runtime import deployment, flow_run
-from pydantic import Field
 
 from flows import artifacts, heartbeat, logs, missed, parents, plan, publish, report, runs, tasks, transform
 from flows.ahead import Bring
@@ -21,13 +19,6 @@ from flows.plan import Delivery
 from flows.recorded import wait_until_recorded
 from flows.report import Outcome, Summary
 from flows.warehouse import home, open_warehouse, register_embedded
-
-Datasets = Annotated[list[str] | None, Field(description="Dataset ids, such as tlc__yellow_trips; all if empty.")]
-Batches = Annotated[list[str] | None, Field(description="Batches, such as 2021-01; those that are due if empty.")]
-Url = Annotated[
-    str | None,
-    Field(description="Path or address with {batch} (and {entity}) to load from, not the contract's own."),
-]
 
 
 @flow(
@@ -38,8 +29,13 @@ Url = Annotated[
     on_crashed=[runs.crashed, wait_until_recorded],
     on_failure=[runs.crashed, wait_until_recorded],
 )
-def nightly(datasets: Datasets = None, batches: Batches = None, url: Url = None) -> Summary:
+def nightly(datasets: list[str] | None = None, batches: list[str] | None = None, url: str | None = None) -> Summary:
     """Load what is new, audit it, publish what passes; then build, test and publish the marts.
+
+    Args:
+        datasets: Dataset ids, such as tlc__yellow_trips; all of them if none.
+        batches: Batches, such as 2021-01; those that are due if none.
+        url: Path or address to load from, not the contract's own; {batch}, {dataset} and {entity} are filled in.
 
     Raises:
         SluiceError: at the end, for the worst thing that happened; what could be published was.

@@ -17,10 +17,9 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 MARK = "SLUICE_UP"  # environment variable: the home whose `sluice up` started a process
-OURS = (
-    "prefect",
-    "flows.orphans",
-)  # the embedded PostgreSQL inherits the mark too, and has a keeper of its own
+# What `sluice up` starts, as its command line says. The embedded PostgreSQL inherits the mark too, and has a keeper of
+# its own; a `flows.cli up` is never meant.
+OURS = ("-m prefect", "-m flows.orphans", "-m flows.cli alerts send")
 GRACE = 10.0  # seconds from SIGTERM to SIGKILL; a flow run needs about two to report that it crashed
 
 
@@ -64,7 +63,8 @@ def _marked(home: Path) -> Iterator[psutil.Process]:
         try:
             if process.pid == os.getpid() or process.environ().get(MARK) != str(home):
                 continue
-            if any(name in argument for argument in process.cmdline()[:4] for name in OURS):
+            command = " ".join(process.cmdline())
+            if any(name in command for name in OURS):
                 yield process
                 yield from process.children(recursive=True)
         except psutil.Error:  # gone meanwhile, or another user's

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import time
-from typing import NoReturn
+from contextlib import suppress
 
 from prefect.logging import get_logger
 
@@ -61,19 +61,20 @@ def send_alerts(as_json: bool) -> None:
         raise ToolError(f"{failed} could not be sent, and will be tried again. See why: sluice alerts")
 
 
-def keep_sending(every: float) -> NoReturn:
-    """The same again and again. What goes wrong is logged once, and tried again."""
+def keep_sending(every: float) -> None:
+    """The same again and again, until Ctrl-C. What goes wrong is logged once, and tried again."""
     warehouse, said = None, ""
-    while True:
-        try:
-            warehouse = warehouse or _opened()
-            _look_and_send(warehouse)
-            said = ""
-        except (SluiceError, *DATABASE_ERRORS) as error:
-            if str(error) != said:
-                get_logger("sluice.alerts").warning("no alert can be sent now: %s", first_line(error))
-            said = str(error)
-        time.sleep(every)
+    with suppress(KeyboardInterrupt):  # a message it cuts off comes again with the next deliverer
+        while True:
+            try:
+                warehouse = warehouse or _opened()
+                _look_and_send(warehouse)
+                said = ""
+            except (SluiceError, *DATABASE_ERRORS) as error:
+                if str(error) != said:
+                    get_logger("sluice.alerts").warning("no alert can be sent now: %s", first_line(error))
+                said = str(error)
+            time.sleep(every)
 
 
 def _look_and_send(warehouse: Warehouse) -> tuple[int, int]:

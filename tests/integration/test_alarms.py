@@ -108,6 +108,15 @@ def test_a_broken_file_reaches_a_mailbox_and_so_does_the_recovery_when_it_is_fix
     assert "taxi-data@example.com" in mailbox.letters[0].get_body(("plain",)).get_content()
     assert [row["kind"] for row in json.loads(sluice("alerts", "--json").out)] == ["warning"]
 
+    write_bad_month(tmp_path)  # now that marts are made of it, the letter names them
+    assert sluice("run", "tlc__yellow_trips", "-b", "2019-02", "--url", url).code == 2
+    closed = "tlc__yellow_trips 2019-02: gate closed"
+    wait_for(lambda: mailbox.subjects.count(closed) == 2)
+    newest = mailbox.letters[-1 - mailbox.subjects[::-1].index(closed)]
+    text = newest.get_body(("plain",)).get_content()
+    assert "Downstream: marts dim_zones, fct_trips, fct_zone_revenue_monthly, fct_zone_trips_daily; exposures" in text
+    assert "Revenue by zone (dashboard)" in text
+
 
 def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
     sluice, engine, webhook, tmp_path, monkeypatch

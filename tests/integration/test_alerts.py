@@ -97,7 +97,8 @@ def test_slack_shows_a_data_value_and_does_not_obey_it(httpserver, monkeypatch) 
         "data-team", overwrite=True
     )
     httpserver.expect_request("/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ").respond_with_data("ok")
-    assert send(gate_closed(samples=[{"zone": EVIL}]), "slack-webhook/data-team") is True
+    values = {"zone": EVIL, "borough": "*bold* & &lt;!here&gt;"}
+    assert send(gate_closed(samples=[values]), "slack-webhook/data-team") is True
     request, _ = httpserver.log[-1]
     sent = json.dumps(json.loads(request.data))
     assert "15.79% of rows fail" in sent
@@ -105,6 +106,14 @@ def test_slack_shows_a_data_value_and_does_not_obey_it(httpserver, monkeypatch) 
     assert "<@U12345>" not in sent
     assert "<http:" not in sent
     assert "<script>" not in sent
+    assert "&lt;script&gt;" in sent
+    assert "*bold* &amp; &amp;lt;!here&amp;gt;" in sent
+    assert "mrkdwn_in" not in sent, "an attachment shows its text as it is unless this asks for markup"
+
+
+def test_a_data_value_pings_nobody_where_a_bare_word_would() -> None:
+    text = gate_closed(samples=[{"zone": "@everyone, @Here", "mail": "all@channel.example.com"}]).body
+    assert "zone=@ everyone, @ Here, mail=all@channel.example.com" in text
 
 
 def test_control_characters_of_the_data_are_spelled_out() -> None:

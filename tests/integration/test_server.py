@@ -288,19 +288,28 @@ def test_a_second_one_for_the_same_home_is_told_who_serves_it(tmp_path: Path) ->
 
 
 def test_only_processes_of_this_home_are_ended(tmp_path: Path) -> None:
-    def start(home: Path, name: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", "import time; time.sleep(300)", name]
-        return subprocess.Popen(command, env={**os.environ, orphans.MARK: str(home)})
+    def start(home: Path, *command: str) -> subprocess.Popen[bytes]:
+        arguments = [sys.executable, "-c", "import time; time.sleep(300)", *command]
+        return subprocess.Popen(arguments, env={**os.environ, orphans.MARK: str(home)})
 
-    ours, another_home = start(tmp_path, "prefect"), start(tmp_path / "x", "prefect")
-    postgres = start(tmp_path, "postgres")
+    sender = ["-m", "flows.cli", "alerts", "send", "--watch", "30"]
+    ours = [
+        start(tmp_path, "-m", "prefect", "worker"),
+        start(tmp_path, "-m", "prefect.engine"),
+        start(tmp_path, *sender),
+    ]
+    others = {
+        "of another home": start(tmp_path / "x", "-m", "prefect"),
+        "the embedded PostgreSQL, which has a keeper of its own": start(tmp_path, "/home/prefect/bin/postgres", "-D"),
+        "the next `sluice up`": start(tmp_path, "-m", "flows.cli", "up"),
+    }
     try:
-        assert orphans.end(tmp_path) == 1
-        assert ours.poll() is not None
-        assert another_home.poll() is None
-        assert postgres.poll() is None, "the embedded PostgreSQL has a keeper of its own"
+        assert orphans.end(tmp_path) == len(ours)
+        assert all(process.poll() is not None for process in ours)
+        for which, process in others.items():
+            assert process.poll() is None, which
     finally:
-        for process in (ours, another_home, postgres):
+        for process in (*ours, *others.values()):
             process.kill()
             process.wait()
 
@@ -318,4 +327,6 @@ def test_the_nightly_deployment_is_what_prefect_yaml_says(prefect_server: str) -
     assert nightly.concurrency_options is not None
     assert nightly.concurrency_options.collision_strategy == "ENQUEUE"
     assert nightly.work_pool_name == deployments.POOL
-    assert set(nightly.parameters) <= set(nightly.parameter_openapi_schema["properties"])
+    form = nightly.parameter_openapi_schema["properties"]
+    assert set(nightly.parameters) == set(form)
+    assert all(field["description"] for field in form.values()), "what the form in the UI says of each parameter"

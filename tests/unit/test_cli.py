@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+from contracts.errors import DataError
 from flows import cli, logs, progress, server
 
 
@@ -50,3 +54,64 @@ def test_each_line_carries_run_dataset_and_batch(
     assert lines[1]["message"] == "two\nlines of text"
     assert lines[2]["step"] == "load tlc__zones all"
     assert lines[2]["seconds"] >= 0
+
+
+def test_an_expected_error_of_a_scheduled_run_is_one_line_and_a_bug_has_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console, root = logging.StreamHandler(sys.stderr), logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [console])
+    logs.begin()
+    for error in (DataError("tlc__zones all: gate closed"), ZeroDivisionError("a bug")):
+        for said in (
+            f"Encountered exception during execution: {error!r}",
+            "Engine execution exited",
+        ):  # as Prefect does
+            root.error(said, exc_info=error)
+    expected, *bug = capsys.readouterr().err.splitlines()
+    assert expected == "Encountered exception during execution: DataError('tlc__zones all: gate closed')"
+    assert "DataError" not in str(bug)
+    assert bug.count("ZeroDivisionError: a bug") == 2
+
+
+def test_the_versions_of_what_matters_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    lines = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert lines["sluice"] == version("sluice")
+    assert {"prefect", "dbt-core", "pandera"} <= set(lines)
+
+
+def test_ctrl_c_ends_a_command_with_130_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(server, "up", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["up"])
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "sluice: stopped. Nothing half-done is visible; run again to go on\n"
+
+
+def test_prefects_folder_is_made_with_those_above_it_or_one_line_says_why_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PREFECT_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "not" / "there"))
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["alerts", "close", "--help"])
+    assert stop.value.code == 0
+    assert (tmp_path / "not" / "there" / ".prefect").is_dir()
+
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "file" / "prefect"))
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["run"])
+    assert stop.value.code == 5
+    assert capsys.readouterr().err == (
+        f"sluice: Prefect's folder {tmp_path}/file/prefect cannot be used: Not a directory. "
+        "Let PREFECT_HOME name one that can\n"
+    )
