@@ -38,6 +38,17 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
     return folder() / "index.html"
 
 
+def framed(page: str, frame: str) -> str:
+    """dbt's page with the site's frame: its colours by night, its width on a phone, the way back.
+
+    Args:
+        frame: what takes the place of the end of its head. A page that has no such place stays as it is.
+    """
+    script, place, body = page.rpartition("</script></head><body>")
+    script = script.replace("</script", "<\\/script")  # in a description or a query, it would end dbt's script
+    return f"{script}</script>{frame}{body}" if place else page
+
+
 def _put(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -49,7 +48,8 @@ def write(
         docs = dbt_docs.folder() / "index.html"
         if docs.exists():
             (folder / "dbt").mkdir()
-            shutil.copyfile(docs, folder / "dbt" / "index.html")
+            framed = dbt_docs.framed(docs.read_text(encoding="utf-8"), _render("dbt_docs.html", "../", {}))
+            (folder / "dbt" / "index.html").write_text(framed, encoding="utf-8")
     return place.front_page(home())
 
 
@@ -90,10 +90,14 @@ def _environment() -> Environment:
     loader = PackageLoader("flows.site")
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters |= wording.FILTERS
-    css = (Path(__file__).parent / "templates" / "site.css").read_text(encoding="utf-8")
+    palette, css = (
+        Markup((Path(__file__).parent / "templates" / f"{name}.css").read_text(encoding="utf-8"))
+        for name in ("palette", "site")
+    )
     made.globals |= {
         "version": _version(),
-        "css": Markup(css),
+        "palette": palette,
+        "css": css,
         "quarantine_show": commands.quarantine_show,
         "share": datasets.share,
     }

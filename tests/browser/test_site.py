@@ -16,28 +16,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import IMAGE
+from tests.browser.conftest import IMAGE, LOWEST_CONTRAST, PHONE
 
 pytestmark = pytest.mark.browser
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 CLI = [sys.executable, "-m", "flows.cli"]
-
-# The lowest contrast (WCAG 2) of any text on the page with what is painted behind it.
-LOWEST_CONTRAST = """() => {
-  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true})
-  const rgb = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1)
-    return [...canvas.getImageData(0, 0, 1, 1).data] }
-  const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
-    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0)
-  const behind = element => { for (; element; element = element.parentElement) {
-      const colour = rgb(getComputedStyle(element).backgroundColor); if (colour[3]) return colour }
-    return [255, 255, 255] }
-  const texts = [...document.querySelectorAll('body *')].filter(e => e.checkVisibility() && !e.closest('svg')
-    && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
-  return texts.map(e => { const [a, b] = [light(rgb(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x)
-    return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 120)] }).sort((x, y) => x[0] - y[0])[0] }"""
 
 
 @pytest.fixture
