@@ -131,7 +131,7 @@ def _interruptible() -> Iterator[None]:
 def _nothing_left(home: Path, lock: Path) -> Iterator[None]:
     """End what a killed predecessor left behind; leave nothing behind, even when killed."""
     if ended := orphans.end(home):
-        typer.echo(f"Ended {ended} processes that an earlier, killed `sluice up` left behind.")
+        typer.echo(f"Ended what an earlier, killed `sluice up` left running: {ended} process(es).")
     watcher = orphans.watch(lock, home)
     try:
         yield
@@ -162,6 +162,8 @@ def _start_server(
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"{address.ui},http://localhost:{address.port}",
         "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
     }
+    if address.everywhere:  # a browser elsewhere must ask where it got the page
+        settings["PREFECT_SERVER_UI_API_URL"] = "/api"
     command = ["server", "start", "--host", address.host, "--port", str(address.port)]
     with log.open("wb") as output:
         server = _prefect(command, {**environment, **settings}, project, output)
@@ -216,11 +218,14 @@ def _wait_until_healthy(address: Address, server: subprocess.Popen[bytes] | None
 
 
 def _say_where(address: Address, served: Mapping[str, str], home: Path) -> None:
-    typer.echo(f"\nPrefect UI:   {address.ui}")
+    site = home / "site" / "index.html"
+    made = "each run makes it anew" if site.exists() else "the first run makes it"
+    password = " PREFECT_API_AUTH_STRING=user:password" if server_address.password() else ""
+    typer.echo(f"\nPrefect UI:   {address.ui} ({address.reached_by})")
     for name, identity in served.items():
         typer.echo(f"Deployment:   {name}  {address.ui}/deployments/deployment/{identity}")
-    typer.echo(f"Site:         {(home / 'site' / 'index.html').as_uri()} (each run makes it anew)")
-    typer.echo(f"Other shells: export PREFECT_API_URL={address.api}")
+    typer.echo(f"Site:         {site.as_uri()} ({made})")
+    typer.echo(f"Other shells: export PREFECT_API_URL={address.api}{password}")
     typer.echo("Stop with Ctrl-C.\n")
 
 

@@ -11,6 +11,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING
 
 from contracts.errors import ConfigError
 
+EVERYWHERE = {"0.0.0.0", "::"}  # not addresses to connect to
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -20,6 +22,21 @@ class Address:
     port: int
     ours: bool
     api: str
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it listens on all addresses of this machine."""
+        return self.ours and self.host in EVERYWHERE
+
+    @property
+    def reached_by(self) -> str:
+        """From where, and how."""
+        if not self.ours:
+            return "named by PREFECT_API_URL"
+        if _is_loopback(self.host):
+            return "from this machine only" + (", with the password" if password() else "")
+        named = socket.gethostname() if self.everywhere else self.host
+        return f"from other machines at http://{named}:{self.port}, with the password"
 
     @property
     def ui(self) -> str:
@@ -46,7 +63,7 @@ def find(host: str, port: int) -> Address:
             "127.0.0.1"
         )
     chosen = port if port and _free(host, port) else _free_port(host)
-    reached = "127.0.0.1" if host in {"0.0.0.0", "::"} else host
+    reached = "127.0.0.1" if host in EVERYWHERE else host
     return Address(host, chosen, ours=True, api=f"http://{reached}:{chosen}/api")
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import httpx
 import psutil
 import pytest
 from prefect.client.orchestration import get_client
@@ -58,11 +59,11 @@ UP = """
 import sys
 from pathlib import Path
 from flows.server import up
-home, project, port = sys.argv[1:]
-raise SystemExit(up(Path(home), port=int(port), cron="* * * * *", project=Path(project)))
+home, project, host, port = sys.argv[1:]
+raise SystemExit(up(Path(home), host=host, port=int(port), cron="* * * * *", project=Path(project)))
 """
 
-PASSWORD = "admin:not-to-be-seen"
+PASSWORD = f"admin:not-to-be-seen-{uuid4()}"  # others may reach the server that has it
 
 # Generous, for two slow cores that do other things too; each wait ends as soon as the thing has happened.
 SOON, LATE = 60, 400  # seconds
@@ -98,7 +99,8 @@ class Up:
 
     def start(self) -> None:
         environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"} | self.password
-        arguments = [sys.executable, "-u", "-c", UP, str(self.home), str(self.project), str(self.port)]
+        host = "0.0.0.0" if self.password else "127.0.0.1"
+        arguments = [sys.executable, "-u", "-c", UP, str(self.home), str(self.project), host, str(self.port)]
         with self.output.open("w") as output:
             self.process = subprocess.Popen(arguments, env=environment, stdout=output, stderr=output)
         wait_for(
@@ -159,6 +161,9 @@ def test_the_schedule_runs_and_neither_ctrl_c_nor_a_kill_leaves_an_orphan(up: Up
     up.start()
     first = wait_for("a scheduled run to complete", up.completed, LATE)
     look_with_the_doctor(up)
+    page = httpx.get(f"http://127.0.0.1:{up.port}/ui-settings").json()
+    assert page["api_url"] == "/api", "a browser on another machine asks the address that it has the page from"
+    assert ", with the password)" in up.output.read_text()
     assert f"Site:         file://{up.home}/site/index.html" in up.output.read_text()
 
     hold = up.project / "hold"
@@ -246,7 +251,9 @@ def test_with_a_password_any_address_will_do() -> None:
         updates={PREFECT_SERVER_API_AUTH_STRING: "admin:secret"}, restore_defaults=[PREFECT_API_URL]
     ):
         address = server_address.find("0.0.0.0", 0)
-    assert address.ours
+        assert address.ours
+        elsewhere = f"http://{socket.gethostname()}:{address.port}"
+        assert address.reached_by == f"from other machines at {elsewhere}, with the password"
     assert address.api.startswith("http://127.0.0.1:"), "the worker reaches it from this machine"
 
 
