@@ -39,7 +39,7 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
 
 
 def renew_tests(warehouse: Warehouse) -> None:
-    """Let the site know the tests that the dbt project has now: one that is newer than the marts has not run yet, or failed.
+    """Let the site know the tests that the dbt project has now, also one that is newer than the marts.
 
     Models, columns and lineage stay as they were documented, for these are what readers have. Opens no connection, and
     reads the project only if it changed since.
@@ -53,7 +53,9 @@ def renew_tests(warehouse: Warehouse) -> None:
     kept, now = json.loads(path.read_text(encoding="utf-8")), versions.project()
     if kept.get("tests_of") == now:
         return
-    run = dbt_run.run_dbt(["parse"], dbt_run.on_side(warehouse, "site"))  # no side: a build may be at work in its folder
+    run = dbt_run.run_dbt(
+        ["parse"], dbt_run.on_side(warehouse, "site")
+    )  # no side: a build may be at work in its folder
     tests = project.tests_of(run.artifact("manifest"))
     for unique_id, node in kept["nodes"].items():
         node["tests"] = tests.get(unique_id, [])
