@@ -161,6 +161,10 @@ def docs(open_browser: bool, port: int | None) -> None:
     side = transform.live_side(warehouse)
     if side is not None and not (dbt_docs.folder() / "index.html").exists():
         dbt_docs.write_docs(warehouse, side)
+    try:
+        dbt_docs.renew_tests(warehouse)
+    except SluiceError as error:  # all else can be shown
+        err.print(f"Warning: the site shows the tests of an older dbt project: {error}", markup=False, soft_wrap=True)
     page = write.write(warehouse)
     if port is None:
         out.print(f"Site: {page}", markup=False, highlight=False, soft_wrap=True)

@@ -9,6 +9,7 @@ prefect-dbt's runner starts a daemon thread per node and joins none: a process t
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +36,16 @@ Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, the node
 FAILED = ("error", "fail", "runtime error", "partial success")
 END_TIMEOUT = 120.0  # s for the task runs to end once dbt has ended; it takes less than 1 s
 logger = get_logger("sluice.dbt")
+
+
+def _without_no_error(record: logging.LogRecord) -> bool:
+    """Prefect logs a state that says Failed together with the error that was raised, where none was."""
+    if record.exc_info and record.exc_info[0] is None:
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("prefect.task_runs").addFilter(_without_no_error)
 
 
 class Outcome:
@@ -112,8 +123,8 @@ class NodeRunner(PrefectDbtRunner):
             # A line of no node makes the runner rebuild Prefect's context (0.1-0.3 s): warnings only
             if hasattr(event.data, "node_info") or event.info.level in (EventLevel.WARN, EventLevel.ERROR):
                 forward(event)
-            if event.info.name == "ConcurrencyLine":
-                self._total = event.data.node_count
+            if event.info.name == "LogStartLine":  # as "52 of 72": what dbt says at first leaves out unit tests
+                self._total = event.data.total
             elif event.info.name == "NodeFinished" and self._progress is not None:
                 self._done += 1
                 self._progress(self._done, self._total, event.data.node_info.node_name)

@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 
-from contracts.errors import ToolError
+from contracts.errors import SluiceError, ToolError
 from contracts.gate import AuditReport, Decision, decide
 from contracts.registry import contract_for
 from flows import audit, freshness, ledger, load, publish, source, transform
@@ -157,6 +157,10 @@ def write_docs(side: str) -> None:
 def write_site(summary: Summary, run_id: str | None) -> str:
     """Make the site that people browse; gives its front page."""
     with step("site"):
+        try:
+            dbt_docs.renew_tests(open_warehouse())
+        except SluiceError as error:  # a project that cannot be read: dbt build has said so
+            get_run_logger().warning("the site shows the tests of an older dbt project: %s", error)
         return str(write.write(open_warehouse(), summary, run_id))
 
 

@@ -13,6 +13,8 @@ from flows.site.datasets import DatasetView
 from flows.site.models import BAD, ModelView
 
 ITEMS = 20
+LATER = ("stale", "late")  # nothing broke: data is old
+LAST = ("warned", "warn", "rolled back")
 LINES = 2  # of the reason why marts were not published; the run's page has all
 
 
@@ -38,15 +40,16 @@ def items(
         publication: of the marts readers have now, from `ops.publications`.
         last_run: as flows/site/runs.py keeps it.
     """
-    found = [item for view in datasets for item in _of_dataset(view)]
+    found: list[Item] = []
     if last_run is not None and last_run["marts"]["verdict"] == "failed":
         lines = [line.strip() for reason in last_run["marts"]["reasons"] for line in reason.splitlines()]
         found.append(Item("failed", "marts", "; ".join(lines[:LINES]), "run.html#marts"))
+    found += [item for view in datasets for item in _of_dataset(view)]
     found += [item for model in models for item in _of_model(model)]
     if publication is not None and publication.kind == "rollback":
         why = f"since {publication.published_at:%Y-%m-%d %H:%M}; the next run builds and publishes them anew"
         found.append(Item("rolled back", "marts", why, "run.html#marts"))
-    found.sort(key=lambda item: item.word in ("warned", "warn", "late", "rolled back"))
+    found.sort(key=lambda item: (item.word in (*LATER, *LAST), item.word in LAST))
     return tuple(found[:ITEMS])
 
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from contracts.errors import ToolError
-from flows import dbt_run
+from flows import dbt_run, versions
 from flows.site import project
 from flows.warehouse import MARTS, Warehouse, home
 
@@ -33,9 +33,33 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
     for place in (home(), dbt_run.PROJECT.parent, Path.home()):  # the page may be put on the web
         text = text.replace(f"{place}/", "")
     kept = project.extract(run.target_path / "manifest.json", run.target_path / "catalog.json", side, MARTS)
-    _put(folder() / "project.json", json.dumps(kept))
+    _put(folder() / "project.json", json.dumps({**kept, "tests_of": versions.project()}))
     _put(folder() / "index.html", text)
     return folder() / "index.html"
+
+
+def renew_tests(warehouse: Warehouse) -> None:
+    """Let the site know the tests that the dbt project has now, also one that is newer than the marts.
+
+    Models, columns and lineage stay as they were documented, for these are what readers have. Opens no connection, and
+    reads the project only if it changed since.
+
+    Raises:
+        SluiceError: dbt cannot read the project; the site shows the tests it had.
+    """
+    path = folder() / "project.json"
+    if not path.exists():
+        return
+    kept, now = json.loads(path.read_text(encoding="utf-8")), versions.project()
+    if kept.get("tests_of") == now:
+        return
+    run = dbt_run.run_dbt(
+        ["parse"], dbt_run.on_side(warehouse, "site")
+    )  # no side: a build may be at work in its folder
+    tests = project.tests_of(run.artifact("manifest"))
+    for unique_id, node in kept["nodes"].items():
+        node["tests"] = tests.get(unique_id, [])
+    _put(path, json.dumps({**kept, "tests_of": now}))
 
 
 def framed(page: str, frame: str) -> str:

@@ -100,13 +100,20 @@ def _view(
     return ModelView(
         node=node,
         result=result,
-        tests=tuple(TestView(test, next(iter(facts.dbt.get(test.unique_id, [])), None)) for test in node.tests),
+        tests=_tests(node, facts),
         trails={name: _trail(project, children, node, name) for name, _, _ in node.columns},
         plot=plots.rows(points, f"Rows that each build wrote to {node.name}, by day"),
         rows=facts.mart_rows.get(node.name) if in_marts else None,
         live=in_marts,
         newest_live=in_marts and publication is not None and result is not None and result.side == publication.side,
     )
+
+
+def _tests(node: Node, facts: Facts) -> tuple[TestView, ...]:
+    """What failed comes first, then what warned."""
+    found = [TestView(test, next(iter(facts.dbt.get(test.unique_id, [])), None)) for test in node.tests]
+    urgency = [*BAD, "warn"]
+    return tuple(sorted(found, key=lambda test: test.result is None or test.result.status not in urgency))
 
 
 def _children(project: Project) -> dict[Place, list[tuple[str, str, str]]]:

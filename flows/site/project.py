@@ -74,7 +74,7 @@ def extract(manifest: Path, catalog: Path, side: str, shown_as: str) -> dict[str
         lineage = found.extract_project_lineage()
     nodes = {**found.manifest["sources"], **found.manifest["nodes"]}
     described = {**found.catalog["sources"], **found.catalog["nodes"]}
-    tests = _tests(found.manifest)
+    tests = tests_of(found.manifest)
     kept = {
         unique_id: {
             "name": node["name"],
@@ -127,7 +127,7 @@ def _columns(node: Mapping[str, Any], described: Mapping[str, Any]) -> list[list
     ]
 
 
-def _tests(manifest: Mapping[str, Any]) -> dict[str, list[list[str | None]]]:
+def tests_of(manifest: Mapping[str, Any]) -> dict[str, list[list[str | None]]]:
     """Data tests by what they test, and unit tests by their model."""
     tests: dict[str, list[list[str | None]]] = {}
     for unique_id, node in manifest.get("unit_tests", {}).items():

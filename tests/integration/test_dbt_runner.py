@@ -246,10 +246,20 @@ def test_the_two_sides_keep_apart(tiny: Tiny) -> None:
     assert left == {"dbt_project.yml", "models"}, "dbt wrote into the project"
 
 
-def test_progress_counts_every_node(tiny: Tiny) -> None:
+def test_progress_counts_every_node_unit_tests_too(tiny: Tiny) -> None:
+    tiny.write(
+        {
+            "models/unit_tests.yml": """
+                unit_tests:
+                  - name: trips_are_those_of_staging
+                    model: trips
+                    given: [{input: ref('stg_trips'), rows: [{trip_id: 1}]}]
+                    expect: {rows: [{trip_id: 1}]}"""
+        }
+    )
     seen: list[tuple[int, int, str]] = []
     tiny.run(progress=lambda done, total, node: seen.append((done, total, node)))
-    assert [(done, total) for done, total, _ in seen] == [(n, 5) for n in range(1, 6)]
+    assert [(done, total) for done, total, _ in seen] == [(n, 6) for n in range(1, 7)]
     assert "trips" in {node for _, _, node in seen}
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from contracts.columns import Text, column
 from contracts.contract import Contract
-from flows import cli, ledger, nightly, node_results, publish, source
+from flows import cli, dbt_run, ledger, nightly, node_results, publish, source
 from flows.report import Marts, Summary
 from flows.site import place, write
 from flows.site.wording import NONE
@@ -59,13 +59,13 @@ def made(warehouse: Warehouse, home: Path, contract: Contract) -> dict[str, str]
     return pages(home)
 
 
-def write_project(home: Path, mart: str) -> None:
+def write_project(home: Path, mart: str, unique_id: str = "model.shop") -> None:
     """What the last dbt docs left, of a project of one mart."""
     node = {"name": mart, "page": mart, "kind": "model", "layer": "marts", "description": "Orders.", "parents": {}}
     node |= {"materialized": "table", "columns": [["price", "numeric", "Of one, in `EUR`."]]}
     node["tests"] = [["test.shop.paid", "paid_in_full", "price", "error"]]
     (home / "dbt" / "docs").mkdir(parents=True)
-    (home / "dbt" / "docs" / "project.json").write_text(json.dumps({"nodes": {"model.shop": node}, "unread": []}))
+    (home / "dbt" / "docs" / "project.json").write_text(json.dumps({"nodes": {unique_id: node}, "unread": []}))
 
 
 def close_the_gate(deliver: Callable, contract: Contract, folder: Path) -> None:
@@ -247,6 +247,30 @@ def test_a_failed_dbt_test_is_on_the_front_page_and_next_to_its_model(warehouse:
     row = re.search(r"<tr><th[^>]*>paid_<wbr>in_<wbr>full</th>.*?</tr>", site["models/fct_orders.html"]).group()
     assert "fail</span>" in row
     assert ">7</td>" in row
+
+
+def test_a_test_that_is_newer_than_the_marts_stands_next_to_its_model_and_has_not_run(
+    block: None, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    write_project(home, "fct_orders", "model.shop.fct_orders")
+    project = tmp_path / "project"
+    (project / "models" / "marts").mkdir(parents=True)
+    (project / "dbt_project.yml").write_text("{name: shop, profile: sluice}")
+    (project / "models" / "marts" / "fct_orders.sql").write_text("select 1 as price")
+    tested = "models: [{name: fct_orders, columns: [{name: price, data_tests: [not_null]}]}]"
+    (project / "models" / "models.yml").write_text(tested)
+    monkeypatch.setattr(dbt_run, "PROJECT", project)
+
+    def tests_shown() -> list[str]:
+        with pytest.raises(SystemExit, match="0"):
+            cli.main(["docs", "--no-open"])
+        page = pages(home)["models/fct_orders.html"].replace("<wbr>", "")
+        return re.findall(r'class="name">(\w+)</th><td><span class="state idle">.*?</i>(.*?)</span>', page)
+
+    assert tests_shown() == [("not_null_fct_orders_price", "not run")]  # and `paid_in_full` is in the project no more
+    (project / "models" / "models.yml").write_text("models: [")
+    assert tests_shown() == [("not_null_fct_orders_price", "not run")]
+    assert "Warning: the site shows the tests of an older dbt project" in capsys.readouterr().err
 
 
 def test_old_and_new_marts_stand_side_by_side_where_they_differ(warehouse: Warehouse, home: Path) -> None:
