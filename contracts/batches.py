@@ -21,13 +21,28 @@ class Batches(Protocol):
     def window(self, batch: str) -> tuple[datetime, datetime] | None: ...
 
 
+def month(batch: str) -> datetime:
+    """The first instant of a month.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        first = datetime.strptime(batch, "%Y-%m")
+        if first.strftime("%Y-%m") != batch:
+            raise ValueError
+    except ValueError:
+        raise ConfigError(f"batch {batch!r} is no month: write it as 2021-01") from None
+    return first
+
+
 @dataclass(frozen=True, slots=True)
 class Monthly:
     """One batch a calendar month, named `2021-01`.
 
     Attributes:
         start: the first month the source delivers.
-        by: the timestamp column that must lie within the batch's month, if there is one.
+        by: the date or timestamp column that must lie within the batch's month, if there is one.
         months_due: how many past months a nightly run looks at for new or corrected files.
     """
 
@@ -37,11 +52,7 @@ class Monthly:
 
     def validate(self, batch: str) -> None:
         """Raises ConfigError unless `batch` is a month, not before `start`."""
-        try:
-            if datetime.strptime(batch, "%Y-%m").strftime("%Y-%m") != batch:
-                raise ValueError
-        except ValueError:
-            raise ConfigError(f"batch {batch!r} is no month: write it as 2021-01") from None
+        month(batch)
         if batch < self.start:
             raise ConfigError(f"batch {batch} lies before the dataset's first month, {self.start}")
 
@@ -53,7 +64,7 @@ class Monthly:
 
     def window(self, batch: str) -> tuple[datetime, datetime]:
         """First instant of the month, and of the next (exclusive), in the source's local time."""
-        first = datetime.strptime(batch, "%Y-%m")
+        first = month(batch)
         return first, (first + timedelta(days=32)).replace(day=1)
 
 

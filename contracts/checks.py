@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 import pandera.pandas as pa
@@ -121,8 +122,16 @@ def _batch_check(contract: Contract, batch: str) -> list[Check]:
         return []
     column = next(column for column in contract.columns if column.name == by)
     symbol = symbol_of(column)
-    inside = (symbol >= window[0]) & (symbol < window[1])
+    first, after = (_moment(symbol.kind, moment) for moment in window)
+    inside = (symbol >= first) & (symbol < after)
     return [Check(f"{by} in batch", "row", (by,), "error", None, passes=inside.element)]
+
+
+def _moment(kind: str, moment: datetime) -> date:
+    """A moment as a column of that kind holds it; with a zone, months are those of UTC."""
+    if kind == "date":
+        return moment.date()
+    return moment if kind == "timestamp" else moment.replace(tzinfo=UTC)
 
 
 def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options: Mapping[str, Any]) -> Check:

@@ -16,6 +16,7 @@ import pyarrow
 from pandera.engines import pandas_engine
 
 from contracts.errors import ContractError
+from contracts.refusals import refuse_unless, refuse_unless_share
 
 Severity = Literal["error", "warn"]
 Keep = Literal["first", "last", False]  # which row of a group of duplicates passes, in the words of pandas
@@ -124,12 +125,14 @@ def column(
         **field: what `pandera.Field` takes: `nullable`, `unique`, `ge`, `isin`, `str_matches`, ...
 
     Raises:
-        ContractError: the description is empty, or the tolerance is no share.
+        ContractError: the description is empty, the tolerance is no share, or a word is no option.
     """
     if not description.strip():
         raise ContractError("column() needs a description: it is all that a reader of the dictionary has")
-    if tolerance is not None and not 0 <= tolerance <= 1:
-        raise ContractError(f"tolerance is a share of rows from 0 to 1, not {tolerance}")
+    if tolerance is not None:
+        refuse_unless_share("tolerance", tolerance)
+    refuse_unless("severity", severity, Severity)
+    refuse_unless("keep", keep, Keep)
     names = (source,) if isinstance(source, str) else tuple(source or ())
     options = {
         "sources": names,

@@ -10,9 +10,12 @@ from functools import cached_property
 import pandera.pandas as pa
 import pyarrow
 
-from contracts.batches import Monthly, Single
+from contracts.batches import Monthly, Single, month
 from contracts.columns import NAME, Column, column_type
-from contracts.errors import ContractError
+from contracts.errors import ConfigError, ContractError
+from contracts.refusals import SYSTEM_COLUMNS, refuse_unkept, refuse_unless_share, refuse_unless_span
+
+DATING = ("date", "timestamp", "timestamp with time zone")  # types of a column that can date batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,12 @@ class Files:
     max_field_bytes: int = 1 << 20
     max_bytes: int = 64 << 30
 
+    def __post_init__(self) -> None:
+        if isinstance(self.null_values, str):  # its letters would each mean null
+            raise ContractError(f"null_values is a tuple of texts: ({self.null_values!r},)")
+        if len(self.delimiter.encode()) != 1 or self.delimiter in '"\r\n':
+            raise ContractError(f"delimiter is one ASCII character, not {self.delimiter!r}")
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -53,10 +62,12 @@ class Gate:
 
     def __post_init__(self) -> None:
         for name, share in {"max_rejected": self.max_rejected, **self.tolerance}.items():
-            if not 0 <= share <= 1:
-                raise ContractError(f"{name}: a tolerance is a share of rows from 0 to 1, not {share}")
-        if self.rows_vs_last and not 0 <= self.rows_vs_last[0] <= self.rows_vs_last[1]:
-            raise ContractError(f"rows_vs_last is (fewest, most), not {self.rows_vs_last}")
+            refuse_unless_share(name, share)
+        try:
+            if self.rows_vs_last and not 0 <= self.rows_vs_last[0] <= self.rows_vs_last[1]:
+                raise ValueError
+        except (TypeError, ValueError, IndexError):
+            raise ContractError(f"rows_vs_last is (fewest, most), not {self.rows_vs_last}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,10 @@ class Freshness:
 
     warn_after: timedelta
     error_after: timedelta
+
+    def __post_init__(self) -> None:
+        refuse_unless_span("warn_after", self.warn_after)
+        refuse_unless_span("error_after", self.error_after)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +109,23 @@ class Contract:
                 raise ContractError(f"{name!r} cannot name a table: use lower case letters, digits and _")
         if len(self.dataset_id) > 40:
             raise ContractError(f"{self.dataset_id} is over 40 characters: its work tables' names would not fit")
-        names = {column.name for column in self.columns}
-        if self.files.batches.by is not None and self.files.batches.by not in names:
-            raise ContractError(f"{self.dataset_id}: no column {self.files.batches.by!r} to date batches by")
+        if self.retention is not None:
+            refuse_unless_span("retention", self.retention)
+        if not (isinstance(self.schema, type) and issubclass(self.schema, pa.DataFrameModel)):
+            raise ContractError(f"{self.dataset_id}: schema is a class, made from pandera's DataFrameModel")
+        refuse_unkept(self.dataset_id, self.pandera_schema)
+        self._refuse_wrong_months()
+
+    def _refuse_wrong_months(self) -> None:
+        by = self.files.batches.by
+        if by is not None and by not in [column.name for column in self.columns if column.type.name in DATING]:
+            raise ContractError(f"{self.dataset_id}: {by!r} cannot date batches: no column of {' or '.join(DATING)}")
+        for column in self.columns:
+            if column.since is not None and isinstance(self.files.batches, Monthly):
+                try:
+                    month(column.since)
+                except ConfigError as error:
+                    raise ContractError(f"{self.dataset_id}: {column.name}: since: {error}") from None
 
     @property
     def dataset_id(self) -> str:
@@ -120,12 +149,15 @@ class Contract:
     def _column(self, name: str, spec: pa.Column) -> Column:
         if not NAME.fullmatch(name) or name.startswith("_"):
             raise ContractError(f"{self.dataset_id}: column {name!r}: use lower case letters, digits and _")
+        if name in SYSTEM_COLUMNS:
+            raise ContractError(f"{self.dataset_id}: {name} is a column that PostgreSQL has of its own; use source=")
         options = dict((spec.metadata or {}).get("sluice", {}))
         if not options:
             raise ContractError(f"{self.dataset_id}: declare {name} with column(), which asks for a description")
         arrow = getattr(spec.dtype.type, "pyarrow_dtype", None)
         if not isinstance(arrow, pyarrow.DataType):
-            raise ContractError(f"{self.dataset_id}: {name}: use a type of contracts.columns, not {spec.dtype}")
+            kinds = "Int, Float, Money, Text, Bool, Date, Timestamp or UtcTimestamp of contracts.columns"
+            raise ContractError(f"{self.dataset_id}: {name}: its type is {kinds}, not {spec.dtype}")
         return Column(
             name=name,
             type=column_type(arrow),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pandas as pd
 import sqlalchemy as sa
 
 from contracts.columns import Column
@@ -29,4 +30,6 @@ class SymbolicTable:
         return self._symbols[name]
 
     def __getattr__(self, name: str) -> Symbol:
+        if hasattr(pd.DataFrame, name):  # then it is no column there: `table.size`
+            raise Untraceable(f".{name} of the table")
         return self[name]
