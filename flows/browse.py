@@ -16,7 +16,7 @@ from contracts.derive.ddl import quarantine_table
 from contracts.errors import ToolError
 from contracts.registry import contract_for, contracts
 from contracts.version import sql_of, version_of
-from flows import incidents, ledger, marts
+from flows import incidents, ledger, marts, runs
 from flows.age import age_of
 from flows.printing import number, out, print_json, print_table, text
 from flows.quarantine import export as write_file
@@ -28,18 +28,21 @@ WAYS = {"row": "SQL, one scan", "aggregate": "SQL, whole batch", "unique": "SQL,
 
 
 def status(as_json: bool) -> None:
-    """Datasets, their batches, verdicts and freshness."""
+    """Datasets, their batches, verdicts and freshness; runs at work, open incidents."""
     warehouse = open_warehouse()
     with warehouse.engine.begin() as connection:
         ledger.create(connection)
         rows = [row for contract in contracts().values() for row in _status_rows(connection, contract)]
         found = [incidents.line(row) for row in incidents.open_now(connection)]
+        working = runs.under_way(connection)
         live = marts.live(connection)
     if as_json:
         print_json(rows)
     else:
         print_table("Datasets", rows, right=("read", "rejected"))
         out.print(f"Marts: {_marts(live)}")
+        for run in working:
+            out.print(f"At work: {run.name}, since {run.began_at:%Y-%m-%d %H:%M} UTC", markup=False, highlight=False)
         for incident in found:
             out.print(f"Open: {incident}", markup=False, highlight=False, soft_wrap=True)
 

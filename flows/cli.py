@@ -94,7 +94,7 @@ def demo(
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Show datasets, batches, verdicts and freshness."""
+    """Show datasets, batches, verdicts and freshness, runs at work, open incidents."""
     from flows import browse
 
     browse.status(as_json)

@@ -35,6 +35,7 @@ runs = sa.Table(
     sa.Column("ended_as", sa.Text(), comment="finished, lost (killed without a word), or the error's class."),
     sa.Index("runs_by_time", "began_at"),
 )
+UNENDED = sa.select(runs).where(runs.c.ended_at.is_(None)).order_by(runs.c.began_at)
 
 
 @contextmanager
@@ -65,12 +66,21 @@ def at_work(warehouse: Warehouse, name: str, *, nightly: bool = False, run_id: s
 def look_for_lost(warehouse: Warehouse) -> None:
     """Find runs that were killed without a word, and tell the owners."""
     with warehouse.engine.begin() as connection:
-        for row in connection.execute(sa.select(runs).where(runs.c.ended_at.is_(None))).all():
-            key = sa.func.hashtextextended(f"sluice:run {row.id}", 0)
-            if connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(key))):
+        for row in connection.execute(UNENDED).all():
+            if _is_lost(connection, row):
                 _end(connection, row.id, "lost", warehouse.now())
                 reason = f"run {row.name}, begun {row.began_at:%Y-%m-%d %H:%M} UTC, was killed or lost its database"
                 _crashed(reason, connection, warehouse.now())
+
+
+def under_way(connection: sa.Connection) -> list[sa.Row]:
+    """Runs that are at work now, the oldest first."""
+    return [row for row in connection.execute(UNENDED).all() if not _is_lost(connection, row)]
+
+
+def _is_lost(connection: sa.Connection, row: sa.Row) -> bool:
+    key = sa.func.hashtextextended(f"sluice:run {row.id}", 0)
+    return bool(connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(key))))
 
 
 def nothing_new(delivery: Delivery) -> Outcome:
