@@ -11,7 +11,7 @@ from prefect.logging import get_logger
 from contracts.errors import ConfigError, SluiceError, ToolError
 from flows import incidents, ledger, missed, outbox, runs
 from flows.printing import out, print_json
-from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line, open_warehouse
+from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line, forget_warehouse, open_warehouse
 
 
 def alerts(as_json: bool) -> None:
@@ -74,6 +74,8 @@ def keep_sending(every: float) -> None:
                 if str(error) != said:
                     get_logger("sluice.alerts").warning("no alert can be sent now: %s", first_line(error))
                 said = str(error)
+                warehouse = None  # its password may have been changed, and its block by now, too
+                forget_warehouse()
             time.sleep(every)
 
 

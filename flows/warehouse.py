@@ -112,6 +112,11 @@ def look_into_warehouse() -> Warehouse | None:
     return _open(block, home(), readonly=True)
 
 
+def forget_warehouse() -> None:
+    """Open it anew the next time: its block may say something else by then."""
+    _open.cache_clear()
+
+
 @cache
 def _open(block: str | None, home: Path, readonly: bool = False) -> Warehouse:
     if block:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import typer
@@ -40,16 +40,20 @@ class Answers:
 
     ask: bool
 
-    def of(self, block: Wanted, fields: Iterable[Field], exists: bool) -> dict[str, str] | None:
-        """The block's values; None if nobody said any. A block that exists is only changed by the environment."""
+    def of(self, block: Wanted, fields: Iterable[Field], known: Mapping[str, str] | None) -> dict[str, str] | None:
+        """The block's values; None if nobody said any. A block that exists is only changed by the environment.
+
+        Args:
+            known: values of the block as it is, which stay where the environment says nothing; None if there is none.
+        """
         fields = tuple(fields)
         said = {field.name: value for field in fields if (value := os.environ.get(variable(block, field), ""))}
-        if not said and (exists or not self.ask):
+        if not said and (known is not None or not self.ask):
             return None
-        if self.ask and not exists:
+        if self.ask and known is None:
             self._ask(block, fields, said)
         defaults = {field.name: field.default for field in fields if field.default is not None}
-        return {**defaults, **said}
+        return {**defaults, **(known or {}), **said}
 
     def _ask(self, block: Wanted, fields: Iterable[Field], said: dict[str, str]) -> None:
         typer.echo(f"{block} (for {block.why}) does not exist yet.", err=True)

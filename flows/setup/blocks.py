@@ -55,9 +55,20 @@ def _connector(values: Values) -> Block:
             database=values["database"],
             username=values["user"],
             password=values["password"] or None,
-            query={"sslmode": values["sslmode"]},
+            query={**json.loads(values.get("query", "{}")), "sslmode": values["sslmode"]},
         )
     )
+
+
+def _of_connector(block: Any) -> Values:
+    made = block.connection_info
+    if not isinstance(made, ConnectionComponents):  # of one text, of which nothing can be changed alone
+        return {}
+    password = made.password.get_secret_value() if made.password else ""
+    parts = {"host": made.host, "port": made.port, "database": made.database, "user": made.username}
+    known = {name: str(value) for name, value in parts.items() if value is not None}
+    query = {"query": json.dumps(made.query or {})}
+    return {**known, **query, "password": password, "sslmode": str((made.query or {}).get("sslmode", "prefer"))}
 
 
 def _gcs(values: Values) -> Block:
@@ -82,6 +93,20 @@ def _s3(values: Values) -> Block:
     return S3Bucket(bucket_name=values["bucket"], bucket_folder=values["folder"], credentials=credentials)
 
 
+def _of_s3(block: Any) -> Values:
+    made = block.credentials
+    key, secret = getattr(made, "aws_access_key_id", None), getattr(made, "aws_secret_access_key", None)
+    endpoint = getattr(getattr(made, "aws_client_parameters", None), "endpoint_url", None)
+    return {
+        "bucket": block.bucket_name,
+        "folder": block.bucket_folder,
+        "access_key_id": key or "",
+        "secret_access_key": secret.get_secret_value() if secret else "",
+        "region": getattr(made, "region_name", None) or "",
+        "endpoint_url": endpoint or "",
+    }
+
+
 def _local(values: Values) -> Block:
     from prefect.filesystems import LocalFileSystem
 
@@ -94,6 +119,8 @@ KINDS: dict[str, tuple[tuple[Field, ...], Callable[[Values], Block]]] = {
     "s3-bucket": (S3_FIELDS, _s3),
     "local-file-system": (LOCAL_FIELDS, _local),
 }
+# What such a block holds now, as the values it is made of; other kinds are made whole.
+READ: dict[str, Callable[[Any], Values]] = {CONNECTOR: _of_connector, "s3-bucket": _of_s3}
 
 
 def register() -> Iterator[Finding]:
@@ -107,12 +134,18 @@ def make(block: Wanted, answers: Answers) -> Iterator[Finding]:
     """Make the block or change it, and say which; one that nobody says anything about is left alone."""
     known = _load(block)
     fields, build = _kind(block)
-    values = answers.of(block, fields, exists=known is not None) if fields else None
+    now = READ.get(block.kind, lambda _: {})(known) if known else None
+    values = answers.of(block, fields, now) if fields else None
     if values is None:
         yield ok(block.area, f"{block} is there") if known else _nobody_said(block, fields)
         return
     if missing := [variable(block, field) for field in fields if field.name not in values]:
-        yield fail(block.area, f"{block}: not made: {', '.join(missing)} not set", "Set it, then: sluice setup", 5)
+        yield fail(
+            block.area,
+            f"{block}: not {'changed' if known else 'made'}: {', '.join(missing)} not set",
+            "Set it, then: sluice setup",
+            5,
+        )
         return
     new = _build(block, build, values)
     if known is not None and type(known) is type(new) and _content(known) == _content(new):

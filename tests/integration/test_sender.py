@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from flows import ledger
 from flows.alerts import AppriseAddress
 from flows.warehouse import Warehouse, connect
 from tests import shops
+from tests.conftest import new_database
 from tests.integration.conftest import connector_for
 from tests.mailbox import Mailbox
 
@@ -83,3 +84,25 @@ def test_a_watching_sender_delivers_what_comes_and_stops_on_ctrl_c(warehouse, de
         said, _ = second.communicate(timeout=SOON)
     assert second.returncode == 0, said
     assert "Traceback" not in said
+
+
+def test_a_watching_sender_follows_the_block_of_a_warehouse_that_moved(
+    warehouse, deliver, database: sa.URL, postgres_url: sa.URL, tmp_path
+) -> None:
+    def watched() -> bool:
+        query = sa.text("select count(*) from pg_stat_activity where datname = :name")
+        with warehouse.engine.connect() as connection:
+            return bool(connection.scalar(query, {"name": old.database}))
+
+    box = Mailbox()
+    AppriseAddress(url=box.address).save("watched", overwrite=True)
+    contract = replace(shops.contract(), alerts="apprise-address/watched")
+    deliver(contract, "2021-01", shops.write(tmp_path / "o.csv", [*shops.good_lines(10), *FREE]))
+    with ExitStack() as stack:
+        with new_database(postgres_url) as old:
+            connector_for(old).save("watched", overwrite=True)
+            stack.enter_context(sender())
+            wait_for(watched)
+        connector_for(database).save("watched", overwrite=True)
+        with box.up():
+            wait_for(lambda: box.subjects == ["shop__orders 2021-01: gate closed"])
