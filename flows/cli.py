@@ -225,12 +225,20 @@ def _fail(error: BaseException) -> NoReturn:
     if hasattr(error, "format_message"):  # click's: a wrong option, a missing argument
         _say(f"{error.format_message()} See: sluice --help")
         sys.exit(5)
-    if isinstance(error, RuntimeError) and ("Failed to reach API" in str(error) or "ephemeral" in str(error)):
+    if _is_of_prefects_api(error):
         temporary = "ephemeral" in str(error)
         where = f"the temporary server's database is in {prefect_home()}" if temporary else "PREFECT_API_URL names it"
-        _say(f"Prefect's API cannot be used: {error} ({where}). See: sluice doctor")
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        _say(f"Prefect's API cannot be used: {said} ({where}). See: sluice doctor")
         sys.exit(3)
     raise error
+
+
+def _is_of_prefects_api(error: BaseException) -> bool:
+    """Told by names: to import Prefect's client would cost every command a second."""
+    if any(kind.__module__.split(".")[0] == "httpx" for kind in type(error).__mro__):
+        return True
+    return isinstance(error, RuntimeError) and ("Failed to reach API" in str(error) or "ephemeral" in str(error))
 
 
 if __name__ == "__main__":

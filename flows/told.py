@@ -8,10 +8,10 @@ from contextlib import suppress
 
 from prefect.logging import get_logger
 
-from contracts.errors import ConfigError, SluiceError, ToolError
+from contracts.errors import ConfigError, ToolError
 from flows import incidents, ledger, missed, outbox, runs
 from flows.printing import out, print_json
-from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line, forget_warehouse, open_warehouse
+from flows.warehouse import Warehouse, first_line, forget_warehouse, open_warehouse
 
 
 def alerts(as_json: bool) -> None:
@@ -70,7 +70,7 @@ def keep_sending(every: float) -> None:
                 warehouse = warehouse or _opened()
                 _look_and_send(warehouse)
                 said = ""
-            except (SluiceError, *DATABASE_ERRORS) as error:
+            except Exception as error:  # noqa: BLE001 - Prefect's server may be down, too; who ends tells nobody
                 if str(error) != said:
                     get_logger("sluice.alerts").warning("no alert can be sent now: %s", first_line(error))
                 said = str(error)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from contracts.errors import DataError
 from flows import cli, logs, progress, server
@@ -94,6 +95,18 @@ def test_ctrl_c_ends_a_command_with_130_and_one_line(
         cli.main(["up"])
     assert stop.value.code == 130
     assert capsys.readouterr().err == "sluice: stopped. Nothing half-done is visible; run again to go on\n"
+
+
+def test_a_prefect_server_that_is_down_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SLUICE_WAREHOUSE", "a-block")
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}), pytest.raises(SystemExit) as stop:
+        cli.main(["status"])
+    assert stop.value.code == 3
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("sluice: Prefect's API cannot be used: ")
+    assert said.endswith("Connection refused (PREFECT_API_URL names it). See: sluice doctor")
 
 
 def test_prefects_folder_is_made_with_those_above_it_or_one_line_says_why_not(
