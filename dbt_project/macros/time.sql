@@ -33,17 +33,16 @@
 {%- endmacro %}
 
 
-{#- A column, the last of a `select`, that keeps the others computed once: PostgreSQL puts an expression into every
-    place that uses its column, which made thirty time zone conversions a trip where six will do. It does not where
-    a column of the same `select` is volatile. Conditions on plain columns still reach the tables below. -#}
+{#- The end of a lateral subquery whose columns are computed once a row: PostgreSQL puts an expression into every place
+    that uses its column, which made thirty time zone conversions a trip where six will do. Not with a volatile column,
+    which does the same: a CTE that has one is computed whole, every batch of it, whatever is asked of it. -#}
 {% macro computed_once() -%}
     {{ return(adapter.dispatch('computed_once')()) }}
 {%- endmacro %}
 
 {% macro default__computed_once() -%}
-    cast(null as timestamp) as computed_at
 {%- endmacro %}
 
 {% macro postgres__computed_once() -%}
-    clock_timestamp() as computed_at
+    offset 0
 {%- endmacro %}

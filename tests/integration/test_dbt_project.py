@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,6 +116,13 @@ class Warehouse:
             )
             return [row for query in queries for row in connection.execute(sa.text(query))]
 
+    def partitions_read(self, view: str, dataset: str, batch: str) -> set[str]:
+        """Tables of staging that the rows of one batch are read from."""
+        query = sa.text(f"EXPLAIN SELECT * FROM {view} WHERE _dataset = :dataset AND _batch = :batch")
+        with self.engine.connect() as connection:
+            plan = "\n".join(connection.scalars(query, {"dataset": dataset, "batch": batch}))
+        return set(re.findall(r'Scan on "?(tlc__[\w-]+__\d[\w-]*)"?', plan))
+
     def undescribed(self, side: str) -> list[str]:
         """Relations and columns that carry no description in the database."""
         query = sa.text(
@@ -166,6 +174,7 @@ def test_each_side_catches_up_with_batches_that_came_were_replaced_and_went(ware
         assert warehouse.trips(side, "fct_zone_trips_daily", "sum(trip_count)") == second
     assert warehouse.rows_of_one_side_only() == []
     assert warehouse.undescribed("marts__a") == []
+    assert warehouse.partitions_read("marts__a.int_trips_timed", YELLOW, "2019-04") == {"tlc__yellow_trips__2019-04"}
 
 
 def test_a_test_within_its_tolerance_passes_and_keeps_its_count(warehouse: Warehouse) -> None:

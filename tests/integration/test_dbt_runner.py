@@ -336,9 +336,11 @@ if __name__ == "__main__":
 def test_a_cancelled_run_leaves_no_query_running(tiny: Tiny, signal_number: signal.Signals) -> None:
     tiny.write({"models/stg_trips.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)"})
     (tiny.folder / "slow.py").write_text(SLOW_FLOW)
+    engine = sa.create_engine(tiny.url)
+    with engine.begin() as connection:  # as on a server that does not look by itself whether its clients live
+        connection.execute(sa.text(f'ALTER DATABASE "{tiny.url.database}" SET client_connection_check_interval = 0'))
     address = tiny.url.render_as_string(hide_password=False)
     process = subprocess.Popen([sys.executable, str(tiny.folder / "slow.py"), str(tiny.folder), address])
-    engine = sa.create_engine(tiny.url)
     try:
         assert wait_until(lambda: sleeping(engine) == 1, 120), "dbt did not start the query"
         process.send_signal(signal_number)

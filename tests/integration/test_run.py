@@ -156,6 +156,21 @@ def test_a_second_run_of_a_dataset_leaves_with_exit_code_4(sluice, engine, tmp_p
     assert "another run is at work" in said.err
 
 
+def test_while_another_run_builds_the_marts_a_batch_is_published_and_the_marts_wait(sluice, engine, tmp_path) -> None:
+    taxi.csv(tmp_path / "2019-01.csv", taxi.trips("2019-01"))
+    call = ("run", "tlc__yellow_trips", "-b", "2019-01", "--url", str(tmp_path / "{batch}.csv"))
+    with engine.connect() as other:
+        other.execute(sa.text("select pg_advisory_lock(hashtextextended('sluice:dbt', 0))"))
+        said = sluice(*call)
+        assert said.code == 4, said.err
+        assert "dbt: another run is at work on it" in said.err
+        assert {table for table in everything(engine) if table.startswith("marts.")} == set()
+        assert everything(engine)["staging.tlc__yellow_trips"] == 20
+    said = sluice(*call)
+    assert said.code == 0, said.err
+    assert everything(engine)["marts.fct_trips"] == 20
+
+
 def test_sql_prints_a_table_json_or_csv_and_writes_nothing(sluice, engine) -> None:
     assert json.loads(sluice("sql", "select 1 as a, 'x%y' as b", "--json").out) == [{"a": 1, "b": "x%y"}]
     assert sluice("sql", "select 1 as a, null as b", "--csv").out.splitlines() == ["a,b", "1,"]

@@ -1,7 +1,7 @@
 {#- The one way a model of this project is incremental: whole loads come and go.
 
-    A model declares where the loads it should hold are found:   config(**incremental_by_load('fct_trips'))
-    and reads only what it lacks:                                 where [not yet held loads]  ({{ '{{' }} of_due_loads('fct_trips') {{ '}}' }})
+    A model names, in its config, the model whose loads it should hold:   **incremental_by_load('fct_trips')
+    and reads only the rows that it lacks:                                where {{ of_due_loads('fct_trips') }}
 
     Loads held are read from the model's own table (a few index probes, never a scan), so nothing beside the
     table has to be kept true: each side catches up by itself from whatever it has, also after a crash.

@@ -12,10 +12,19 @@ trips as (
 read_in_utc as (
     select
         trips.*,
-        {{ local_to_utc('picked_up_at_local', zone, occurrence='second') }} as latest_picked_up_at,
-        {{ local_to_utc('dropped_off_at_local', zone, occurrence='first') }} as dropped_off_at,
-        {{ computed_once() }}
+        pickups.latest_picked_up_at,
+        dropoffs.dropped_off_at
     from trips
+    cross join
+        lateral (  -- noqa: ST05
+            select {{ local_to_utc('trips.picked_up_at_local', zone, 'second') }} as latest_picked_up_at
+            {{ computed_once() }}
+        ) as pickups
+    cross join
+        lateral (  -- noqa: ST05
+            select {{ local_to_utc('trips.dropped_off_at_local', zone, 'first') }} as dropped_off_at
+            {{ computed_once() }}
+        ) as dropoffs
 ),
 
 in_utc as (
