@@ -15,10 +15,12 @@ import pandera.pandas as pa
 import sqlalchemy as sa
 from pandera.backends.pandas import builtin_checks
 
-from contracts.check_names import check_name
+from contracts.across_rows import across_rows
+from contracts.check_names import check_name, parse_check_name, short
 from contracts.columns import Column, Keep, Severity
 from contracts.contract import Contract
 from contracts.errors import ContractError
+from contracts.gate import CANARY
 from contracts.literals import Untraceable
 from contracts.symbol_kinds import Nulls
 from contracts.symbolic_table import SymbolicTable, symbol_of
@@ -42,6 +44,7 @@ class Check:
         passes: for `row` and `aggregate`, the SQL expression; false means failed, null means passed.
         keep: for `unique`, which row of a group passes: `first`, `last` or none (False).
         untraced: for `pandas`, the operation that has no known equal in SQL.
+        across: for `pandas`, why it looks at other rows than the one it judges: it cannot be run in chunks.
         pandera: the check itself, for the pandas way.
     """
 
@@ -53,6 +56,7 @@ class Check:
     passes: Any = None
     keep: Keep = False
     untraced: str | None = None
+    across: str | None = None
     pandera: pa.Check | None = None
 
 
@@ -106,13 +110,13 @@ def _table_checks(contract: Contract, schema: pa.DataFrameSchema) -> list[Check]
     checks = []
     table = SymbolicTable(contract.columns)
     for check in schema.checks:
-        name = str(check.name)
+        name = short(str(check.name))
         severity: Severity = "warn" if check.raise_warning else "error"
         options: dict[str, Any] = {"columns": (), "severity": severity, "tolerance": None}
         checks.append(_trace(name, check, table, options))
     if schema.unique:
         names = (schema.unique,) if isinstance(schema.unique, str) else tuple(schema.unique)
-        checks.append(Check(f"({', '.join(names)}) unique", "unique", names, "error", None))
+        checks.append(Check(short(f"({', '.join(names)}) unique"), "unique", names, "error", None))
     return checks
 
 
@@ -138,7 +142,8 @@ def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options:
     try:
         outcome = _call(check, subject)
     except Untraceable as reason:
-        return Check(name, "pandas", untraced=str(reason), pandera=check, **options)
+        across = _across(check, str(reason))
+        return Check(name, "pandas", untraced=str(reason), across=across, pandera=check, **options)
     passes = outcome.element
     if outcome.aggregate:  # unknown is a mean of no values, of which pandera cannot say that it passes
         passes = sa.func.coalesce(passes, sa.false())
@@ -146,6 +151,13 @@ def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options:
     if isinstance(subject, Symbol) and outcome.nulls is Nulls.GUARDED:
         passes = sa.or_(subject.element.is_(None), passes)
     return Check(name, "row", passes=passes, pandera=check, **options)
+
+
+def _across(check: pa.Check, untraced: str) -> str | None:
+    if check.groupby is not None or "over all rows" in untraced:
+        return untraced
+    found = None if check.element_wise else across_rows(check._check_fn)
+    return f".{found}()" if found else None
 
 
 def _call(check: pa.Check, subject: Symbol | SymbolicTable) -> Symbol:
@@ -174,10 +186,13 @@ def _call(check: pa.Check, subject: Symbol | SymbolicTable) -> Symbol:
 def _refuse_muddles(contract: Contract, checks: list[Check]) -> None:
     names = [check.name for check in checks]
     twice = sorted({name for name in names if names.count(name) > 1})
+    taken = sorted({CANARY, *map(parse_check_name, contract.columns)}.intersection(names))
     unknown = sorted(set(contract.gate.tolerance) - set(names))
     if not checks:
         raise ContractError(f"{contract}: no checks at all, so nothing could ever close its gate")
     if twice:
         raise ContractError(f"{contract}: two checks have the name {twice[0]!r}; name one of them")
+    if taken:
+        raise ContractError(f"{contract}: {taken[0]!r} is a check that every dataset has; name yours otherwise")
     if unknown:
         raise ContractError(f"{contract}: the gate has a tolerance for {unknown[0]!r}, which is no check of it")

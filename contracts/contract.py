@@ -15,6 +15,7 @@ from contracts.columns import NAME, Column, column_type
 from contracts.errors import ConfigError, ContractError
 from contracts.refusals import SYSTEM_COLUMNS, refuse_unkept, refuse_unless_share, refuse_unless_span
 
+MOST_COLUMNS = 1500  # PostgreSQL's tables end at 1,600, and some are ours
 DATING = ("date", "timestamp", "timestamp with time zone")  # types of a column that can date batches
 
 
@@ -113,6 +114,10 @@ class Contract:
             refuse_unless_span("retention", self.retention)
         if not (isinstance(self.schema, type) and issubclass(self.schema, pa.DataFrameModel)):
             raise ContractError(f"{self.dataset_id}: schema is a class, made from pandera's DataFrameModel")
+        if len(self.columns) > MOST_COLUMNS:
+            raise ContractError(
+                f"{self.dataset_id}: {len(self.columns):,} columns, where {MOST_COLUMNS:,} are the most"
+            )
         refuse_unkept(self.dataset_id, self.pandera_schema)
         self._refuse_wrong_months()
 
@@ -120,12 +125,14 @@ class Contract:
         by = self.files.batches.by
         if by is not None and by not in [column.name for column in self.columns if column.type.name in DATING]:
             raise ContractError(f"{self.dataset_id}: {by!r} cannot date batches: no column of {' or '.join(DATING)}")
-        for column in self.columns:
-            if column.since is not None and isinstance(self.files.batches, Monthly):
-                try:
-                    month(column.since)
-                except ConfigError as error:
-                    raise ContractError(f"{self.dataset_id}: {column.name}: since: {error}") from None
+        if not isinstance(self.files.batches, Monthly):
+            return
+        since = {f"{column.name}: since": column.since for column in self.columns if column.since is not None}
+        for what, named in {"start": self.files.batches.start, **since}.items():
+            try:
+                month(named)
+            except ConfigError as error:
+                raise ContractError(f"{self.dataset_id}: {what}: {error}") from None
 
     @property
     def dataset_id(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from functools import cache
 from hashlib import sha256
@@ -10,6 +9,7 @@ from hashlib import sha256
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from contracts import check_code
 from contracts.checks import ROW_NUMBER, UNPARSED, Check, checks_of
 from contracts.contract import Contract
 from contracts.uniqueness import duplicates
@@ -44,9 +44,16 @@ def sql_of(check: Check) -> str | None:
     return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
 
 
+def lasting_sql_of(check: Check) -> str | None:
+    """The SQL, unless it holds the moment at which it was compiled: a check against the present is not another one
+    each night."""
+    clock = check.pandera is not None and check_code.reads_clock(check.pandera._check_fn)
+    return None if clock else sql_of(check)
+
+
 def _demand(check: Check) -> list[object]:
-    text = None if check.kind == "unique" else sql_of(check)  # its name and columns say all
+    text = None if check.kind == "unique" else lasting_sql_of(check)  # its name and columns say all
     if text is None and check.pandera is not None:
         told = check.pandera.statistics  # of pandera's own checks, whose functions are all one
-        text = repr(sorted(told.items())) if told else inspect.getsource(check.pandera._check_fn)
+        text = repr(sorted(told.items())) if told else check_code.text(check.pandera._check_fn)
     return [check.name, check.kind, check.columns, check.severity, check.tolerance, check.keep, text]
