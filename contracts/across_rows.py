@@ -5,15 +5,18 @@ Such a check has another answer over a chunk of a table than over the table, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dis
+from collections.abc import Callable, Iterator
+from types import CodeType
 from typing import Any
 
 from contracts import check_code
 
-# Methods of pandas whose answer for a row, or for all of them, depends on other rows.
+# Methods of pandas whose answer for a row, or for all of them, depends on other rows. Not `count`: that of `.str` is a
+# row's own, and the other is one value, which is asked for in SQL.
 _NAMES = frozenset(
     """
-    agg aggregate all any argmax argmin argsort autocorr bfill corr count cov cummax cummin cumprod cumsum describe
+    agg aggregate all any argmax argmin argsort autocorr bfill corr cov cummax cummin cumprod cumsum describe
     diff drop_duplicates duplicated ewm expanding factorize ffill groupby idxmax idxmin interpolate is_monotonic
     is_monotonic_decreasing is_monotonic_increasing is_unique kurt kurtosis max mean median min mode nlargest
     nsmallest nunique pct_change pivot_table prod product qcut quantile rank resample rolling sem shift skew
@@ -29,6 +32,11 @@ def across_rows(check: Callable[..., Any]) -> str | None:
     """
     for code in (code for function in check_code.functions(check) for code in check_code.codes(function)):
         along_rows = any(isinstance(const, tuple) and "axis" in const for const in code.co_consts)
-        if not along_rows and (found := next((name for name in code.co_names if name in _NAMES), None)):
+        if not along_rows and (found := next((name for name in _attributes(code) if name in _NAMES), None)):
             return found
     return None
+
+
+def _attributes(code: CodeType) -> Iterator[str]:
+    """What is asked of objects: the `max` of `values.max()`, not that of `max(a, b)`."""
+    return (each.argval for each in dis.get_instructions(code) if each.opname in ("LOAD_ATTR", "LOAD_METHOD"))

@@ -74,6 +74,8 @@ def test_it_is_told_by_its_answer_where_the_code_does_not_say(name: str, most: i
     "rule",
     [
         lambda t: t["n"].apply(lambda value: value > 1),
+        lambda t: t["n"].apply(lambda value: max(value, 2) > 2),
+        lambda t: t["n"].astype("string[pyarrow]").str.count("1") > 0,
         lambda t: t[["n", "v"]].max(axis=1) < 3,
         lambda t: t["n"].astype("float64[pyarrow]") > 2,
     ],
