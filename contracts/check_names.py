@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pandera.pandas as pa
 
 from contracts.columns import Column
@@ -25,6 +27,14 @@ _LABELS = {
 }
 
 
+LONGEST = 200  # characters; it stands in each rejected row, and in an index, which holds 2,704 bytes
+
+
+def short(name: str) -> str:
+    """A name that is not too long for a reason; cut ones differ in their end."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 20]}... ({sha256(name.encode()).hexdigest()[:8]})"
+
+
 def parse_check_name(column: Column) -> str:
     """The name of the check that every cell of a column could be read as its type."""
     return f"{column.name} is {column.type}"
@@ -32,6 +42,10 @@ def parse_check_name(column: Column) -> str:
 
 def check_name(column: str, check: pa.Check) -> str:
     """A column check's name in words, with its numbers: `passenger_count >= 1`."""
+    return short(_in_words(column, check))
+
+
+def _in_words(column: str, check: pa.Check) -> str:
     statistics = dict(check.statistics or {})
     name = str(check.name)
     if name == "str_length":

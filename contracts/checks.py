@@ -15,7 +15,8 @@ import pandera.pandas as pa
 import sqlalchemy as sa
 from pandera.backends.pandas import builtin_checks
 
-from contracts.check_names import check_name
+from contracts.across_rows import across_rows
+from contracts.check_names import check_name, short
 from contracts.columns import Column, Keep, Severity
 from contracts.contract import Contract
 from contracts.errors import ContractError
@@ -42,6 +43,7 @@ class Check:
         passes: for `row` and `aggregate`, the SQL expression; false means failed, null means passed.
         keep: for `unique`, which row of a group passes: `first`, `last` or none (False).
         untraced: for `pandas`, the operation that has no known equal in SQL.
+        across: for `pandas`, why it looks at other rows than the one it judges: it cannot be run in chunks.
         pandera: the check itself, for the pandas way.
     """
 
@@ -53,6 +55,7 @@ class Check:
     passes: Any = None
     keep: Keep = False
     untraced: str | None = None
+    across: str | None = None
     pandera: pa.Check | None = None
 
 
@@ -106,13 +109,13 @@ def _table_checks(contract: Contract, schema: pa.DataFrameSchema) -> list[Check]
     checks = []
     table = SymbolicTable(contract.columns)
     for check in schema.checks:
-        name = str(check.name)
+        name = short(str(check.name))
         severity: Severity = "warn" if check.raise_warning else "error"
         options: dict[str, Any] = {"columns": (), "severity": severity, "tolerance": None}
         checks.append(_trace(name, check, table, options))
     if schema.unique:
         names = (schema.unique,) if isinstance(schema.unique, str) else tuple(schema.unique)
-        checks.append(Check(f"({', '.join(names)}) unique", "unique", names, "error", None))
+        checks.append(Check(short(f"({', '.join(names)}) unique"), "unique", names, "error", None))
     return checks
 
 
@@ -138,7 +141,8 @@ def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options:
     try:
         outcome = _call(check, subject)
     except Untraceable as reason:
-        return Check(name, "pandas", untraced=str(reason), pandera=check, **options)
+        across = _across(check, str(reason))
+        return Check(name, "pandas", untraced=str(reason), across=across, pandera=check, **options)
     passes = outcome.element
     if outcome.aggregate:  # unknown is a mean of no values, of which pandera cannot say that it passes
         passes = sa.func.coalesce(passes, sa.false())
@@ -146,6 +150,13 @@ def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options:
     if isinstance(subject, Symbol) and outcome.nulls is Nulls.GUARDED:
         passes = sa.or_(subject.element.is_(None), passes)
     return Check(name, "row", passes=passes, pandera=check, **options)
+
+
+def _across(check: pa.Check, untraced: str) -> str | None:
+    if check.groupby is not None or "over all rows" in untraced:
+        return untraced
+    found = None if check.element_wise else across_rows(check._check_fn)
+    return f".{found}()" if found else None
 
 
 def _call(check: pa.Check, subject: Symbol | SymbolicTable) -> Symbol:

@@ -22,6 +22,9 @@ from flows import ledger, marks
 CHUNK_ROWS = 16_384  # rows in memory at once; a chunk of 20 columns is about 10 MB as Python values
 
 
+WRITE = "judge each row by itself, or all of them as in rows['x'].mean() < 5, or declare unique=True"
+
+
 class NotARowCheck(Exception):
     """The check does not answer row by row, so chunks cannot tell what it would say of the whole table."""
 
@@ -33,12 +36,14 @@ def mark(connection: sa.Connection, contract: Contract, batch: ledger.Batch, che
         Why, by its name, for each check that could not be run: the gate takes it for errored, never for passed.
     """
     errors: dict[str, str] = {}
-    for frame in _chunks(connection, contract, batch):
+    for number, frame in enumerate(_chunks(connection, contract, batch)):
         for check in checks:
             if check.name in errors:
                 continue
             try:
                 failing = failing_rows(check, frame)
+                if number == 0:
+                    refuse_across_rows(check, frame, failing)
             except Exception as error:  # noqa: BLE001 - a check is a user's code: whatever it raises closes the gate
                 errors[check.name] = _told(contract, error)
                 continue
@@ -48,8 +53,10 @@ def mark(connection: sa.Connection, contract: Contract, batch: ledger.Batch, che
 
 def _told(contract: Contract, error: Exception) -> str:
     """An error in one line. It may quote values, so that it is kept short where some are personal."""
+    if isinstance(error, NotARowCheck):
+        return str(error)
     said = str(error).strip().splitlines()
-    if not said or (any(column.pii for column in contract.columns) and not isinstance(error, NotARowCheck)):
+    if not said or any(column.pii for column in contract.columns):
         return type(error).__name__
     return f"{type(error).__name__}: {said[0]}"
 
@@ -65,8 +72,8 @@ def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
         Exception: whatever the check's function raises.
     """
     rule = check.pandera
-    if rule is None or rule.groupby is not None or "aggregate over all rows" in (check.untraced or ""):
-        raise NotARowCheck("it does not judge row by row; write it so that it can be traced")
+    if rule is None or check.across:
+        raise NotARowCheck(f"it looks across rows ({check.across}); {WRITE}")
     subject: Any = frame[check.columns[0]] if check.columns else frame
     if check.columns and rule.ignore_na:
         subject = subject.dropna()
@@ -74,9 +81,21 @@ def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
         return []
     answer = _answer(rule, subject)
     if not isinstance(answer, pd.Series) or not answer.index.equals(subject.index):
-        raise NotARowCheck("it does not answer with one truth value a row")
+        raise NotARowCheck(f"it does not answer with one truth value a row; {WRITE}")
     failed = ~answer.astype("boolean")
     return [int(number) for number in answer.index[failed.fillna(False).to_numpy(dtype=bool)]]
+
+
+def refuse_across_rows(check: Check, frame: pd.DataFrame, failing: Sequence[int]) -> None:
+    """Ask again with half of the rows put behind them a second time: no row may get another answer for that.
+
+    Raises:
+        NotARowCheck: one does, so the check looks at other rows than the one it judges.
+    """
+    half = frame.head(len(frame) // 2 + 1)
+    twice = failing_rows(check, pd.concat([frame, half.set_axis(-half.index)]))
+    if set(twice) != {*failing, *(-number for number in failing if number in half.index)}:
+        raise NotARowCheck(f"its answer for a row depends on other rows; {WRITE}")
 
 
 def _answer(rule: pa.Check, subject: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from contracts.checks import checks_of
+from contracts.checks import Check, checks_of
 from contracts.contract import Contract
 from contracts.derive.ddl import quarantine_table
 from contracts.errors import ToolError
@@ -110,7 +110,7 @@ def contract(dataset: str, as_json: bool) -> None:
     checks = [
         {
             "check": check.name,
-            "way": WAYS.get(check.kind) or f"pandas: {check.untraced}",
+            "way": WAYS.get(check.kind) or _pandas_way(check),
             "severity": check.severity,
             "tolerance": "" if check.tolerance is None else str(check.tolerance),
             "sql": sql_of(check) or "",
@@ -126,6 +126,12 @@ def contract(dataset: str, as_json: bool) -> None:
         return
     print_table(f"{dataset}, version {version_of(found)}, owner {found.owner}", columns)
     print_table("Checks", checks)
+
+
+def _pandas_way(check: Check) -> str:
+    if check.across:
+        return f"none, the gate stays closed: it looks across rows ({check.across})"
+    return f"pandas: {check.untraced}"
 
 
 def quarantined(datasets: list[str] | None, as_json: bool) -> None:

@@ -34,7 +34,8 @@ def dictionary_page(contract: Contract) -> str:
     lines += ["", "## Checks", "", "| check | severity | tolerance | runs as |", "|---|---|---|---|"]
     for check in checks_of(contract, first):
         tolerance = percent(check.tolerance) if check.tolerance is not None else ""
-        lines.append(f"| {check.name} | {check.severity} | {tolerance} | {check.kind} |".replace("<", "&lt;"))
+        name = check.name.replace("<", "&lt;").replace("|", "\\|")
+        lines.append(f"| {name} | {check.severity} | {tolerance} | {check.kind} |")
     lines += [
         "",
         f"The gate closes when more than {percent(contract.gate.max_rejected)} of the rows of a batch are rejected, "

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.casts import readable
+from contracts.check_names import short
 from contracts.contract import Contract
 from contracts.errors import ConfigError
 from contracts.scaffold.guess import Guess
@@ -76,7 +77,7 @@ def _spoilt(guess: Guess) -> Iterable[tuple[str, Any]]:
         yield f"{spec} not null", None
     if guess.codes:
         codes = ", ".join(map(repr, guess.codes))
-        yield f"{spec} in ({codes})", "?" if guess.type.name == "text" else max(guess.codes) + 1
+        yield short(f"{spec} in ({codes})"), "?" if guess.type.name == "text" else max(guess.codes) + 1
     if guess.bounds:
         least, most = guess.bounds
         yield f"{spec} >= {least}", least - 1

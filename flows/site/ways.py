@@ -18,7 +18,8 @@ WAYS = {
 def way(contract: Contract, name: str, check: Check | None) -> str:
     """Of a check that the ledger or the contract names; `check` is None if the contract does not list it."""
     if check is not None:
-        return WAYS.get(check.kind) or f"In pandas ({check.untraced})."
+        across = f"Cannot be run: it looks across rows ({check.across})." if check.across else None
+        return WAYS.get(check.kind) or across or f"In pandas ({check.untraced})."
     if name == CANARY:
         return "Two rows that must be rejected are put into each batch and taken out again: the audit is at work."
     if of_reading(contract, name):

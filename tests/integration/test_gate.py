@@ -9,7 +9,7 @@ import pandera.pandas as pa
 import pytest
 import sqlalchemy as sa
 
-from contracts.columns import Int, column
+from contracts.columns import Int, Text, column
 from contracts.contract import Contract, Files, Gate, Single
 from contracts.errors import DataError
 from flows import findings
@@ -249,3 +249,32 @@ def test_switching_pandera_off_from_outside_opens_no_gate(deliver, tmp_path, mon
     monkeypatch.setenv("PANDERA_VALIDATION_ENABLED", "False")
     delivered = deliver(numbers(Untraceable), "all", write_numbers(tmp_path / "n.csv", [1, 3, 5]))
     assert not delivered.decision.open
+
+
+class Coded(pa.DataFrameModel):
+    code: Text = column("One of many codes.", isin=[f"code{n:05}" for n in range(1500)])
+
+
+def test_a_code_list_of_any_length_has_a_name_that_the_ledger_holds(deliver, rows, tmp_path) -> None:
+    contract = Contract("test", "codes", "me@example.com", Coded, Files("c.csv", Single()), Gate(max_rejected=0.5))
+    path = tmp_path / "c.csv"
+    path.write_text("code\ncode00001\ncode99999\n")
+    assert deliver(contract, "all", path).decision.open
+    [[name, failing]] = rows("select check_name, failing from ops.checks where check_name like 'code in%'")
+    assert (failing, len(name) <= 200) == (1, True)
+    assert name.startswith("code in ('code00000', 'code00001', ")
+
+
+class Apart(pa.DataFrameModel):
+    number: Int = column("A number.", nullable=True)
+
+    @pa.dataframe_check(name="no number twice")
+    def twice(cls, numbers):
+        return ~numbers["number"].duplicated()
+
+
+def test_a_check_that_looks_across_rows_is_never_asked_of_chunks(deliver, tmp_path) -> None:
+    far_apart = [*range(20_000), 0]  # more than a chunk
+    delivered = deliver(numbers(Apart), "all", write_numbers(tmp_path / "n.csv", far_apart))
+    [reason] = delivered.decision.reasons
+    assert reason.startswith("the check no number twice could not be run: it looks across rows")

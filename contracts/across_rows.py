@@ -1,0 +1,54 @@
+"""Tell a check that looks at other rows than the one it judges. Pure: reads a function's code, runs nothing.
+
+Such a check has another answer over a chunk of a table than over the table, so it must not run in chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType, MethodType
+from typing import Any
+
+# Methods of pandas whose answer for a row, or for all of them, depends on other rows.
+_NAMES = frozenset(
+    """
+    agg aggregate all any argmax argmin argsort autocorr bfill corr count cov cummax cummin cumprod cumsum describe
+    diff drop_duplicates duplicated ewm expanding factorize ffill groupby idxmax idxmin interpolate is_monotonic
+    is_monotonic_decreasing is_monotonic_increasing is_unique kurt kurtosis max mean median min mode nlargest
+    nsmallest nunique pct_change pivot_table prod product qcut quantile rank resample rolling sem shift skew
+    sort_values std sum transform unique value_counts var
+    """.split()  # noqa: SIM905 - a list of sixty words in quotes is not read
+)
+
+
+def across_rows(function: Callable[..., Any]) -> str | None:
+    """The first method of pandas by which a function looks across rows; None if it names none.
+
+    With `axis` in a call, as in `rows[["a", "b"]].max(axis=1)`, methods may go along a row, and are let pass.
+    """
+    for code in _codes(function, set()):
+        along_rows = any(isinstance(const, tuple) and "axis" in const for const in code.co_consts)
+        if not along_rows and (found := next((name for name in code.co_names if name in _NAMES), None)):
+            return found
+    return None
+
+
+def _codes(value: Any, seen: set[int]) -> Iterator[CodeType]:
+    """The code of a function, of those within it, and of those it calls by a name of its module."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, CodeType):
+        yield value
+        for const in value.co_consts:
+            if isinstance(const, CodeType):
+                yield from _codes(const, seen)
+    elif isinstance(value, FunctionType):
+        yield from _codes(value.__code__, seen)
+        for cell in value.__closure__ or ():
+            yield from _codes(getattr(cell.cell_contents, "check_fn", cell.cell_contents), seen)  # as pandera wraps it
+        if not value.__module__.startswith("pandera."):
+            for name in value.__code__.co_names:
+                yield from _codes(value.__globals__.get(name), seen)
+    elif isinstance(value, MethodType | staticmethod | classmethod):
+        yield from _codes(value.__func__, seen)
