@@ -15,6 +15,7 @@ from contracts.columns import NAME, Column, column_type
 from contracts.errors import ConfigError, ContractError
 from contracts.refusals import SYSTEM_COLUMNS, refuse_unkept, refuse_unless_share, refuse_unless_span
 
+MOST_COLUMNS = 1500  # PostgreSQL's tables end at 1,600, and some are ours
 DATING = ("date", "timestamp", "timestamp with time zone")  # types of a column that can date batches
 
 
@@ -113,6 +114,10 @@ class Contract:
             refuse_unless_span("retention", self.retention)
         if not (isinstance(self.schema, type) and issubclass(self.schema, pa.DataFrameModel)):
             raise ContractError(f"{self.dataset_id}: schema is a class, made from pandera's DataFrameModel")
+        if len(self.columns) > MOST_COLUMNS:
+            raise ContractError(
+                f"{self.dataset_id}: {len(self.columns):,} columns, where {MOST_COLUMNS:,} are the most"
+            )
         refuse_unkept(self.dataset_id, self.pandera_schema)
         self._refuse_wrong_months()
 

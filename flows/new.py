@@ -97,10 +97,15 @@ def _delimiter(file: SourceFile) -> str:
     """What parts most names in the header; a comma where nothing does."""
     if file.format == "parquet":
         return ","
-    found = {}
+    found, unread = {}, None
     for delimiter in DELIMITERS:
-        with _closing(CsvReader(file, Files("", Single(), delimiter=delimiter))) as reader:
-            found[delimiter] = len(reader.names)
+        try:
+            with _closing(CsvReader(file, Files("", Single(), delimiter=delimiter))) as reader:
+                found[delimiter] = len(reader.names)
+        except DataError as error:  # a quoted name that does not end where this delimiter is due
+            unread = unread or error
+    if unread is not None and not found:
+        raise unread
     return max(found, key=lambda delimiter: found[delimiter])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from math import ceil
 from typing import Any
 
 import yaml
@@ -62,4 +63,6 @@ def _table(contract: Contract) -> dict[str, Any]:
 
 
 def _period(span: timedelta) -> dict[str, Any]:
+    if span.seconds or span.microseconds:  # dbt counts whole periods
+        return {"count": ceil(span / timedelta(minutes=1)), "period": "minute"}
     return {"count": span.days, "period": "day"}

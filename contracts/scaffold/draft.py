@@ -12,7 +12,7 @@ from types import ModuleType
 import pyarrow as pa
 
 from contracts.checks import checks_of
-from contracts.contract import Contract
+from contracts.contract import DATING, Contract
 from contracts.errors import ConfigError, DataError
 from contracts.scaffold import examples
 from contracts.scaffold.contract_file import contract_file
@@ -80,10 +80,10 @@ def _check_dated(facts: Facts, guesses: Sequence[Guess]) -> None:
     by = facts.files.batches.by
     if by is None:
         return
-    dated = [guess.name for guess in guesses if guess.type.name == "timestamp"]
+    dated = [guess.name for guess in guesses if guess.type.name in DATING]
     if by not in dated:
         there = f"there are {', '.join(dated)}" if dated else "the sample has none"
-        raise ConfigError(f"--by {by}: is no timestamp column of the sample; {there}")
+        raise ConfigError(f"--by {by}: is no column of the sample that holds dates or times; {there}")
 
 
 @contextmanager

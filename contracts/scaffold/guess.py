@@ -20,6 +20,7 @@ from contracts.errors import DataError
 
 FIRST_ROWS = 1000  # tried before all others, as most types are ruled out by a few cells
 CODES = 12  # most values of a code list
+MOST_UNREAD = 0.05  # share of cells; the gate that a draft has stays closed beyond it
 ROWS_PER_CODE = 5  # rows a code must have on average; fewer, and the next file brings a new one
 
 MONEY = pa.decimal128(10, 2)
@@ -109,7 +110,9 @@ def _typed(name: str, source: str, cells: pa.Array) -> tuple[ColumnType, pa.Arra
         kind = column_type(pa.string())
     else:
         kind = column_type(_type_of_values(name, source, cells))
-    values, _ = cast(cells, kind)  # a cell that is no text in UTF-8 comes out null
+    values, unread = cast(cells, kind)  # a cell that is no text in UTF-8 comes out null
+    if unread is not None and (bad := pc.sum(unread).as_py()) > MOST_UNREAD * len(cells):
+        raise DataError(f"column {source!r}: {bad:,} of {len(cells):,} cells are no UTF-8; have it delivered in UTF-8")
     return kind, values
 
 
@@ -130,6 +133,8 @@ def _likely(name: str, arrow: pa.DataType, held: pa.Array) -> bool:
     """Whether the type is not only possible: 10.00 may be an integer, and 1 the boolean true."""
     if arrow == pa.int64():
         return not _any(held, r"\.(0[0-9]|[ \t]*$)") and not _looks_like_money(name, held)
+    if arrow == pa.float64():
+        return not _any(held, r"^[ \t]*[-+]?[0-9]{17,}[ \t]*$")  # a number too long for an integer loses digits
     if arrow == MONEY:
         return _looks_like_money(name, held)
     return arrow != pa.bool_() or _any(held, "[A-Za-z]")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import yaml
+
+from contracts.annotations import quoted
 from contracts.contract import Monthly
 from contracts.scaffold.facts import Facts
 from contracts.scaffold.guess import Guess
@@ -46,7 +49,10 @@ def staging_yaml(facts: Facts, guesses: Sequence[Guess]) -> str:
         "    columns:",
     ]
     for guess in guesses:
-        lines += [f"      - name: {guess.name}", f"        description: {in_words(guess.name)}. # confirm"]
+        lines += [
+            f"      - name: {_text(guess.name)}",
+            f"        description: {_text(in_words(guess.name) + '.')} # confirm",
+        ]
         if guess.unique:
             lines += ["        data_tests:", "          - not_null"]
             if isinstance(facts.files.batches, Monthly):  # the contract has it unique in each batch, no more
@@ -56,3 +62,8 @@ def staging_yaml(facts: Facts, guesses: Sequence[Guess]) -> str:
     for name in SYSTEM_COLUMNS:
         lines += [f"      - name: {name}", f"        description: '{{{{ doc(\"{name}\") }}}}'"]
     return "\n".join(lines) + "\n"
+
+
+def _text(words: str) -> str:
+    """A text as YAML reads it: `no` and `2019.` would be a truth value and a number there."""
+    return words if yaml.safe_load(words) == words else quoted(words)

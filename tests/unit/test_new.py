@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from contracts import derive
 from contracts.columns import column_type
@@ -87,6 +88,7 @@ def test_a_type_is_one_that_every_cell_of_the_sample_has(kind: str) -> None:
         ("passengers", ["1.0", "2.0"], "integer"),  # how writers spell integers of a column with nulls
         ("tip", ["1", "2.5"], "decimal(10,2)"),
         ("note", [], "text"),
+        ("tax_id", ["12345678901234567890123", "2"], "text"),  # a float would lose digits
     ],
 )
 def test_a_type_is_the_likely_one(name: str, cells: list[str], kind: str) -> None:
@@ -151,12 +153,35 @@ def test_gzip_and_parquet_are_samples_too(project: Path) -> None:
     assert all(line in text for line in ("id: Int", "paid_amount: Money", "at: UtcTimestamp", "batches=Single()"))
 
 
+def test_names_in_quotes_are_names(project: Path) -> None:
+    (project.parent / "sample").write_text('"id";"size, cm"\n"1";"2"\n')
+    make(project.parent / "sample")
+    text = (project / "contracts/datasets/post_parcels.py").read_text()
+    assert all(line in text for line in ("id: Int", 'source="size, cm"', 'delimiter=";"'))
+
+
+def test_names_that_yaml_reads_otherwise_are_texts_in_the_staging_model(project: Path) -> None:
+    (project.parent / "sample").write_text("no,2019,off\n1,2,3\n")
+    make(project.parent / "sample")
+    [model] = yaml.safe_load((project / "dbt_project/models/staging/post/_post__parcels__models.yml").read_text())[
+        "models"
+    ]
+    described = [(column["name"], column["description"]) for column in model["columns"][:3]]
+    assert described == [("no", "No."), ("column_2019", "2019."), ("column_off", "Off.")]
+
+
+def test_a_month_may_be_dated_by_a_date(project: Path) -> None:
+    make(parcels(project.parent / "parcels.csv"), monthly="2024-02", by="due_on")
+    assert 'by="due_on"' in (project / "contracts/datasets/post_parcels.py").read_text()
+
+
 NO_SAMPLES = {
     "empty": b"",
     "header only": b"a,b\n",
     "a web page": b"<!DOCTYPE html><html></html>",
     "two columns of one name": b"a,a\n1,2\n",
     "a column without a name": b"a,,c\n1,2,3\n",
+    "no UTF-8": "name\nZürich\n".encode("latin-1"),
     "cut gzip": gzip.compress(b"a,b\n" + b"1,2\n" * 9999)[:-20],
     "cut Parquet": b"PAR1 and no more",
 }
@@ -212,7 +237,7 @@ def test_what_is_there_is_never_overwritten(project: Path) -> None:
     ("monthly", "by", "words"),
     [
         ("2024-02", "sent_at", "no row of the sample"),
-        ("2024-01", "due_on", "there are sent_at"),
+        ("2024-01", "status", "there are sent_at, due_on"),
         ("January", None, "write it as 2021-01"),
         (None, "sent_at", "--monthly"),
     ],
