@@ -70,6 +70,8 @@ def locate(
     if not (missing or extra or twice or retyped):
         return places
     hints = _hints(missing, extra)
+    if types is None and len(extra) == len(first) >= 2 * len(hints):
+        raise _no_header(contract, batch, where, missing, extra)
     lines = [
         *_shown(missing, lambda column: _missing(column, hints)),
         *_shown(extra, lambda name: _extra(name, hints, contract.columns)),
@@ -78,7 +80,7 @@ def locate(
     ]
     given = {} if types is None else {name: types[place] for name, place in first.items()}
     patch = _patch(contract, batch, missing, [name for name in extra if name not in hints.values()], hints, given)
-    patch += [patches.retyped(*pair) for pair in retyped]
+    patch += [patches.retyped(contract, *pair) for pair in retyped]
     lines += _as_patch(contract, patch, whole=None not in patch and not twice)
     raise SchemaDrift(
         f"{contract} {batch}: {where} does not have the contract's columns; nothing was loaded\n  "
@@ -86,6 +88,21 @@ def locate(
         missing=[column.name for column in missing],
         extra=[*extra, *twice],
         retyped=[column.name for column, _ in retyped],
+    )
+
+
+def _no_header(
+    contract: Contract, batch: str, where: str, missing: Sequence[Column], extra: Sequence[str]
+) -> SchemaDrift:
+    """No name of a file of text is known: its first line may be a row, which may be personal."""
+    personal = any(column.pii for column in contract.columns)
+    given = "" if personal else f" It has {', '.join(map(repr, extra[:SHOWN]))}{' ...' if len(extra) > SHOWN else ''}."
+    return SchemaDrift(
+        f"{contract} {batch}: the first line of {where} has none of the contract's columns; nothing was loaded.{given} "
+        f"Has it no header, or other delimiters than {contract.files.delimiter!r}? "
+        f"Due are {', '.join(repr(column.sources[0]) for column in contract.columns[:SHOWN])}",
+        missing=[column.name for column in missing],
+        extra=() if personal else extra,
     )
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from contracts.annotations import annotation, holding, quoted
 from contracts.columns import Column
-from contracts.contract import Contract, Monthly
+from contracts.contract import DATING, Contract, Monthly
 from contracts.scaffold.names import column_names
 
 
@@ -55,10 +55,13 @@ def extra(name: str, given: pa.DataType | None, taken: Sequence[str]) -> str | N
     return f'{new}: {words} = column("what it holds"{source}, nullable=True){hint}'
 
 
-def retyped(column: Column, given: pa.DataType) -> str | None:
+def retyped(contract: Contract, column: Column, given: pa.DataType) -> str | None:
     """The column with the file's type; None if no column can have it."""
     kind = holding(given)
-    return None if kind is None else f"{column.name}: {annotation(kind)} = column(...)  # was {_stands(column)}"
+    dates = column.name == contract.files.batches.by
+    if kind is None or (dates and kind.name not in DATING):
+        return None
+    return f"{column.name}: {annotation(kind)} = column(...)  # was {_stands(column)}"
 
 
 def _stands(column: Column) -> str:

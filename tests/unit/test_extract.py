@@ -20,9 +20,10 @@ import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pandera.pandas import DataFrameModel
 
 from contracts import columns
-from contracts.contract import Contract, Monthly
+from contracts.contract import Contract, Monthly, Single
 from contracts.drift import SchemaDrift
 from contracts.errors import DataError
 from flows import csv_lines
@@ -374,12 +375,12 @@ PATCHES = {
 }
 
 
-def patched(message: str) -> Contract:
+def patched(message: str, of: Contract = PARCELS) -> Contract:
     """The contract with the lines of a message's patch in it."""
     lines = message.split("what stands there):\n")[1].replace("column(...", 'column("As before."')
     names: dict[str, Any] = {**vars(columns), "Optional": Optional, "Parcels": PARCELS.schema, "__name__": __name__}
     exec(compile(f"class Patched(Parcels):\n{lines}", "patch", "exec", dont_inherit=True), names)
-    return replace(PARCELS, schema=names["Patched"])
+    return replace(of, schema=names["Patched"])
 
 
 @pytest.mark.parametrize("case", PATCHES)
@@ -404,7 +405,23 @@ def test_a_retyped_column_comes_with_a_patch_that_accepts_the_file(tmp_path: Pat
     file = stored(tmp_path, TYPED.set_column(1, "sent_at", pa.array(["a"] * 3)))
     with pytest.raises(SchemaDrift, match=r"sent_at: Text = column\(\.\.\.\)") as caught:
         open_rows(file, parcels(batches=Monthly(start="2024-01")), BATCH)
-    assert read(file, replace(patched(str(caught.value)), files=PARCELS.files))[0]["sent_at"] == "a"
+    assert read(file, patched(str(caught.value), parcels(batches=Monthly(start="2024-01"))))[0]["sent_at"] == "a"
+    with pytest.raises(SchemaDrift) as caught:  # a text cannot date batches
+        open_rows(file, PARCELS, BATCH)
+    assert "sent_at: Text" not in str(caught.value)
+
+
+@pytest.mark.parametrize("pii", [True, False])
+def test_a_file_without_its_header_shows_no_personal_row(tmp_path: Path, pii: bool) -> None:
+    class People(DataFrameModel):
+        email: columns.Text = columns.column("Address.", pii=pii)
+        note: columns.Text = columns.column("Words.", str_length={"min_value": 1})
+
+    contract = replace(parcels(batches=Single()), schema=People)
+    with pytest.raises(SchemaDrift, match="Has it no header, or other delimiters than ','") as caught:
+        open_rows(delivered(tmp_path, "ann@example.com,none\n"), contract, "all")
+    assert ("ann@example.com" in str(caught.value)) is not pii
+    assert "Due are 'email', 'note'" in str(caught.value)
 
 
 def test_what_no_contract_could_accept_is_left_out_of_the_patch(tmp_path: Path) -> None:
