@@ -212,6 +212,12 @@ def note(connection: sa.Connection, batch: Batch, **values: Any) -> None:
     connection.execute(batches.update().where(batches.c.load_id == batch.load_id).values(**values))
 
 
+def supersede(connection: sa.Connection, batch: Batch, *statuses: str) -> None:
+    """Take the loads that this one replaces off the books."""
+    same = (batches.c.dataset == batch.dataset_id) & (batches.c.batch == batch.batch)
+    connection.execute(batches.update().where(same, batches.c.status.in_(statuses)).values(status="superseded"))
+
+
 def finish(connection: sa.Connection, batch: Batch, status: str, decision: Decision, **values: Any) -> None:
     """Write the load's end."""
     note(
@@ -236,11 +242,6 @@ def _check_row(batch: Batch, result: CheckResult) -> Mapping[str, Any]:
     return {
         "load_id": batch.load_id,
         "check_name": result.name,
-        "outcome": result.outcome,
-        "severity": result.severity,
-        "tolerance": result.tolerance,
-        "rows": result.rows,
-        "failing": result.failing,
-        "error": result.error,
+        **{name: getattr(result, name) for name in ("outcome", "severity", "tolerance", "rows", "failing", "error")},
         "sample": [dict(row) for row in result.sample],
     }

@@ -48,6 +48,7 @@ def load(
             findings_table(contract, batch.batch).drop(connection, checkfirst=True)
             table.create(connection)
             copy(connection, table, stream, progress)
+            ledger.supersede(connection, batch, "held")  # its rows were in that table
             ledger.note(
                 connection,
                 batch,

@@ -32,7 +32,7 @@ def publish(
             _drop_older_quarantine(connection, contract, batch)
             _make_constant_columns(connection, contract, batch)
             _swap_partition(connection, contract, batch)
-            _supersede(connection, batch, "published", "held")
+            ledger.supersede(connection, batch, "published", "held")
             _account(connection, batch, "published", report, decision)
             alarms.published(connection, contract, batch, report, warehouse.now())
     except DATABASE_ERRORS as error:
@@ -51,7 +51,7 @@ def hold(
         with warehouse.engine.begin() as connection:
             _set_rejected_apart(connection, contract, batch, report)
             _drop_older_quarantine(connection, contract, batch, held_only=True)
-            _supersede(connection, batch, "held")
+            ledger.supersede(connection, batch, "held")
             _account(connection, batch, "held", report, decision)
             alarms.held(connection, contract, batch, report, decision, warehouse.now())
     except DATABASE_ERRORS as error:
@@ -72,7 +72,7 @@ def release(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, who: 
             _drop_older_quarantine(connection, contract, batch)
             _make_constant_columns(connection, contract, batch)
             _swap_partition(connection, contract, batch)
-            _supersede(connection, batch, "published")
+            ledger.supersede(connection, batch, "published")
             ledger.note(connection, batch, status="published", released_by=who, released_why=why)
             alarms.fine(connection, contract, batch.batch, f"released by {who}: {why}", warehouse.now())
     except DATABASE_ERRORS as error:
@@ -83,11 +83,18 @@ def fail(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, why: str
     """End a load that never came to a verdict, and drop what it left. The owner is told of an error."""
     with warehouse.engine.begin() as connection:
         ledger.fence(connection, batch)
-        incoming_table(contract, batch.batch).drop(connection, checkfirst=True)
-        findings_table(contract, batch.batch).drop(connection, checkfirst=True)
+        if _has_loaded(connection, batch):  # else what is there is of another load, which may be held
+            incoming_table(contract, batch.batch).drop(connection, checkfirst=True)
+            findings_table(contract, batch.batch).drop(connection, checkfirst=True)
         ledger.finish(connection, batch, "failed", Decision(False, (str(why),)))
         if isinstance(why, SluiceError):
             alarms.broken(connection, contract, batch.batch, why, warehouse.now())
+
+
+def _has_loaded(connection: sa.Connection, batch: ledger.Batch) -> bool:
+    """Whether the rows in the batch's incoming table are this load's."""
+    query = sa.select(ledger.batches.c.loaded_at.is_not(None)).where(ledger.batches.c.load_id == batch.load_id)
+    return bool(connection.scalar(query))
 
 
 def _set_rejected_apart(
@@ -144,13 +151,6 @@ def _swap_partition(connection: sa.Connection, contract: Contract, batch: ledger
         ),
     ):
         execute(connection, statement)
-
-
-def _supersede(connection: sa.Connection, batch: ledger.Batch, *statuses: str) -> None:
-    """Take the loads that this one replaces off the books."""
-    loads = ledger.batches
-    same = (loads.c.dataset == batch.dataset_id) & (loads.c.batch == batch.batch)
-    connection.execute(loads.update().where(same, loads.c.status.in_(statuses)).values(status="superseded"))
 
 
 def _account(

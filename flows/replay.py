@@ -60,6 +60,7 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, of
             rows = quarantined.rows_read + _insert(connection, table, contract, accepted)
             if of.status == "held":
                 execute(connection, sql.SQL("DROP TABLE {}").format(sql.Identifier(STAGING, accepted)))
+            ledger.supersede(connection, batch, "held")
             if rows != of.rows_read:
                 raise ToolError(
                     f"{batch}: load {of.load_id} read {of.rows_read:,} rows, of which {rows:,} are left "

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from contracts.contract import Contract
 from contracts.errors import DataError, ToolError
 from contracts.gate import decide
-from flows import audit, ledger, publish, quarantine, replay
+from flows import audit, ledger, load, publish, quarantine, replay, source
+from flows.extract import open_rows
 from flows.warehouse import Warehouse
 from tests import shops
 
@@ -130,6 +131,34 @@ def test_a_release_publishes_a_held_load_and_says_who_and_why(deliver, warehouse
     assert load.reasons
     with pytest.raises(ToolError, match="is published"):
         publish.release(warehouse, shops.contract(), held.batch, "ada", "twice")
+
+
+def test_a_held_load_cannot_be_released_once_a_killed_load_has_taken_its_place(
+    deliver, warehouse, rows, tmp_path
+) -> None:
+    contract = shops.contract(max_rejected=0.0)
+    held = deliver_bad(deliver, tmp_path, max_rejected=0.0)
+    file = source.fetch(source.look(str(shops.write(tmp_path / "new.csv", BAD))), tmp_path)
+    with warehouse.engine.begin() as connection:
+        killed = ledger.begin(connection, contract, "2021-01", file, None)
+    with open_rows(file, contract, "2021-01") as stream:
+        load.load(warehouse, contract, killed, stream)  # and not a step further: nothing of it was audited
+
+    with pytest.raises(ToolError, match="is superseded"):
+        publish.release(warehouse, contract, held.batch, "ada", "why not")
+    with pytest.raises(DataError, match="no held load"):
+        replay.replayed(warehouse, contract, "2021-01")
+    assert rows("select count(*) from staging.shop__orders") == [(0,)]
+
+
+def test_a_load_that_fails_before_its_first_row_leaves_the_held_one(deliver, warehouse, rows, tmp_path) -> None:
+    contract = shops.contract(max_rejected=0.0)
+    held = deliver_bad(deliver, tmp_path, max_rejected=0.0)
+    with pytest.raises(DataError, match="does not have the contract's columns"):
+        deliver(contract, "2021-01", shops.write(tmp_path / "drifted.csv", ["1,2"], header="OrderId,shop"))
+
+    publish.release(warehouse, contract, held.batch, "ada", "the shop moved")
+    assert rows("select count(*) from staging.shop__orders") == [(10,)]
 
 
 def test_retention_drops_old_rejected_rows_and_held_batches_only(deliver, warehouse, rows, tmp_path) -> None:
