@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -190,3 +191,57 @@ def test_a_test_within_its_tolerance_passes_and_keeps_its_count(warehouse: Wareh
     (zones,) = (result for name, result in results.items() if "dim_zones_are_in_zone_file" in name)
     assert zones["status"] == "warn"  # no zone file was loaded: all four zones are beyond the tolerance
     assert zones["failures"] == 4
+
+
+TOLERANT = """
+version: 2
+sources:
+  - name: raw
+    schema: staging
+    tables:
+      - name: tlc__yellow_trips
+        columns:
+          - name: passenger_count
+            data_tests: [{not_null: {config: {severity: warn, meta: {tolerance: 0.1}}}}]
+models:
+  - name: mini
+    data_tests:
+      - unique_combination:
+          arguments: {columns: [pu_location_id]}
+          config: {severity: warn, meta: {tolerance: 0.5}}
+    columns:
+      - name: store_and_fwd_flag
+        data_tests:
+          - accepted_values:
+              arguments: {values: ['N']}
+              config: {severity: warn, meta: {tolerance: 0.05}}
+      - name: do_location_id
+        data_tests: [{unique: {config: {severity: warn, meta: {tolerance: 0.5}}}}]
+"""
+
+
+def test_a_tolerance_is_a_share_of_rows_for_every_kind_of_test(warehouse: Warehouse, tmp_path: Path) -> None:
+    project = tmp_path / "dbt_project"
+    shutil.copytree(PROJECT / "dbt_project", project, ignore=shutil.ignore_patterns("target", "logs"))
+    (project / "models/mini.sql").write_text("select * from {{ source('raw', 'tlc__yellow_trips') }}")
+    (project / "models/mini.yml").write_text(TOLERANT)
+    warehouse.publish(YELLOW, "2019-01", rows=200)
+    with warehouse.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "UPDATE staging.tlc__yellow_trips SET passenger_count = CASE WHEN _row_number > 8 THEN 1 END, "
+                "store_and_fwd_flag = CASE WHEN _row_number <= 20 THEN 'X' ELSE 'N' END"
+            )
+        )
+    results = warehouse.build("dev", "--select", "mini", "source:raw", "--project-dir", str(project))
+    found = {
+        str(result["unique_id"]).split(".")[2]: (result["status"], result["adapter_response"]["rows_affected"])  # type: ignore[index]
+        for result in results
+        if str(result["unique_id"]).startswith("test.")
+    }
+    assert found == {
+        "accepted_values_mini_store_and_fwd_flag__N": ("warn", 20),  # one value, in 20 rows
+        "unique_mini_do_location_id": ("warn", 200),
+        "unique_combination_mini_pu_location_id": ("warn", 200),
+        "source_not_null_raw_tlc__yellow_trips_passenger_count": ("pass", 8),
+    }

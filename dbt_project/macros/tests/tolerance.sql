@@ -12,9 +12,9 @@
     {%- if tolerance is none -%}
         {{ return(dbt.default__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit)) }}
     {%- endif -%}
-    {%- set tested = graph.nodes[model.attached_node] -%}
+    {%- set tested = graph.nodes.get(model.attached_node) or graph.sources[model.depends_on.nodes | first] -%}
     {%- set relation = api.Relation.create(
-        database=tested.database, schema=tested.schema, identifier=tested.alias
+        database=tested.database, schema=tested.schema, identifier=tested.alias or tested.identifier
     ) -%}
     with
 

@@ -1,5 +1,6 @@
 {#- Fails with each combination of the columns' values that more than one row has. -#}
 {% test unique_combination(model, columns) %}
+    {{ config(fail_calc=rows_of_groups('rows_with_it')) }}
     select
         {{ columns | join(', ') }},
         count(*) as rows_with_it
