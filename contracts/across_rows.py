@@ -5,9 +5,10 @@ Such a check has another answer over a chunk of a table than over the table, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType, MethodType
+from collections.abc import Callable
 from typing import Any
+
+from contracts import check_code
 
 # Methods of pandas whose answer for a row, or for all of them, depends on other rows.
 _NAMES = frozenset(
@@ -21,34 +22,13 @@ _NAMES = frozenset(
 )
 
 
-def across_rows(function: Callable[..., Any]) -> str | None:
-    """The first method of pandas by which a function looks across rows; None if it names none.
+def across_rows(check: Callable[..., Any]) -> str | None:
+    """The first method of pandas by which a check's function looks across rows; None if it names none.
 
     With `axis` in a call, as in `rows[["a", "b"]].max(axis=1)`, methods may go along a row, and are let pass.
     """
-    for code in _codes(function, set()):
+    for code in (code for function in check_code.functions(check) for code in check_code.codes(function)):
         along_rows = any(isinstance(const, tuple) and "axis" in const for const in code.co_consts)
         if not along_rows and (found := next((name for name in code.co_names if name in _NAMES), None)):
             return found
     return None
-
-
-def _codes(value: Any, seen: set[int]) -> Iterator[CodeType]:
-    """The code of a function, of those within it, and of those it calls by a name of its module."""
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, CodeType):
-        yield value
-        for const in value.co_consts:
-            if isinstance(const, CodeType):
-                yield from _codes(const, seen)
-    elif isinstance(value, FunctionType):
-        yield from _codes(value.__code__, seen)
-        for cell in value.__closure__ or ():
-            yield from _codes(getattr(cell.cell_contents, "check_fn", cell.cell_contents), seen)  # as pandera wraps it
-        if not value.__module__.startswith("pandera."):
-            for name in value.__code__.co_names:
-                yield from _codes(value.__globals__.get(name), seen)
-    elif isinstance(value, MethodType | staticmethod | classmethod):
-        yield from _codes(value.__func__, seen)

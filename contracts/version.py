@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from functools import cache
 from hashlib import sha256
@@ -10,6 +9,7 @@ from hashlib import sha256
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from contracts import check_code
 from contracts.checks import ROW_NUMBER, UNPARSED, Check, checks_of
 from contracts.contract import Contract
 from contracts.uniqueness import duplicates
@@ -48,5 +48,5 @@ def _demand(check: Check) -> list[object]:
     text = None if check.kind == "unique" else sql_of(check)  # its name and columns say all
     if text is None and check.pandera is not None:
         told = check.pandera.statistics  # of pandera's own checks, whose functions are all one
-        text = repr(sorted(told.items())) if told else inspect.getsource(check.pandera._check_fn)
+        text = repr(sorted(told.items())) if told else check_code.text(check.pandera._check_fn)
     return [check.name, check.kind, check.columns, check.severity, check.tolerance, check.keep, text]

@@ -198,3 +198,26 @@ def test_the_shipped_contracts_run_wholly_in_the_database(dataset: str) -> None:
 def test_pandas_and_sql_agree_that_isin_has_no_unknown() -> None:
     numbers = pd.Series([1, None], dtype="int64[pyarrow]")
     assert list(numbers.isin([1])) == [True, False]
+
+
+LIMIT = 2
+
+
+def is_even(number: int) -> bool:
+    return number % LIMIT == 0
+
+
+def test_the_version_changes_with_the_code_of_a_check_that_runs_in_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    def model(rule: Callable[[int], bool]) -> type[pa.DataFrameModel]:
+        class Model(Things):
+            @pa.check("number", name="rule", element_wise=True)
+            def rule_of_a_number(cls, number: int) -> bool:
+                return rule(number)
+
+        return Model
+
+    even, again = (version_of(contract(model(is_even))) for _ in range(2))
+    odd = version_of(contract(model(lambda number: number % 2 == 1)))
+    monkeypatch.setitem(globals(), "LIMIT", 4)  # named by the function that the check calls
+    assert len({even, odd, version_of(contract(model(is_even)))}) == 3
+    assert even == again
