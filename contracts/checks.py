@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from pandera.backends.pandas import builtin_checks
 
 from contracts.across_rows import across_rows
-from contracts.check_names import check_name, short
+from contracts.check_names import check_name, parse_check_name, short
 from contracts.columns import Column, Keep, Severity
 from contracts.contract import Contract
 from contracts.errors import ContractError
+from contracts.gate import CANARY
 from contracts.literals import Untraceable
 from contracts.symbol_kinds import Nulls
 from contracts.symbolic_table import SymbolicTable, symbol_of
@@ -185,10 +186,13 @@ def _call(check: pa.Check, subject: Symbol | SymbolicTable) -> Symbol:
 def _refuse_muddles(contract: Contract, checks: list[Check]) -> None:
     names = [check.name for check in checks]
     twice = sorted({name for name in names if names.count(name) > 1})
+    taken = sorted({CANARY, *map(parse_check_name, contract.columns)}.intersection(names))
     unknown = sorted(set(contract.gate.tolerance) - set(names))
     if not checks:
         raise ContractError(f"{contract}: no checks at all, so nothing could ever close its gate")
     if twice:
         raise ContractError(f"{contract}: two checks have the name {twice[0]!r}; name one of them")
+    if taken:
+        raise ContractError(f"{contract}: {taken[0]!r} is a check that every dataset has; name yours otherwise")
     if unknown:
         raise ContractError(f"{contract}: the gate has a tolerance for {unknown[0]!r}, which is no check of it")

@@ -125,12 +125,14 @@ class Contract:
         by = self.files.batches.by
         if by is not None and by not in [column.name for column in self.columns if column.type.name in DATING]:
             raise ContractError(f"{self.dataset_id}: {by!r} cannot date batches: no column of {' or '.join(DATING)}")
-        for column in self.columns:
-            if column.since is not None and isinstance(self.files.batches, Monthly):
-                try:
-                    month(column.since)
-                except ConfigError as error:
-                    raise ContractError(f"{self.dataset_id}: {column.name}: since: {error}") from None
+        if not isinstance(self.files.batches, Monthly):
+            return
+        since = {f"{column.name}: since": column.since for column in self.columns if column.since is not None}
+        for what, named in {"start": self.files.batches.start, **since}.items():
+            try:
+                month(named)
+            except ConfigError as error:
+                raise ContractError(f"{self.dataset_id}: {what}: {error}") from None
 
     @property
     def dataset_id(self) -> str:

@@ -49,6 +49,14 @@ class Indexed(pa.DataFrameModel):
     number: Int = column("A number.")
 
 
+class Misnamed(pa.DataFrameModel):
+    number: Int = column("A number.")
+
+    @pa.dataframe_check(name="number is integer")
+    def whole(cls, rows: Any) -> Any:
+        return rows["number"] > 0
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -73,6 +81,8 @@ class Indexed(pa.DataFrameModel):
         (lambda: contract(Indexed), "index is not kept"),
         (lambda: contract(model(int)), "its type is Int, Float, .* not int64"),
         (lambda: contract(model(), Files("x", Monthly("2024-01", by="number"))), "cannot date batches"),
+        (lambda: contract(files=Files("x", Monthly("2024-1"))), "t__x: start: batch '2024-1' is no month"),
+        (lambda: checks_of(contract(Misnamed), "all"), "'number is integer' is a check that every dataset has"),
         (
             lambda: contract(model(since="2025-1", nullable=True), Files("x", Monthly("2024-01"))),
             "since: batch '2025-1' is no month",
