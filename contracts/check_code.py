@@ -10,6 +10,7 @@ from decimal import Decimal
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
+_CLOCK = frozenset({"now", "today", "utcnow"})
 _PLAIN = (int, float, str, bytes, bool, Decimal, date, timedelta, tuple, list, dict)
 
 
@@ -21,6 +22,12 @@ def functions(check: Callable[..., Any]) -> list[FunctionType]:
 def text(check: Callable[..., Any]) -> str:
     """What changes when the check demands something else: the source of its functions, and constants they name."""
     return "\n".join(_told(part) for part in _parts(check, set()) if not _of_pandera(part))
+
+
+def reads_clock(check: Callable[..., Any]) -> bool:
+    """Whether a check compares with the present, so that it demands something else each time it is asked."""
+    found = (code for function in functions(check) for code in codes(function))
+    return any(_CLOCK.intersection(code.co_names) for code in found)
 
 
 def codes(function: FunctionType) -> Iterator[CodeType]:

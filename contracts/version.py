@@ -44,8 +44,15 @@ def sql_of(check: Check) -> str | None:
     return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
 
 
+def lasting_sql_of(check: Check) -> str | None:
+    """The SQL, unless it holds the moment at which it was compiled: a check against the present is not another one
+    each night."""
+    clock = check.pandera is not None and check_code.reads_clock(check.pandera._check_fn)
+    return None if clock else sql_of(check)
+
+
 def _demand(check: Check) -> list[object]:
-    text = None if check.kind == "unique" else sql_of(check)  # its name and columns say all
+    text = None if check.kind == "unique" else lasting_sql_of(check)  # its name and columns say all
     if text is None and check.pandera is not None:
         told = check.pandera.statistics  # of pandera's own checks, whose functions are all one
         text = repr(sorted(told.items())) if told else check_code.text(check.pandera._check_fn)

@@ -16,7 +16,7 @@ from contracts.contract import Contract, Monthly
 from contracts.derive.ddl import STAGING, comment, sql_type
 from contracts.gate import percent
 from contracts.grammars import kind_of
-from contracts.version import sql_of, version_of
+from contracts.version import lasting_sql_of, version_of
 
 HEADER = "# Generated from contracts/ by `sluice derive`; do not edit.\n"
 STANDARD = "v3.1.0"
@@ -99,7 +99,7 @@ def _quality(check: Check) -> dict[str, Any]:
     share = percent(check.tolerance) if check.tolerance is not None else None
     custom = [
         {"property": name, "value": value}
-        for name, value in (("tolerance", check.tolerance), ("passesWhen", sql_of(check)))
+        for name, value in (("tolerance", check.tolerance), ("passesWhen", lasting_sql_of(check)))
         if value is not None
     ]
     within = " in each batch" if check.kind == "unique" else ""
