@@ -226,7 +226,7 @@ def finish(connection: sa.Connection, batch: Batch, status: str, decision: Decis
         status=status,
         reasons=list(decision.reasons),
         warnings=list(decision.warnings),
-        finished_at=sa.func.now(),
+        finished_at=sa.func.clock_timestamp(),  # now() is when its transaction began
         **values,
     )
 

@@ -34,7 +34,8 @@ def test_a_load_says_what_it_was_made_by_and_of(deliver, rows, tmp_path) -> None
     assert (load.load_id, load.contract_version) == (delivered.batch.load_id, version_of(shops.contract()))
     assert (load.code_version, load.dbt_project) == (versions.code(), versions.project())
     assert (load.rows_read, load.rows_counted, load.rows_accepted, load.rows_rejected) == (10, 10, 10, 0)
-    assert load.started_at <= load.loaded_at <= load.audited_at
+    [(published_from,)] = rows("select min(_loaded_at) from staging.shop__orders")
+    assert load.started_at <= load.loaded_at <= load.audited_at <= published_from < load.finished_at
     assert len(load.sha256) == 64
     assert load.bytes == (tmp_path / "o.csv").stat().st_size
 
