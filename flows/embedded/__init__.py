@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -82,7 +83,11 @@ def remove(home: Path) -> None:
     link = home.absolute() / "postgres"
     if link.is_dir():
         shutil.rmtree((link / "run").resolve(), ignore_errors=True)
-        shutil.rmtree(link.resolve())
+        data = link.resolve()
+        with suppress(FileNotFoundError):  # a server that a keeper stops removes its pid file after its socket
+            shutil.rmtree(data)
+        if data.exists():
+            shutil.rmtree(data)
     link.unlink(missing_ok=True)
 
 
