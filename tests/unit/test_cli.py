@@ -12,7 +12,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from contracts.errors import DataError
-from flows import cli, logs, progress, server
+from flows import cli, console, logs, progress, server
 
 
 def test_the_code_that_a_command_ends_with_is_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,3 +128,11 @@ def test_prefects_folder_is_made_with_those_above_it_or_one_line_says_why_not(
         f"sluice: Prefect's folder {tmp_path}/file/prefect cannot be used: Not a directory. "
         "Let PREFECT_HOME name one that can\n"
     )
+
+
+@pytest.mark.parametrize("form", ["", "json"])
+def test_a_failed_task_is_left_to_the_summary_for_people_and_told_to_machines(form: str, monkeypatch) -> None:
+    monkeypatch.setenv("SLUICE_LOG_FORMAT", form)
+    said = "Finished in state Failed('Task run encountered an exception DataError: x')"
+    record = logging.LogRecord("prefect.task_runs", logging.ERROR, "", 1, said, None, None)
+    assert console._ToldOnce().filter(record) is (form == "json")
