@@ -14,7 +14,7 @@ from contracts import check_code
 
 # Methods of pandas whose answer for a row, or for all of them, depends on other rows. Not `count`: that of `.str` is a
 # row's own, and the other is one value, which is asked for in SQL.
-_NAMES = frozenset(
+NAMES = frozenset(
     """
     agg aggregate all any argmax argmin argsort autocorr bfill corr cov cummax cummin cumprod cumsum describe
     diff drop_duplicates duplicated ewm expanding factorize ffill groupby idxmax idxmin interpolate is_monotonic
@@ -32,7 +32,7 @@ def across_rows(check: Callable[..., Any]) -> str | None:
     """
     for code in (code for function in check_code.functions(check) for code in check_code.codes(function)):
         along_rows = any(isinstance(const, tuple) and "axis" in const for const in code.co_consts)
-        if not along_rows and (found := next((name for name in _attributes(code) if name in _NAMES), None)):
+        if not along_rows and (found := next((name for name in _attributes(code) if name in NAMES), None)):
             return found
     return None
 

@@ -21,7 +21,7 @@ from contracts.columns import Column, Keep, Severity
 from contracts.contract import Contract
 from contracts.errors import ContractError
 from contracts.gate import CANARY
-from contracts.literals import Untraceable
+from contracts.literals import AcrossRows, Untraceable
 from contracts.symbol_kinds import Nulls
 from contracts.symbolic_table import SymbolicTable, symbol_of
 from contracts.symbols import Symbol
@@ -142,7 +142,7 @@ def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options:
     try:
         outcome = _call(check, subject)
     except Untraceable as reason:
-        across = _across(check, str(reason))
+        across = str(reason) if isinstance(reason, AcrossRows) else _across(check)
         return Check(name, "pandas", untraced=str(reason), across=across, pandera=check, **options)
     passes = outcome.element
     if outcome.aggregate:  # unknown is a mean of no values, of which pandera cannot say that it passes
@@ -153,9 +153,7 @@ def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options:
     return Check(name, "row", passes=passes, pandera=check, **options)
 
 
-def _across(check: pa.Check, untraced: str) -> str | None:
-    if check.groupby is not None or "over all rows" in untraced:
-        return untraced
+def _across(check: pa.Check) -> str | None:
     found = None if check.element_wise else across_rows(check._check_fn)
     return f".{found}()" if found else None
 
@@ -166,8 +164,10 @@ def _call(check: pa.Check, subject: Symbol | SymbolicTable) -> Symbol:
     Raises:
         Untraceable: it asks for something that symbols do not answer, or answers with no truth value.
     """
-    if check.element_wise or check.groupby is not None:
-        raise Untraceable("element_wise" if check.element_wise else "groupby")
+    if check.groupby is not None:
+        raise AcrossRows("groupby")
+    if check.element_wise:
+        raise Untraceable("element_wise")
     builtin = getattr(builtin_checks, str(check.name), None) if check.statistics else None
     try:
         if builtin is not None:

@@ -26,6 +26,10 @@ class Untraceable(Exception):
     """The check does something that has no known equal in SQL."""
 
 
+class AcrossRows(Untraceable):
+    """It looks at other rows than the one it judges, so it can be asked of no part of a table either."""
+
+
 def literal(value: object) -> tuple[Any, str]:
     """A Python value as a SQL expression, and its contract type (`interval` for a span of time).
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from contracts.literals import SQL_TYPES, Untraceable
+from contracts.literals import SQL_TYPES, AcrossRows
 from contracts.symbol_kinds import NUMBERS, TIMES, Nulls
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ class Aggregates:
         from contracts.symbols import Symbol  # a symbol has aggregates, and an aggregate is a symbol
 
         if self.aggregate or self.kind not in allowed:
-            raise Untraceable(f"aggregate of {self.kind}")
+            raise AcrossRows(f"aggregate of {self.kind}")
         if self.nulls is Nulls.GUARDED:
-            raise Untraceable("aggregate over the nulls of a column, which its checks are not asked about")
+            raise AcrossRows("aggregate over the nulls of a column, which its checks are not asked about")
         return Symbol(function, kind, aggregate=True)
 
     def _number(self) -> Any:

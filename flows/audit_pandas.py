@@ -7,6 +7,7 @@ incoming table, so both ways judge the same values. pandera's own switch (PANDER
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -17,16 +18,11 @@ import sqlalchemy as sa
 from contracts.checks import Check
 from contracts.contract import Contract
 from contracts.derive.ddl import incoming_table
-from flows import ledger, marks
+from flows import ledger, marks, row_by_row
+from flows.row_by_row import NotARowCheck
 
 CHUNK_ROWS = 16_384  # rows in memory at once; a chunk of 20 columns is about 10 MB as Python values
-
-
 WRITE = "judge each row by itself, or all of them as in rows['x'].mean() < 5, or declare unique=True"
-
-
-class NotARowCheck(Exception):
-    """The check does not answer row by row, so chunks cannot tell what it would say of the whole table."""
 
 
 def mark(connection: sa.Connection, contract: Contract, batch: ledger.Batch, checks: Sequence[Check]) -> dict[str, str]:
@@ -36,14 +32,14 @@ def mark(connection: sa.Connection, contract: Contract, batch: ledger.Batch, che
         Why, by its name, for each check that could not be run: the gate takes it for errored, never for passed.
     """
     errors: dict[str, str] = {}
+    made_up = row_by_row.examples(contract)
     for number, frame in enumerate(_chunks(connection, contract, batch)):
         for check in checks:
             if check.name in errors:
                 continue
             try:
                 failing = failing_rows(check, frame)
-                if number == 0:
-                    refuse_across_rows(check, frame, failing)
+                row_by_row.refuse(partial(failing_rows, check), frame, failing, None if number else made_up)
             except Exception as error:  # noqa: BLE001 - a check is a user's code: whatever it raises closes the gate
                 errors[check.name] = _told(contract, error)
                 continue
@@ -54,7 +50,7 @@ def mark(connection: sa.Connection, contract: Contract, batch: ledger.Batch, che
 def _told(contract: Contract, error: Exception) -> str:
     """An error in one line. It may quote values, so that it is kept short where some are personal."""
     if isinstance(error, NotARowCheck):
-        return str(error)
+        return f"{error}; {WRITE}"
     said = str(error).strip().splitlines()
     if not said or any(column.pii for column in contract.columns):
         return type(error).__name__
@@ -73,7 +69,7 @@ def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
     """
     rule = check.pandera
     if rule is None or check.across:
-        raise NotARowCheck(f"it looks across rows ({check.across}); {WRITE}")
+        raise NotARowCheck(f"it looks across rows ({check.across})")
     subject: Any = frame[check.columns[0]] if check.columns else frame
     if check.columns and rule.ignore_na:
         subject = subject.dropna()
@@ -81,21 +77,9 @@ def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
         return []
     answer = _answer(rule, subject)
     if not isinstance(answer, pd.Series) or not answer.index.equals(subject.index):
-        raise NotARowCheck(f"it does not answer with one truth value a row; {WRITE}")
+        raise NotARowCheck("it does not answer with one truth value a row")
     failed = ~answer.astype("boolean")
     return [int(number) for number in answer.index[failed.fillna(False).to_numpy(dtype=bool)]]
-
-
-def refuse_across_rows(check: Check, frame: pd.DataFrame, failing: Sequence[int]) -> None:
-    """Ask again with half of the rows put behind them a second time: no row may get another answer for that.
-
-    Raises:
-        NotARowCheck: one does, so the check looks at other rows than the one it judges.
-    """
-    half = frame.head(len(frame) // 2 + 1)
-    twice = failing_rows(check, pd.concat([frame, half.set_axis(-half.index)]))
-    if set(twice) != {*failing, *(-number for number in failing if number in half.index)}:
-        raise NotARowCheck(f"its answer for a row depends on other rows; {WRITE}")
 
 
 def _answer(rule: pa.Check, subject: Any) -> Any:

@@ -13,7 +13,7 @@ from contracts.columns import Int, Text, column
 from contracts.contract import Contract, Files, Gate, Single
 from contracts.errors import DataError
 from flows import findings
-from tests import shops
+from tests import hidden_rules, shops
 
 # Each bad line names the checks it must trip.
 BAD = {
@@ -278,3 +278,18 @@ def test_a_check_that_looks_across_rows_is_never_asked_of_chunks(deliver, tmp_pa
     delivered = deliver(numbers(Apart), "all", write_numbers(tmp_path / "n.csv", far_apart))
     [reason] = delivered.decision.reasons
     assert reason.startswith("the check no number twice could not be run: it looks across rows")
+
+
+class FromLibrary(pa.DataFrameModel):
+    number: Int = column("A number.", nullable=True)
+
+    @pa.dataframe_check(name="not far above the mean")
+    def near(cls, numbers):
+        return getattr(hidden_rules, "not_far_above_the_mean")(numbers["number"])  # noqa: B009 - its code tells nothing
+
+
+def test_nor_is_one_that_a_library_hides_though_every_row_of_the_first_chunk_passes(deliver, tmp_path) -> None:
+    high_at_last = [*[1] * 17_000, *[20_000] * 2_000]  # in their own chunk none is far above the mean
+    delivered = deliver(numbers(FromLibrary), "all", write_numbers(tmp_path / "n.csv", high_at_last))
+    [reason] = delivered.decision.reasons
+    assert reason.startswith("the check not far above the mean could not be run: its answer for a row depends on")

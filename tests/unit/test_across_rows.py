@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,9 @@ import pytest
 from contracts.checks import Check, checks_of
 from contracts.columns import Float, Int, column
 from contracts.contract import Contract, Files, Single
-from flows.audit_pandas import NotARowCheck, failing_rows, refuse_across_rows
+from flows.audit_pandas import failing_rows
+from flows.row_by_row import NotARowCheck, examples, refuse
+from tests import hidden_rules
 
 
 def is_first(values: Any) -> Any:
@@ -24,7 +27,11 @@ def hidden(name: str) -> Callable[[Any], Any]:
     return lambda values: getattr(values, name)()
 
 
-def check_of(rule: Callable[[Any], Any]) -> Check:
+def from_library(name: str) -> Callable[[Any], Any]:
+    return lambda t: getattr(hidden_rules, name)(t["n"])
+
+
+def contract_of(rule: Callable[[Any], Any]) -> Contract:
     class Model(pa.DataFrameModel):
         n: Int = column("A number.", nullable=True)
         v: Float = column("A value.", nullable=True)
@@ -33,8 +40,17 @@ def check_of(rule: Callable[[Any], Any]) -> Check:
         def rule_of_the_table(cls, rows: Any) -> Any:
             return rule(rows)
 
-    [check] = checks_of(Contract("t", "x", "me", Model, Files("x.csv", Single())), "all")
+    return Contract("t", "x", "me", Model, Files("x.csv", Single()))
+
+
+def check_of(rule: Callable[[Any], Any]) -> Check:
+    [check] = checks_of(contract_of(rule), "all")
     return check
+
+
+def prove(rule: Callable[[Any], Any], chunk: pd.DataFrame) -> None:
+    check = check_of(rule)
+    refuse(partial(failing_rows, check), chunk, failing_rows(check, chunk), examples(contract_of(rule)))
 
 
 FRAME = pyarrow.table({"n": [1, 2, 3, 4], "v": [1.0, 2.0, 3.0, 40.0]}).to_pandas(types_mapper=pd.ArrowDtype)
@@ -61,13 +77,20 @@ def test_it_is_told_by_the_names_in_its_code(rule: Callable[[Any], Any], why: st
         failing_rows(check, FRAME)
 
 
-@pytest.mark.parametrize(("name", "most"), [("duplicated", 0), ("cumsum", 3), ("rank", 3), ("shift", 3)])
-def test_it_is_told_by_its_answer_where_the_code_does_not_say(name: str, most: int) -> None:
-    check = check_of(lambda t: ~(hidden(name)(t["n"]) > most))
-    assert check.across is None
-    failing = failing_rows(check, FRAME)
+@pytest.mark.parametrize("name", ["duplicated", "rank", "std", "cumsum"])
+def test_it_is_told_by_what_a_library_asks_of_a_symbol(name: str) -> None:
+    assert check_of(lambda t: hidden(name)(t["n"])).across == f".{name}()"
+
+
+HIDDEN = [name for name, value in vars(hidden_rules).items() if callable(value) and name[0].islower()]
+
+
+@pytest.mark.parametrize("name", [name for name in HIDDEN if name != "small"])
+def test_it_is_told_by_its_answer_where_no_code_says_so(name: str) -> None:
+    chunk = pd.concat([FRAME.iloc[[0]]] * 9_000).set_axis(range(1, 9_001))  # all the same: every row passes
+    assert check_of(from_library(name)).across is None
     with pytest.raises(NotARowCheck, match="depends on other rows"):
-        refuse_across_rows(check, FRAME, failing)
+        prove(from_library(name), chunk)
 
 
 @pytest.mark.parametrize(
@@ -78,11 +101,12 @@ def test_it_is_told_by_its_answer_where_the_code_does_not_say(name: str, most: i
         lambda t: t["n"].astype("string[pyarrow]").str.count("1") > 0,
         lambda t: t[["n", "v"]].max(axis=1) < 3,
         lambda t: t["n"].astype("float64[pyarrow]") > 2,
+        from_library("small"),
+        lambda t: t["n"].map(lambda value: 1 / (value - 100) > -0.0102),  # raises for a row that the data do not have
     ],
 )
 def test_what_judges_each_row_by_itself_runs(rule: Callable[[Any], Any]) -> None:
     check = check_of(rule)
     assert (check.kind, check.across) == ("pandas", None)
-    failing = failing_rows(check, FRAME)
-    assert failing
-    refuse_across_rows(check, FRAME, failing)
+    assert failing_rows(check, FRAME)
+    prove(rule, FRAME)
