@@ -144,6 +144,9 @@ def quarantined(datasets: list[str] | None, as_json: bool) -> None:
         out.print("Nothing is in quarantine, and no batch is held.")
     else:
         shown = [{**row, "rejected": number(row["rejected"]), "read": number(row["read"])} for row in rows]
+        for row in shown:
+            dropped = row.pop("rows dropped")
+            row["status"] += f", rows dropped on {dropped}" if dropped else ""
         print_table("Quarantine", shown, right=("rejected", "read"))
 
 

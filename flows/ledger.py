@@ -56,6 +56,7 @@ batches = sa.Table(
     sa.Column("loaded_at", Moment),
     sa.Column("audited_at", Moment),
     sa.Column("finished_at", Moment),
+    sa.Column("rows_dropped_at", Moment, comment="Of a held load, after the contract's retention."),
     sa.CheckConstraint(sa.column("status").in_(STATUSES), name="batches_status"),
     sa.CheckConstraint(
         "status NOT IN ('held', 'published', 'superseded') OR "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 from contracts.contract import Contract
 from contracts.derive.ddl import incoming_table, quarantine_table
-from contracts.errors import ConfigError
+from contracts.errors import BusyError, ConfigError
 from flows import ledger
 from flows.samples import masked
 from flows.warehouse import Warehouse
@@ -53,6 +54,7 @@ def _of_dataset(connection: sa.Connection, contract: Contract, table: sa.Table) 
             "batch": row.batch,
             "load": row.load_id,
             "status": row.status,
+            "rows dropped": f"{row.rows_dropped_at:%Y-%m-%d}" if row.rows_dropped_at else None,
             "rejected": row.rows or 0,
             "read": row.rows_read,
             "most fail": row.reason or "",
@@ -121,18 +123,20 @@ def _write_lines(file: Any, rows: Iterator[Mapping[str, Any]]) -> int:
 def expire(warehouse: Warehouse, contract: Contract) -> int:
     """Drop rejected rows, and the rows of held batches, that are older than the contract's retention.
 
+    A held load stays held: the ledger says when its rows were dropped, and their counts stay.
+
     Returns:
-        How many rejected rows were dropped. Their counts stay in the ledger.
+        How many rejected rows were dropped; none while another run is at work on the dataset.
     """
     if contract.retention is None:
         return 0
     table, loads = quarantine_table(contract), ledger.batches
     oldest = sa.func.now() - contract.retention
-    with warehouse.engine.begin() as connection:
-        dropped = connection.execute(table.delete().where(table.c._quarantined_at < oldest)).rowcount
-        held = sa.select(loads.c.batch).where(
-            loads.c.dataset == contract.dataset_id, loads.c.status == "held", loads.c.finished_at < oldest
-        )
+    old = (loads.c.dataset == contract.dataset_id) & (loads.c.finished_at < oldest)
+    held = loads.update().where(old, loads.c.status == "held", loads.c.rows_dropped_at.is_(None))
+    held = held.values(rows_dropped_at=sa.func.now()).returning(loads.c.batch)
+    with suppress(BusyError), warehouse.lock(contract.dataset_id), warehouse.engine.begin() as connection:
         for batch in connection.scalars(held).all():
             incoming_table(contract, batch).drop(connection, checkfirst=True)
-    return dropped
+        return connection.execute(table.delete().where(table.c._quarantined_at < oldest)).rowcount
+    return 0

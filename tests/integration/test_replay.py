@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -172,7 +172,10 @@ def test_retention_drops_old_rejected_rows_and_held_batches_only(deliver, wareho
     assert quarantine.expire(warehouse, contract) == 4
     assert rows("select count(*) from quarantine.shop__orders") == [(0,)]
     assert rows("select count(*) from pg_class where relname ~ 'incoming'") == [(0,)]
-    [load] = rows("select load_id, rows_rejected from ops.batches")
-    assert load.rows_rejected == 4
+    [load] = rows("select load_id, rows_rejected, status from ops.batches")
+    assert (load.rows_rejected, load.status) == (4, "held")  # so that the next night finds what it found before
+    [listed] = quarantine.held_and_rejected(warehouse, [contract])
+    assert (listed["status"], listed["rejected"], listed["rows dropped"]) == ("held", 0, f"{datetime.now(UTC):%Y-%m-%d}")
+    assert quarantine.expire(warehouse, contract) == 0
     with pytest.raises(DataError, match="are gone"):
         publish.release(warehouse, contract, ledger.Batch("shop__orders", "2021-01", load.load_id), "ada", "late")
