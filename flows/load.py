@@ -18,7 +18,7 @@ from psycopg2 import sql
 from contracts.contract import Contract
 from contracts.derive.ddl import findings_table, incoming_table
 from contracts.errors import ToolError
-from flows import ledger
+from flows import aside, ledger
 from flows.extract import RowStream
 from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line
 
@@ -45,6 +45,7 @@ def load(
         with warehouse.engine.begin() as connection:
             ledger.fence(connection, batch)
             table.drop(connection, checkfirst=True)
+            aside.drop(connection, contract, batch.batch)
             findings_table(contract, batch.batch).drop(connection, checkfirst=True)
             table.create(connection)
             copy(connection, table, stream, progress)

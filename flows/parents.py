@@ -15,6 +15,7 @@ from sqlalchemy.types import TypeEngine
 from contracts.contract import Contract
 from contracts.derive.ddl import STAGING, incoming_table, parent_table, quarantine_table
 from contracts.errors import ConfigError, DataError, ToolError
+from flows import aside
 from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
 
 SHOWN = 10  # views named in a message
@@ -98,6 +99,7 @@ def fit_held(connection: sa.Connection, contract: Contract, batch: str) -> None:
     Raises:
         DataError: it is gone, or has a column of another type or one that the contract has not.
     """
+    aside.put_back(connection, contract, batch)
     table = incoming_table(contract, batch)
     if not sa.inspect(connection).has_table(table.name, schema=STAGING):
         raise DataError(f"{contract} {batch}: the rows of the held load are gone; load its file again")

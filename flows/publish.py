@@ -12,7 +12,7 @@ from contracts.contract import Contract
 from contracts.derive.ddl import STAGING, findings_table, incoming_table, quarantine_table, table_name
 from contracts.errors import SluiceError, ToolError
 from contracts.gate import AuditReport, Decision
-from flows import alarms, ledger, parents, rejected
+from flows import alarms, aside, ledger, parents, rejected
 from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
 
 
@@ -32,6 +32,7 @@ def publish(
             _drop_older_quarantine(connection, contract, batch)
             _make_constant_columns(connection, contract, batch)
             _swap_partition(connection, contract, batch)
+            aside.drop(connection, contract, batch.batch)
             ledger.supersede(connection, batch, "published", "held")
             _account(connection, batch, "published", report, decision)
             alarms.published(connection, contract, batch, report, warehouse.now())
@@ -51,6 +52,7 @@ def hold(
         with warehouse.engine.begin() as connection:
             _set_rejected_apart(connection, contract, batch, report)
             _drop_older_quarantine(connection, contract, batch, held_only=True)
+            aside.drop(connection, contract, batch.batch)
             ledger.supersede(connection, batch, "held")
             _account(connection, batch, "held", report, decision)
             alarms.held(connection, contract, batch, report, decision, warehouse.now())
@@ -86,6 +88,7 @@ def fail(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, why: str
         if _has_loaded(connection, batch):  # else what is there is of another load, which may be held
             incoming_table(contract, batch.batch).drop(connection, checkfirst=True)
             findings_table(contract, batch.batch).drop(connection, checkfirst=True)
+        aside.put_back(connection, contract, batch.batch)
         ledger.finish(connection, batch, "failed", Decision(False, (str(why),)))
         if isinstance(why, SluiceError):
             alarms.broken(connection, contract, batch.batch, why, warehouse.now())

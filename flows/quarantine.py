@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from contracts.contract import Contract
 from contracts.derive.ddl import incoming_table, quarantine_table
 from contracts.errors import BusyError, ConfigError
-from flows import ledger
+from flows import aside, ledger
 from flows.samples import masked
 from flows.warehouse import Warehouse
 
@@ -137,6 +137,7 @@ def expire(warehouse: Warehouse, contract: Contract) -> int:
     held = held.values(rows_dropped_at=sa.func.now()).returning(loads.c.batch)
     with suppress(BusyError), warehouse.lock(contract.dataset_id), warehouse.engine.begin() as connection:
         for batch in connection.scalars(held).all():
+            aside.put_back(connection, contract, batch)
             incoming_table(contract, batch).drop(connection, checkfirst=True)
         return connection.execute(table.delete().where(table.c._quarantined_at < oldest)).rowcount
     return 0

@@ -10,17 +10,16 @@ from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from psycopg2 import sql
 
 from contracts.check_names import WHOLE_ROW, parse_check_name
 from contracts.contract import Contract
 from contracts.derive.ddl import STAGING, findings_table, incoming_table, quarantine_table, table_name
 from contracts.errors import DataError, ToolError
-from flows import ledger, parents
+from flows import aside, ledger, parents
 from flows.extract import schema_of, typed
 from flows.load import copy
 from flows.rows import Rows
-from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
+from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line
 
 ROWS = 8_192  # quarantined rows in memory at once
 
@@ -53,14 +52,12 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, of
         with warehouse.engine.begin() as connection, warehouse.engine.connect() as reading:
             ledger.fence(connection, batch)
             accepted = _set_accepted_apart(connection, contract, of)
+            table.drop(connection, checkfirst=True)  # of a load that was killed
             findings_table(contract, batch.batch).drop(connection, checkfirst=True)
             table.create(connection)
             quarantined = Quarantined(reading, contract, of.load_id)
             copy(connection, table, quarantined)
             rows = quarantined.rows_read + _insert(connection, table, contract, accepted)
-            if of.status == "held":
-                execute(connection, sql.SQL("DROP TABLE {}").format(sql.Identifier(STAGING, accepted)))
-            ledger.supersede(connection, batch, "held")
             if rows != of.rows_read:
                 raise ToolError(
                     f"{batch}: load {of.load_id} read {of.rows_read:,} rows, of which {rows:,} are left "
@@ -78,11 +75,8 @@ def _set_accepted_apart(connection: sa.Connection, contract: Contract, of: sa.Ro
     """The table of the accepted rows: the partition, or what the held load left, under another name."""
     if of.status == "published":
         return table_name(contract.dataset_id, of.batch)
-    held, aside = incoming_table(contract, of.batch).name, table_name(contract.dataset_id, of.batch, "replayed")
-    rename = sql.SQL("ALTER TABLE {} RENAME TO {}")
     parents.fit_held(connection, contract, of.batch)
-    execute(connection, rename.format(sql.Identifier(STAGING, held), sql.Identifier(aside)))
-    return aside
+    return aside.put(connection, contract, of.batch)
 
 
 def _insert(connection: sa.Connection, table: sa.Table, contract: Contract, accepted: str) -> int:

@@ -151,6 +151,45 @@ def test_a_held_load_cannot_be_released_once_a_killed_load_has_taken_its_place(
     assert rows("select count(*) from staging.shop__orders") == [(0,)]
 
 
+def loaded_again(warehouse: Warehouse, contract: Contract) -> ledger.Batch:
+    """A replay that comes no further: its rows are loaded, and nothing of them is audited."""
+    of = replay.replayed(warehouse, contract, "2021-01")
+    with warehouse.engine.begin() as connection:
+        cut_off = ledger.begin_replay(connection, contract, of, None)
+    return replay.load_again(warehouse, contract, cut_off, of)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_replay_that_was_cut_off_is_done_by_the_next(deliver, again, warehouse, rows, tmp_path, held: bool) -> None:
+    deliver_bad(deliver, tmp_path, max_rejected=0.0 if held else 0.5)
+    for _ in range(2):
+        loaded_again(warehouse, shops.contract(shops.LenientOrders))
+
+    load = again(shops.contract(shops.LenientOrders), "2021-01")
+
+    assert (load.status, load.rows_read, load.rows_accepted, load.rows_rejected) == ("published", 14, 11, 3)
+    assert rows("select count(*), count(distinct _row_number) from staging.shop__orders") == [(11, 11)]
+    assert rows("select count(*), count(distinct _load_id) from quarantine.shop__orders") == [(3, 1)]
+    statuses = [row.status for row in rows("select status from ops.batches order by load_id")]
+    assert statuses == ["superseded", "abandoned", "abandoned", "published"]
+    assert rows("select count(*) from pg_class where relname ~ 'replayed|findings|incoming'") == [(0,)]
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_after_a_replay_without_a_verdict_only_the_held_rows_are_released(
+    deliver, warehouse, rows, tmp_path, failed: bool
+) -> None:
+    contract = shops.contract(max_rejected=0.0)
+    held = deliver_bad(deliver, tmp_path, max_rejected=0.0)
+    batch = loaded_again(warehouse, contract)
+    if failed:
+        publish.fail(warehouse, contract, batch, "the database was away")
+
+    publish.release(warehouse, contract, held.batch, "ada", "the shop moved")
+    assert rows("select count(*), max(_row_number) from staging.shop__orders") == [(10, 10)]
+    assert rows("select count(*) from pg_class where relname ~ 'replayed|findings|incoming'") == [(0,)]
+
+
 def test_a_load_that_fails_before_its_first_row_leaves_the_held_one(deliver, warehouse, rows, tmp_path) -> None:
     contract = shops.contract(max_rejected=0.0)
     held = deliver_bad(deliver, tmp_path, max_rejected=0.0)
@@ -175,7 +214,11 @@ def test_retention_drops_old_rejected_rows_and_held_batches_only(deliver, wareho
     [load] = rows("select load_id, rows_rejected, status from ops.batches")
     assert (load.rows_rejected, load.status) == (4, "held")  # so that the next night finds what it found before
     [listed] = quarantine.held_and_rejected(warehouse, [contract])
-    assert (listed["status"], listed["rejected"], listed["rows dropped"]) == ("held", 0, f"{datetime.now(UTC):%Y-%m-%d}")
+    assert (listed["status"], listed["rejected"], listed["rows dropped"]) == (
+        "held",
+        0,
+        f"{datetime.now(UTC):%Y-%m-%d}",
+    )
     assert quarantine.expire(warehouse, contract) == 0
     with pytest.raises(DataError, match="are gone"):
         publish.release(warehouse, contract, ledger.Batch("shop__orders", "2021-01", load.load_id), "ada", "late")
