@@ -25,7 +25,7 @@ from flows.report import RunFailed, Summary, rows_of
 from flows.site import dbt_docs, serve, write
 from flows.warehouse import open_warehouse
 
-FIRST_QUERY = "select * from marts.fct_zone_revenue_monthly order by 1, 2 limit 10"
+WORTH_A_LOOK = "fct_zone_revenue_monthly"  # of the taxis' marts
 
 
 class _ToldOnce(logging.Filter):
@@ -126,12 +126,20 @@ def _next(summary: Summary) -> None:
     sluice = _program()
     lines = [
         "Try next:",
-        f'  {sluice} sql "{FIRST_QUERY}"',
+        f'  {sluice} sql "{_first_query(summary)}"',
         *([f"  {sluice} quarantine show {rejected.dataset_id} {rejected.batch}"] if rejected else []),
         f"  {sluice} status",
         f"  {sluice} docs",
     ]
     out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _first_query(summary: Summary) -> str:
+    marts = summary.marts.models
+    if WORTH_A_LOOK in marts:
+        return f"select * from marts.{WORTH_A_LOOK} order by 1, 2 limit 10"  # noqa: S608 - shown, not run
+    table = f"marts.{marts[0]}" if marts else f"staging.{summary.outcomes[0].dataset_id}"
+    return f"select * from {table} limit 10"  # noqa: S608
 
 
 def _program() -> str:

@@ -85,6 +85,12 @@ class Outcome:
         return f"{subject}: gate closed: {closed}. See them: sluice quarantine show {self.dataset_id} {self.batch}"
 
 
+NO_MARTS = (
+    "the dbt project has no model in models/marts/ yet: its other models were built and tested, "
+    "and there is nothing to publish in marts; what readers have is in staging"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Marts:
     """What became of the marts.
@@ -92,6 +98,7 @@ class Marts:
     Attributes:
         layers: dbt's nodes by layer: models, tests, warnings.
         compared: each mart that is other than the one readers had, as one sentence.
+        models: the marts that readers now have, by name.
     """
 
     verdict: str
@@ -101,6 +108,7 @@ class Marts:
     warnings: tuple[str, ...] = ()
     exit_code: int = 0
     compared: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
     @classmethod
     def nothing_new(cls) -> Marts:
@@ -109,7 +117,10 @@ class Marts:
     @classmethod
     def published(cls, built: Built, warnings: tuple[str, ...] = ()) -> Marts:
         compared = tuple(str(mart) for mart in built.compared if mart.differs)
-        return cls("published", built.side, layers_of(built.run), warnings=warnings, compared=compared)
+        if not built.models:
+            warnings = (*warnings, NO_MARTS)
+        layers = layers_of(built.run)
+        return cls("published", built.side, layers, warnings=warnings, compared=compared, models=built.models)
 
     @classmethod
     def failed(cls, error: SluiceError) -> Marts:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from contracts.errors import SluiceError, ToolError
+from contracts.errors import ConfigError, SluiceError
 from flows import (
     alarms,
     builds,
@@ -72,6 +72,7 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
     Raises:
         DataError: tests of severity error found rows; the candidate stays for inspection, readers keep the old marts.
         ToolError: dbt or one of its nodes broke.
+        ConfigError: the project has no model in models/marts/ any more.
     """
     project = versions.project()
     with warehouse.engine.begin() as connection:
@@ -86,6 +87,8 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         refresh.drop(warehouse, side, refreshed.models)
         statistics.refresh(warehouse)
         run = _run(warehouse, side, refreshed, progress)
+        manifest = run.artifact("manifest")
+        models = _mart_models(warehouse, manifest)
     except DbtDidNotRun as error:
         end("not run", None, error)
         raise
@@ -97,9 +100,8 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         end("failed", None, error)
         raise
     end("passed", run)
-    manifest = run.artifact("manifest")
     compared = compare.compare(warehouse, build_id, side, project, manifest)
-    return Built(side, inputs.fingerprint(loads, project), _mart_models(manifest), run, build_id, compared)
+    return Built(side, inputs.fingerprint(loads, project), models, run, build_id, compared)
 
 
 def _run(warehouse: Warehouse, side: str, refreshed: Refresh, progress: Progress | None) -> DbtRun:
@@ -157,13 +159,22 @@ def live_side(warehouse: Warehouse) -> str | None:
     return str(now.side) if now else None
 
 
-def _mart_models(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """The models of models/marts/, which are what readers get to see."""
+def _mart_models(warehouse: Warehouse, manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The models of models/marts/, which are what readers get to see. A young project may have none yet.
+
+    Raises:
+        ConfigError: there is none, where readers have some.
+    """
     models = [
         str(node["name"])
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]
     ]
-    if not models:
-        raise ToolError("the dbt project has no model in models/marts/, so there is nothing to publish")
+    with warehouse.engine.begin() as connection:
+        now = marts.live(connection)
+    if not models and now is not None and now.models:
+        raise ConfigError(
+            f"the dbt project has no model in models/marts/ any more, and readers have {', '.join(now.models)}. "
+            "They keep the old marts; put the models back, or keep one"
+        )
     return tuple(sorted(models))

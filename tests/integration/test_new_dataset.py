@@ -60,17 +60,26 @@ def test_a_sample_becomes_a_dataset_whose_mart_is_published(
     environment = {**os.environ, "SLUICE_WAREHOUSE": block, "SLUICE_HOME": str(tmp_path / "home")}
     parcels(project / "parcels_2024-01.csv")
 
-    def sluice(*arguments: str) -> None:
+    def sluice(*arguments: str, code: int = 0) -> str:
         command = [sys.executable, "-m", "flows.cli", *arguments]  # the copy: it lies first on Python's path
         said = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
-        assert said.returncode == 0, said.stdout + said.stderr
+        assert said.returncode == code, said.stdout + said.stderr
+        return said.stdout + said.stderr
 
     sample = ("--from", "parcels_2024-01.csv", "--monthly", "2024-01", "--by", "sent_at")
     sluice("new", "post", "parcels", *sample)
+    said = sluice("run", "post__parcels")  # the first day: no mart yet
+    assert "no model in models/marts/ yet" in said
+    assert "select * from staging.post__parcels limit 10" in said
+    assert "Nothing new" in sluice("run", "post__parcels")
+
     marts = project / "dbt_project/models/marts"
     (marts / "fct_parcels_by_status.sql").write_text(MART)
     (marts / "_fct_parcels_by_status.yml").write_text(MART_YAML)
-    sluice("run", "post__parcels")
+    assert "select * from marts.fct_parcels_by_status limit 10" in sluice("run", "post__parcels")
+    for path in marts.glob("*parcels*"):
+        path.rename(project / path.name)
+    assert "readers have fct_parcels_by_status. They keep the old marts" in sluice("run", "post__parcels", code=5)
 
     with engine.connect() as connection:
         found = connection.execute(sa.text("select * from marts.fct_parcels_by_status order by 1")).all()
