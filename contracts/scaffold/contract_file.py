@@ -8,6 +8,7 @@ from contracts.annotations import NAMES, quoted
 from contracts.contract import Monthly
 from contracts.scaffold.facts import Facts
 from contracts.scaffold.guess import Guess
+from contracts.scaffold.looks import looks_like
 from contracts.scaffold.names import class_name, in_words
 
 WIDTH = 120
@@ -60,7 +61,13 @@ def _imports(facts: Facts, guesses: Sequence[Guess]) -> list[str]:
 def _column(guess: Guess, rows: int) -> list[str]:
     sample = f"{guess.span[0]} to {guess.span[1]} in the sample" if guess.span else ""
     type_words = "the type" if not sample or guess.bounds else f"the type; {sample}"
+    looks = looks_like(guess.values) if guess.type.name == "text" else None
     lines = [
+        *(
+            [f"    # confirm: looks like {looks[0]}, kept as text; a model reads it by", f"    # {looks[1]}"]
+            if looks
+            else []
+        ),
         f"    {guess.name}: {guess.annotation} = column(  # confirm: {type_words}",
         f"        {quoted(in_words(guess.name) + '.')},  # confirm: say what it holds, and its unit",
     ]

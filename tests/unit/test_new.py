@@ -138,6 +138,28 @@ def test_a_draft_has_every_file_is_formatted_and_marks_its_guesses(project: Path
     assert "sluice run post__parcels" in capfd.readouterr().out
 
 
+def test_texts_that_look_like_dates_numbers_or_truth_values_are_told_with_the_sql_that_reads_them(
+    project: Path,
+) -> None:
+    sample = project.parent / "orders.csv"
+    rows = ["31.12.2024;1,50;1.234,5;Y;1,234;12/31/2024;31.12.2024 10:00:00;north", "1.2.2025;;2,0;n;5;;;south"]
+    sample.write_text("\n".join(["sent;weight;paid;insured;people;due;seen;shop", *rows]) + "\n")
+    make(sample, "shop", "orders")
+    lines = (project / "contracts/datasets/shop_orders.py").read_text().splitlines()
+    looks = {lines[n + 2].split(":")[0].strip(): line for n, line in enumerate(lines) if "looks like" in line}
+    assert {name: line.split("looks like ")[1].split(", kept as text")[0] for name, line in looks.items()} == {
+        "sent": "day.month.year dates",
+        "weight": "numbers with a decimal comma",
+        "paid": "numbers with a decimal comma",
+        "insured": "yes and no",
+        "people": "numbers with thousands parted",
+        "due": "dates, day or month first",
+        "seen": "day.month.year times",
+    }
+    assert "    # to_date(..., 'DD.MM.YYYY')" in lines
+    assert max(map(len, lines)) <= 120
+
+
 def test_gzip_and_parquet_are_samples_too(project: Path) -> None:
     plain = parcels(project.parent / "parcels.csv")
     packed = project.parent / "packed"
