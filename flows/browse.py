@@ -32,9 +32,9 @@ def status(as_json: bool) -> None:
     warehouse = open_warehouse()
     with warehouse.engine.begin() as connection:
         ledger.create(connection)
-        rows = [row for contract in contracts().values() for row in _status_rows(connection, contract)]
-        found = [incidents.line(row) for row in incidents.open_now(connection)]
         working = runs.under_way(connection)
+        rows = [row for contract in contracts().values() for row in _status_rows(connection, contract, working)]
+        found = [incidents.line(row) for row in incidents.open_now(connection)]
         live = marts.live(connection)
     if as_json:
         print_json(rows)
@@ -57,8 +57,8 @@ def _marts(live: sa.Row | None) -> str:
     return f"{live.side}, published {since}"
 
 
-def _status_rows(connection: sa.Connection, contract: Contract) -> list[dict[str, str]]:
-    loads = ledger.batches
+def _status_rows(connection: sa.Connection, contract: Contract, working: Sequence[sa.Row]) -> list[dict[str, str]]:
+    loads, at_work = ledger.batches, {run.run_id for run in working}
     newest = (
         sa.select(loads)
         .distinct(loads.c.batch)
@@ -77,10 +77,15 @@ def _status_rows(connection: sa.Connection, contract: Contract) -> list[dict[str
             "rejected": number(row.rows_rejected),
             "at (UTC)": f"{row.finished_at or row.started_at:%Y-%m-%d %H:%M}",
             "freshness": str(age_of(contract, row.batch) or "") if row is found[-1] else "",
-            "why": "; ".join(row.reasons),
+            "why": _cut_off(row) if row.status == "started" and row.run_id not in at_work else "; ".join(row.reasons),
         }
         for row in found
     ]
+
+
+def _cut_off(load: sa.Row) -> str:
+    again = "replay it again" if load.replay_of else "the next run loads it again"
+    return f"its run is gone: killed, or cut off from the database; {again}"
 
 
 def sql(query: str, form: str) -> None:

@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 from pytest_httpserver import HTTPServer
 
-from flows import logs, progress
+from contracts.registry import contract_for
+from flows import ledger, logs, progress
 from tests import taxi
 from tests.integration.conftest import connector_for
 
@@ -209,6 +210,15 @@ def test_a_held_batch_is_listed_exported_and_released_on_a_persons_word(sluice, 
     replayed = sluice("quarantine", "replay", "tlc__yellow_trips", "2019-02", "--json")
     assert replayed.code == 2, replayed.err
     assert json.loads(replayed.out)["batches"][0]["verdict"] == "held"
+
+
+def test_status_tells_a_load_whose_run_is_gone_from_one_at_work(sluice, engine) -> None:
+    sluice("status")  # makes the ledger
+    file = ledger.Fingerprint("zones.csv", 1, "0", None, None)
+    with engine.begin() as connection:
+        ledger.begin(connection, contract_for("tlc__zones"), "all", file, "a run that was killed")
+    [zones] = [row for row in json.loads(sluice("status", "--json").out) if row["dataset"] == "tlc__zones"]
+    assert (zones["verdict"], zones["why"].split(":")[0]) == ("started", "its run is gone")
 
 
 def test_for_machines_a_run_prints_one_documented_object_and_lines_of_json(sluice, monkeypatch, tmp_path) -> None:
