@@ -18,7 +18,6 @@ from contracts.errors import ConfigError, DataError, ToolError
 from flows import aside
 from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
 
-SHOWN = 10  # views named in a message
 INTEGER_DIGITS = 19  # of the largest bigint
 
 # Views over a column, and views over those. The parent is its name as regclass reads it.
@@ -152,28 +151,24 @@ def _retyping(connection: sa.Connection, parent: sa.Table, column: sa.Column, fo
     said = f"{column.name} is {new} in the contract, {old} in {parent.schema}.{parent.name}. "
     views = _views(connection, parent, column.name)
     if _holds(column.type, found):
-        return said + f"No value would be lost, but {_read_by(views)} Drop those, and the next run changes the type."
+        return said + f"No value would be lost, and the next run changes the type.{_without(views)}"
     statement = _as_text(connection, _retype(connection, parent, column))
     said += f"Values could be lost, so it is for you to say. If none would: {statement}; "
-    return said + f"if not, give the column another name in the contract.{_before(views)}"
+    return said + f"if not, give the column another name in the contract.{_without(views)}"
 
 
 def _dropping(connection: sa.Connection, parent: sa.Table, column: str) -> str:
     statement = sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(_name(parent), sql.Identifier(column))
     said = f"{column} is in {parent.schema}.{parent.name}, but not in the contract. Put it back, as Optional if files "
     said += f"come without it; or, if nobody needs its values any more: {_as_text(connection, statement)};"
-    return said + _before(_views(connection, parent, column))
+    return said + _without(_views(connection, parent, column))
 
 
-def _before(views: list[str]) -> str:
+def _without(views: list[str]) -> str:
     if not views:
         return ""
-    return f" But first: {_read_by(views)} Drop those, and the next builds make what dbt's models still say."
-
-
-def _read_by(views: list[str]) -> str:
-    more = f" and {len(views) - SHOWN} more" if len(views) > SHOWN else ""
-    return f"{'a view reads' if len(views) == 1 else 'views read'} it: {', '.join(views[:SHOWN])}{more}."
+    reads = "a view reads" if len(views) == 1 else "views read"
+    return f" But first, as {reads} it (dbt makes its own anew, and yours you have to): DROP VIEW {', '.join(views)};"
 
 
 def _retype(connection: sa.Connection, parent: sa.Table, column: sa.Column) -> sql.Composed:

@@ -57,10 +57,10 @@ def test_a_wider_type_under_views_names_them_and_touches_nothing(january, wareho
         connection.execute(sa.text('create view side."All" as select n from side.stg_sales'))
         connection.execute(sa.text("create view side.others as select n from staging.test__sales"))
     parents.make(warehouse, contract(WIDER))
-    with pytest.raises(ConfigError, match=r'views read it: side."All", side.stg_sales\.'):
+    with pytest.raises(ConfigError, match=r'as views read it .*: DROP VIEW side."All", side.stg_sales;') as told:
         parents.verify(warehouse, contract(WIDER))
     with warehouse.engine.begin() as connection:
-        connection.execute(sa.text("drop view side.stg_sales cascade"))
+        connection.exec_driver_sql(str(told.value).split("you have to): ")[1])
     parents.make(warehouse, contract(WIDER))
     parents.verify(warehouse, contract(WIDER))
     assert rows("select price from staging.test__sales")[0].price.as_tuple().exponent == -3
@@ -82,7 +82,7 @@ def test_a_column_that_left_the_contract_keeps_its_values_until_a_person_drops_i
     with warehouse.engine.begin() as connection:
         connection.execute(sa.text("create view priced as select price from staging.test__sales"))
     parents.make(warehouse, contract(None))
-    with pytest.raises(ConfigError, match=r"DROP COLUMN .price.; But first: a view reads it: public\.priced\."):
+    with pytest.raises(ConfigError, match=r"DROP COLUMN .price.; But first, .*: DROP VIEW public\.priced;"):
         parents.verify(warehouse, contract(None))
     assert rows("select count(price) from staging.test__sales") == [(1,)]
 
