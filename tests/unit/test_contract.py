@@ -76,6 +76,7 @@ class Misnamed(pa.DataFrameModel):
         (lambda: contract(model(config={"add_missing_columns": True})), "add_missing_columns is not kept"),
         (lambda: contract(model(config={"ordered": True})), "ordered is not kept"),
         (lambda: contract(model(default=0)), "number: default is not kept"),
+        (lambda: contract(model(regex=True)), "number: regex is not kept: declare each column"),
         (lambda: contract(Parsed), "number: parsers is not kept"),
         (lambda: contract(ParsedWhole), "parsers is not kept"),
         (lambda: contract(Indexed), "index is not kept"),

@@ -203,7 +203,6 @@ NO_SAMPLES = {
     "a web page": b"<!DOCTYPE html><html></html>",
     "two columns of one name": b"a,a\n1,2\n",
     "a column without a name": b"a,,c\n1,2,3\n",
-    "no UTF-8": "name\nZürich\n".encode("latin-1"),
     "cut gzip": gzip.compress(b"a,b\n" + b"1,2\n" * 9999)[:-20],
     "cut Parquet": b"PAR1 and no more",
 }
@@ -215,6 +214,13 @@ def test_a_file_that_is_no_sample_writes_nothing(project: Path, case: str) -> No
     path.write_bytes(NO_SAMPLES[case])
     with pytest.raises(SluiceError):
         make(path)
+    assert written(project) == []
+
+
+def test_a_sample_that_is_no_utf_8_says_which_column(project: Path) -> None:
+    (project.parent / "sample").write_bytes("name,town\na,Zürich\nb,Bonn\nc,Köln\n".encode("latin-1"))
+    with pytest.raises(SluiceError, match="column 'town': 2 of 3 cells are no UTF-8"):
+        make(project.parent / "sample")
     assert written(project) == []
 
 
