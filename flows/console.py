@@ -18,14 +18,14 @@ from prefect.exceptions import TerminationSignal
 from contracts import derive as derived
 from contracts.errors import DataError, SluiceError, ToolError
 from contracts.registry import contracts
-from flows import ledger, logs, progress, transform
+from flows import downstream, ledger, logs, progress, transform
 from flows import rollback as back
 from flows.printing import err, out, print_json, print_table
 from flows.report import RunFailed, Summary, rows_of
 from flows.site import dbt_docs, serve, write
 from flows.warehouse import open_warehouse
 
-FIRST_QUERY = "select * from marts.fct_zone_revenue_monthly order by 1, 2 limit 10"
+FIRST_QUERY = "select * from marts.{} order by 1, 2 limit 10"
 
 
 class _ToldOnce(logging.Filter):
@@ -123,15 +123,23 @@ def show_summary(summary: Summary, as_json: bool) -> None:
 
 def _next(summary: Summary) -> None:
     rejected = next((o for o in summary.outcomes if o.rejected), None)
-    sluice = _program()
+    sluice, mart = _program(), _mart(summary)
     lines = [
         "Try next:",
-        f'  {sluice} sql "{FIRST_QUERY}"',
+        *([f'  {sluice} sql "{FIRST_QUERY.format(mart)}"'] if mart else []),
         *([f"  {sluice} quarantine show {rejected.dataset_id} {rejected.batch}"] if rejected else []),
         f"  {sluice} status",
         f"  {sluice} docs",
     ]
     out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _mart(summary: Summary) -> str | None:
+    """A mart that shows what this run published, if any is made of it."""
+    published = [outcome.dataset_id for outcome in summary.outcomes if outcome.verdict == "published"]
+    with open_warehouse().engine.connect() as connection:
+        marts = (downstream.last_mart_of(connection, contracts()[each]) for each in dict.fromkeys(published))
+        return next(filter(None, marts), None)
 
 
 def _program() -> str:

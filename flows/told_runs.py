@@ -23,6 +23,7 @@ from flows import artifacts
 from flows.deployments import IN_POOL
 
 ENDS = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
+OF_PREFECT = "Flow run encountered an exception: "
 NEWEST = 50  # runs looked at; far more than can begin and end between two looks
 TOLD = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, *ENDS])))
 
@@ -80,5 +81,5 @@ def _how(client: SyncPrefectClient, run: FlowRun) -> str:
     kept = client.read_artifacts(artifact_filter=of_run, limit=1)
     if kept and kept[0].description:
         return kept[0].description
-    said = (run.state.message or "").strip().splitlines() if run.state else []
+    said = (run.state.message or "").strip().removeprefix(OF_PREFECT).splitlines() if run.state else []
     return " ".join([(run.state_name or "").lower(), *(f"({line[:200]})" for line in said[:1])])
