@@ -61,6 +61,7 @@ def begin(
     ] = False,
 ) -> None:
     """What comes before every command."""
+    logs.let_services_end_quietly()
     if context.invoked_subcommand in WITH_PREFECT:
         make_prefect_home()
 
