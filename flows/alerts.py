@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
-from apprise import NotifyFormat
-from apprise.plugins.email import NotifyEmail
 from httpx import HTTPStatusError
 from prefect.blocks.abstract import NotificationBlock, NotificationError
 from prefect.blocks.core import Block
@@ -27,6 +25,7 @@ from prefect.logging import get_logger, get_run_logger
 from prefect.utilities.asyncutils import run_coro_as_sync
 from pydantic import Field, SecretStr
 
+from flows import markup
 from flows.messages import Alert, Facts, plain, render
 
 __all__ = ["Alert", "AppriseAddress", "Facts", "render", "send"]
@@ -78,8 +77,9 @@ def notify(alert: Alert, block: str) -> str:
     try:
         with _quiet("httpx", "httpcore", "apprise"):
             loaded = _load(block)
+            title, body = markup.said_to(loaded, alert.title, alert.body)
             with loaded.raise_on_failure():  # without it, Prefect's Apprise blocks fail in silence
-                _wait(loaded.notify(alert.body, alert.title))
+                _wait(loaded.notify(body, title))
     except Exception as error:  # noqa: BLE001 - whatever a channel does, the verdict and its error come first
         problem = _why(error, loaded)
         _logger().warning(
@@ -104,7 +104,9 @@ def emit(alert: Alert, event_id: UUID | None = None) -> str:
     resource["prefect.resource.name"] = alert.dataset_id or "sluice"
     if alert.batch:
         resource["sluice.batch"] = alert.batch
-    payload = {"title": alert.title, "body": alert.body, "owner": alert.owner, "batch": alert.batch}
+    # An automation may send these on, through a block that escapes nothing.
+    said = {"title": markup.tamed(alert.title), "body": markup.tamed(alert.body)}
+    payload = {**said, "owner": alert.owner, "batch": alert.batch}
     try:
         event = Event(event=alert.event, resource=Resource(resource), payload=payload, id=event_id or uuid4())
         with _quiet("httpx", "httpcore"), get_client(sync_client=True) as client:
@@ -129,14 +131,6 @@ def _load(name: str) -> Any:
     block = _wait(Block.load(name))
     if not isinstance(block, NotificationBlock):
         raise TypeError("that block sends no notifications")
-    client = getattr(block, "_apprise_client", None)
-    if client is not None:
-        # The body is text: Apprise must escape what a service would take for markup. Left unsaid, an e-mail
-        # shows a data value's HTML and Slack obeys a `<!channel>` in it.
-        client.asset.body_format = "text"
-        for server in client:
-            if isinstance(server, NotifyEmail):  # as HTML, no line of it would break: each blank is one that cannot
-                server.notify_format = NotifyFormat.TEXT
     return block
 
 

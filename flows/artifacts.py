@@ -8,6 +8,8 @@ from contracts.gate import AuditReport, percent
 from flows.ledger import Batch
 from flows.report import Summary, rows_of
 
+OF_RUN = "sluice-run"  # key of the artifact that says what a run did
+
 
 def keep(summary: Summary) -> None:
     """Keep the run's summary with the flow run, where Prefect's UI shows it."""
@@ -19,7 +21,7 @@ def keep(summary: Summary) -> None:
     lines += [f"- {_cell(reason)}" for o in summary.outcomes for reason in (*o.reasons, *o.warnings)]
     lines += [f"- {_cell(reason)}" for reason in (*summary.marts.reasons, *summary.marts.warnings)]
     lines += [f"- {_cell(warning)}" for warning in (*summary.warnings, *summary.stale)]
-    create_markdown_artifact("\n".join(lines), key="sluice-run", description="What this run did")
+    create_markdown_artifact("\n".join(lines), key=OF_RUN, description=str(summary))
 
 
 def keep_audit(batch: Batch, audit: AuditReport) -> None:

@@ -61,6 +61,7 @@ def begin(
     ] = False,
 ) -> None:
     """What comes before every command."""
+    logs.let_services_end_quietly()
     if context.invoked_subcommand in WITH_PREFECT:
         make_prefect_home()
 
@@ -169,11 +170,16 @@ def up(
     cron: Annotated[str | None, typer.Option(help="Schedule instead of the one in prefect.yaml.")] = None,
 ) -> None:
     """Start a Prefect server with its UI and serve the nightly deployment until Ctrl-C."""
-    from flows import server
-    from flows.warehouse import home, start_embedded
+    from flows import stopping
 
-    alerts = {"sender of alerts": ["-m", "flows.cli", "alerts", "send", "--watch", "30"]}
-    raise typer.Exit(server.up(home(), host=host, port=port, cron=cron, prepare=start_embedded, beside=alerts))
+    def serve() -> int:
+        from flows import server
+        from flows.warehouse import home, start_embedded
+
+        alerts = {"sender of alerts": ["-m", "flows.cli", "alerts", "send", "--watch", "30"]}
+        return server.up(home(), host=host, port=port, cron=cron, prepare=start_embedded, beside=alerts)
+
+    raise typer.Exit(stopping.until_told(serve))
 
 
 contract_app = typer.Typer(help="Look at contracts.", no_args_is_help=True, rich_markup_mode=None)

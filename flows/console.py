@@ -18,14 +18,14 @@ from prefect.exceptions import TerminationSignal
 from contracts import derive as derived
 from contracts.errors import DataError, SluiceError, ToolError
 from contracts.registry import contracts
-from flows import ledger, logs, progress, transform
+from flows import downstream, ledger, logs, progress, transform
 from flows import rollback as back
 from flows.printing import err, out, print_json, print_table
 from flows.report import RunFailed, Summary, rows_of
 from flows.site import dbt_docs, serve, write
 from flows.warehouse import open_warehouse
 
-WORTH_A_LOOK = "fct_zone_revenue_monthly"  # of the taxis' marts
+FIRST_QUERY = "select * from {} order by 1 limit 10"
 
 
 class _ToldOnce(logging.Filter):
@@ -126,7 +126,7 @@ def _next(summary: Summary) -> None:
     sluice = _program()
     lines = [
         "Try next:",
-        f'  {sluice} sql "{_first_query(summary)}"',
+        f'  {sluice} sql "{FIRST_QUERY.format(_worth_a_look(summary))}"',
         *([f"  {sluice} quarantine show {rejected.dataset_id} {rejected.batch}"] if rejected else []),
         f"  {sluice} status",
         f"  {sluice} docs",
@@ -134,12 +134,13 @@ def _next(summary: Summary) -> None:
     out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 
-def _first_query(summary: Summary) -> str:
-    marts = summary.marts.models
-    if WORTH_A_LOOK in marts:
-        return f"select * from marts.{WORTH_A_LOOK} order by 1, 2 limit 10"  # noqa: S608 - shown, not run
-    table = f"marts.{marts[0]}" if marts else f"staging.{summary.outcomes[0].dataset_id}"
-    return f"select * from {table} limit 10"  # noqa: S608
+def _worth_a_look(summary: Summary) -> str:
+    """A mart that shows what this run published; before there is one, the rows themselves."""
+    published = [o.dataset_id for o in summary.outcomes if o.verdict == "published"] or [summary.outcomes[0].dataset_id]
+    with open_warehouse().engine.connect() as connection:
+        marts = (downstream.last_mart_of(connection, contracts()[each]) for each in dict.fromkeys(published))
+        mart = next(filter(None, marts), None)
+    return f"marts.{mart}" if mart else f"staging.{published[0]}"
 
 
 def _program() -> str:

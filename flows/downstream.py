@@ -16,16 +16,24 @@ from flows.builds import builds
 def of_dataset(connection: sa.Connection, contract: Contract) -> str:
     """The marts and exposures that are made of a dataset, as one phrase; empty before anything was built."""
 
-    def is_source(node: Mapping[str, Any]) -> bool:
-        return (node["source_name"], node["name"]) == (contract.source, contract.dataset_id)
+    manifest = _newest(connection)
+    return _said(manifest, _below(manifest, "sources", _is_source(contract)))
 
-    return _below(_newest(connection), "sources", is_source)
+
+def last_mart_of(connection: sa.Connection, contract: Contract) -> str | None:
+    """A mart that is made of a dataset and that no other mart is made of; the one with the most behind it."""
+    manifest = _newest(connection)
+    marts = [name for name in _below(manifest, "sources", _is_source(contract)) if _is_mart(manifest, name)]
+    last = [name for name in marts if not any(_is_mart(manifest, child) for child in manifest["child_map"][name])]
+    found = max(last, key=lambda name: (len(manifest["nodes"][name]["depends_on"]["nodes"]), name), default=None)
+    return manifest["nodes"][found]["name"] if found else None
 
 
 def of_nodes(connection: sa.Connection, names: Iterable[str]) -> str:
     """Likewise, of dbt's nodes: those below what a failed test is about, or below a failed model."""
     wanted = set(names)
-    return _below(_newest(connection), "nodes", lambda node: node["unique_id"] in wanted)
+    manifest = _newest(connection)
+    return _said(manifest, _below(manifest, "nodes", lambda node: node["unique_id"] in wanted))
 
 
 def _newest(connection: sa.Connection) -> Mapping[str, Any]:
@@ -34,7 +42,11 @@ def _newest(connection: sa.Connection) -> Mapping[str, Any]:
     return json.loads(gzip.decompress(kept)) if kept else {}
 
 
-def _below(manifest: Mapping[str, Any], kind: str, wanted: Callable[[Mapping[str, Any]], bool]) -> str:
+def _is_source(contract: Contract) -> Callable[[Mapping[str, Any]], bool]:
+    return lambda node: (node["source_name"], node["name"]) == (contract.source, contract.dataset_id)
+
+
+def _below(manifest: Mapping[str, Any], kind: str, wanted: Callable[[Mapping[str, Any]], bool]) -> set[str]:
     start = [node for node in manifest.get(kind, {}).values() if wanted(node)]
     tests = [node for node in start if node["resource_type"] in ("test", "unit_test")]
     todo = [name for node in tests for name in node["depends_on"]["nodes"]]
@@ -45,13 +57,17 @@ def _below(manifest: Mapping[str, Any], kind: str, wanted: Callable[[Mapping[str
         if name not in met:
             met.add(name)
             todo += manifest["child_map"].get(name, [])
-    nodes = [manifest["nodes"][name] for name in met if name in manifest["nodes"]]
-    marts = sorted(node["name"] for node in nodes if _is_mart(node))
-    shown = [manifest["exposures"][name] for name in met if name in manifest["exposures"]]
+    return met
+
+
+def _said(manifest: Mapping[str, Any], met: Iterable[str]) -> str:
+    marts = sorted(manifest["nodes"][name]["name"] for name in met if _is_mart(manifest, name))
+    shown = [manifest["exposures"][name] for name in met if name in manifest.get("exposures", {})]
     exposures = sorted(f"{each.get('label') or each['name']} ({each['type']})" for each in shown)
     parts = {"marts": marts, "exposures": exposures}
     return "; ".join(f"{what} {', '.join(found)}" for what, found in parts.items() if found)
 
 
-def _is_mart(node: Mapping[str, Any]) -> bool:
-    return node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]
+def _is_mart(manifest: Mapping[str, Any], name: str) -> bool:
+    node = manifest["nodes"].get(name)
+    return node is not None and node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]

@@ -39,6 +39,15 @@ def about(dataset: str, batch: str | None = None) -> Iterator[None]:
         _subject.reset(before)
 
 
+def let_services_end_quietly() -> None:
+    """Keep back what Prefect's senders warn of when a command ends while they still work: they do finish.
+
+    They give up with other words, which stay.
+    """
+    for sender in ("EventsWorker", "APILogWorker"):  # as prefect._internal.concurrency.services names their loggers
+        logging.getLogger(sender).addFilter(lambda record: not record.msg.startswith("Still processing items"))
+
+
 def begin(run: str | None = None) -> None:
     """From now on write JSON lines, if they are wanted, instead of those for people; neither with expected tracebacks.
 

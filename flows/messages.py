@@ -1,8 +1,8 @@
-"""What a message to an owner says. Pure: takes plain values, returns an Alert; flows/alerts.py sends it."""
+"""What a message to an owner says. Pure: takes plain values, returns an Alert; flows/alerts.py sends it,
+flows/markup.py escapes it for its channel."""
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,15 +12,6 @@ from typing import Literal
 MAX_SAMPLES = 5  # rows shown in a message; the quarantine holds all of them
 MAX_VALUE = 120  # characters shown of one value; a row must fit on a phone's screen
 MAX_BODY = 12_000  # characters of a message; Slack cuts a text at 40,000, mail servers far later
-
-# What Slack obeys: `<!channel>`, `<@U123>`, `<http://a|b>`. Apprise's Slack plugin escapes a value's `<`
-# and then turns exactly these back into orders.
-# Discord and Mattermost ping a room at the bare word.
-ORDER = re.compile(
-    r"(?:[!@]|(?:https?|mailto):/*)(?=[^|\s]+(?:[ \t]*\|[^\n]*)?>)|(?<!\w)@(?=(?:everyone|here|channel|all)\b)",
-    re.IGNORECASE,
-)
-
 
 Stage = Literal["first", "reminder", "recovery"]
 
@@ -115,7 +106,7 @@ def render(
         _section("Numbers", (f"- {plain(name)}: {_number(v)}" for name, v in facts.numbers.items())),
         _section(_samples_heading(len(facts.samples)), (f"- {_row(row)}" for row in facts.samples[:MAX_SAMPLES])),
         facts.readers_see and f"Readers see: {plain(facts.readers_see, limit=2_000)}",
-        facts.downstream and f"Downstream: {_tame(plain(facts.downstream, limit=2_000))}",
+        facts.downstream and f"Downstream: {plain(facts.downstream, limit=2_000)}",
         facts.next_command and f"Next: {plain(facts.next_command, limit=2_000)}",
         f"Owner: {plain(owner)}",
     ]
@@ -143,7 +134,7 @@ def _duration(lasting: Lasting) -> str:
 
 
 def _sentences(reasons: Iterable[str]) -> Iterator[str]:
-    return (f"- {_tame(plain(reason, limit=2_000))}" for reason in reasons)
+    return (f"- {plain(reason, limit=2_000)}" for reason in reasons)
 
 
 def _section(heading: str, lines: Iterable[str]) -> str:
@@ -156,12 +147,7 @@ def _samples_heading(count: int) -> str:
 
 
 def _row(row: Mapping[str, object]) -> str:
-    return ", ".join(f"{plain(name)}={'null' if v is None else _tame(plain(v))}" for name, v in row.items())
-
-
-def _tame(text: str) -> str:
-    """Break with a space what a chat service would take for an order."""
-    return ORDER.sub(r"\g<0> ", text)
+    return ", ".join(f"{plain(name)}={'null' if v is None else plain(v)}" for name, v in row.items())
 
 
 def _number(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -164,6 +165,11 @@ class Summary:
     site: str | None = None
     warnings: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        verdicts = Counter(outcome.verdict for outcome in self.outcomes)
+        batches = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+        return f"{batches or 'no batch'}; marts: {self.marts.verdict}"
 
     def raise_worst(self) -> None:
         """Raise RunFailed if anything was not published. A broken tool outweighs bad data, bad data a busy one."""

@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, NoReturn
 
-import httpx
 import typer
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
-from contracts.errors import BusyError, ToolError
-from flows import deployments, orphans, server_address
+from contracts.errors import BusyError
+from flows import children, deployments, orphans, server_address
+from flows.children import Child
 from flows.server_address import Address
+from flows.told_runs import Runs
 
 PROJECT = Path(__file__).resolve().parents[1]  # the checkout: prefect.yaml and the flows are in it
-HEALTHY_WITHIN = 180.0  # seconds; the first start migrates a new database, on two slow cores for over a minute
-ANSWERS_WITHIN = 10.0  # seconds, for a server that is said to be running
 
 
 def up(
@@ -40,7 +35,7 @@ def up(
     prepare: Callable[[], Mapping[str, str]] | None = None,
     beside: Mapping[str, Sequence[str]] | None = None,
 ) -> int:
-    """Serve the deployments of `project` until Ctrl-C or SIGTERM, then stop everything that was started.
+    """Serve the deployments of `project` until a KeyboardInterrupt, then stop everything that was started.
 
     With `PREFECT_API_URL` set, that server is used and none is started.
 
@@ -59,27 +54,35 @@ def up(
     address = server_address.find(host, port)
     folder = home / "prefect"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    started: dict[str, Child] = {}
     try:
         with ExitStack() as stack:
             stack.enter_context(_only_one(folder / "up.lock"))
-            stack.enter_context(_interruptible())
             stack.enter_context(_nothing_left(home, folder / "up.lock"))
             environment = _environment(home, address, prepare() if prepare else {})
-            children = {}
             if address.ours:
-                children["Prefect server"] = _start_server(stack, address, environment, folder, project)
-            _wait_until_healthy(address, children.get("Prefect server"), folder / "server.log")
-            with temporary_settings({PREFECT_API_URL: address.api, PREFECT_API_AUTH_STRING: server_address.password()}):
-                served = deployments.apply(project, environment, cron=cron, alone=address.ours)
-            children["worker"] = _start_worker(stack, environment, project)
+                started["Prefect server"] = children.start_server(stack, address, environment, folder, project)
+            children.wait_until_healthy(address, started.get("Prefect server"), folder / "server.log")
+            stack.enter_context(
+                temporary_settings({PREFECT_API_URL: address.api, PREFECT_API_AUTH_STRING: server_address.password()})
+            )
+            served = deployments.apply(project, environment, cron=cron, alone=address.ours)
+            runs = Runs(address.ui)
+            started["worker"] = children.start_worker(stack, environment, project)
             for name, arguments in (beside or {}).items():
-                children[name] = _python(arguments, environment, project, None)
-                stack.callback(orphans.end_tree, children[name].pid)
+                started[name] = children.start(arguments, environment, project, None)
+                stack.callback(orphans.end_tree, started[name].pid)
             _say_where(address, served, home)
-            _watch(children, folder / "server.log")
+            children.watch(started, folder / "server.log", runs.tell)
     except KeyboardInterrupt:
-        typer.echo("Stopped.")
+        typer.echo(_what_ended(list(started)))
     return 0
+
+
+def _what_ended(names: Sequence[str]) -> str:
+    if "worker" in names:
+        return f"Stopped: {', '.join(reversed(names))}. A run that was under way ended; the next one takes up its work."
+    return f"Stopped: {', '.join(names)}." if names else "Stopped, before anything was started."
 
 
 @contextmanager
@@ -109,25 +112,6 @@ def _only_one(lock: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM or a closed terminal end the block, once; the cleaning up is not interrupted."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def interrupt(*_: object) -> None:
-        for each in signals:
-            signal.signal(each, signal.SIG_IGN)
-        typer.echo("Stopping: a run that is under way ends, and the next one takes up its work ...")
-        raise KeyboardInterrupt
-
-    before = {each: signal.signal(each, interrupt) for each in signals}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-@contextmanager
 def _nothing_left(home: Path, lock: Path) -> Iterator[None]:
     """End what a killed predecessor left behind; leave nothing behind, even when killed."""
     if ended := orphans.end(home):
@@ -149,74 +133,6 @@ def _environment(home: Path, address: Address, more: Mapping[str, str]) -> dict[
     return environment
 
 
-def _start_server(
-    stack: ExitStack, address: Address, environment: Mapping[str, str], folder: Path, project: Path
-) -> subprocess.Popen[bytes]:
-    log = folder / "server.log"
-    typer.echo(f"Starting the Prefect server at {address.ui} (its log: {log}) ...")
-    settings = {
-        "PREFECT_HOME": str(folder),  # its database is in there
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_API_BLOCKS_REGISTER_ON_START": "true",  # for the UI's list of blocks; flows/cli.py says false
-        # The default lets any page the user opens in a browser call the API and read the answers.
-        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"{address.ui},http://localhost:{address.port}",
-        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
-    }
-    if address.everywhere:  # a browser elsewhere must ask where it got the page
-        settings["PREFECT_SERVER_UI_API_URL"] = "/api"
-    command = ["server", "start", "--host", address.host, "--port", str(address.port)]
-    with log.open("wb") as output:
-        server = _prefect(command, {**environment, **settings}, project, output)
-    stack.callback(orphans.end_tree, server.pid)
-    return server
-
-
-def _start_worker(stack: ExitStack, environment: Mapping[str, str], project: Path) -> subprocess.Popen[bytes]:
-    command = ["worker", "start", "--pool", deployments.POOL, "--type", "process", "--name", "sluice-up"]
-    worker = _prefect(command, environment, project, None)
-    stack.callback(orphans.end_tree, worker.pid)  # before the server goes: runs report to it how they ended
-    return worker
-
-
-def _prefect(
-    command: list[str], environment: Mapping[str, str], project: Path, output: IO[bytes] | None
-) -> subprocess.Popen[bytes]:
-    return _python(["-m", "prefect", "--no-prompt", *command], environment, project, output)
-
-
-def _python(
-    arguments: Sequence[str], environment: Mapping[str, str], project: Path, output: IO[bytes] | None
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        env=dict(environment),
-        cwd=project,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output and subprocess.STDOUT,
-        start_new_session=True,  # Ctrl-C in the terminal reaches `sluice up` alone, which stops them in order
-    )
-
-
-def _wait_until_healthy(address: Address, server: subprocess.Popen[bytes] | None, log: Path) -> None:
-    deadline = time.monotonic() + (HEALTHY_WITHIN if server else ANSWERS_WITHIN)
-    while time.monotonic() < deadline and (server is None or server.poll() is None):
-        try:
-            if httpx.get(f"{address.api}/health", timeout=5).is_success:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.2)
-    if server is None:
-        raise ToolError(
-            f"sluice up: no Prefect server answers at {address.api}, which PREFECT_API_URL names. Start it, "
-            "or unset PREFECT_API_URL to have `sluice up` start one"
-        )
-    raise ToolError(
-        f"sluice up: the Prefect server does not answer at {address.api}. Its log, {log}, ends:\n{_tail(log)}"
-    )
-
-
 def _say_where(address: Address, served: Mapping[str, str], home: Path) -> None:
     site = home / "site" / "index.html"
     made = "each run makes it anew" if site.exists() else "the first run makes it"
@@ -227,18 +143,3 @@ def _say_where(address: Address, served: Mapping[str, str], home: Path) -> None:
     typer.echo(f"Site:         {site.as_uri()} ({made})")
     typer.echo(f"Other shells: export PREFECT_API_URL={address.api}{password}")
     typer.echo("Stop with Ctrl-C.\n")
-
-
-def _watch(children: Mapping[str, subprocess.Popen[bytes]], log: Path) -> NoReturn:
-    while True:
-        for name, child in children.items():
-            if child.poll() is not None:
-                raise ToolError(
-                    f"sluice up: the {name} ended by itself with code {child.returncode}. Start `sluice up` "
-                    f"again. The server's log, {log}, ends:\n{_tail(log)}"
-                )
-        time.sleep(0.5)
-
-
-def _tail(log: Path) -> str:
-    return log.read_text(errors="replace")[-2_000:] if log.exists() else ""

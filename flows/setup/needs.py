@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -37,17 +38,26 @@ class Wanted:
 
 def wanted() -> list[Wanted]:
     """The warehouse's block, the owners' channels, the storage that files come from; each once."""
-    found: dict[str, Wanted] = {}
+    found: list[Wanted] = []
     if name := os.environ.get(BLOCK_VARIABLE):
-        found[f"{CONNECTOR}/{name}"] = Wanted("warehouse", CONNECTOR, name, BLOCK_VARIABLE)
+        found.append(Wanted("warehouse", CONNECTOR, name, BLOCK_VARIABLE))
     for contract in contracts().values():
         if contract.alerts and contract.alerts.count("/") == 1:
             kind, name = contract.alerts.split("/")
-            found.setdefault(contract.alerts, Wanted("channels", kind, name, f"alerts of {contract}"))
+            found.append(Wanted("channels", kind, name, f"alerts of {contract}"))
     for contract in contracts().values():
         if scheme_of(contract.files.url) == BLOCK:
             newest = contract.files.batches.due(datetime.now(UTC).date())[-1:]
             for address in expand(contract.files.url, contract, newest).values():
                 kind, name, _ = address.partition("://")[2].split("/", 2)
-                found.setdefault(f"{kind}/{name}", Wanted("storage", kind, name, f"files of {contract}", address))
-    return list(found.values())
+                found.append(Wanted("storage", kind, name, f"files of {contract}", address))
+    return _each_once(found)
+
+
+def _each_once(found: Iterable[Wanted]) -> list[Wanted]:
+    """One for each block, with everybody who needs it."""
+    once: dict[str, Wanted] = {}
+    for block in found:
+        known = once.get(str(block))
+        once[str(block)] = replace(known, why=f"{known.why}, {block.why.split()[-1]}") if known else block
+    return list(once.values())

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import logging
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 
 import pytest
+from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.slack import NotifySlack
+from markdown_it import MarkdownIt
 from prefect import flow, get_client
 from prefect.blocks.abstract import NotificationBlock
-from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
+from prefect.blocks.notifications import (
+    CustomWebhookNotificationBlock,
+    DiscordWebhook,
+    MattermostWebhook,
+    MicrosoftTeamsWebhook,
+    SlackWebhook,
+)
 from prefect.blocks.system import Secret
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from pytest_httpserver import HTTPServer
 
 from flows.alerts import Alert, AppriseAddress, Facts, render, send
+from flows.markup import said_to
 from tests.mailbox import Mailbox
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -27,6 +38,8 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 EVIL = (
     "<script>alert(1)</script> <!channel> <@U12345> <http://e.org/|x> &\x1b[31m red\r\nBcc: all@example.com \u202egnp"
 )
+EVIL_SHOWN = EVIL.replace("\x1b", r"\x1b").replace("\r\n", r"\r\n").replace("\u202e", r"\u202e")
+MARKED = "*bold* **bolder** _it_ __x__ ~s~ ~~gone~~ `code` # no [a](b) |spoiler| & &lt;!here&gt; @everyone @all"
 TOKEN = "T0KEN-not-to-be-seen"
 
 
@@ -88,7 +101,7 @@ def test_an_e_mail_arrives_through_a_mail_server_as_text(mailbox) -> None:
     text = letter.get_body(("plain",)).get_content()
     assert "\nNext: sluice quarantine show tlc__yellow_trips 2019-02\n" in text.replace("\r\n", "\n")
     assert letter.get_content_type() == "text/plain", "nothing in it can become markup"
-    assert "<script>alert(1)</script>" in text
+    assert f"zone={EVIL_SHOWN}\n" in text.replace("\r\n", "\n"), "the value as it is"
 
 
 def test_slack_shows_a_data_value_and_does_not_obey_it(httpserver, monkeypatch) -> None:
@@ -97,23 +110,91 @@ def test_slack_shows_a_data_value_and_does_not_obey_it(httpserver, monkeypatch) 
         "data-team", overwrite=True
     )
     httpserver.expect_request("/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ").respond_with_data("ok")
-    values = {"zone": EVIL, "borough": "*bold* & &lt;!here&gt;"}
+    values = {"zone": EVIL, "borough": MARKED}
     assert send(gate_closed(samples=[values]), "slack-webhook/data-team") is True
-    request, _ = httpserver.log[-1]
-    sent = json.dumps(json.loads(request.data))
-    assert "15.79% of rows fail" in sent
-    assert "<!channel>" not in sent, "a value of the data would ping the whole channel"
-    assert "<@U12345>" not in sent
-    assert "<http:" not in sent
-    assert "<script>" not in sent
-    assert "&lt;script&gt;" in sent
-    assert "*bold* &amp; &amp;lt;!here&amp;gt;" in sent
-    assert "mrkdwn_in" not in sent, "an attachment shows its text as it is unless this asks for markup"
+    (message,) = json.loads(httpserver.log[-1][0].data)["attachments"]
+    assert "mrkdwn_in" not in message, "an attachment shows its text as it is unless this asks for markup"
+    assert "<" not in message["text"], "Slack would obey <!channel>, <@U12345> and <http://e.org/|x>"
+    shown = html.unescape(message["text"])
+    assert "15.79% of rows fail" in shown
+    assert f"zone={EVIL_SHOWN}, borough={MARKED}\n" in shown
 
 
-def test_a_data_value_pings_nobody_where_a_bare_word_would() -> None:
-    text = gate_closed(samples=[{"zone": "@everyone, @Here", "mail": "all@channel.example.com"}]).body
-    assert "zone=@ everyone, @ Here, mail=all@channel.example.com" in text
+def discord(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NotifyDiscord, "notify_url", httpserver.url_for("/webhooks"))
+    DiscordWebhook(webhook_id="1" * 18, webhook_token="t" * 60).save("room", overwrite=True)
+
+
+def discord_embed(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NotifyDiscord, "notify_url", httpserver.url_for("/webhooks"))
+    AppriseAddress(url=f"discord://{'1' * 18}/{'t' * 60}?format=markdown").save("room", overwrite=True)
+
+
+def mattermost(httpserver: HTTPServer, _: pytest.MonkeyPatch) -> None:
+    MattermostWebhook(hostname=httpserver.host, port=httpserver.port, token="t" * 26, secure=False).save(
+        "room", overwrite=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "block", "text_of"),
+    [
+        (discord, "discord-webhook/room", lambda message: message["content"]),
+        (discord_embed, "apprise-address/room", lambda message: message["embeds"][0]["description"]),
+        (mattermost, "mattermost-webhook/room", lambda message: message["text"]),
+    ],
+)
+def test_a_service_of_markdown_shows_a_data_value_and_does_not_obey_it(
+    httpserver, monkeypatch, make, block, text_of
+) -> None:
+    make(httpserver, monkeypatch)
+    httpserver.expect_request(re.compile("/(webhooks|hooks)/.*")).respond_with_data("ok")
+    assert send(gate_closed(samples=[{"zone": EVIL, "borough": MARKED}]), block) is True
+    messages = [json.loads(request.data) for request, _ in httpserver.log]
+    assert "allow_mentions" not in json.dumps(messages), "Apprise asks for a ping of what looks like one"
+    shown_whole("\n".join(text_of(message) for message in messages))
+
+
+def test_teams_shows_a_data_value_and_does_not_obey_it() -> None:
+    """Its plugin speaks HTTPS only: what it would post is looked at."""
+    block = MicrosoftTeamsWebhook(
+        url="https://prod-1.westeurope.logic.azure.com:443/workflows/643e69f83c8944/triggers/manual/paths/invoke"
+        "?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=KODuebWbDGYFr0z0eu"
+    )
+    title, body = said_to(block, *told(samples=[{"zone": f"{EVIL} <at>anna@example.com</at>", "borough": MARKED}]))
+    (teams,) = block._apprise_client
+    content = teams.gen_payload(body, title)["attachments"][0]["content"]
+    assert "entities" not in content["msteams"], "a value of the data would mention somebody"
+    assert shown(content["body"][-2]["text"]).strip() == "tlc__yellow_trips 2019-02: gate closed"
+    shown_whole(content["body"][-1]["text"])
+
+
+def told(**changes: object) -> tuple[str, str]:
+    alert = gate_closed(**changes)
+    return alert.title, alert.body
+
+
+def shown_whole(markdown: str) -> None:
+    """Rendered, a text holds the values as they are, nothing is markup, and nothing in it pings."""
+    assert not re.search(r"@[\w!&]", markdown)
+    assert "tlc__yellow_trips" in shown(markdown)
+    assert EVIL_SHOWN in shown(markdown)
+    assert f"borough={MARKED}" in shown(markdown)
+
+
+def shown(markdown: str) -> str:
+    """What a reader sees of it."""
+    rendered = MarkdownIt("commonmark").enable("strikethrough").render(markdown)
+    assert not re.search("<(em|strong|s|a|code|h1|blockquote|script)\\b", rendered), rendered
+    return html.unescape(re.sub("<[^>]+>", "", rendered)).replace("\u200b", "")
+
+
+def test_a_webhook_of_unknown_rules_gets_no_order(httpserver, webhook) -> None:
+    httpserver.expect_oneshot_request(f"/hook/{TOKEN}", method="POST").respond_with_data("ok")
+    samples = [{"zone": "@everyone, @Here <!channel>", "mail": "all@channel.example.com"}]
+    assert send(gate_closed(samples=samples), webhook) is True
+    text = json.loads(httpserver.log[-1][0].data)["text"]
+    assert "zone=@ everyone, @ Here <! channel>, mail=all@channel.example.com" in text
 
 
 def test_control_characters_of_the_data_are_spelled_out() -> None:

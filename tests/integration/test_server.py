@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -27,7 +28,7 @@ from prefect.settings import (
 )
 
 from contracts.errors import BusyError, ConfigError, ToolError
-from flows import deployments, embedded, orphans, server, server_address
+from flows import children, deployments, embedded, orphans, server, server_address
 from flows.doctor import orchestration
 from flows.doctor.findings import examine
 from tests import taxi
@@ -58,9 +59,14 @@ deployments:
 UP = """
 import sys
 from pathlib import Path
-from flows.server import up
+from flows.stopping import until_told
 home, project, host, port = sys.argv[1:]
-raise SystemExit(up(Path(home), host=host, port=int(port), cron="* * * * *", project=Path(project)))
+
+def serve():
+    from flows.server import up
+    return up(Path(home), host=host, port=int(port), cron="* * * * *", project=Path(project))
+
+raise SystemExit(until_told(serve))
 """
 
 PASSWORD = f"admin:not-to-be-seen-{uuid4()}"  # others may reach the server that has it
@@ -98,17 +104,21 @@ class Up:
         self.port = server_address._free_port("127.0.0.1")
 
     def start(self) -> None:
-        environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"} | self.password
-        host = "0.0.0.0" if self.password else "127.0.0.1"
-        arguments = [sys.executable, "-u", "-c", UP, str(self.home), str(self.project), host, str(self.port)]
-        with self.output.open("w") as output:
-            self.process = subprocess.Popen(arguments, env=environment, stdout=output, stderr=output)
+        self.begin()
         wait_for(
             f"`sluice up`: {self.output}",
             lambda: "Stop with Ctrl-C" in self.output.read_text() or self.process.poll() is not None,
             LATE,
         )
         assert self.process.poll() is None, self.output.read_text()
+
+    def begin(self) -> None:
+        """Start the process, and wait for nothing."""
+        environment = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"} | self.password
+        host = "0.0.0.0" if self.password else "127.0.0.1"
+        arguments = [sys.executable, "-u", "-c", UP, str(self.home), str(self.project), host, str(self.port)]
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(arguments, env=environment, stdout=output, stderr=output)
 
     def left(self) -> list[str]:
         """Command lines of the processes that belong to this home."""
@@ -181,8 +191,30 @@ def test_the_schedule_runs_and_neither_ctrl_c_nor_a_kill_leaves_an_orphan(up: Up
 
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(SOON) == 0
-    assert "Stopped." in up.output.read_text()
+    shown = up.output.read_text()
+    assert "Stopped: worker, Prefect server." in shown
+    assert re.search(rf"\d\d:\d\d:\d\d  \S+: began  http://127.0.0.1:{up.port}/runs/flow-run/[0-9a-f-]{{36}}\n", shown)
+    assert re.search(r"\d\d:\d\d:\d\d  \S+: ended: completed  http", shown)
     assert up.left() == []
+
+
+@pytest.mark.parametrize("said", ["", "Starting the Prefect server"])
+def test_ctrl_c_before_the_server_is_up_ends_it_cleanly(up: Up, said: str) -> None:
+    up.begin()
+    wait_for("it to catch signals", lambda: catches(up.process.pid), SOON)
+    wait_for("it to begin", lambda: said in up.output.read_text(), SOON)
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(SOON) == 0, up.output.read_text()
+    shown = up.output.read_text()
+    assert "Traceback" not in shown
+    assert re.search("\nStopped: Prefect server[.]\n$" if said else "\nStopped[,:] .+\n$", shown), shown
+    wait_for("all its processes to end", lambda: not up.left(), SOON)
+
+
+def catches(pid: int) -> bool:
+    """Whether a process has a handler for SIGTERM; Python itself has one for SIGINT only."""
+    caught = next(line for line in Path("/proc", str(pid), "status").read_text().splitlines() if "SigCgt" in line)
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def look_with_the_doctor(up: Up) -> None:
@@ -276,7 +308,7 @@ def test_the_server_that_prefect_api_url_names_is_used() -> None:
 
 
 def test_a_configured_server_that_is_down_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "ANSWERS_WITHIN", 1.0)
+    monkeypatch.setattr(children, "ANSWERS_WITHIN", 1.0)
     with (
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
         pytest.raises(ToolError, match=r"no Prefect server answers at http://127[.]0[.]0[.]1:1/api"),

@@ -33,6 +33,8 @@ from flows.setup.needs import Wanted
 from tests import stores
 
 CHANNEL = "apprise-address/taxi-data"  # as the contracts name it
+HELD = {"bucket", "bucket_name", "bucket_folder", "credentials", "gcp_credentials"}  # by a store's block
+FOLDER = {"gcs-bucket": "moved/", "s3-bucket": "moved"}  # as each type writes it
 PASSWORD = "pw-of-owner-not-to-be-seen"
 
 
@@ -130,7 +132,8 @@ def test_what_nobody_said_and_what_cannot_work_is_told_with_the_cure(
     assert said.code == 5
     areas = told(said)
     assert "SLUICE_BLOCK_OWNED_DATABASE, SLUICE_BLOCK_OWNED_USER not set" in areas["warehouse"][0]
-    assert f"{CHANNEL}, which alerts of tlc__green_trips names, does not exist" in areas["channels"][0]
+    everyone = "alerts of tlc__green_trips, tlc__yellow_trips, tlc__zones"
+    assert f"{CHANNEL} does not exist; it is named by {everyone}" in areas["channels"][0]
     assert "SLUICE_BLOCK_TAXI_DATA_URL" in said.out
     assert all("tells nobody" in found for found in areas["automations"])
 
@@ -215,6 +218,18 @@ def test_storage_blocks_are_made_and_asked(
             found = setting_up.set_up(setting_up.Answers(ask=False))
     said = [each.found for each in found if each.area == "storage"]
     assert said == [f"{block} was made (for a test)", f"{block} answers; {block.address} is not there yet"]
+    if kind != "local-file-system":
+        one_value_changes_alone(kind, bare)
+
+
+def one_value_changes_alone(kind: str, bare: pytest.MonkeyPatch) -> None:
+    for name in [each for each in os.environ if each.startswith("SLUICE_BLOCK_OWNED_")]:
+        bare.delenv(name)
+    block = Block.load(f"{kind}/owned").model_dump(include=HELD)
+    bare.setenv("SLUICE_BLOCK_OWNED_FOLDER", "moved")
+    found = setting_up.set_up(setting_up.Answers(ask=False))
+    assert f"{kind}/owned was changed (for a test)" in [each.found for each in found]
+    assert Block.load(f"{kind}/owned").model_dump(include=HELD) == {**block, "bucket_folder": FOLDER[kind]}
 
 
 def test_storage_that_a_contract_names_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

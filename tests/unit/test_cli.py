@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from contracts.errors import DataError
@@ -136,3 +137,11 @@ def test_a_failed_task_is_left_to_the_summary_for_people_and_told_to_machines(fo
     said = "Finished in state Failed('Task run encountered an exception DataError: x')"
     record = logging.LogRecord("prefect.task_runs", logging.ERROR, "", 1, said, None, None)
     assert console._ToldOnce().filter(record) is (form == "json")
+
+
+def test_a_command_ends_without_a_warning_that_prefect_still_sends(caplog: pytest.LogCaptureFixture) -> None:
+    logs.let_services_end_quietly()
+    sender = logging.getLogger(EventsWorker.__name__)  # as its class names it
+    sender.warning("Still processing items: 1 items remaining...")
+    sender.warning("given up")
+    assert [record.getMessage() for record in caplog.records if record.name == sender.name] == ["given up"]
