@@ -151,7 +151,9 @@ def test_the_keyboard_alone_opens_a_model_shuts_the_graph_and_goes_back_to_the_s
     page.wait_for_function(GRAPH_THERE)
     page.keyboard.press("Escape")
     expect(page.locator(".launcher-window")).to_be_hidden()
-    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Graph", exact=True)).to_be_focused()
+    for _ in range(4):
+        page.keyboard.press("Shift+Tab")
     expect(page.get_by_role("link", name="Sluice")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("One gate is closed.")
