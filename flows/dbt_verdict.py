@@ -71,10 +71,15 @@ def _describe_node(node: NodeResult) -> list[str]:
     else:
         lines = [f"  {kind} {node.name}: {message or node.status}"]
     if node.sql is not None and node.sql.exists() and node.resource_type == "test":
-        lines.append(f'    see them: sluice sql "$(cat {shlex.quote(_shown(node.sql))})"')
+        lines.append(f"    see them: {rows_command(node.sql)}")
     elif node.sql is not None and node.sql.exists():
         lines.append(f"    its SQL: {_shown(node.sql)}")
     return lines
+
+
+def rows_command(path: Path) -> str:
+    """What to type to see the rows that a test found: `path` is its compiled SQL."""
+    return f'sluice sql "$(cat {shlex.quote(_shown(path))})"'
 
 
 def _shown(path: Path) -> str:

@@ -73,7 +73,7 @@ def _of_dataset(view: DatasetView) -> Iterable[Item]:
     if view.verdict in ("failed", "abandoned") and view.newest is not None:
         yield Item(view.verdict, f"{name} {view.newest.batch}", "; ".join(view.newest.reasons), f"{page}#ledger")
     if view.age is not None and view.published is not None and view.age.verdict != "fresh":
-        why = f"the newest published batch, {view.published.batch}, ended {view.age.days} days ago"
+        why = f"the newest published batch, {view.published.batch}, ended {view.age.days:,} days ago"
         yield Item(view.age.verdict, name, why, page)
     if view.newest is not None and view.newest.warnings:
         yield Item("warned", f"{name} {view.newest.batch}", "; ".join(view.newest.warnings), f"{page}#checks")

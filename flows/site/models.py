@@ -22,10 +22,11 @@ BAD = ("fail", "error", "runtime error", "partial success")
 
 @dataclass(frozen=True, slots=True)
 class TestView:
-    """A test as declared, and its newest result, if it ever ran."""
+    """A test as declared, its newest result, if it ever ran, and what to type to see the rows it found."""
 
     test: Test
     result: sa.Row | None
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +83,24 @@ class ModelView:
         return dict(sorted(found.items(), key=lambda item: item[0] not in (*BAD, "warn")))
 
 
-def views(project: Project, facts: Facts) -> list[ModelView]:
-    """Every node, in the order the data takes."""
+def views(project: Project, facts: Facts, commands: Mapping[str, str]) -> list[ModelView]:
+    """Every node, in the order the data takes.
+
+    Args:
+        commands: what to type to see the rows of a failed test, by its unique id.
+    """
     children = _children(project)
     models = set(facts.publication.models) if facts.publication is not None else set()
-    return [_view(node, project, children, facts, models) for node in project.nodes.values()]
+    return [_view(node, project, children, facts, models, commands) for node in project.nodes.values()]
 
 
 def _view(
-    node: Node, project: Project, children: Mapping[Place, list[tuple[str, str, str]]], facts: Facts, live: set[str]
+    node: Node,
+    project: Project,
+    children: Mapping[Place, list[tuple[str, str, str]]],
+    facts: Facts,
+    live: set[str],
+    commands: Mapping[str, str],
 ) -> ModelView:
     history = facts.dbt.get(node.unique_id, [])
     points = [Point(f"{row.recorded_at:%Y-%m-%d}", float(row.rows or 0)) for row in reversed(history)]
@@ -100,7 +110,7 @@ def _view(
     return ModelView(
         node=node,
         result=result,
-        tests=_tests(node, facts),
+        tests=_tests(node, facts, commands),
         trails={name: _trail(project, children, node, name) for name, _, _ in node.columns},
         plot=plots.rows(points, f"Rows that each build wrote to {node.name}, by day"),
         rows=facts.mart_rows.get(node.name) if in_marts else None,
@@ -109,9 +119,12 @@ def _view(
     )
 
 
-def _tests(node: Node, facts: Facts) -> tuple[TestView, ...]:
+def _tests(node: Node, facts: Facts, commands: Mapping[str, str]) -> tuple[TestView, ...]:
     """What failed comes first, then what warned."""
-    found = [TestView(test, next(iter(facts.dbt.get(test.unique_id, [])), None)) for test in node.tests]
+    found = [
+        TestView(test, next(iter(facts.dbt.get(test.unique_id, [])), None), commands.get(test.unique_id, ""))
+        for test in node.tests
+    ]
     urgency = [*BAD, "warn"]
     return tuple(sorted(found, key=lambda test: test.result is None or test.result.status not in urgency))
 

@@ -18,14 +18,15 @@ STATES = {  # how a word is drawn; the word itself is always shown
     "warn": ("warned", "warn", "late", "rolled back"),
     "bad": ("held", "failed", "fail", "errored", "error", "stale", "runtime error", "partial success"),
 }
+DBT = {"pass": "passed", "warn": "warned", "fail": "failed", "error": "errored"}  # its words, in ours
 GLYPHS = {"ok": "✓", "warn": "▲", "bad": "■", "idle": NONE}  # told apart by their shape, too
 
 
 def state(word: str, text: str | None = None) -> Markup:
-    """A verdict: a mark, a colour, and always the word."""
+    """A verdict: a mark, a colour, and always the word; dbt's own words become Sluice's."""
     kind = next((kind for kind, words in STATES.items() if word in words), "idle")
     mark = Markup('<span class="state {}"><i aria-hidden="true">{}</i>{}</span>')
-    return mark.format(kind, GLYPHS[kind], text or word)
+    return mark.format(kind, GLYPHS[kind], text or DBT.get(word, word))
 
 
 def count(number: int | None) -> str:

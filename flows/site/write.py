@@ -15,7 +15,7 @@ from markupsafe import Markup
 from contracts.contract import Contract
 from contracts.registry import contracts
 from flows.report import Summary
-from flows.site import attention, commands, datasets, dbt_docs, facts, models, place, project, runs, wording
+from flows.site import attention, commands, datasets, dbt_docs, facts, failing, models, place, project, runs, wording
 from flows.warehouse import Warehouse, home
 
 
@@ -57,7 +57,8 @@ def _pages(read: facts.Facts, known: Mapping[str, Contract]) -> Iterator[tuple[s
     """Every page: its path in the site, and its text."""
     dbt = project.load(dbt_docs.folder() / "project.json")
     sets = [datasets.view(contract, read) for contract in known.values()]
-    nodes = models.views(dbt, read)
+    rows = failing.commands(home(), (results[0] for results in read.dbt.values()))
+    nodes = models.views(dbt, read, rows)
     common: dict[str, Any] = {
         "made": datetime.now(UTC),
         "facts": read,

@@ -20,6 +20,7 @@ PLACE = """name => {
   return [frame.x + node.x, frame.y + node.y]
 }"""
 GRAPH_THERE = "[...document.querySelectorAll('*')].some(element => element._cyreg?.cy?.nodes().length > 5)"
+NODES = "[...document.querySelectorAll('*')].find(element => element._cyreg)._cyreg.cy.nodes(':visible').length"
 
 MODEL = "#!/model/model.sluice.fct_trips"
 WIDEST = """() => Math.max(document.documentElement.scrollWidth, document.querySelector('.app').scrollWidth,
@@ -99,6 +100,38 @@ def test_every_text_can_be_read_by_day_and_by_night(open_page: Callable[..., Pag
         assert (max(map(int, colour[4:-1].split(","))) < 64) == (scheme == "dark"), part
 
 
+def test_the_keyboard_alone_follows_the_graph_as_a_list_and_shuts_it(page: Page, docs: Path) -> None:
+    def tab_to(text: str) -> None:
+        for _ in range(120):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.title || document.activeElement.textContent.trim()") == text:
+                return
+        raise AssertionError(f"no {text} among the next 120 stops")
+
+    page.goto(docs.as_uri() + MODEL)
+    expect(page.get_by_role("heading", name="fct_trips").first).to_be_visible()
+    tab_to("Graph")
+    page.keyboard.press("Enter")
+    page.wait_for_function(GRAPH_THERE)
+    expect(page.get_by_text("The graph as a list")).to_be_focused()
+    page.keyboard.press("Enter")
+    node = page.get_by_role("listitem").filter(has=page.get_by_role("link", name="fct_zone_trips_daily", exact=True))
+    expect(node.filter(has_text="made of fct_trips").filter(has_text="needed by").first).to_be_visible()
+    told = page.get_by_label("Lineage graph as a list").get_by_role("listitem").count()
+    assert told == page.evaluate(NODES)
+    tab_to("fct_zone_trips_daily")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="fct_zone_trips_daily").first).to_be_visible()
+    expect(page.get_by_text("The graph as a list")).to_be_hidden()
+
+    tab_to("Graph")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The graph as a list")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("The graph as a list")).to_be_hidden()
+    expect(page.get_by_role("button", name="Graph", exact=True)).to_be_focused()
+
+
 def test_the_keyboard_alone_opens_a_model_shuts_the_graph_and_goes_back_to_the_site(page: Page, docs: Path) -> None:
     def tab_to(text: str) -> None:
         for _ in range(80):
@@ -118,7 +151,9 @@ def test_the_keyboard_alone_opens_a_model_shuts_the_graph_and_goes_back_to_the_s
     page.wait_for_function(GRAPH_THERE)
     page.keyboard.press("Escape")
     expect(page.locator(".launcher-window")).to_be_hidden()
-    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Graph", exact=True)).to_be_focused()
+    for _ in range(4):
+        page.keyboard.press("Shift+Tab")
     expect(page.get_by_role("link", name="Sluice")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("One gate is closed.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shlex
 import subprocess
 import threading
 import time
@@ -241,12 +242,37 @@ def test_a_failed_dbt_test_is_on_the_front_page_and_next_to_its_model(warehouse:
             connection.execute(node_results.dbt_results.insert().values(**result, **told, recorded_at=at))
     site = made(warehouse, home, shops.contract())
     [item] = re.findall(r"<li>(.*?)</li>", site["index.html"], re.S)
-    assert "fail</span>" in item
+    assert "failed</span>" in item
     assert 'href="models/fct_orders.html#tests"' in item
     assert "paid_in_full: Got 7" in item
     row = re.search(r"<tr><th[^>]*>paid_<wbr>in_<wbr>full</th>.*?</tr>", site["models/fct_orders.html"]).group()
-    assert "fail</span>" in row
+    assert "failed</span>" in row
     assert ">7</td>" in row
+
+
+def test_the_rows_of_a_failed_dbt_test_can_be_seen_with_a_command_at_its_model(
+    warehouse: Warehouse, home: Path, tmp_path: Path
+) -> None:
+    write_project(home, "fct_orders")
+    target, unpaid = home / "dbt" / "marts__b" / "target", tmp_path / "paid in full.sql"
+    target.mkdir(parents=True)
+    unpaid.write_text("select 7 as unpaid")
+    facts = {"unique_id": "test.shop.paid", "side": "marts__b", "resource_type": "test", "seconds": 0.1}
+    facts |= {"invocation_id": "2", "status": "fail", "failures": 1, "message": "Got 1"}
+    with warehouse.engine.begin() as connection:
+        connection.execute(node_results.dbt_results.insert().values(**facts))
+
+    def command(build: str) -> str:
+        manifest = {"metadata": {"invocation_id": build}, "nodes": {"test.shop.paid": {"compiled_path": str(unpaid)}}}
+        (target / "manifest.json").write_text(json.dumps(manifest))
+        page = made(warehouse, home, shops.contract())["models/fct_orders.html"]
+        return html.unescape("".join(re.findall(r'<pre class="command"[^>]*>(.*?)</pre>', page)))
+
+    assert command("a later build's") == ""
+    quoted = shlex.split(command("2"))
+    assert quoted[:2] == ["sluice", "sql"]
+    shown = subprocess.run(["bash", "-c", f"echo {quoted[2]}"], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "select 7 as unpaid"
 
 
 def test_a_test_that_is_newer_than_the_marts_stands_next_to_its_model_and_has_not_run(
