@@ -70,13 +70,13 @@ def test_a_sample_becomes_a_dataset_whose_mart_is_published(
     sluice("new", "post", "parcels", *sample)
     said = sluice("run", "post__parcels")  # the first day: no mart yet
     assert "no model in models/marts/ yet" in said
-    assert "select * from staging.post__parcels limit 10" in said
+    assert "select * from staging.post__parcels order by 1 limit 10" in said
     assert "Nothing new" in sluice("run", "post__parcels")
 
     marts = project / "dbt_project/models/marts"
     (marts / "fct_parcels_by_status.sql").write_text(MART)
     (marts / "_fct_parcels_by_status.yml").write_text(MART_YAML)
-    assert "select * from marts.fct_parcels_by_status limit 10" in sluice("run", "post__parcels")
+    assert "select * from marts.fct_parcels_by_status order by 1 limit 10" in sluice("run", "post__parcels")
     for path in marts.glob("*parcels*"):
         path.rename(project / path.name)
     assert "readers have fct_parcels_by_status. They keep the old marts" in sluice("run", "post__parcels", code=5)
