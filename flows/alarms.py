@@ -5,7 +5,7 @@ Called on the connection, and in the transaction, of the verdict. The last part 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
 
@@ -124,19 +124,20 @@ def marts_not_published(warehouse: Warehouse, error: SluiceError) -> None:
         tell_directly("dbt_failed", Facts([str(error)], readers_see="the marts as they were", next_command=DOCTOR))
 
 
-def marts_published(connection: sa.Connection, models: Sequence[str], warned: Sequence[str], now: datetime) -> None:
+def marts_published(
+    connection: sa.Connection, models: Sequence[str], warned: Mapping[str, Facts], now: datetime
+) -> None:
     """The marts are new. dbt's tests that only warn are told once each, until they pass.
 
     Args:
-        warned: names of those tests.
+        warned: what to tell of those tests, by their names.
     """
     good = Facts(["the marts are built, tested and published"], readers_see=f"new marts: {', '.join(models)}")
     begins = "warning dbt "
     open_warnings = [row.subject for row in incidents.open_now(connection) if row.subject.startswith(begins)]
     passed = [subject for subject in open_warnings if subject.removeprefix(begins) not in warned]
     incidents.over(connection, [MARTS, *passed], good, now)
-    for name in warned:
-        facts = Facts([f"dbt's test {name} warns; the marts are published"], next_command="sluice docs")
+    for name, facts in warned.items():
         incidents.saw(connection, Cause("warning", f"{begins}{name}", reminded=False), facts, everyone(), now)
 
 

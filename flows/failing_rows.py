@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from psycopg2 import sql
@@ -20,14 +20,24 @@ SECONDS = 30  # a test's query that takes longer is not worth a sample
 def describe(warehouse: Warehouse, run: DbtRun) -> str:
     """The rows, one line each below the name of their test; personal data is masked. Empty if there are none."""
     failed = [node for node in run.failed if node.resource_type == "test" and node.sql is not None]
-    known = personal.columns(run.artifact("manifest")["nodes"].values())
     lines: list[str] = []
-    for node in failed[:TESTS]:
-        rows = list(_rows(warehouse, node))
-        lines += [f"  rows of {node.name}:"] if rows else []
-        masked = personal.made_of(known, _query(node)) if known and rows else set()
-        lines += [f"    {_line(row, masked)}" for row in rows]
+    for name, rows in samples(warehouse, run, failed).items():
+        lines += [f"  rows of {name}:"] if rows else []
+        lines += [f"    {_line(row)}" for row in rows]
     return "\n".join(lines)
+
+
+def samples(warehouse: Warehouse, run: DbtRun, nodes: Sequence[NodeResult]) -> dict[str, list[dict[str, object]]]:
+    """Rows that the first few of these tests found, by the tests' names; personal data is masked."""
+    if not nodes:
+        return {}
+    known = personal.columns(run.artifact("manifest")["nodes"].values())
+    found = {}
+    for node in nodes[:TESTS]:
+        rows = list(_rows(warehouse, node))
+        masked = personal.made_of(known, _query(node)) if known and rows else set()
+        found[node.name] = [_masked(row, masked) for row in rows]
+    return found
 
 
 def _rows(warehouse: Warehouse, node: NodeResult) -> Iterator[Mapping[str, Any]]:
@@ -53,10 +63,14 @@ def _query(node: NodeResult) -> str:
     return node.sql.read_text(encoding="utf-8").strip().rstrip(";") + "\n" if node.sql is not None else ""
 
 
-def _line(row: Mapping[str, Any], masked: set[str]) -> str:
-    shown = ", ".join(
-        f"{name}={'***' if name.lower() in masked else 'null' if value is None else plain(value)}"
+def _masked(row: Mapping[str, Any], masked: set[str]) -> dict[str, object]:
+    return {
+        name: "***" if name.lower() in masked else None if value is None else plain(value)
         for name, value in row.items()
         if not name.startswith("_") or len(row) <= 4
-    )
+    }
+
+
+def _line(row: Mapping[str, object]) -> str:
+    shown = ", ".join(f"{name}={'null' if value is None else value}" for name, value in row.items())
     return shown if len(shown) <= WIDTH else f"{shown[:WIDTH]}..."

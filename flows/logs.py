@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from pathlib import Path
 
 from contracts.errors import SluiceError
 
 VARIABLE = "SLUICE_LOG_FORMAT"
+UP = "SLUICE_UP"  # as flows/orphans.py marks what `sluice up` starts
 Subject = tuple[str | None, str | None]
 
 _subject: ContextVar[Subject] = ContextVar("sluice_subject", default=(None, None))
@@ -87,12 +89,27 @@ def _nothing(_: logging.LogRecord) -> bool:
 
 
 def _one_line(record: logging.LogRecord) -> bool:
-    """Prefect reports a SluiceError twice, with its traceback. Its message says all; the API keeps the rest."""
+    """Prefect reports a SluiceError twice, with its traceback. Its message says all; the API keeps the rest.
+
+    On the console of `sluice up`, the line that tells how the run ended has it, and counts what dbt warns of.
+    """
+    if UP in os.environ and (_of_dbt(record) or _of_a_failed_task(record)):
+        return False
     error = record.exc_info[1] if record.exc_info else None
     if not isinstance(error, SluiceError):
         return True
+    if UP in os.environ:
+        return False
     record.exc_info = record.exc_text = None
     return type(error).__name__ in record.getMessage()
+
+
+def _of_dbt(record: logging.LogRecord) -> bool:
+    return Path(record.pathname).parts[-3:] == ("prefect_dbt", "core", "runner.py")
+
+
+def _of_a_failed_task(record: logging.LogRecord) -> bool:
+    return record.name == "prefect.task_runs" and record.getMessage().startswith("Finished in state Failed(")
 
 
 class _Handler(logging.Handler):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from contracts.errors import ToolError
 from flows import alarms, builds, ledger, snapshots
+from flows.messages import Facts
 from flows.views import lock_views, point_views
 from flows.warehouse import DATABASE_ERRORS, MARTS, SIDES, Warehouse, first_line
 
@@ -64,7 +65,7 @@ class Publication:
     """What is to be made live: a side whose tests all passed, and the number that lets it through the fence.
 
     Attributes:
-        warned: names of dbt's tests that only warned.
+        warned: what to tell of dbt's tests that only warned, by their names.
     """
 
     side: str
@@ -73,7 +74,7 @@ class Publication:
     build_id: int
     run_id: str | None = None
     kind: str = "publish"
-    warned: Sequence[str] = ()
+    warned: Mapping[str, Facts] = field(default_factory=dict)
 
 
 def live(connection: sa.Connection) -> sa.Row | None:

@@ -169,7 +169,9 @@ class Summary:
     def __str__(self) -> str:
         verdicts = Counter(outcome.verdict for outcome in self.outcomes)
         batches = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-        return f"{batches or 'no batch'}; marts: {self.marts.verdict}"
+        warn = sum(layer[-1] for layer in self.marts.layers)
+        warnings = f", {warn} dbt test{' warns' if warn == 1 else 's warn'}" if warn else ""
+        return f"{batches or 'no batch'}; marts: {self.marts.verdict}{warnings}"
 
     def raise_worst(self) -> None:
         """Raise RunFailed if anything was not published. A broken tool outweighs bad data, bad data a busy one."""

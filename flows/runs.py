@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from contracts.errors import BusyError, SluiceError
+from contracts.errors import BusyError, ConfigError, SluiceError
 from flows import alarms, incidents, ledger, outbox
 from flows.incidents import Cause
 from flows.messages import Facts
@@ -110,19 +110,32 @@ def crashed(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 - the
     A run that went through has told what was wrong already, and a person who started one sees why it cannot begin.
     """
     error = state.result(raise_on_failure=False)
-    seen = flow_run.deployment_id is None and isinstance(error, SluiceError)
-    if seen or isinstance(error, RunFailed | BusyError):
+    if _seen(error, flow_run) or isinstance(error, RunFailed | BusyError):
         return
-    reason = f"run {flow_run.name} ended as {state.name}: {state.message or 'no reason given'}"
+    kind, why = "run_crashed", state.message or "no reason given"
+    if isinstance(error, SluiceError):
+        kind, why = "run_failed", str(error)
+    reason = f"run {flow_run.name} ended as {state.name}: {why}"
     warehouse = _warehouse()
-    if alarms.write(warehouse, partial(_crashed, reason)) and warehouse is not None:
+    if alarms.write(warehouse, partial(_crashed, reason, kind=kind)) and warehouse is not None:
         with outbox.delivering(warehouse):
             return
-    alarms.tell_directly("run_crashed", _facts_of_crash(reason))
+    alarms.tell_directly(kind, _facts_of_crash(reason))
 
 
-def _crashed(reason: str, connection: sa.Connection, now: datetime) -> None:
-    cause = Cause("run_crashed", alarms.RUN)
+def _seen(error: object, flow_run: Any) -> bool:
+    """Whether who started the run sees why it cannot begin: at a terminal, or with parameters given in a form.
+
+    Without parameters a run is the night's, whoever starts it: a scheduler of another kind, say, that nobody watches.
+    """
+    if flow_run.deployment_id is None:
+        return isinstance(error, SluiceError)
+    given = any(value is not None for value in flow_run.parameters.values())
+    return isinstance(error, ConfigError) and given and not flow_run.auto_scheduled
+
+
+def _crashed(reason: str, connection: sa.Connection, now: datetime, kind: str = "run_crashed") -> None:
+    cause = Cause(kind, alarms.RUN)
     incidents.saw(connection, cause, _facts_of_crash(reason), alarms.everyone(), now)
 
 

@@ -24,6 +24,7 @@ from flows.deployments import IN_POOL
 
 ENDS = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED]
 OF_PREFECT = "Flow run encountered an exception: "
+WIDTH = 500  # characters of a reason
 NEWEST = 50  # runs looked at; far more than can begin and end between two looks
 TOLD = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, *ENDS])))
 
@@ -60,7 +61,8 @@ class Runs:
 
     def _say(self, run: FlowRun, moment: datetime | None, what: str) -> None:
         at = f"{moment.astimezone():%H:%M:%S}" if moment else "        "
-        typer.echo(f"{at}  {run.name}: {what}  {self._ui}/runs/flow-run/{run.id}")
+        first, *more = what.splitlines()
+        typer.echo("\n".join([f"{at}  {run.name}: {first}  {self._ui}/runs/flow-run/{run.id}", *more]))
 
 
 def _newest(client: SyncPrefectClient) -> list[FlowRun]:
@@ -79,7 +81,8 @@ def _how(client: SyncPrefectClient, run: FlowRun) -> str:
         flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]), key=ArtifactFilterKey(any_=[artifacts.OF_RUN])
     )
     kept = client.read_artifacts(artifact_filter=of_run, limit=1)
+    said = (run.state.message or "").strip().removeprefix(OF_PREFECT) if run.state else ""
     if kept and kept[0].description:
-        return kept[0].description
-    said = (run.state.message or "").strip().removeprefix(OF_PREFECT).splitlines() if run.state else []
-    return " ".join([(run.state_name or "").lower(), *(f"({line[:200]})" for line in said[:1])])
+        why = said.removeprefix("RunFailed: ") if run.state_type == StateType.FAILED else ""
+        return "\n".join([kept[0].description, *(f"          {line}" for line in why.splitlines())])
+    return " ".join([(run.state_name or "").lower(), *(f"({line[:WIDTH]})" for line in said.splitlines()[:1])])

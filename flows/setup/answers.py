@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 
@@ -40,7 +41,7 @@ class Answers:
 
     ask: bool
 
-    def of(self, block: Wanted, fields: Iterable[Field], known: Mapping[str, str] | None) -> dict[str, str] | None:
+    def of(self, block: Wanted, fields: Iterable[Field], known: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """The block's values; None if nobody said any. A block that exists is only changed by the environment.
 
         Args:

@@ -10,15 +10,16 @@ from typing import Any
 
 from prefect.blocks.core import Block, UnknownBlockType
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from contracts.errors import ConfigError
 from flows.setup.answers import Field
 from flows.setup.needs import CONNECTOR, Wanted
 
-Values = Mapping[str, str]
+Values = Mapping[str, Any]  # texts, and under KEPT the block that is there, for what nobody asks about
 Fields = tuple[Field, ...]
 Build = Callable[[Values], Block]
+KEPT = "kept"
 
 CONNECTOR_FIELDS = (
     Field("host", "Host of the PostgreSQL"),
@@ -74,7 +75,9 @@ def _gcs(values: Values) -> Block:
     from prefect_gcp import GcpCredentials, GcsBucket
 
     key = Path(values["key_file"]).expanduser().read_text(encoding="utf-8") if values["key_file"] else values.get("key")
-    credentials = GcpCredentials(service_account_info=json.loads(key) if key else None)
+    kept = _fields(values[KEPT].gcp_credentials) if KEPT in values else {}
+    changed = {"service_account_info": json.loads(key) if key else None, "service_account_file": None}
+    credentials = GcpCredentials(**{**kept, **changed})
     return GcsBucket(bucket=values["bucket"], bucket_folder=values["folder"], gcp_credentials=credentials)
 
 
@@ -86,6 +89,7 @@ def _of_gcs(block: Any) -> Values:
         "folder": block.bucket_folder,
         "key_file": str(file) if file else "",
         "key": json.dumps(key.get_secret_value()) if key else "",
+        KEPT: block,
     }
 
 
@@ -94,12 +98,15 @@ def _s3(values: Values) -> Block:
     from prefect_aws.client_parameters import AwsClientParameters
 
     secret = values["secret_access_key"]
-    credentials = AwsCredentials(
-        aws_access_key_id=values["access_key_id"] or None,
-        aws_secret_access_key=SecretStr(secret) if secret else None,
-        region_name=values["region"] or None,
-        aws_client_parameters=AwsClientParameters(endpoint_url=values["endpoint_url"] or None),
-    )
+    kept = _fields(values[KEPT].credentials) if KEPT in values else {}
+    client = _fields(kept["aws_client_parameters"]) if kept else {}
+    changed = {
+        "aws_access_key_id": values["access_key_id"] or None,
+        "aws_secret_access_key": SecretStr(secret) if secret else None,
+        "region_name": values["region"] or None,
+        "aws_client_parameters": AwsClientParameters(**{**client, "endpoint_url": values["endpoint_url"] or None}),
+    }
+    credentials = AwsCredentials(**{**kept, **changed})
     return S3Bucket(bucket_name=values["bucket"], bucket_folder=values["folder"], credentials=credentials)
 
 
@@ -115,7 +122,13 @@ def _of_s3(block: Any) -> Values:
         "secret_access_key": secret.get_secret_value() if secret else "",
         "region": made.region_name or "",
         "endpoint_url": made.aws_client_parameters.endpoint_url or "",
+        KEPT: block,
     }
+
+
+def _fields(made: BaseModel) -> dict[str, Any]:
+    """What a block's part holds. Of it a new one is made: a copy would be saved as what the old one held."""
+    return {name: getattr(made, name) for name in type(made).model_fields if name in made.model_fields_set}
 
 
 def _local(values: Values) -> Block:

@@ -73,6 +73,23 @@ def test_a_scheduled_run_that_reaches_no_warehouse_is_told_at_once(webhook, monk
         runs.crashed(None, run, run_coro_as_sync(exception_to_failed_state(error)))
     [alert] = received(webhook)
     assert "block 'no-such-block' (from SLUICE_WAREHOUSE) cannot be used" in str(alert)
+    assert alert["title"] == "sluice: run failed", "nothing crashed"
+
+
+def test_a_wrong_parameter_in_the_form_is_told_to_nobody_else_and_in_a_schedule_to_the_owners(webhook, warehouse):
+    error = ConfigError("batch 'all' is no month: write it as 2021-01")
+    for scheduled in (False, True):
+        run = FlowRun(
+            flow_id=uuid4(),
+            name="typed" if not scheduled else "of the night",
+            deployment_id=uuid4(),
+            parameters={"datasets": None, "batches": ["all"]},
+            auto_scheduled=scheduled,
+        )
+        runs.crashed(None, run, run_coro_as_sync(exception_to_failed_state(error)))
+    [alert] = received(webhook)
+    assert alert["title"] == "sluice: run failed"
+    assert "run of the night ended as Failed: batch 'all' is no month: write it as 2021-01\n" in alert["message"]
 
 
 def test_a_closed_gate_sends_one_alert_with_reason_numbers_sample_and_next_command(sluice, webhook, tmp_path) -> None:

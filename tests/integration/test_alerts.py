@@ -136,9 +136,19 @@ def mattermost(httpserver: HTTPServer, _: pytest.MonkeyPatch) -> None:
     )
 
 
+def rocket_chat(httpserver: HTTPServer, _: pytest.MonkeyPatch) -> None:
+    address = f"rocket://{'w' * 17}%2F{'t' * 43}@{httpserver.host}:{httpserver.port}/%23data?mode=webhook"
+    AppriseAddress(url=address).save("room", overwrite=True)
+
+
 @pytest.mark.parametrize(
     ("make", "block", "text_of"),
     [
+        (
+            rocket_chat,
+            "apprise-address/room",
+            lambda message: message["text"].partition("\n")[2],
+        ),  # without the title, its heading
         (discord, "discord-webhook/room", lambda message: message["content"]),
         (discord_embed, "apprise-address/room", lambda message: message["embeds"][0]["description"]),
         (mattermost, "mattermost-webhook/room", lambda message: message["text"]),

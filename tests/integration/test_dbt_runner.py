@@ -21,10 +21,13 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
 from contracts.errors import ConfigError, DataError, ToolError
+from flows import ledger, warnings
 from flows.dbt_place import DbtPlace
 from flows.dbt_results import DbtRun
 from flows.dbt_run import run_dbt, warm_up
 from flows.dbt_verdict import DbtNodesBroke, DbtTestsFailed
+from flows.warehouse import connect
+from tests.integration.conftest import connector_for
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -173,10 +176,21 @@ def test_a_failing_test_is_bad_data_and_names_the_test_the_rows_and_how_to_see_t
     assert states(tiny.task_runs(3))["test not_null_stg_trips_zone_id"] == "Failed"
 
 
-def test_a_test_that_only_warns_is_reported_with_its_number(tiny: Tiny) -> None:
+def test_a_test_that_only_warns_is_told_with_its_number_and_rows(tiny: Tiny) -> None:
     tiny.test_column("zone_id", "{not_null: {config: {severity: warn}}}")
-    (warned,) = tiny.run().warned
+    run = tiny.run()
+    (warned,) = run.warned
+    warehouse = connect(connector_for(tiny.url), "test", "postgres")
     assert (warned.name, warned.failures) == ("not_null_stg_trips_zone_id", 1)
+    with warehouse.engine.begin() as connection:
+        ledger.create(connection)
+    told = warnings.told(warehouse, run)[warned.name]
+    assert told.reasons == [
+        "dbt's test not_null_stg_trips_zone_id warns: 1 failing (it warns if != 0); the marts are published"
+    ]
+    assert list(told.samples) == [{"zone_id": None}]
+    assert told.numbers == {"failing": 1}
+    assert told.next_command.startswith('sluice sql "$(cat ')
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ class Fortnight:
 
     @staticmethod
     def _published(connection: sa.Connection, now: datetime) -> None:
-        alarms.marts_published(connection, ["fct_trips"], [], now)
+        alarms.marts_published(connection, ["fct_trips"], {}, now)
 
 
 def test_a_fortnight_of_good_bad_and_missed_nights_yields_exactly_these_messages(

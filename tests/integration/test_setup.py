@@ -225,6 +225,13 @@ def test_storage_blocks_are_made_and_asked(
 def one_value_changes_alone(kind: str, bare: pytest.MonkeyPatch) -> None:
     for name in [each for each in os.environ if each.startswith("SLUICE_BLOCK_OWNED_")]:
         bare.delenv(name)
+    by_hand = Block.load(f"{kind}/owned")
+    if kind == "s3-bucket":
+        by_hand.credentials.aws_session_token = "a token"
+        by_hand.credentials.aws_client_parameters.use_ssl = False
+    else:
+        by_hand.gcp_credentials.project = "by-hand"
+    by_hand.save("owned", overwrite=True)
     block = Block.load(f"{kind}/owned").model_dump(include=HELD)
     bare.setenv("SLUICE_BLOCK_OWNED_FOLDER", "moved")
     found = setting_up.set_up(setting_up.Answers(ask=False))
