@@ -12,6 +12,10 @@ class SluiceError(Exception):
 
     exit_code = 3
 
+    def reason(self, dataset_id: str, batch: str) -> str:
+        """The message without the dataset and batch that it may begin with: for what names them itself."""
+        return str(self).removeprefix(f"{dataset_id} {batch}: ").removeprefix(f"{dataset_id}: ")
+
 
 class ConfigError(SluiceError):
     """The call, a contract, a block or the project is wrong: nothing was tried."""

@@ -90,7 +90,7 @@ def broken(connection: sa.Connection, contract: Contract, batch: str, error: Slu
     refused = isinstance(error, DataError)  # the same file is refused in the same words; another may be in others
     cause = _of_batch("batch_refused" if refused else "batch_failed", contract, batch, str(error) if refused else "")
     facts = Facts(
-        reasons=[str(error).removeprefix(f"{contract} {batch}: ")],
+        reasons=[error.reason(contract.dataset_id, batch)],
         readers_see=f"{contract} as it was before",
         downstream=downstream.of_dataset(connection, contract),
         next_command="sluice status",

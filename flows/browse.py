@@ -66,6 +66,8 @@ def _status_rows(connection: sa.Connection, contract: Contract, working: Sequenc
         .order_by(loads.c.batch, loads.c.load_id.desc())
     )
     found = connection.execute(newest).all()
+    theirs = sa.select(loads).where(loads.c.dataset == contract.dataset_id, loads.c.status == "published")
+    readers = {row.batch: row for row in connection.execute(theirs)}
     if not found:
         return [{"dataset": contract.dataset_id, "batch": "-", "verdict": "never loaded"}]
     return [
@@ -77,10 +79,20 @@ def _status_rows(connection: sa.Connection, contract: Contract, working: Sequenc
             "rejected": number(row.rows_rejected),
             "at (UTC)": f"{row.finished_at or row.started_at:%Y-%m-%d %H:%M}",
             "freshness": str(age_of(contract, row.batch) or "") if row is found[-1] else "",
-            "why": _cut_off(row) if row.status == "started" and row.run_id not in at_work else "; ".join(row.reasons),
+            "why": _why(row, readers.get(row.batch), row.run_id in at_work),
         }
         for row in found
     ]
+
+
+def _why(load: sa.Row, published: sa.Row | None, at_work: bool) -> str:
+    """What became of a batch's newest load, and what readers have of the batch if that is of a load before."""
+    cut_off = load.status == "started" and not at_work
+    said = [_cut_off(load)] if cut_off else list(load.reasons)
+    if published is not None and published.load_id != load.load_id:
+        when = f"{published.finished_at:%Y-%m-%d %H:%M}"
+        said.append(f"readers have the {number(published.rows_accepted)} rows published at {when}")
+    return "; ".join(said)
 
 
 def _cut_off(load: sa.Row) -> str:

@@ -6,6 +6,7 @@ What would is left to a person: the message says what it takes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,20 +24,21 @@ INTEGER_DIGITS = 19  # of the largest bigint
 # Views over a column, and views over those. The parent is its name as regclass reads it.
 VIEWS = sa.text("""
     WITH RECURSIVE read AS (
-        SELECT r.ev_class AS view
+        SELECT r.ev_class AS view, 1 AS above
         FROM pg_depend d
         JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
         JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
         WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = CAST(:parent AS regclass) AND a.attname = :column
         UNION
-        SELECT r.ev_class
+        SELECT r.ev_class, read.above + 1
         FROM read
         JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = read.view
         JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
     )
-    SELECT format('%I.%I', n.nspname, c.relname)
+    SELECT format('%I.%I', n.nspname, c.relname), c.relkind = 'm'
     FROM read JOIN pg_class c ON c.oid = read.view JOIN pg_namespace n ON n.oid = c.relnamespace
-    ORDER BY 1
+    GROUP BY 1, 2
+    ORDER BY max(read.above) DESC, 1
 """)
 
 
@@ -141,9 +143,10 @@ def _holds(new: TypeEngine, old: TypeEngine) -> bool:
     return whole >= old.precision - (old.scale or 0) and (new.scale or 0) >= (old.scale or 0)
 
 
-def _views(connection: sa.Connection, parent: sa.Table, column: str) -> list[str]:
+def _views(connection: sa.Connection, parent: sa.Table, column: str) -> dict[str, bool]:
+    """The views that read a column, those over other views first, and whether each is materialized."""
     name = connection.dialect.identifier_preparer.format_table(parent)
-    return list(connection.scalars(VIEWS, {"parent": name, "column": column}))
+    return dict(connection.execute(VIEWS, {"parent": name, "column": column}).tuples().all())
 
 
 def _retyping(connection: sa.Connection, parent: sa.Table, column: sa.Column, found: TypeEngine) -> str:
@@ -164,11 +167,17 @@ def _dropping(connection: sa.Connection, parent: sa.Table, column: str) -> str:
     return said + _without(_views(connection, parent, column))
 
 
-def _without(views: list[str]) -> str:
+def _without(views: dict[str, bool]) -> str:
     if not views:
         return ""
     reads = "a view reads" if len(views) == 1 else "views read"
-    return f" But first, as {reads} it (dbt makes its own anew, and yours you have to): DROP VIEW {', '.join(views)};"
+    return f" But first, as {reads} it (dbt makes its own anew, and yours you have to): {_drop(views)}"
+
+
+def _drop(views: dict[str, bool]) -> str:
+    """Statements that drop views in this order; each kind has its own."""
+    kinds = groupby(views, key=views.__getitem__)
+    return " ".join(f"DROP {'MATERIALIZED ' if kept else ''}VIEW {', '.join(names)};" for kept, names in kinds)
 
 
 def _retype(connection: sa.Connection, parent: sa.Table, column: sa.Column) -> sql.Composed:

@@ -57,7 +57,7 @@ class Outcome:
     @classmethod
     def broken(cls, delivery: Delivery, error: SluiceError) -> Outcome:
         verdict = "busy" if error.exit_code == 4 else "failed"
-        reason = str(error).removeprefix(f"{delivery}: ")  # what shows an outcome names its batch
+        reason = error.reason(delivery.contract.dataset_id, delivery.batch)
         return cls(delivery.contract.dataset_id, delivery.batch, verdict, reasons=(reason,), exit_code=error.exit_code)
 
     @classmethod

@@ -99,7 +99,8 @@ def undelivered(delivery: Delivery, error: SluiceError) -> Outcome:
         alarms.broken(connection, delivery.contract, delivery.batch, error, now)
 
     if not alarms.write(_warehouse(), tell):
-        facts = Facts([f"{delivery}: {error}"], readers_see="what they had", next_command="sluice doctor")
+        reason = error.reason(delivery.contract.dataset_id, delivery.batch)
+        facts = Facts([f"{delivery}: {reason}"], readers_see="what they had", next_command="sluice doctor")
         alarms.tell_directly("batch_failed", facts)
     return Outcome.broken(delivery, error)
 

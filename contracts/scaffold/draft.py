@@ -18,6 +18,7 @@ from contracts.scaffold import examples
 from contracts.scaffold.contract_file import contract_file
 from contracts.scaffold.facts import Facts
 from contracts.scaffold.guess import Guess, guess
+from contracts.scaffold.looks import looks_like
 from contracts.scaffold.names import column_names
 from contracts.scaffold.staging import staging_sql, staging_yaml
 
@@ -81,9 +82,16 @@ def _check_dated(facts: Facts, guesses: Sequence[Guess]) -> None:
     if by is None:
         return
     dated = [guess.name for guess in guesses if guess.type.name in DATING]
-    if by not in dated:
-        there = f"there are {', '.join(dated)}" if dated else "the sample has none"
-        raise ConfigError(f"--by {by}: is no column of the sample that holds dates or times; {there}")
+    if by in dated:
+        return
+    texts = next((guess.values for guess in guesses if guess.name == by and guess.type.name == "text"), None)
+    if texts is not None and (looks := looks_like(texts)):
+        raise ConfigError(
+            f"--by {by}: looks like {looks[0]}, which stay text, and text dates no row: "
+            "leave --by away; the draft says how the stg_ model reads them"
+        )
+    there = f"there are {', '.join(dated)}" if dated else "the sample has none"
+    raise ConfigError(f"--by {by}: is no column of the sample that holds dates or times; {there}")
 
 
 @contextmanager

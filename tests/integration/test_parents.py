@@ -66,6 +66,21 @@ def test_a_wider_type_under_views_names_them_and_touches_nothing(january, wareho
     assert rows("select price from staging.test__sales")[0].price.as_tuple().exponent == -3
 
 
+def test_materialized_views_are_told_with_statements_that_drop_them_in_an_order_that_works(january, warehouse) -> None:
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.text("create schema side"))
+        connection.execute(sa.text("create view side.stg_sales as select n, price from staging.test__sales"))
+        connection.execute(sa.text("create materialized view side.kept as select price from side.stg_sales"))
+        connection.execute(sa.text("create view side.a_top as select price from side.kept"))
+    parents.make(warehouse, contract(WIDER))
+    with pytest.raises(ConfigError, match=r"DROP VIEW side.a_top; DROP MATERIALIZED VIEW side.kept;") as told:
+        parents.verify(warehouse, contract(WIDER))
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql(str(told.value).split("you have to): ")[1])
+    parents.make(warehouse, contract(WIDER))
+    parents.verify(warehouse, contract(WIDER))
+
+
 @pytest.mark.parametrize("kind", [Float, Int, Text])
 def test_a_type_that_could_lose_values_is_for_a_person_to_say(january, warehouse, rows, kind: Any) -> None:
     parents.make(warehouse, contract(kind))

@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from pytest_httpserver import HTTPServer
 
+from contracts.gate import Decision
 from contracts.registry import contract_for
 from flows import ledger, logs, progress
 from tests import taxi
@@ -219,6 +220,23 @@ def test_status_tells_a_load_whose_run_is_gone_from_one_at_work(sluice, engine) 
         ledger.begin(connection, contract_for("tlc__zones"), "all", file, "a run that was killed")
     [zones] = [row for row in json.loads(sluice("status", "--json").out) if row["dataset"] == "tlc__zones"]
     assert (zones["verdict"], zones["why"].split(":")[0]) == ("started", "its run is gone")
+
+
+def test_status_tells_what_readers_have_while_a_later_load_of_the_batch_is_cut_off(sluice, engine) -> None:
+    sluice("status")
+    file = ledger.Fingerprint("zones.csv", 1, "0", None, None)
+    zones = contract_for("tlc__zones")
+    with engine.begin() as connection:
+        load = ledger.begin(connection, zones, "all", file, "the night's")
+        counts = {"rows_read": 1263, "rows_accepted": 1260, "rows_rejected": 3}
+        ledger.finish(connection, load, "published", Decision(True), **counts)
+    [shown] = [row for row in json.loads(sluice("status", "--json").out) if row["dataset"] == "tlc__zones"]
+    assert (shown["verdict"], shown["why"]) == ("published", "")
+    with engine.begin() as connection:
+        ledger.begin(connection, zones, "all", file, "a run that was killed")
+    [shown] = [row for row in json.loads(sluice("status", "--json").out) if row["dataset"] == "tlc__zones"]
+    assert shown["verdict"] == "started"
+    assert "; readers have the 1,260 rows published at " in shown["why"]
 
 
 def test_for_machines_a_run_prints_one_documented_object_and_lines_of_json(sluice, monkeypatch, tmp_path) -> None:

@@ -12,8 +12,11 @@ import pytest
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from contracts.errors import DataError
+from contracts.errors import ConfigError, DataError
+from contracts.registry import contract_for
 from flows import cli, console, logs, progress, server
+from flows.plan import Delivery
+from flows.report import Outcome
 
 
 def test_the_code_that_a_command_ends_with_is_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,3 +148,10 @@ def test_a_command_ends_without_a_warning_that_prefect_still_sends(caplog: pytes
     sender.warning("Still processing items: 1 items remaining...")
     sender.warning("given up")
     assert [record.getMessage() for record in caplog.records if record.name == sender.name] == ["given up"]
+
+
+@pytest.mark.parametrize("names", ["tlc__zones: ", "tlc__zones all: ", ""])
+def test_a_failed_batch_is_named_once(names: str) -> None:
+    delivery = Delivery(contract_for("tlc__zones"), "all", "zones.csv", asked=True)
+    broken = Outcome.broken(delivery, ConfigError(f"{names}its table is not as the contract says"))
+    assert broken.message == "tlc__zones all: its table is not as the contract says"

@@ -276,6 +276,13 @@ def test_batches_that_the_sample_does_not_fit_are_refused(project: Path, monthly
     assert written(project) == []
 
 
+def test_a_date_in_another_spelling_dates_no_rows_and_the_message_says_what_to_do(project: Path) -> None:
+    sample = project / "p_2024-01.csv"
+    sample.write_text("n,am\n1,05.01.2024\n2,31.01.2024\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"--by am: looks like day.month.year dates.* leave --by away"):
+        make(sample, monthly="2024-01", by="am")
+
+
 def test_a_folder_that_cannot_be_written_leaves_nothing_behind(project: Path) -> None:
     (project / "tests").write_text("a file where a folder is due")
     with pytest.raises(SluiceError, match="nothing was kept"):
