@@ -18,7 +18,7 @@ from contracts.registry import contract_for, contracts
 from contracts.version import sql_of, version_of
 from flows import incidents, ledger, marts, runs
 from flows.age import age_of
-from flows.printing import number, out, print_json, print_table, text
+from flows.printing import number, out, print_json, print_rows, print_table, text
 from flows.quarantine import export as write_file
 from flows.quarantine import held_and_rejected
 from flows.samples import masked
@@ -116,7 +116,7 @@ def sql(query: str, form: str) -> None:
         writer = csv.writer(sys.stdout)
         writer.writerows([names, *rows])
     else:
-        print_table("", [dict(zip(names, map(text, row), strict=True)) for row in rows], names=names)
+        print_rows(names, [[text(value) for value in row] for row in rows])
         out.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import ToolError
+from contracts.gate import percent
 
 BROKEN = ("error", "runtime error", "partial success")  # dbt could not do it: a tool's failure
 TESTS = ("test", "unit_test")
@@ -134,13 +135,25 @@ def node_result(result: Any, secrets: Secrets) -> NodeResult:
         name=name,
         resource_type=str(node.resource_type),
         status=str(result.status),
-        message=secrets.mask(str(result.message or _age(result))),
+        message=secrets.mask(_found(node, str(result.status), failures) or str(result.message or _age(result))),
         failures=failures,
         rows=rows,
         seconds=float(result.execution_time or 0.0),
         sql=Path(compiled) if compiled else None,
         layer=_layer(getattr(node, "original_file_path", "") or ""),
     )
+
+
+def _found(node: Any, status: str, failures: int | None) -> str:
+    """What a test found, and its bound, if it has one. dbt's own words do not know of a tolerance."""
+    if str(node.resource_type) != "test" or status not in ("fail", "warn") or failures is None:
+        return ""
+    rows = f"{failures:,} failing row{'' if failures == 1 else 's'}"
+    tolerance = (node.config.meta or {}).get("tolerance")
+    if tolerance is not None:
+        return f"{rows} (tolerance {percent(float(tolerance))})"
+    bound = node.config.error_if if status == "fail" else node.config.warn_if
+    return rows if bound == "!= 0" else f"{rows} ({'fails' if status == 'fail' else 'warns'} if {bound})"
 
 
 def _layer(path: str) -> str:

@@ -66,10 +66,7 @@ def _describe(run: DbtRun, failed: Iterable[NodeResult]) -> str:
 def _describe_node(node: NodeResult) -> list[str]:
     kind = node.resource_type.replace("_", " ")
     message = "\n      ".join(line.strip() for line in node.message.splitlines() if line.strip())
-    if node.status == "fail" and node.resource_type == "test":
-        lines = [f"  {kind} {node.name}: {node.failures} failing row{'' if node.failures == 1 else 's'} ({message})"]
-    else:
-        lines = [f"  {kind} {node.name}: {message or node.status}"]
+    lines = [f"  {kind} {node.name}: {message or node.status}"]
     if node.sql is not None and node.sql.exists() and node.resource_type == "test":
         lines.append(f"    see them: {rows_command(node.sql)}")
     elif node.sql is not None and node.sql.exists():

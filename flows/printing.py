@@ -28,6 +28,18 @@ def print_table(
     out.print(table)
 
 
+def print_rows(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A query's rows: a table, or one line a value where the names alone are wider than the screen."""
+    if sum(len(name) + 3 for name in names) < out.width:
+        print_table("", [dict(zip(names, row, strict=True)) for row in rows], names=names)
+        return
+    widest = max(map(len, names))
+    for number_of_row, row in enumerate(rows, start=1):
+        out.print(f"row {number_of_row}", style="bold", highlight=False)
+        for name, value in zip(names, row, strict=True):
+            out.print(f"  {plain(name):{widest}}  {plain(value)}", highlight=False, soft_wrap=True)
+
+
 def plain(text: str) -> str:
     """A value from a file, with nothing in it that a terminal or rich would obey."""
     return escape("".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text))

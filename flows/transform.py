@@ -18,6 +18,7 @@ from flows import (
     builds,
     compare,
     dbt_run,
+    dbt_warnings,
     failing_rows,
     inputs,
     ledger,
@@ -26,7 +27,6 @@ from flows import (
     refresh,
     statistics,
     versions,
-    warnings,
 )
 from flows.compare import Compared
 from flows.dbt_results import DbtRun
@@ -144,7 +144,7 @@ def _end(
 
 def publish(warehouse: Warehouse, built: Built, run_id: str | None) -> None:
     """Make the candidate what readers read. Raises ToolError if readers held the marts too long."""
-    warned = warnings.told(warehouse, built.run)
+    warned = dbt_warnings.told(warehouse, built.run)
     what = marts.Publication(built.side, built.models, built.inputs, built.build_id, run_id, warned=warned)
     try:
         marts.publish_marts(warehouse, what, fence=built.build_id)

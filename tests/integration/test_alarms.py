@@ -149,7 +149,7 @@ def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
     said = sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv"))
 
     assert said.code == 2, said.err
-    assert "test assert_no_february: 1 failing row (" in said.err
+    assert "test assert_no_february: 1 failing row\n" in said.err
     assert "trip_id=yellow/2019-02/13, taxi_colour=yellow" in said.err
     assert "Readers keep the old marts; the candidate is in marts__b" in said.err
     assert "Traceback" not in said.err

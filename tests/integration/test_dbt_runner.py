@@ -21,7 +21,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
 from contracts.errors import ConfigError, DataError, ToolError
-from flows import ledger, warnings
+from flows import dbt_run, dbt_warnings, ledger
 from flows.dbt_place import DbtPlace
 from flows.dbt_results import DbtRun
 from flows.dbt_run import run_dbt, warm_up
@@ -181,16 +181,33 @@ def test_a_test_that_only_warns_is_told_with_its_number_and_rows(tiny: Tiny) -> 
     run = tiny.run()
     (warned,) = run.warned
     warehouse = connect(connector_for(tiny.url), "test", "postgres")
-    assert (warned.name, warned.failures) == ("not_null_stg_trips_zone_id", 1)
+    assert (warned.name, warned.failures, warned.message) == ("not_null_stg_trips_zone_id", 1, "1 failing row")
     with warehouse.engine.begin() as connection:
         ledger.create(connection)
-    told = warnings.told(warehouse, run)[warned.name]
-    assert told.reasons == [
-        "dbt's test not_null_stg_trips_zone_id warns: 1 failing (it warns if != 0); the marts are published"
-    ]
+    told = dbt_warnings.told(warehouse, run)[warned.name]
+    assert told.reasons == ["dbt's test not_null_stg_trips_zone_id warns: 1 failing row; the marts are published"]
     assert list(told.samples) == [{"zone_id": None}]
     assert told.numbers == {"failing": 1}
     assert told.next_command.startswith('sluice sql "$(cat ')
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ('{error_if: ">0"}', "1 failing row (fails if >0)"),
+        ('{severity: warn, warn_if: ">0"}', "1 failing row (warns if >0)"),
+        ("{meta: {tolerance: 0.15}}", "1 failing row (tolerance 15%)"),
+    ],
+)
+def test_the_bound_that_a_test_has_is_told_with_its_number(tiny: Tiny, config: str, told: str) -> None:
+    tolerance = "macros/tests/tolerance.sql"
+    tiny.write({tolerance: (dbt_run.PROJECT / tolerance).read_text()})
+    tiny.test_column("zone_id", f"{{not_null: {{config: {config}}}}}")
+    try:
+        nodes = tiny.run().nodes
+    except DbtTestsFailed as error:
+        nodes = error.run.nodes
+    assert told in [node.message for node in nodes]
 
 
 @pytest.mark.parametrize(
@@ -330,6 +347,7 @@ import sys
 from pathlib import Path
 import sqlalchemy as sa
 from prefect import flow
+from flows import dbt_run
 from flows.dbt_place import DbtPlace
 from flows.dbt_run import run_dbt
 

@@ -198,6 +198,31 @@ def test_a_reader_that_holds_a_mart_delays_the_publish_not_others_and_in_the_end
     assert night.seen() == {2}
 
 
+def test_readers_get_in_between_the_tries_of_a_publish_that_waits_and_most_tries_are_short(night: Night) -> None:
+    night.publish()
+    built = night.build()
+    holder = psycopg2.connect(dsn(night))
+    holder.cursor().execute("SELECT * FROM marts.zones")  # and its transaction stays open
+    reader = psycopg2.connect(dsn(night), options="-c lock_timeout=5s")
+    reads: list[int] = []
+
+    def between(*_: object) -> None:  # the publish has given a connection back, and goes on only after this
+        cursor = reader.cursor()
+        cursor.execute("SELECT max(v) FROM marts.zones JOIN marts.trips USING (n, v)")
+        reads.append(cursor.fetchone()[0])
+        reader.rollback()
+        if len(reads) == 12:
+            holder.close()
+
+    sa.event.listen(night.warehouse.engine, "checkin", between)
+    # The long tries wait longer than the publish tries at all: were the first one of them, it would give up after it.
+    night.publish(built, Patience(lock_ms=31_000, locks=30))
+    assert len(reads) >= 12
+    assert set(reads[:12]) == {1}
+    assert night.seen() == {2}
+    reader.close()
+
+
 def test_a_snapshot_older_than_the_candidate_is_waited_for_and_never_finds_it_empty(night: Night) -> None:
     night.publish()
     with psycopg2.connect(dsn(night)) as old:
