@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from contracts.errors import SluiceError
-from flows import cli_nights, logs
+from flows import cli_nights, ending, logs
 from flows.cli_alerts import alerts_app
 from flows.cli_nights import Batches, DatasetIds, Logs, Url
 from flows.cli_quarantine import Json, quarantine_app
-from flows.home import make_prefect_home, prefect_home
+from flows.home import make_prefect_home
 
 # Before Prefect is imported: its logs go to the API as ever, but a person at this console is shown the
 # progress and the summary instead, and only warnings from the logs.
@@ -31,7 +29,6 @@ for setting in ("PREFECT_API_BLOCKS_REGISTER_ON_START", "PREFECT_MEMOIZE_BLOCK_A
 VERSIONS = ("sluice", "prefect", "dbt-core", "dbt-postgres", "pandera", "pandas", "SQLAlchemy", "psycopg2-binary")
 EXIT_CODES = """Exit codes: 0 published or nothing to do, 2 held or refused because of the data, 3 a tool failed
 (network, database, dbt), 4 another run is at work, 5 the call or the configuration is wrong."""
-STOPPED = 130  # by Ctrl-C, as typer and shells tell it
 
 
 def _versions(wanted: bool) -> None:
@@ -198,53 +195,7 @@ def contract_show(dataset: Annotated[str, typer.Argument(help="Dataset id.")], a
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; a user's mistake is one message, not a traceback."""
-    try:
-        ended = app(arguments, standalone_mode=False)  # the code of a typer.Exit comes back as a value
-    except SluiceError as error:
-        _say(str(error))
-        sys.exit(error.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        ended = STOPPED
-    except BaseException as stop:  # noqa: BLE001 - what is no stop is raised again
-        if type(stop).__name__ != "TerminationSignal":  # Prefect's; its import would cost every command 2 s
-            _fail(stop)
-        _say("terminated. Nothing half-done is visible; run again to go on")
-        sys.exit(143)
-    if ended == STOPPED:
-        _say("stopped. Nothing half-done is visible; run again to go on")
-    sys.exit(ended or 0)
-
-
-def _say(message: str) -> None:
-    """Why the command ends, as the last line of standard error."""
-    if logs.wanted():
-        logs.write("error", message)
-    else:
-        typer.echo(f"sluice: {message}", err=True)
-
-
-def _fail(error: BaseException) -> NoReturn:
-    """End with the message of a mistake that a library found; raise what is a bug."""
-    if type(error).__name__ == "NoArgsIsHelpError":  # click's: its message is the help
-        typer.echo(str(error), err=True)
-        sys.exit(5)
-    if hasattr(error, "format_message"):  # click's: a wrong option, a missing argument
-        _say(f"{error.format_message()} See: sluice --help")
-        sys.exit(5)
-    if _is_of_prefects_api(error):
-        temporary = "ephemeral" in str(error)
-        where = f"the temporary server's database is in {prefect_home()}" if temporary else "PREFECT_API_URL names it"
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        _say(f"Prefect's API cannot be used: {said} ({where}). See: sluice doctor")
-        sys.exit(3)
-    raise error
-
-
-def _is_of_prefects_api(error: BaseException) -> bool:
-    """Told by names: to import Prefect's client would cost every command a second."""
-    if any(kind.__module__.split(".")[0] == "httpx" for kind in type(error).__mro__):
-        return True
-    return isinstance(error, RuntimeError) and ("Failed to reach API" in str(error) or "ephemeral" in str(error))
+    ending.end(lambda: app(arguments, standalone_mode=False))  # the code of a typer.Exit comes back as a value
 
 
 if __name__ == "__main__":
