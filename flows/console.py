@@ -107,7 +107,7 @@ def show_summary(summary: Summary, as_json: bool) -> None:
         return
     print_table("Batches", rows, right=("read", "accepted", "rejected", "share rejected"))
     if summary.marts.layers:
-        names = ("layer", "models", "tests", "warnings")
+        names = ("layer", "models", "tests", "warnings", "failed")
         layers = [dict(zip(names, map(str, layer), strict=True)) for layer in summary.marts.layers]
         print_table(f"dbt ({summary.marts.side or 'not published'})", layers, right=names[1:])
     for compared in summary.marts.compared:

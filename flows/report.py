@@ -97,14 +97,14 @@ class Marts:
     """What became of the marts.
 
     Attributes:
-        layers: dbt's nodes by layer: models, tests, warnings.
+        layers: dbt's nodes by layer: models, tests, and of both those that warned, and that failed.
         compared: each mart that is other than the one readers had, as one sentence.
         models: the marts that readers now have, by name.
     """
 
     verdict: str
     side: str | None = None
-    layers: tuple[tuple[str, int, int, int], ...] = ()
+    layers: tuple[tuple[str, int, int, int, int], ...] = ()
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     exit_code: int = 0
@@ -130,15 +130,19 @@ class Marts:
         return cls("failed", layers=layers, reasons=(str(error),), exit_code=error.exit_code)
 
 
-def layers_of(run: DbtRun) -> tuple[tuple[str, int, int, int], ...]:
-    """(layer, models, tests, warnings) of a dbt run, in the order the data takes; a test counts where its node is."""
-    layers = {"seeds": [0, 0, 0], "staging": [0, 0, 0], "intermediate": [0, 0, 0], "marts": [0, 0, 0]}
+def layers_of(run: DbtRun) -> tuple[tuple[str, int, int, int, int], ...]:
+    """(layer, models, tests, warnings, failed) of a dbt run, in the order the data takes.
+
+    A test counts where its node is.
+    """
+    layers = {name: [0, 0, 0, 0] for name in ("seeds", "staging", "intermediate", "marts")}
     for node in run.nodes:
         if node.resource_type == "exposure":
             continue
-        counts = layers.setdefault(node.layer, [0, 0, 0])
+        counts = layers.setdefault(node.layer, [0, 0, 0, 0])
         counts[1 if node.resource_type in ("test", "unit_test") else 0] += 1
         counts[2] += node.status == "warn"
+        counts[3] += node.failed
     return tuple((name, *counts) for name, counts in layers.items() if sum(counts))  # type: ignore[misc]
 
 
@@ -169,7 +173,7 @@ class Summary:
     def __str__(self) -> str:
         verdicts = Counter(outcome.verdict for outcome in self.outcomes)
         batches = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
-        warn = sum(layer[-1] for layer in self.marts.layers)
+        warn = sum(layer[3] for layer in self.marts.layers)
         warnings = f", {warn} dbt test{' warns' if warn == 1 else 's warn'}" if warn else ""
         return f"{batches or 'no batch'}; marts: {self.marts.verdict}{warnings}"
 
