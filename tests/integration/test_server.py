@@ -188,6 +188,7 @@ def test_the_schedule_runs_and_neither_ctrl_c_nor_a_kill_leaves_an_orphan(up: Up
     up.start()
     assert cut_off <= up.crashed(), "a run cut off by a kill must not seem to be running for ever"
     wait_for("a scheduled run after the kill", lambda: up.completed() - first, LATE)
+    wait_for("it to be told", lambda: ": ended: completed " in up.output.read_text(), SOON)
 
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(SOON) == 0

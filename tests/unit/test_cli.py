@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from contracts.errors import ConfigError, DataError
 from contracts.registry import contract_for
-from flows import cli, console, logs, progress, server
+from flows import browse, cli, console, logs, progress, server
 from flows.plan import Delivery
 from flows.report import Outcome
 
@@ -94,9 +94,9 @@ def test_ctrl_c_ends_a_command_with_130_and_one_line(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(server, "up", interrupted)
+    monkeypatch.setattr(browse, "status", interrupted)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["up"])
+        cli.main(["status"])
     assert stop.value.code == 130
     assert capsys.readouterr().err == "sluice: stopped. Nothing half-done is visible; run again to go on\n"
 
