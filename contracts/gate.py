@@ -120,7 +120,7 @@ def _mostly(report: AuditReport) -> str:
     if not rejecting:
         return ""
     most = max(rejecting, key=lambda result: result.failing)
-    return f", most often for {most.name} ({most.failing:,} rows)"
+    return f", most often for {most.name} ({most.failing:,} row{'' if most.failing == 1 else 's'})"
 
 
 def _volume(gate: Gate, rows: int, rows_before: int | None) -> list[str]:

@@ -168,7 +168,7 @@ def open_now(connection: sa.Connection) -> Sequence[sa.Row]:
 def line(row: sa.Row) -> str:
     """An incident in one line."""
     about = " ".join(part for part in (row.dataset, row.batch) if part) or "sluice"
-    why = plain("; ".join(row.facts["reasons"]), limit=200)
+    why = plain(" ".join("; ".join(row.facts["reasons"]).split()), limit=200)
     return f"{about}: {row.kind.replace('_', ' ')} since {row.opened_at:%Y-%m-%d %H:%M} UTC: {why}"
 
 
