@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
+
+import httpx
 
 from contracts.errors import SluiceError
 
@@ -53,6 +56,9 @@ def examine(area: str, check: Check) -> list[Finding]:
             found.append(finding)
     except SluiceError as error:
         found.append(fail(area, str(error), "Do what the message says", error.exit_code))
+    except httpx.TransportError as error:
+        what = f"no answer ({error}); Prefect's API is to be at {os.environ.get('PREFECT_API_URL', 'its own address')}"
+        found.append(fail(area, what, "Start it (sluice up), or mend PREFECT_API_URL"))
     except Exception as error:  # noqa: BLE001 - one crash must not hide what the other checks find
         said = str(error).strip().splitlines()
         what = f"{type(error).__name__}: {said[0][:300] if said else 'no reason given'}"
