@@ -35,8 +35,8 @@ class _ToldOnce(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        ended = record.name == "prefect.task_runs" and record.getMessage().startswith("Finished in state Failed(")
-        if ended and not logs.wanted():  # as JSON, it is the line that has the error with its dataset and batch
+        # As JSON, it is the line that has the error with its dataset and batch.
+        if logs.of_a_failed_task(record) and not logs.wanted():
             return False
         return not (record.exc_info and isinstance(record.exc_info[1], SluiceError))
 

@@ -93,7 +93,7 @@ def _one_line(record: logging.LogRecord) -> bool:
 
     On the console of `sluice up`, the line that tells how the run ended has it, and counts what dbt warns of.
     """
-    if UP in os.environ and (_of_dbt(record) or _of_a_failed_task(record)):
+    if UP in os.environ and (_of_dbt(record) or of_a_failed_task(record)):
         return False
     error = record.exc_info[1] if record.exc_info else None
     if not isinstance(error, SluiceError):
@@ -108,7 +108,8 @@ def _of_dbt(record: logging.LogRecord) -> bool:
     return Path(record.pathname).parts[-3:] == ("prefect_dbt", "core", "runner.py")
 
 
-def _of_a_failed_task(record: logging.LogRecord) -> bool:
+def of_a_failed_task(record: logging.LogRecord) -> bool:
+    """Whether it is Prefect's report that a task failed."""
     return record.name == "prefect.task_runs" and record.getMessage().startswith("Finished in state Failed(")
 
 

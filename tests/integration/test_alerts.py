@@ -168,8 +168,8 @@ def test_a_service_of_markdown_shows_a_data_value_and_does_not_obey_it(
 def test_teams_shows_a_data_value_and_does_not_obey_it() -> None:
     """Its plugin speaks HTTPS only: what it would post is looked at."""
     block = MicrosoftTeamsWebhook(
-        url="https://prod-1.westeurope.logic.azure.com:443/workflows/643e69f83c8944/triggers/manual/paths/invoke"
-        "?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=KODuebWbDGYFr0z0eu"
+        url="https://teams.example.com:443/workflows/0123abcd/triggers/manual/paths/invoke"
+        "?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=made-up"
     )
     title, body = said_to(block, *told(samples=[{"zone": f"{EVIL} <at>anna@example.com</at>", "borough": MARKED}]))
     (teams,) = block._apprise_client
