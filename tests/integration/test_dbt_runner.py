@@ -26,6 +26,7 @@ from flows.dbt_place import DbtPlace
 from flows.dbt_results import DbtRun
 from flows.dbt_run import run_dbt, warm_up
 from flows.dbt_verdict import DbtNodesBroke, DbtTestsFailed
+from flows.report import layers_of
 from flows.warehouse import connect
 from tests.integration.conftest import connector_for
 
@@ -174,6 +175,7 @@ def test_a_failing_test_is_bad_data_and_names_the_test_the_rows_and_how_to_see_t
     compiled = Path(command.split("$(cat ")[1].split(")")[0].strip("'"))
     assert "zone_id is null" in compiled.read_text()
     assert states(tiny.task_runs(3))["test not_null_stg_trips_zone_id"] == "Failed"
+    assert sum(layer[4] for layer in layers_of(caught.value.run)) == 1
 
 
 def test_a_test_that_only_warns_is_told_with_its_number_and_rows(tiny: Tiny) -> None:

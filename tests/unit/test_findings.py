@@ -1,0 +1,23 @@
+"""What a check of `sluice doctor` or `sluice setup` says when it cannot be made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+
+from flows.doctor.findings import Finding, examine
+
+
+def test_a_prefect_server_that_does_not_answer_is_told_as_such(monkeypatch) -> None:
+    closed = "http://127.0.0.1:1/api"
+    monkeypatch.setenv("PREFECT_API_URL", closed)
+
+    def asks() -> Iterator[Finding]:
+        httpx.get(f"{closed}/health")
+        yield from ()
+
+    (finding,) = examine("blocks", asks)
+    assert closed in finding.found
+    assert "sluice up" in finding.advice
+    assert finding.exit_code == 3
