@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from psycopg2 import sql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.schema import SetColumnComment
 
 from contracts.contract import Contract
 from contracts.errors import ToolError
@@ -30,32 +31,42 @@ FINISHED = ("held", "published", "superseded")
 batches = sa.Table(
     "batches",
     metadata,
-    sa.Column("load_id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
-    sa.Column("dataset", sa.Text(), nullable=False),
-    sa.Column("batch", sa.Text(), nullable=False),
-    sa.Column("status", sa.Text(), nullable=False),
+    sa.Column(
+        "load_id",
+        sa.BigInteger(),
+        sa.Identity(always=True),
+        primary_key=True,
+        comment="Number of the load; a later load has a higher one.",
+    ),
+    sa.Column("dataset", sa.Text(), nullable=False, comment="Dataset that was loaded."),
+    sa.Column("batch", sa.Text(), nullable=False, comment="Batch that was loaded."),
+    sa.Column("status", sa.Text(), nullable=False, comment="What became of the load."),
     sa.Column("address", sa.Text(), nullable=False, comment="Where the file came from, without secrets."),
-    sa.Column("bytes", sa.BigInteger(), nullable=False),
-    sa.Column("sha256", sa.Text(), nullable=False),
-    sa.Column("etag", sa.Text()),
-    sa.Column("modified", sa.Text()),
-    sa.Column("contract_version", sa.Text(), nullable=False),
+    sa.Column("bytes", sa.BigInteger(), nullable=False, comment="Size of the file as delivered."),
+    sa.Column("sha256", sa.Text(), nullable=False, comment="Of the file as delivered, in hexadecimal."),
+    sa.Column("etag", sa.Text(), comment="The server's mark of the file's version, where it gives one."),
+    sa.Column("modified", sa.Text(), comment="When the file changed last, as its server or disk says."),
+    sa.Column(
+        "contract_version", sa.Text(), nullable=False, comment="Fingerprint of the contract that it was held to."
+    ),
     sa.Column("code_version", sa.Text(), comment="Of Sluice, with a fingerprint of its source."),
     sa.Column("dbt_project", sa.Text(), comment="Fingerprint of the dbt project, as in ops.builds.project."),
-    sa.Column("rows_read", sa.BigInteger()),
+    sa.Column("rows_read", sa.BigInteger(), comment="Rows of the file: those accepted and those rejected."),
     sa.Column("rows_counted", sa.BigInteger(), comment="Counted a second, independent way."),
-    sa.Column("rows_accepted", sa.BigInteger()),
-    sa.Column("rows_rejected", sa.BigInteger()),
+    sa.Column("rows_accepted", sa.BigInteger(), comment="Rows that failed no check of severity error."),
+    sa.Column("rows_rejected", sa.BigInteger(), comment="Rows that failed one, kept in quarantine."),
     sa.Column("reasons", ARRAY(sa.Text()), nullable=False, server_default="{}", comment="Why not published."),
-    sa.Column("warnings", ARRAY(sa.Text()), nullable=False, server_default="{}"),
+    sa.Column(
+        "warnings", ARRAY(sa.Text()), nullable=False, server_default="{}", comment="Told, though they hold nothing."
+    ),
     sa.Column("replay_of", sa.BigInteger(), comment="The load whose rows were loaded again, not the file's."),
     sa.Column("released_by", sa.Text(), comment="Who published a held load."),
-    sa.Column("released_why", sa.Text()),
+    sa.Column("released_why", sa.Text(), comment="The reason that person gave."),
     sa.Column("run_id", sa.Text(), comment="Prefect flow run."),
-    sa.Column("started_at", Moment, nullable=False, server_default=sa.func.now()),
-    sa.Column("loaded_at", Moment),
-    sa.Column("audited_at", Moment),
-    sa.Column("finished_at", Moment),
+    sa.Column("started_at", Moment, nullable=False, server_default=sa.func.now(), comment="When the load began."),
+    sa.Column("loaded_at", Moment, comment="When every row of the file was in the database."),
+    sa.Column("audited_at", Moment, comment="When every check had its result."),
+    sa.Column("finished_at", Moment, comment="When the load reached its status; null while it runs."),
     sa.Column("rows_dropped_at", Moment, comment="Of a held load, after the contract's retention."),
     sa.CheckConstraint(sa.column("status").in_(STATUSES), name="batches_status"),
     sa.CheckConstraint(
@@ -111,13 +122,13 @@ class Batch:
 
 
 def create(connection: sa.Connection) -> None:
-    """Make the ledger's tables where they are missing, and add columns that a newer version has."""
+    """Make the ledger's tables where they are missing, and add columns and comments that a newer version has."""
     # Two at once would both find a table missing.
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended("sluice:ddl", 0))))
     metadata.create_all(connection)
     found = sa.inspect(connection)
     for table in metadata.tables.values():
-        known = {column["name"] for column in found.get_columns(table.name, schema=OPS)}
+        known = {column["name"]: column["comment"] for column in found.get_columns(table.name, schema=OPS)}
         for column in table.columns:
             if column.name not in known:
                 statement = sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}").format(
@@ -126,6 +137,8 @@ def create(connection: sa.Connection) -> None:
                     sql.SQL(column.type.compile(connection.dialect)),
                 )
                 execute(connection, statement)
+            if column.comment != known.get(column.name):
+                connection.execute(SetColumnComment(column))
 
 
 def published(connection: sa.Connection, dataset_id: str, batch: str) -> sa.Row | None:

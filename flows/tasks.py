@@ -96,7 +96,7 @@ def audit_batch(batch: Batch) -> AuditReport:
     """Apply the contract's checks to the loaded batch, in the database."""
     with step(f"audit {batch}") as shown:
         report = audit.audit(open_warehouse(), contract_for(batch.dataset_id), batch)
-        shown.say(f"{len(report.checks)} checks, {report.rejected:,} rows rejected")
+        shown.say(f"{len(report.checks)} checks, {report.rejected:,} row{'' if report.rejected == 1 else 's'} rejected")
     keep_audit(batch, report)
     return report
 

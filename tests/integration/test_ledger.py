@@ -73,3 +73,16 @@ def test_a_column_that_comes_as_double_gives_the_same_tables(deliver, rows, tmp_
         deliver(shops.contract(), "2021-01", file(pa.bool_(), "c.parquet"))
     assert rows("select count(*) from staging.shop__orders") == [(2,)]
     assert rows("select status from ops.batches order by load_id") == [("superseded",), ("published",), ("failed",)]
+
+
+def test_an_older_ledger_gets_the_columns_and_descriptions_of_this_version(warehouse, rows) -> None:
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE ops.batches DROP COLUMN warnings")
+        connection.exec_driver_sql("COMMENT ON COLUMN ops.batches.bytes IS NULL")
+        ledger.create(connection)
+    described = rows(
+        "select attname, col_description(attrelid, attnum) from pg_attribute"
+        " where attrelid = 'ops.batches'::regclass and attnum > 0 and not attisdropped"
+    )
+    assert {"warnings", "bytes"} <= {name for name, _ in described}
+    assert [name for name, description in described if not description] == []
