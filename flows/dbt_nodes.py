@@ -10,9 +10,10 @@ prefect-dbt's runner starts a daemon thread per node and joins none: a process t
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
@@ -29,11 +30,12 @@ from prefect.states import Completed, Failed
 from prefect.task_engine import run_task_sync
 from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings  # type: ignore[import-untyped]
 
-from flows.dbt_signals import termination_interrupts_dbt
+from flows.dbt_signals import signals_interrupt_dbt
 
 Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, the node just done
 
 FAILED = ("error", "fail", "runtime error", "partial success")
+STOPPED_LINES = ("MainEncounteredError", "MainStackTrace")  # what dbt says of an exception that ends it
 END_TIMEOUT = 120.0  # s for the task runs to end once dbt has ended; it takes less than 1 s
 logger = get_logger("sluice.dbt")
 
@@ -82,6 +84,7 @@ class NodeRunner(PrefectDbtRunner):
         self._progress = progress
         self._done, self._total = 0, 0
         self._stopped_by: BaseException | None = None
+        self._signals: Sequence[BaseException] = ()
         self.on_run_end(self._note_error)
 
     def run(self, args: list[str], *, task_runs: bool) -> Outcome:
@@ -94,7 +97,7 @@ class NodeRunner(PrefectDbtRunner):
         self._run_context = copy_context()
         result = None
         try:
-            with termination_interrupts_dbt():
+            with signals_interrupt_dbt() as self._signals:
                 try:
                     result = self.invoke(args)
                 except ValueError:  # how the runner wraps whatever dbt raised; the hook has the original
@@ -120,10 +123,15 @@ class NodeRunner(PrefectDbtRunner):
         forward = super()._create_unified_callback(task_state, *args, **kwargs)
 
         def on_event(event: Any) -> None:
+            if self._signals and event.info.name in STOPPED_LINES:
+                return  # dbt's traceback is no answer to Ctrl-C
             # A line of no node makes the runner rebuild Prefect's context (0.1-0.3 s): warnings only
             if hasattr(event.data, "node_info") or event.info.level in (EventLevel.WARN, EventLevel.ERROR):
                 forward(event)
             if event.info.name == "LogStartLine":  # as "52 of 72": what dbt says at first leaves out unit tests
+                if self._signals and not self._total:
+                    # Again: whatever was at work when the signal came has caught it.
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 self._total = event.data.total
             elif event.info.name == "NodeFinished" and self._progress is not None:
                 self._done += 1

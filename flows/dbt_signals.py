@@ -1,46 +1,48 @@
-"""How a SIGTERM reaches dbt: as the Ctrl-C on which it cancels its queries."""
+"""How Ctrl-C and SIGTERM reach dbt: as the KeyboardInterrupt on which it cancels its queries."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 
-class _Terminated(KeyboardInterrupt):
-    """A SIGTERM in the one form in which dbt cancels its queries."""
-
-    def __init__(self, cause: BaseException) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
 @contextmanager
-def termination_interrupts_dbt() -> Iterator[None]:
-    """Let a SIGTERM stop dbt's queries as Ctrl-C does, then go on as whoever handled SIGTERM before wants.
+def signals_interrupt_dbt() -> Iterator[Sequence[BaseException]]:
+    """Let a SIGTERM stop dbt's queries as Ctrl-C does, then raise what whoever handled the signal before wants.
 
-    Prefect's handler raises a TerminationSignal, which dbt does not know: it would wait for the running
-    queries to finish before it lets the exception through.
+    Prefect's handler raises a TerminationSignal, which dbt does not know: it would wait for the running queries
+    to finish before it lets the exception through. And what a handler raises can be lost on its way: mashumaro,
+    with which dbt reads and writes its manifest, catches everything. So it is kept, and raised at the end.
+
+    Yields:
+        What is to be raised at the end: empty until a signal came. Outside the main thread none comes.
     """
+    stopped: list[BaseException] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stopped
         return
-    before = signal.getsignal(signal.SIGTERM)
 
-    def on_sigterm(number: int, frame: Any) -> NoReturn:
+    def on_signal(number: int, frame: Any) -> NoReturn:
         try:
-            if callable(before):
-                before(number, frame)
-        except BaseException as cause:
-            raise _Terminated(cause) from cause
-        raise _Terminated(SystemExit(128 + number))
+            if callable(before[number]):
+                before[number](number, frame)
+            stopped.append(SystemExit(128 + number))
+        except BaseException as cause:  # noqa: BLE001 - whatever it is, it is raised at the end
+            stopped.append(cause)
+        raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, on_sigterm)
+    before: dict[int, Any] = {}
+    for each in (signal.SIGINT, signal.SIGTERM):
+        before[each] = signal.getsignal(each)
+        if before[each] is not signal.SIG_IGN:
+            signal.signal(each, on_signal)
     try:
-        yield
-    except _Terminated as stop:
-        raise stop.cause from None
+        yield stopped
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if stopped:
+            raise stopped[0] from None

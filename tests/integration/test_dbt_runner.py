@@ -374,15 +374,49 @@ def test_a_cancelled_run_leaves_no_query_running(tiny: Tiny, signal_number: sign
     with engine.begin() as connection:  # as on a server that does not look by itself whether its clients live
         connection.execute(sa.text(f'ALTER DATABASE "{tiny.url.database}" SET client_connection_check_interval = 0'))
     address = tiny.url.render_as_string(hide_password=False)
-    process = subprocess.Popen([sys.executable, str(tiny.folder / "slow.py"), str(tiny.folder), address])
+    with (tiny.folder / "said").open("w") as said:
+        command = [sys.executable, str(tiny.folder / "slow.py"), str(tiny.folder), address]
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
     try:
         assert wait_until(lambda: sleeping(engine) == 1, 120), "dbt did not start the query"
         process.send_signal(signal_number)
         assert wait_until(lambda: sleeping(engine) == 0, 10), "the query still runs 10 s after the signal"
         assert process.wait(60) != 0
+        assert "Encountered an error" not in (tiny.folder / "said").read_text()  # so dbt begins a traceback
     finally:
         process.kill()
         process.wait()
+
+
+DEAF = """
+import os
+import dbt.parser.manifest as parser
+import time
+
+write = parser.write_manifest
+
+def deaf(*args):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    except BaseException:
+        pass
+    return write(*args)
+
+parser.write_manifest = deaf
+"""
+
+
+def test_a_signal_that_is_lost_while_dbt_parses_stops_its_first_node(tiny: Tiny) -> None:
+    tiny.write({"models/stg_trips.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)"})
+    (tiny.folder / "slow.py").write_text(SLOW_FLOW.replace("\n@flow", f"{DEAF}\n@flow"))
+    address = tiny.url.render_as_string(hide_password=False)
+    command = [sys.executable, str(tiny.folder / "slow.py"), str(tiny.folder), address]
+    with (tiny.folder / "said").open("w") as said:
+        ended = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, check=False, timeout=120)
+    assert ended.returncode != 0
+    assert "Execution was aborted by a termination signal" in (tiny.folder / "said").read_text()
+    assert sleeping(sa.create_engine(tiny.url)) == 0
 
 
 def sleeping(engine: sa.Engine) -> int:
