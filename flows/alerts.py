@@ -83,7 +83,7 @@ def notify(alert: Alert, block: str) -> str:
     except Exception as error:  # noqa: BLE001 - whatever a channel does, the verdict and its error come first
         problem = _why(error, loaded)
         _logger().warning(
-            "%s: nobody was alerted: %s did not take the message: %s. The owner is %s. Test the block: docs/alerts.md",
+            "%s: nobody was alerted through %s: %s. The owner is %s. Test the block: docs/alerts.md",
             alert.title,
             block,
             problem,
@@ -163,6 +163,8 @@ def _quiet(*names: str) -> Iterator[None]:
 def _why(error: Exception, block: Any = None) -> str:
     """The error in one line, without addresses and without the block's secrets."""
     text = error.log if isinstance(error, NotificationError) else str(error)
+    if text.startswith("Unable to find block document"):
+        return "there is no such block (sluice setup makes it)"
     if isinstance(error, HTTPStatusError):
         text = f"it answered {error.response.status_code} {error.response.reason_phrase}"
     for secret in sorted(_secrets(block), key=len, reverse=True):

@@ -253,6 +253,7 @@ def test_a_mail_server_that_is_down_is_a_warning(mailbox, caplog) -> None:
 def test_a_block_that_does_not_exist_is_a_warning(block, caplog) -> None:
     assert send(gate_closed(), block) is False
     assert block in caplog.text
+    assert ("sluice setup makes it" in caplog.text) == (block.count("/") == 1)
 
 
 def test_a_block_that_cannot_notify_is_a_warning(caplog) -> None:
