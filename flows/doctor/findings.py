@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import httpx
+import typer
 
 from contracts.errors import SluiceError
 
@@ -49,18 +50,37 @@ Check = Callable[[], Iterator[Finding]]
 
 
 def examine(area: str, check: Check) -> list[Finding]:
-    """The findings of one check; if it breaks, what it found until then, and that it broke. The next ones still run."""
+    """The findings of one check; if it breaks, what it found until then, and that it broke. The next ones still run.
+
+    Raises:
+        typer.Abort: Ctrl-C at a question.
+    """
     found: list[Finding] = []
     try:
         for finding in check():
             found.append(finding)
+    except typer.Abort:  # a person who is asked for a value wants to stop
+        raise
     except SluiceError as error:
         found.append(fail(area, str(error), "Do what the message says", error.exit_code))
+    except httpx.HTTPStatusError as error:
+        found.append(_refused(area, error))
     except httpx.TransportError as error:
         what = f"no answer ({error}); Prefect's API is to be at {os.environ.get('PREFECT_API_URL', 'its own address')}"
         found.append(fail(area, what, "Start it (sluice up), or mend PREFECT_API_URL"))
     except Exception as error:  # noqa: BLE001 - one crash must not hide what the other checks find
-        said = str(error).strip().splitlines()
-        what = f"{type(error).__name__}: {said[0][:300] if said else 'no reason given'}"
-        found.append(fail(area, f"the check itself broke: {what}", "Mend what it names; else report it as a bug"))
+        found.append(_broke(area, error))
     return found
+
+
+def _refused(area: str, error: httpx.HTTPStatusError) -> Finding:
+    if error.response.status_code != httpx.codes.UNAUTHORIZED:
+        return _broke(area, error)
+    what = f"Prefect's API at {os.environ.get('PREFECT_API_URL', 'its own address')} asks for a password"
+    return fail(area, what, "Set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING", 5)
+
+
+def _broke(area: str, error: Exception) -> Finding:
+    said = str(error).strip().splitlines()
+    what = f"{type(error).__name__}: {said[0][:300] if said else 'no reason given'}"
+    return fail(area, f"the check itself broke: {what}", "Mend what it names; else report it as a bug")

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 
 from prefect_sqlalchemy import SqlAlchemyConnector
 
+from contracts.errors import ToolError
 from flows import source
 from flows.doctor import database, orchestration
 from flows.doctor.findings import Finding, fail, ok
+from flows.setup.answers import variable
+from flows.setup.kinds import CONNECTOR_FIELDS
 from flows.setup.needs import Wanted
 from flows.source import SourceMissing, SourceRefused, SourceUnavailable
 from flows.warehouse import connect
@@ -27,7 +30,13 @@ def check(block: Wanted, send: bool) -> Iterator[Finding]:
 
 
 def _warehouse(block: Wanted) -> Iterator[Finding]:
-    warehouse = connect(SqlAlchemyConnector.load(block.name), block.name, "postgres", readonly=True)
+    try:
+        warehouse = connect(SqlAlchemyConnector.load(block.name), block.name, "postgres", readonly=True)
+    except ToolError as error:
+        first, *others = (variable(block, field) for field in CONNECTOR_FIELDS)
+        values = ", ".join([first, *(f"_{other.rpartition('_')[2]}" for other in others)])
+        yield fail(block.area, str(error), f"What is wrong in the block is set anew by {values}, then: sluice setup")
+        return
     try:
         yield from database.settings(warehouse)
         yield from database.rights(warehouse)

@@ -51,13 +51,19 @@ def _connector(values: Values) -> Block:
         connection_info=ConnectionComponents(
             driver=SyncDriver.POSTGRESQL_PSYCOPG2,
             host=values["host"],
-            port=int(values["port"]),
+            port=_port(values["port"]),
             database=values["database"],
             username=values["user"],
             password=values["password"] or None,
             query={**json.loads(values.get("query", "{}")), "sslmode": values["sslmode"]},
         )
     )
+
+
+def _port(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):
+        raise ConfigError(f"port {value!r} is none: it is a number from 1 to 65535")
+    return int(value)
 
 
 def _of_connector(block: Any) -> Values:

@@ -137,12 +137,15 @@ def test_what_nobody_said_and_what_cannot_work_is_told_with_the_cure(
     assert "SLUICE_BLOCK_TAXI_DATA_URL" in said.out
     assert all("tells nobody" in found for found in areas["automations"])
 
-    for name, value in {"DATABASE": "none", "USER": "nobody", "PORT": "1"}.items():
+    for name, value in {"DATABASE": "none", "USER": "nobody", "PORT": "http"}.items():
         bare.setenv(f"SLUICE_BLOCK_OWNED_{name}", value)
+    assert "port 'http' is none" in sluice("setup", "--yes", "--json").out
+    bare.setenv("SLUICE_BLOCK_OWNED_PORT", "1")
     bare.setenv("SLUICE_BLOCK_TAXI_DATA_URL", "no-address-at-all")
     said = sluice("setup", "--yes", "--json")
     assert said.code == 5
     assert any("cannot be used" in found and found.startswith("fail") for found in told(said)["warehouse"])
+    assert "SLUICE_BLOCK_OWNED_HOST, _PORT, _DATABASE" in said.out, "how the block that is now there is mended"
     assert PASSWORD not in said.out + said.err
 
 
@@ -171,6 +174,23 @@ def test_a_person_is_asked_for_what_is_missing_and_secrets_are_not_shown(
 ) -> None:
     secret = httpserver.url_for("/hook-of-nobody-else").replace("http", "json")
     bare.setenv("SLUICE_HOME", str(tmp_path))
+    code, shown = typed(f"{secret}\n")
+    assert code == 0, shown
+    assert "hook-of-nobody-else" not in shown
+    assert "collects anonymous usage data" not in shown, "for it is not collected"
+    assert AppriseAddress.load("taxi-data").url.get_secret_value() == secret
+
+
+def test_a_person_who_stops_at_a_question_is_told_of_no_bug(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    bare.setenv("SLUICE_HOME", str(tmp_path))
+    code, shown = typed("\x03")
+    assert code == 130, shown
+    assert "broke" not in shown
+    assert "sluice: stopped" in shown
+
+
+def typed(answer: str) -> tuple[int, str]:
+    """The exit code of `sluice setup` in a terminal, and what was shown, where this is typed when it asks a secret."""
     child, terminal = pty.fork()  # getpass asks the terminal itself, not standard input
     if child == 0:
         os.execv(sys.executable, [sys.executable, "-m", "flows.cli", "setup"])
@@ -182,12 +202,11 @@ def test_a_person_is_asked_for_what_is_missing_and_secrets_are_not_shown(
             if not asked and "token or password in it:" in shown:
                 while termios.tcgetattr(terminal)[3] & termios.ECHO:  # what is typed before it listens is thrown away
                     time.sleep(0.01)
-                os.write(terminal, f"{secret}\n".encode())
+                os.write(terminal, answer.encode())
                 asked = True
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert asked
-    assert "hook-of-nobody-else" not in shown
-    assert AppriseAddress.load("taxi-data").url.get_secret_value() == secret
+    return code, shown
 
 
 @pytest.mark.parametrize("kind", ["gcs-bucket", "s3-bucket", "local-file-system"])
