@@ -22,6 +22,7 @@ ANSWERS_WITHIN = 10.0  # seconds, for a server that is said to be running
 LOOK = 1.0  # seconds between two looks at the processes
 
 Child = subprocess.Popen[bytes]
+SERVER = "Prefect server"  # what it is called in messages
 
 
 def start_server(
@@ -105,9 +106,9 @@ def watch(children: Mapping[str, Child], log: Path, look: Callable[[], None]) ->
     while True:
         for name, child in children.items():
             if child.poll() is not None:
+                why = f" The server's log, {log}, ends:\n{_tail(log)}" if name == SERVER else ""
                 raise ToolError(
-                    f"sluice up: the {name} ended by itself with code {child.returncode}. Start `sluice up` "
-                    f"again. The server's log, {log}, ends:\n{_tail(log)}"
+                    f"sluice up: the {name} ended by itself with code {child.returncode}. Start `sluice up` again.{why}"
                 )
         look()
         time.sleep(LOOK)

@@ -61,8 +61,8 @@ def up(
             stack.enter_context(_nothing_left(home, folder / "up.lock"))
             environment = _environment(home, address, prepare() if prepare else {})
             if address.ours:
-                started["Prefect server"] = children.start_server(stack, address, environment, folder, project)
-            children.wait_until_healthy(address, started.get("Prefect server"), folder / "server.log")
+                started[children.SERVER] = children.start_server(stack, address, environment, folder, project)
+            children.wait_until_healthy(address, started.get(children.SERVER), folder / "server.log")
             stack.enter_context(
                 temporary_settings({PREFECT_API_URL: address.api, PREFECT_API_AUTH_STRING: server_address.password()})
             )

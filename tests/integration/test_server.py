@@ -317,6 +317,17 @@ def test_a_configured_server_that_is_down_is_named(tmp_path: Path, monkeypatch: 
         server.up(tmp_path / ".sluice")
 
 
+@pytest.mark.parametrize("name", [children.SERVER, "sender of alerts"])
+def test_the_log_of_the_server_is_shown_only_when_it_is_the_server_that_ended(name: str, tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_text("database is locked")
+    ended = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+    ended.wait()
+    with pytest.raises(ToolError, match=f"the {name} ended by itself with code 7") as said:
+        children.watch({name: ended}, log, lambda: None)
+    assert ("database is locked" in str(said.value)) == (name == children.SERVER)
+
+
 def test_a_second_one_for_the_same_home_is_told_who_serves_it(tmp_path: Path) -> None:
     lock = tmp_path / "up.lock"
     with (
