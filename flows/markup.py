@@ -27,9 +27,10 @@ MARKED = re.compile(r"(?P<address>\bhttps?://[\w.:/%?=&+,;-]+)|(?P<sign>[\\`*_\[
 OF_SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 # What chat services obey, for a channel whose rules are not known: `<!channel>`, `<@U123>`, `<http://a|b>`, and the
-# bare words that ping a room.
+# bare words that ping a room. They may follow what messages.plain() spells out: `\n@everyone`.
 ORDER = re.compile(
-    r"(?:[!@]|(?:https?|mailto):/*)(?=[^|\s]+(?:[ \t]*\|[^\n]*)?>)|(?<!\w)@(?=(?:everyone|here|channel|all)\b)",
+    r"(?:[!@]|(?:https?|mailto):/*)(?=[^|\s]+(?:[ \t]*\|[^\n]*)?>)"
+    r"|(?:(?<!\w)|(?<=\\[nrt])|(?<=\\x..)|(?<=\\u.{4})|(?<=\\U.{8}))@(?=(?:everyone|here|channel|all)\b)",
     re.IGNORECASE,
 )
 

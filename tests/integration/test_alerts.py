@@ -201,10 +201,10 @@ def shown(markdown: str) -> str:
 
 def test_a_webhook_of_unknown_rules_gets_no_order(httpserver, webhook) -> None:
     httpserver.expect_oneshot_request(f"/hook/{TOKEN}", method="POST").respond_with_data("ok")
-    samples = [{"zone": "@everyone, @Here <!channel>", "mail": "all@channel.example.com"}]
+    samples = [{"zone": "@everyone, @Here <!channel>\n@all", "mail": "all@channel.example.com"}]
     assert send(gate_closed(samples=samples), webhook) is True
     text = json.loads(httpserver.log[-1][0].data)["text"]
-    assert "zone=@ everyone, @ Here <! channel>, mail=all@channel.example.com" in text
+    assert r"zone=@ everyone, @ Here <! channel>\n@ all, mail=all@channel.example.com" in text
 
 
 def test_control_characters_of_the_data_are_spelled_out() -> None:
