@@ -199,11 +199,18 @@ def test_the_schedule_runs_and_neither_ctrl_c_nor_a_kill_leaves_an_orphan(up: Up
     assert up.left() == []
 
 
+def commands_under(pid: int) -> list[str]:
+    running = [process.info for process in psutil.process_iter(["ppid", "cmdline"])]
+    return [" ".join(each["cmdline"] or ()) for each in running if each["ppid"] == pid]
+
+
 @pytest.mark.parametrize("said", ["", "Starting the Prefect server"])
 def test_ctrl_c_before_the_server_is_up_ends_it_cleanly(up: Up, said: str) -> None:
     up.begin()
     wait_for("it to catch signals", lambda: catches(up.process.pid), SOON)
     wait_for("it to begin", lambda: said in up.output.read_text(), SOON)
+    if said:  # before the server is there
+        wait_for("its server to start", lambda: "server start" in str(commands_under(up.process.pid)), SOON)
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(SOON) == 0, up.output.read_text()
     shown = up.output.read_text()
