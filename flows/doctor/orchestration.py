@@ -109,7 +109,7 @@ def channel(block: str | None, datasets: str, send: bool) -> Finding:
     if not send:
         return ok("channels", f"{datasets}: {block} loads. To send a test message: sluice doctor --send")
     owner = next(each.owner for each in contracts().values() if each.alerts == block)
-    said = ["This is a test by `sluice doctor --send`. Nothing is wrong."]
+    said = ["This is a test of the channel. Nothing is wrong."]
     if alerts.send(alerts.render("test_message", alerts.Facts(said), owner=owner), block):
         return ok("channels", f"{datasets}: {block} took a test message; see that it arrived")
     return fail("channels", f"{datasets}: {block} did not take the test message", "The warning above says why")
