@@ -19,8 +19,8 @@ from contracts.version import sql_of, version_of
 from flows import incidents, ledger, marts, runs
 from flows.age import age_of
 from flows.printing import number, out, print_json, print_rows, print_table, text
-from flows.quarantine import export as write_file
 from flows.quarantine import dropped_of, held_and_rejected
+from flows.quarantine import export as write_file
 from flows.samples import masked
 from flows.warehouse import DATABASE_ERRORS, first_line, open_warehouse
 
