@@ -7,6 +7,7 @@ from hashlib import sha256
 import pandera.pandas as pa
 
 from contracts.columns import Column
+from contracts.literals import listed, plain
 
 WHOLE_ROW = "_row"  # the key in `_unparsed` of a row that could not be divided into cells
 
@@ -55,7 +56,7 @@ def _in_words(column: str, check: pa.Check) -> str:
     if name == "in_range" and not (statistics.get("include_min", True) and statistics.get("include_max", True)):
         return f"{column} in range {statistics}"
     words = {
-        key: ", ".join(map(_word, value)) if key.endswith("_values") else _word(value)
+        key: ", ".join(map(_word, listed(value))) if key.endswith("_values") else _word(value)
         for key, value in statistics.items()
     }
     return _LABELS[name].format(c=column, **words)
@@ -70,4 +71,4 @@ def _length(min_value: int | None = None, max_value: int | None = None, exact_va
 
 
 def _word(value: object) -> str:
-    return repr(value) if isinstance(value, str | int | float) else str(value)
+    return repr(plain(value)) if isinstance(value, str | int | float) else str(value)

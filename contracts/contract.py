@@ -161,7 +161,7 @@ class Contract:
         options = dict((spec.metadata or {}).get("sluice", {}))
         if not options:
             raise ContractError(f"{self.dataset_id}: declare {name} with column(), which asks for a description")
-        arrow = getattr(spec.dtype.type, "pyarrow_dtype", None)
+        arrow = getattr(getattr(spec.dtype, "type", None), "pyarrow_dtype", None)
         if not isinstance(arrow, pyarrow.DataType):
             kinds = "Int, Float, Money, Text, Bool, Date, Timestamp or UtcTimestamp of contracts.columns"
             raise ContractError(f"{self.dataset_id}: {name}: its type is {kinds}, not {spec.dtype}")

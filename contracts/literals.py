@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,25 @@ class AcrossRows(Untraceable):
     """It looks at other rows than the one it judges, so it can be asked of no part of a table either."""
 
 
+def plain(value: object) -> object:
+    """The plain number or text that a value of a kind of it holds: a member of an enum, a number of NumPy."""
+    match value:
+        case bool():
+            return value
+        case int():
+            return int(value)  # `in range` would walk through all numbers for any other kind of int
+        case float():
+            return float(value)
+        case str():
+            return str.__str__(value)  # not what an enum calls its member
+    return value
+
+
+def listed(values: Iterable[object]) -> list[object]:
+    """Values in an order that is the same in every process: a set has none."""
+    return sorted(values, key=lambda value: repr(plain(value))) if isinstance(values, set | frozenset) else list(values)
+
+
 def literal(value: object) -> tuple[Any, str]:
     """A Python value as a SQL expression, and its contract type (`interval` for a span of time).
 
@@ -42,7 +62,7 @@ def literal(value: object) -> tuple[Any, str]:
         value = value.to_pydatetime()
     elif hasattr(value, "to_pytimedelta"):
         value = value.to_pytimedelta()
-    match value:
+    match value := plain(value):
         case bool():
             return sa.true() if value else sa.false(), "boolean"
         case int() if value in INT64:

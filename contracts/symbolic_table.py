@@ -25,6 +25,8 @@ class SymbolicTable:
         self._symbols = {column.name: symbol_of(column) for column in columns}
 
     def __getitem__(self, name: object) -> Symbol:
+        if isinstance(name, Symbol):
+            raise Untraceable("selects rows")
         if not isinstance(name, str) or name not in self._symbols:
             raise Untraceable(f"selects {name!r}")
         return self._symbols[name]

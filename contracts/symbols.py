@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import sqlalchemy as sa
 
 from contracts import across_rows
-from contracts.literals import SQL_TYPES, AcrossRows, Untraceable, literal
+from contracts.literals import SQL_TYPES, AcrossRows, Untraceable, listed, literal
 from contracts.symbol_aggregates import Aggregates
 from contracts.symbol_kinds import NUMBERS, TIMES, Nulls, as_float, result_kind
 from contracts.symbol_parts import SymbolicText, SymbolicTime
@@ -94,6 +94,8 @@ class Symbol(Aggregates):
         return self._compare(value, operator.ge)
 
     def between(self, left: object, right: object, inclusive: str = "both") -> Symbol:
+        if inclusive not in ("both", "left", "right", "neither"):
+            raise Untraceable(f"between() with inclusive={inclusive!r}")
         lower = self >= left if inclusive in ("both", "left") else self > left
         upper = self <= right if inclusive in ("both", "right") else self < right
         return lower & upper
@@ -102,14 +104,14 @@ class Symbol(Aggregates):
         """As pandas has it, a null is in no list without a null: the answer is false, not unknown."""
         if self.aggregate or isinstance(values, str | bytes | Symbol) or not isinstance(values, Iterable):
             raise Untraceable(f"isin({type(values).__name__})")
-        listed = list(values)
-        others = [self._other(value) for value in listed if value is not None]
+        all_of_them = listed(values)
+        others = [self._other(value) for value in all_of_them if value is not None]
         if any(o.kind != self.kind for o in others):
             raise Untraceable(f"isin() of {self.kind} with values of another type")
         if not others:
-            return self.isna() if listed else self._made(sa.false(), "boolean", nulls=self._guarded())
+            return self.isna() if all_of_them else self._made(sa.false(), "boolean", nulls=self._guarded())
         found = self.element.in_([o.element for o in others])
-        return self._made(self._if_null(found, len(others) < len(listed)), "boolean")
+        return self._made(self._if_null(found, len(others) < len(all_of_them)), "boolean")
 
     # -- nulls -----------------------------------------------------------------------------------------
 

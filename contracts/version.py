@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 
@@ -12,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 from contracts import check_code
 from contracts.checks import ROW_NUMBER, UNPARSED, Check, checks_of
 from contracts.contract import Contract
+from contracts.literals import listed
 from contracts.uniqueness import duplicates
 
 
@@ -51,9 +53,15 @@ def lasting_sql_of(check: Check) -> str | None:
     return None if clock else sql_of(check)
 
 
+def _words(told: Mapping[str, object]) -> str:
+    """What a check of pandera's own is told, the same in every process."""
+    sets = {key: listed(value) for key, value in told.items() if isinstance(value, set | frozenset)}
+    return repr(sorted({**told, **sets}.items()))
+
+
 def _demand(check: Check) -> list[object]:
     text = None if check.kind == "unique" else lasting_sql_of(check)  # its name and columns say all
     if text is None and check.pandera is not None:
         told = check.pandera.statistics  # of pandera's own checks, whose functions are all one
-        text = repr(sorted(told.items())) if told else check_code.text(check.pandera._check_fn)
+        text = _words(told) if told else check_code.text(check.pandera._check_fn)
     return [check.name, check.kind, check.columns, check.severity, check.tolerance, check.keep, text]

@@ -70,7 +70,8 @@ def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
     rule = check.pandera
     if rule is None or check.across:
         raise NotARowCheck(f"it looks across rows ({check.across})")
-    subject: Any = frame[check.columns[0]] if check.columns else frame
+    # A copy: what a check changes in the rows it is given, no other check is to see. pandas copies on write only.
+    subject: Any = (frame[check.columns[0]] if check.columns else frame).copy(deep=False)
     if check.columns and rule.ignore_na:
         subject = subject.dropna()
     if subject.empty:

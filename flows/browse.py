@@ -19,8 +19,8 @@ from contracts.version import sql_of, version_of
 from flows import incidents, ledger, marts, runs
 from flows.age import age_of
 from flows.printing import number, out, print_json, print_rows, print_table, text
+from flows.quarantine import dropped_of, held_and_rejected
 from flows.quarantine import export as write_file
-from flows.quarantine import held_and_rejected
 from flows.samples import masked
 from flows.warehouse import DATABASE_ERRORS, first_line, open_warehouse
 
@@ -197,6 +197,7 @@ def quarantine(dataset: str, batch: str, limit: int, as_json: bool) -> None:
                 {"reason": name, "rows": count, "sample": _sample(connection, found, batch, name, limit)}
                 for name, count in reasons
             ]
+            dropped = "" if reasons else dropped_of(connection, found, batch)
     except DATABASE_ERRORS as error:
         raise ToolError(
             f"the quarantine of {dataset} cannot be read: {first_line(error)}. Was it ever loaded?"
@@ -204,7 +205,7 @@ def quarantine(dataset: str, batch: str, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     elif not rows:
-        out.print(f"No row of {dataset} {batch} is in quarantine.")
+        out.print(f"No row of {dataset} {batch} is in quarantine{': ' * bool(dropped)}{dropped}.", highlight=False)
     else:
         _print_quarantine(dataset, batch, rows)
 

@@ -67,7 +67,7 @@ batches = sa.Table(
     sa.Column("loaded_at", Moment, comment="When every row of the file was in the database."),
     sa.Column("audited_at", Moment, comment="When every check had its result."),
     sa.Column("finished_at", Moment, comment="When the load reached its status; null while it runs."),
-    sa.Column("rows_dropped_at", Moment, comment="Of a held load, after the contract's retention."),
+    sa.Column("rows_dropped_at", Moment, comment="When its rejected rows were dropped, after the retention."),
     sa.CheckConstraint(sa.column("status").in_(STATUSES), name="batches_status"),
     sa.CheckConstraint(
         "status NOT IN ('held', 'published', 'superseded') OR "

@@ -45,7 +45,7 @@ def _of_dataset(connection: sa.Connection, contract: Contract, table: sa.Table) 
         .outerjoin(counts, counts.c._load_id == loads.c.load_id)
         .outerjoin(first, first.c._load_id == loads.c.load_id)
         .where(loads.c.dataset == contract.dataset_id, loads.c.status.in_(("published", "held")))
-        .where(counts.c.rows.is_not(None) | (loads.c.status == "held"))
+        .where(counts.c.rows.is_not(None) | (loads.c.status == "held") | loads.c.rows_dropped_at.is_not(None))
         .order_by(loads.c.batch, loads.c.load_id)
     )
     return [
@@ -123,7 +123,7 @@ def _write_lines(file: Any, rows: Iterator[Mapping[str, Any]]) -> int:
 def expire(warehouse: Warehouse, contract: Contract) -> int:
     """Drop rejected rows, and the rows of held batches, that are older than the contract's retention.
 
-    A held load stays held: the ledger says when its rows were dropped, and their counts stay.
+    A held load stays held: the ledger says of each load when its rows were dropped, and their counts stay.
 
     Returns:
         How many rejected rows were dropped; none while another run is at work on the dataset.
@@ -139,5 +139,21 @@ def expire(warehouse: Warehouse, contract: Contract) -> int:
         for batch in connection.scalars(held).all():
             aside.put_back(connection, contract, batch)
             incoming_table(contract, batch).drop(connection, checkfirst=True)
-        return connection.execute(table.delete().where(table.c._quarantined_at < oldest)).rowcount
+        gone = table.delete().where(table.c._quarantined_at < oldest).returning(table.c._load_id).cte("gone")
+        counts = sa.select(gone.c._load_id, sa.func.count()).group_by(gone.c._load_id)
+        dropped: dict[int, int] = {row[0]: row[1] for row in connection.execute(counts)}
+        noted = loads.update().where(loads.c.load_id.in_(dropped), loads.c.rows_dropped_at.is_(None))
+        connection.execute(noted.values(rows_dropped_at=sa.func.now()))
+        return sum(dropped.values())
     return 0
+
+
+def dropped_of(connection: sa.Connection, contract: Contract, batch: str) -> str:
+    """When the rejected rows of the batch's newest load were dropped, in words; empty if they were not."""
+    load = ledger.latest(connection, contract.dataset_id, batch, "published", "held")
+    if load is None or load.rows_dropped_at is None:
+        return ""
+    rows = f"{load.rows_rejected:,} rejected row{'' if load.rows_rejected == 1 else 's'}"
+    return (
+        f"the {rows} of load {load.load_id} were dropped on {load.rows_dropped_at:%Y-%m-%d}: the contract's retention"
+    )

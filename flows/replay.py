@@ -18,6 +18,7 @@ from contracts.errors import DataError, ToolError
 from flows import aside, ledger, parents
 from flows.extract import schema_of, typed
 from flows.load import copy
+from flows.quarantine import dropped_of
 from flows.rows import Rows
 from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line
 
@@ -33,8 +34,11 @@ def replayed(warehouse: Warehouse, contract: Contract, batch: str) -> sa.Row:
     contract.files.batches.validate(batch)
     with warehouse.engine.connect() as connection:
         found = ledger.latest(connection, contract.dataset_id, batch, "published", "held")
+        dropped = dropped_of(connection, contract, batch)
     if found is None:
         raise DataError(f"{contract} {batch} has no published and no held load; load its file: sluice run {contract}")
+    if dropped:
+        raise DataError(f"{contract} {batch}: {dropped}. Load its file again: sluice run {contract} --batch {batch}")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -215,6 +216,33 @@ def test_a_check_that_cannot_be_traced_runs_in_pandas(deliver, rows, tmp_path) -
     assert delivered.decision.open
     assert rows("select number from staging.test__numbers order by 1") == [(2,), (4,), (6,)]
     assert rows("select _reasons from quarantine.test__numbers") == [(["number: even"],)]
+
+
+class Changing(pa.DataFrameModel):
+    number: Int = column("A number.", nullable=True)
+
+    @pa.dataframe_check(name="changes them")
+    def changes(cls, rows: pd.DataFrame) -> pd.Series:
+        rows["number"] = rows["number"].fillna(0)
+        return rows["number"] >= 0
+
+    @pa.check("number", name="positive", element_wise=True)
+    def positive(cls, number: int) -> bool:
+        return number > 0
+
+    @pa.dataframe_check(name="sees them as they are", element_wise=True)
+    def unchanged(cls, row: pd.Series) -> bool:
+        return pd.isna(row["number"]) or row["number"] > 0
+
+
+def test_a_check_that_changes_the_rows_it_is_given_changes_no_verdict_of_another(deliver, tmp_path) -> None:
+    contract = replace(numbers(Changing), files=Files("n.csv", Single(), null_values=("NA",)))
+    delivered = deliver(contract, "all", write_numbers(tmp_path / "n.csv", [1, "NA", 2]))
+    assert {result.name: result.failing for result in delivered.report.checks} == {
+        "number: positive": 0,
+        "changes them": 0,
+        "sees them as they are": 0,
+    }
 
 
 class Personal(pa.DataFrameModel):

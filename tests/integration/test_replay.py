@@ -222,3 +222,18 @@ def test_retention_drops_old_rejected_rows_and_held_batches_only(deliver, wareho
     assert quarantine.expire(warehouse, contract) == 0
     with pytest.raises(DataError, match="are gone"):
         publish.release(warehouse, contract, ledger.Batch("shop__orders", "2021-01", load.load_id), "ada", "late")
+
+
+def test_of_a_published_load_it_is_said_when_its_rejected_rows_were_dropped(deliver, warehouse, rows, tmp_path) -> None:
+    contract = shops.contract(retention=timedelta(days=30))
+    deliver_bad(deliver, tmp_path)
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.text("update quarantine.shop__orders set _quarantined_at = now() - interval '31 days'"))
+    assert quarantine.expire(warehouse, contract) == 4
+
+    [listed] = quarantine.held_and_rejected(warehouse, [contract])
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert (listed["status"], listed["rows dropped"]) == ("published", today)
+    with pytest.raises(DataError, match=f"the 4 rejected rows of load 1 were dropped on {today}.*Load its file again"):
+        replay.replayed(warehouse, contract, "2021-01")
+    assert rows("select count(*) from staging.shop__orders") == [(10,)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum, IntEnum
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,8 @@ def test_usual_pandas_spellings_become_sql(rule: Callable[[Any], Any], sql: str)
         (lambda t: t["number"].apply(lambda value: value > 1), ".apply"),
         (lambda t: t["number"] + 1, "answers with integer"),
         (lambda _: True, "answers with bool"),
+        (lambda t: t["number"].between(1, 5, inclusive="niether"), "inclusive='niether'"),
+        (lambda t: t[t["number"] > 1]["number"] > 2, "selects rows"),
     ],
 )
 def test_what_has_no_known_equal_in_sql_goes_the_pandas_way_and_says_why(
@@ -138,6 +141,50 @@ def test_names_and_values_reach_sql_quoted() -> None:
 
     [check] = checks_of(contract(Model), "all")
     assert sql_of(check) == """"order" IN ('''; drop table x; --')"""
+
+
+class Size(IntEnum):
+    SMALL = 1
+    LARGE = 5
+
+
+class Colour(str, Enum):  # noqa: UP042 - whose str() is not its value
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "name", "sql"),
+    [
+        (Int, {"isin": list(Size)}, "c in (1, 5)", "c IN (1, 5)"),
+        (Int, {"ge": Size.LARGE}, "c >= 5", "c >= 5"),
+        (Text, {"eq": Colour.RED}, "c = 'red'", "c = 'red'"),
+        (Text, {"isin": np.array(["a", "b"])}, "c in ('a', 'b')", "c IN ('a', 'b')"),
+        (Float, {"ge": np.float64(0.5)}, "c >= 0.5", "c >= CAST(0.5 AS DOUBLE PRECISION)"),
+    ],
+)
+def test_members_of_an_enum_and_values_of_numpy_are_the_values_they_hold(
+    kind: Any, options: dict[str, Any], name: str, sql: str
+) -> None:
+    body = {"__annotations__": {"c": kind}, "c": column("A column.", nullable=True, **options)}
+    [check] = checks_of(contract(type("Model", (pa.DataFrameModel,), body)), "all")
+    assert (check.name, sql_of(check)) == (name, sql)
+
+
+def test_a_set_has_one_order_in_every_process() -> None:
+    def model(listed: Any) -> type[pa.DataFrameModel]:
+        class Model(Things):
+            name: Text = column("A name.", isin=listed, nullable=True)
+
+            @pa.dataframe_check(name="rule")
+            def rule(cls, things: Any) -> Any:
+                return things["name"].isin(listed)
+
+        return Model
+
+    of_set, of_list = (contract(model(kind("fbdacge"))) for kind in (frozenset, sorted))
+    found, sorted_ones = checks_of(of_set, "all"), checks_of(of_list, "all")
+    assert [(check.name, sql_of(check)) for check in found] == [(check.name, sql_of(check)) for check in sorted_ones]
+    assert version_of(of_set) == version_of(of_list)
 
 
 def test_a_contract_without_checks_is_refused() -> None:

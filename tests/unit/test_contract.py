@@ -75,6 +75,8 @@ class Misnamed(pa.DataFrameModel):
         (lambda: contract(model(config={"drop_invalid_rows": True})), "drop_invalid_rows is not kept"),
         (lambda: contract(model(config={"add_missing_columns": True})), "add_missing_columns is not kept"),
         (lambda: contract(model(config={"ordered": True})), "ordered is not kept"),
+        (lambda: contract(model(config={"dtype": "float64"})), "dtype is not kept: each column has a type"),
+        (lambda: contract(model(Any)), "its type is Int, Float, .* not None"),
         (lambda: contract(model(default=0)), "number: default is not kept"),
         (lambda: contract(model(regex=True)), "number: regex is not kept: declare each column"),
         (lambda: contract(Parsed), "number: parsers is not kept"),
