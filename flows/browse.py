@@ -100,11 +100,12 @@ def _cut_off(load: sa.Row) -> str:
     return f"its run is gone: killed, or cut off from the database; {again}"
 
 
-def sql(query: str, form: str) -> None:
-    """The rows of a query. Read-only: the ledger and the gate are the only ones that write."""
+def sql(query: str, form: str, write: bool = False) -> None:
+    """The rows of a query. Read-only, unless a person writes on purpose: the statements that a message asks for."""
     try:
-        with open_warehouse().engine.connect() as connection:
-            connection.execute(sa.text("SET TRANSACTION READ ONLY"))
+        with open_warehouse().engine.begin() as connection:
+            if not write:
+                connection.execute(sa.text("SET TRANSACTION READ ONLY"))
             result = connection.exec_driver_sql(query.replace("%", "%%"))
             names = list(result.keys()) if result.returns_rows else []
             rows = [list(row) for row in result] if names else []
@@ -115,6 +116,8 @@ def sql(query: str, form: str) -> None:
     elif form == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerows([names, *rows])
+    elif write and not names:
+        out.print("Done.")
     else:
         print_rows(names, [[text(value) for value in row] for row in rows])
         out.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})")

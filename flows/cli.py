@@ -104,11 +104,12 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SQL statement.")],
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Let it change what it names, and commit.")] = False,
 ) -> None:
-    """Run a query in the warehouse, read-only, and print its rows."""
+    """Run a query in the warehouse, read-only unless told otherwise, and print its rows."""
     from flows import browse
 
-    browse.sql(query, "json" if as_json else "csv" if as_csv else "table")
+    browse.sql(query, "json" if as_json else "csv" if as_csv else "table", write)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from contracts.contract import Contract
 from contracts.derive.ddl import STAGING, incoming_table, parent_table, quarantine_table
 from contracts.errors import ConfigError, DataError, ToolError
 from flows import aside
-from flows.warehouse import DATABASE_ERRORS, Warehouse, execute, first_line
+from flows.warehouse import DATABASE_ERRORS, SIDES, Warehouse, execute, first_line
 
 INTEGER_DIGITS = 19  # of the largest bigint
 
@@ -82,6 +82,7 @@ def verify(warehouse: Warehouse, contract: Contract) -> None:
         gone = sorted(set(_types(connection, parent)) - {column.name for column in parent.columns})
         needs += [_dropping(connection, parent, name) for name in gone]
     if needs:
+        needs.append("Any client of PostgreSQL runs a statement, or: sluice sql --write '...'")
         raise ConfigError(
             f"{contract}: its table is not as the contract says; nothing was loaded\n  " + "\n  ".join(needs)
         )
@@ -146,9 +147,18 @@ def _holds(new: TypeEngine, old: TypeEngine) -> bool:
 
 
 def _views(connection: sa.Connection, parent: sa.Table, column: str) -> dict[str, bool]:
-    """The views that read a column, those over other views first, and whether each is materialized."""
+    """The views that read a column, those over other views first, and whether each is materialized.
+
+    With a view of one side of the marts stands that of the other, which the next build makes if it is not there.
+    """
     name = connection.dialect.identifier_preparer.format_table(parent)
-    return dict(connection.execute(VIEWS, {"parent": name, "column": column}).tuples().all())
+    found = dict(connection.execute(VIEWS, {"parent": name, "column": column}).tuples().all())
+    return {twin: kept for view, kept in found.items() for twin in _on_both_sides(view)} | found
+
+
+def _on_both_sides(view: str) -> list[str]:
+    side, _, model = view.partition(".")
+    return [f"{each}.{model}" for each in SIDES] if side in SIDES else [view]
 
 
 def _retyping(connection: sa.Connection, parent: sa.Table, column: sa.Column, found: TypeEngine) -> str:
@@ -179,7 +189,8 @@ def _without(views: dict[str, bool]) -> str:
 def _drop(views: dict[str, bool]) -> str:
     """Statements that drop views in this order; each kind has its own."""
     kinds = groupby(views, key=views.__getitem__)
-    return " ".join(f"DROP {'MATERIALIZED ' if kept else ''}VIEW {', '.join(names)};" for kept, names in kinds)
+    what = {False: "VIEW", True: "MATERIALIZED VIEW"}
+    return " ".join(f"DROP {what[kept]} IF EXISTS {', '.join(names)};" for kept, names in kinds)
 
 
 def _retype(connection: sa.Connection, parent: sa.Table, column: sa.Column) -> sql.Composed:

@@ -36,10 +36,14 @@ def dictionary_page(contract: Contract) -> str:
         tolerance = percent(check.tolerance) if check.tolerance is not None else ""
         name = check.name.replace("<", "&lt;").replace("|", "\\|")
         lines.append(f"| {name} | {check.severity} | {tolerance} | {check.kind} |")
+    size = ""
+    if contract.gate.rows_vs_last:
+        fewest, most = contract.gate.rows_vs_last
+        size = f"when it has less than {fewest} or more than {most} times the rows of the one before, "
     lines += [
         "",
         f"The gate closes when more than {percent(contract.gate.max_rejected)} of the rows of a batch are rejected, "
-        "or when more rows than its tolerance fail a check.",
+        f"{size}or when more rows than its tolerance fail a check.",
         "",
     ]
     return HEADER + "\n".join(lines)

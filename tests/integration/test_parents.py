@@ -57,13 +57,30 @@ def test_a_wider_type_under_views_names_them_and_touches_nothing(january, wareho
         connection.execute(sa.text('create view side."All" as select n from side.stg_sales'))
         connection.execute(sa.text("create view side.others as select n from staging.test__sales"))
     parents.make(warehouse, contract(WIDER))
-    with pytest.raises(ConfigError, match=r'as views read it .*: DROP VIEW side."All", side.stg_sales;') as told:
+    with pytest.raises(
+        ConfigError, match=r'as views read it .*: DROP VIEW IF EXISTS side."All", side.stg_sales;'
+    ) as told:
         parents.verify(warehouse, contract(WIDER))
     with warehouse.engine.begin() as connection:
-        connection.exec_driver_sql(str(told.value).split("you have to): ")[1])
+        connection.exec_driver_sql(str(told.value).split("you have to): ")[1].splitlines()[0])
     parents.make(warehouse, contract(WIDER))
     parents.verify(warehouse, contract(WIDER))
     assert rows("select price from staging.test__sales")[0].price.as_tuple().exponent == -3
+
+
+def test_a_view_of_one_side_of_the_marts_is_told_with_that_which_the_next_build_makes(january, warehouse) -> None:
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.text("create schema if not exists marts__b"))
+        connection.execute(sa.text("create view marts__b.stg_sales as select n, price from staging.test__sales"))
+    parents.make(warehouse, contract(WIDER))
+    with pytest.raises(ConfigError, match=r"DROP VIEW IF EXISTS marts__a.stg_sales, marts__b.stg_sales;") as told:
+        parents.verify(warehouse, contract(WIDER))
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.text("create schema if not exists marts__a"))
+        connection.execute(sa.text("create view marts__a.stg_sales as select n, price from staging.test__sales"))
+        connection.exec_driver_sql(str(told.value).split("you have to): ")[1].splitlines()[0])
+    parents.make(warehouse, contract(WIDER))
+    parents.verify(warehouse, contract(WIDER))
 
 
 def test_materialized_views_are_told_with_statements_that_drop_them_in_an_order_that_works(january, warehouse) -> None:
@@ -73,10 +90,12 @@ def test_materialized_views_are_told_with_statements_that_drop_them_in_an_order_
         connection.execute(sa.text("create materialized view side.kept as select price from side.stg_sales"))
         connection.execute(sa.text("create view side.a_top as select price from side.kept"))
     parents.make(warehouse, contract(WIDER))
-    with pytest.raises(ConfigError, match=r"DROP VIEW side.a_top; DROP MATERIALIZED VIEW side.kept;") as told:
+    with pytest.raises(
+        ConfigError, match=r"DROP VIEW IF EXISTS side.a_top; DROP MATERIALIZED VIEW IF EXISTS side.kept;"
+    ) as told:
         parents.verify(warehouse, contract(WIDER))
     with warehouse.engine.begin() as connection:
-        connection.exec_driver_sql(str(told.value).split("you have to): ")[1])
+        connection.exec_driver_sql(str(told.value).split("you have to): ")[1].splitlines()[0])
     parents.make(warehouse, contract(WIDER))
     parents.verify(warehouse, contract(WIDER))
 
@@ -97,7 +116,7 @@ def test_a_column_that_left_the_contract_keeps_its_values_until_a_person_drops_i
     with warehouse.engine.begin() as connection:
         connection.execute(sa.text("create view priced as select price from staging.test__sales"))
     parents.make(warehouse, contract(None))
-    with pytest.raises(ConfigError, match=r"DROP COLUMN .price.; But first, .*: DROP VIEW public\.priced;"):
+    with pytest.raises(ConfigError, match=r"DROP COLUMN .price.; But first, .*: DROP VIEW IF EXISTS public\.priced;"):
         parents.verify(warehouse, contract(None))
     assert rows("select count(price) from staging.test__sales") == [(1,)]
 

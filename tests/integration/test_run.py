@@ -182,6 +182,11 @@ def test_sql_prints_a_table_json_or_csv_and_writes_nothing(sluice, engine) -> No
     assert "read-only" in refused.err
 
 
+def test_sql_writes_when_it_is_told_to(sluice) -> None:
+    assert sluice("sql", "--write", "create table mine (a int); insert into mine values (7)").out == "Done.\n"
+    assert sluice("sql", "select a from mine", "--csv").out.splitlines() == ["a", "7"]
+
+
 def test_a_held_batch_is_listed_exported_and_released_on_a_persons_word(sluice, engine, tmp_path) -> None:
     lines = [*taxi.trips("2019-02", 20), *taxi.trips("2019-02", 10, passengers=0)]
     taxi.csv(tmp_path / "2019-02.csv", lines)
