@@ -54,10 +54,15 @@ def changed(warehouse: Warehouse, side: str, project: str, bases: Sequence[Base]
 
 
 def drop(warehouse: Warehouse, side: str, models: Iterable[str]) -> None:
-    """Drop the models' tables on the side, with the side's views over them; dbt makes them all anew."""
-    with warehouse.engine.begin() as connection:
+    """Drop the models' tables on the side, with the side's views over them; dbt makes them all anew.
+
+    Each in a transaction of its own, as dbt does: a reader's prepared statement, planned while the side was live,
+    locks the tables it knew, in an order of its own, before it finds that the views show others.
+    """
+    with warehouse.engine.connect() as connection:
         found = {*sa.inspect(connection).get_table_names(schema=side)} if _exists(connection, side) else set()
-        for model in sorted(found.intersection(models)):
+    for model in sorted(found.intersection(models)):
+        with warehouse.engine.begin() as connection:
             execute(connection, sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(side, model)))
 
 

@@ -47,13 +47,12 @@ class Night:
             build_id = builds.begin(connection, side, "project", [], None)
         with self.warehouse.engine.begin() as connection:
             connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {side}"))
-            for model in MODELS:  # as dbt does: a new table takes the old one's place
+        rows = f"SELECT n, {self.version} v FROM generate_series(1,{ROWS}) n"
+        for model in MODELS:  # as dbt does: a new table takes the old one's place, in a transaction of its own
+            with self.warehouse.engine.begin() as connection:
                 connection.execute(sa.text(f"DROP TABLE IF EXISTS {side}.{model} CASCADE"))
-                connection.execute(
-                    sa.text(
-                        f"CREATE TABLE {side}.{model} AS SELECT n, {self.version} v FROM generate_series(1,{ROWS}) n"
-                    )
-                )
+                connection.execute(sa.text(f"CREATE TABLE {side}.{model} AS {rows}"))
+        with self.warehouse.engine.begin() as connection:
             builds.finish(connection, build_id, status)
         return Publication(side, MODELS, f"inputs {self.version}", build_id)
 
