@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 
 from contracts.registry import contracts
-from flows import builds, embedded, ledger, parents, transform
+from flows import builds, embedded, ledger, ledger_tables, parents, transform
 from flows.warehouse import Warehouse, connect
 
 RESULTS = Path(__file__).parent / "results" / "rebuild.json"
@@ -87,7 +87,7 @@ def main() -> None:
 def measure(warehouse: Warehouse, months: int, trips: int) -> list[Rebuild]:
     """Two first builds, one new month on each side, and a full refresh of one of them."""
     with warehouse.engine.begin() as connection:
-        ledger.create(connection)
+        ledger_tables.create(connection)
     for contract in contracts().values():
         parents.make(warehouse, contract)
     for number in range(months):

@@ -20,7 +20,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from rebuild import connector
 
-from flows import builds, embedded, ledger, marts
+from flows import builds, embedded, ledger_tables, marts
 from flows.rollback import rollback
 from flows.warehouse import Warehouse, connect
 
@@ -48,7 +48,7 @@ def main() -> None:
         warehouse = connect(connector(embedded.start(home)), "benchmark", "embedded")
         try:
             with warehouse.engine.begin() as connection:
-                ledger.create(connection)
+                ledger_tables.create(connection)
             steps = [step_back(warehouse, rows) for rows in asked.rows]
         finally:
             warehouse.engine.dispose()

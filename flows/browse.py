@@ -16,7 +16,7 @@ from contracts.derive.ddl import quarantine_table
 from contracts.errors import ToolError
 from contracts.registry import contract_for, contracts
 from contracts.version import sql_of, version_of
-from flows import incidents, ledger, marts, runs
+from flows import incidents, ledger, ledger_tables, marts, runs
 from flows.age import age_of
 from flows.printing import number, out, print_json, print_rows, print_table, text
 from flows.quarantine import dropped_of, held_and_rejected
@@ -31,7 +31,7 @@ def status(as_json: bool) -> None:
     """Datasets, their batches, verdicts and freshness; runs at work, open incidents."""
     warehouse = open_warehouse()
     with warehouse.engine.begin() as connection:
-        ledger.create(connection)
+        ledger_tables.create(connection)
         working = runs.under_way(connection)
         rows = [row for contract in contracts().values() for row in _status_rows(connection, contract, working)]
         found = [incidents.line(row) for row in incidents.open_now(connection)]

@@ -18,7 +18,7 @@ from prefect.exceptions import TerminationSignal
 from contracts import derive as derived
 from contracts.errors import DataError, SluiceError, ToolError
 from contracts.registry import contracts
-from flows import downstream, ledger, logs, progress, transform
+from flows import downstream, ledger_tables, logs, progress, transform
 from flows import rollback as back
 from flows.printing import err, out, print_json, print_table
 from flows.report import RunFailed, Summary, rows_of
@@ -167,7 +167,7 @@ def docs(open_browser: bool, port: int | None) -> None:
     """Make the site anew and open it; with a port, serve it to this machine until Ctrl-C."""
     warehouse = open_warehouse()
     with warehouse.engine.begin() as connection:
-        ledger.create(connection)  # it may never have been used
+        ledger_tables.create(connection)  # it may never have been used
     side = transform.live_side(warehouse)
     if side is not None and not (dbt_docs.folder() / "index.html").exists():
         dbt_docs.write_docs(warehouse, side)

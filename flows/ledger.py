@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from psycopg2 import sql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.schema import SetColumnComment
 
 from contracts.contract import Contract
 from contracts.errors import ToolError
@@ -20,7 +18,7 @@ from contracts.gate import CheckResult, Decision
 from contracts.version import version_of
 from flows import versions
 from flows.source import SourceFile
-from flows.warehouse import OPS, execute
+from flows.warehouse import OPS
 
 metadata = sa.MetaData(schema=OPS)
 Moment = sa.DateTime(timezone=True)
@@ -119,26 +117,6 @@ class Batch:
 
     def __str__(self) -> str:
         return f"{self.dataset_id} {self.batch}"
-
-
-def create(connection: sa.Connection) -> None:
-    """Make the ledger's tables where they are missing, and add columns and comments that a newer version has."""
-    # Two at once would both find a table missing.
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended("sluice:ddl", 0))))
-    metadata.create_all(connection)
-    found = sa.inspect(connection)
-    for table in metadata.tables.values():
-        known = {column["name"]: column["comment"] for column in found.get_columns(table.name, schema=OPS)}
-        for column in table.columns:
-            if column.name not in known:
-                statement = sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}").format(
-                    sql.Identifier(OPS, table.name),
-                    sql.Identifier(column.name),
-                    sql.SQL(column.type.compile(connection.dialect)),
-                )
-                execute(connection, statement)
-            if column.comment != known.get(column.name):
-                connection.execute(SetColumnComment(column))
 
 
 def published(connection: sa.Connection, dataset_id: str, batch: str) -> sa.Row | None:

@@ -13,7 +13,7 @@ from contracts.contract import Contract
 from contracts.errors import ConfigError
 from contracts.registry import contract_for, contracts
 from contracts.version import version_of
-from flows import downloads, ledger, logs, parents, quarantine, tasks
+from flows import downloads, ledger, ledger_tables, logs, parents, quarantine, tasks
 from flows.addresses import discover, expand, is_remote
 from flows.source import Listing, SourceFile
 from flows.warehouse import Warehouse, home, open_warehouse
@@ -70,7 +70,7 @@ def by_dataset(found: Iterable[Delivery]) -> list[list[Delivery]]:
 def ensure_tables(warehouse: Warehouse) -> None:
     """Make the ledger, and every dataset's tables: dbt's sources must be there before the first batch is."""
     with warehouse.engine.begin() as connection:
-        ledger.create(connection)
+        ledger_tables.create(connection)
     for contract in contracts().values():
         parents.make(warehouse, contract)
 

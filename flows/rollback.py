@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from contracts.errors import ConfigError
-from flows import builds, inputs, ledger, marts
+from flows import builds, inputs, ledger, ledger_tables, marts
 from flows.warehouse import Warehouse
 
 
@@ -49,7 +49,7 @@ def rollback(warehouse: Warehouse, patience: marts.Patience | None = None) -> Ro
     """
     with warehouse.lock("dbt"):
         with warehouse.engine.begin() as connection:
-            ledger.create(connection)
+            ledger_tables.create(connection)
             now, fence, left, back = _step_back(connection)
             models = _models(connection, back.side)
             made_of = inputs.fingerprint(back.loads, back.project)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from prefect.logging import get_logger
 
 from contracts.errors import ConfigError, ToolError
-from flows import incidents, ledger, missed, outbox, runs
+from flows import incidents, ledger_tables, missed, outbox, runs
 from flows.printing import out, print_json
 from flows.warehouse import Warehouse, first_line, forget_warehouse, open_warehouse
 
@@ -88,7 +88,7 @@ def _look_and_send(warehouse: Warehouse) -> tuple[int, int]:
 def _opened() -> Warehouse:
     warehouse = open_warehouse()
     with warehouse.engine.begin() as connection:
-        ledger.create(connection)  # it may be of an older version, or never have been used
+        ledger_tables.create(connection)  # it may be of an older version, or never have been used
     return warehouse
 
 

@@ -11,7 +11,7 @@ from contracts.checks import checks_of
 from contracts.contract import Contract, Monthly
 from contracts.derive.ddl import QUARANTINE, STAGING, incoming_table
 from contracts.registry import contracts
-from flows import canary, findings, ledger
+from flows import canary, findings, ledger, ledger_tables
 from flows.doctor.findings import Finding, fail, ok, warn
 from flows.warehouse import DATABASE_ERRORS, MARTS, OPS, SIDES, Warehouse, first_line
 
@@ -110,7 +110,7 @@ def _gate(warehouse: Warehouse, contract: Contract) -> Finding:
         connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
         for schema in (STAGING, QUARANTINE, OPS):
             connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
-        ledger.create(connection)
+        ledger_tables.create(connection)
         incoming_table(contract, batch.batch).create(connection)
         places = canary.put_in(connection, contract, batch)
         errors = findings.write(connection, contract, batch, checks)

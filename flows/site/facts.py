@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from contracts.contract import Contract
 from contracts.derive.ddl import QUARANTINE, quarantine_table
 from contracts.errors import ToolError
-from flows import ledger, marts
+from flows import ledger, ledger_tables, marts
 from flows.site import incidents, mart_facts
 from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line
 
@@ -61,7 +61,7 @@ def read(warehouse: Warehouse, known: Mapping[str, Contract]) -> Facts:
     """
     try:
         with warehouse.engine.begin() as connection:
-            ledger.create(connection)
+            ledger_tables.create(connection)
         engine = warehouse.engine.execution_options(isolation_level="REPEATABLE READ")
         with engine.begin() as connection:
             return _read(connection, known)

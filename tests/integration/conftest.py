@@ -13,7 +13,7 @@ from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDr
 
 from contracts.contract import Contract
 from contracts.gate import AuditReport, Decision, decide
-from flows import audit, cli, ledger, load, parents, publish, source
+from flows import audit, cli, ledger, ledger_tables, load, parents, publish, source
 from flows.extract import open_rows
 from flows.warehouse import Warehouse, connect
 
@@ -38,7 +38,7 @@ def warehouse(warehouse_url: sa.URL) -> Iterator[Warehouse]:
     """An empty warehouse, once on the embedded PostgreSQL and once on a stock one."""
     opened = connect(connector_for(warehouse_url), "test", "postgres")
     with opened.engine.begin() as connection:
-        ledger.create(connection)
+        ledger_tables.create(connection)
     yield opened
     opened.engine.dispose()
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 import yaml
 from sqlalchemy import URL
 
-from flows import ledger
+from flows import ledger, ledger_tables
 
 PROJECT = Path(__file__).parents[2]
 SOURCES = PROJECT / "dbt_project/models/staging/tlc/_tlc__sources.generated.yml"
@@ -144,7 +144,7 @@ def warehouse(database: URL, tmp_path: Path) -> Iterator[Warehouse]:
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE SCHEMA staging"))
         connection.execute(sa.text("CREATE SCHEMA IF NOT EXISTS ops"))
-        ledger.create(connection)
+        ledger_tables.create(connection)
         for table in source["tables"]:
             columns = ", ".join(f"{column['name']} {column['data_type']}" for column in table["columns"])
             connection.execute(sa.text(f"CREATE TABLE staging.{table['name']} ({columns}) PARTITION BY LIST (_batch)"))

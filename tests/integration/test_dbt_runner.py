@@ -21,7 +21,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
 from contracts.errors import ConfigError, DataError, ToolError
-from flows import dbt_run, dbt_warnings, ledger
+from flows import dbt_run, dbt_warnings, ledger_tables
 from flows.dbt_place import DbtPlace
 from flows.dbt_results import DbtRun
 from flows.dbt_run import run_dbt, warm_up
@@ -185,7 +185,7 @@ def test_a_test_that_only_warns_is_told_with_its_number_and_rows(tiny: Tiny) -> 
     warehouse = connect(connector_for(tiny.url), "test", "postgres")
     assert (warned.name, warned.failures, warned.message) == ("not_null_stg_trips_zone_id", 1, "1 failing row")
     with warehouse.engine.begin() as connection:
-        ledger.create(connection)
+        ledger_tables.create(connection)
     told = dbt_warnings.told(warehouse, run)[warned.name]
     assert told.reasons == ["dbt's test not_null_stg_trips_zone_id warns: 1 failing row; the marts are published"]
     assert list(told.samples) == [{"zone_id": None}]

@@ -19,7 +19,7 @@ from pytest_httpserver import HTTPServer
 
 from contracts.contract import Contract
 from contracts.errors import DataError
-from flows import alarms, freshness, ledger, missed, outbox, runs
+from flows import alarms, freshness, ledger_tables, missed, outbox, runs
 from flows.alerts import AppriseAddress, unusable
 from flows.warehouse import Warehouse, connect
 from tests import shops
@@ -53,7 +53,7 @@ def warehouse(database: sa.URL, clock: Clock) -> Iterator[Warehouse]:
     """An empty warehouse whose time the test sets."""
     opened = replace(connect(connector_for(database), "test", "postgres"), now=clock)
     with opened.engine.begin() as connection:
-        ledger.create(connection)
+        ledger_tables.create(connection)
     yield opened
     opened.engine.dispose()
 

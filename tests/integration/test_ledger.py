@@ -12,7 +12,7 @@ import pytest
 
 from contracts.errors import DataError
 from contracts.version import version_of
-from flows import ledger, source, versions
+from flows import ledger, ledger_tables, source, versions
 from tests import shops
 
 
@@ -79,7 +79,7 @@ def test_an_older_ledger_gets_the_columns_and_descriptions_of_this_version(wareh
     with warehouse.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE ops.batches DROP COLUMN warnings")
         connection.exec_driver_sql("COMMENT ON COLUMN ops.batches.bytes IS NULL")
-        ledger.create(connection)
+        ledger_tables.create(connection)
     described = rows(
         "select attname, col_description(attrelid, attnum) from pg_attribute"
         " where attrelid = 'ops.batches'::regclass and attnum > 0 and not attisdropped"

@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from contracts.errors import BusyError, ConfigError, ToolError
-from flows import builds, ledger, marts
+from flows import builds, ledger_tables, marts
 from flows.marts import Patience, Publication
 from flows.rollback import rollback
 from flows.warehouse import Warehouse, connect
@@ -71,7 +71,7 @@ class Night:
 def night(database: sa.URL) -> Iterator[Night]:
     warehouse = connect(connector_for(database), "test", "postgres")
     with warehouse.engine.begin() as connection:
-        ledger.create(connection)
+        ledger_tables.create(connection)
     yield Night(warehouse)
     warehouse.engine.dispose()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from flows import ledger
+from flows import ledger_tables
 from flows.alerts import AppriseAddress
 from flows.warehouse import Warehouse, connect
 from tests import shops
@@ -35,7 +35,7 @@ def warehouse(prefect_server: str, database: sa.URL, tmp_path: Path, monkeypatch
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
     opened = connect(connector_for(database), "watched", "postgres")
     with opened.engine.begin() as connection:
-        ledger.create(connection)
+        ledger_tables.create(connection)
     yield opened
     opened.engine.dispose()
 

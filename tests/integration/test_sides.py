@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from contracts.errors import DataError, ToolError
-from flows import builds, compare, dbt_run, freshness, ledger, marts, transform
+from flows import builds, compare, dbt_run, freshness, ledger, ledger_tables, marts, transform
 from flows.rollback import rollback
 from flows.warehouse import SIDES, Warehouse, connect
 from tests.integration.conftest import connector_for
@@ -110,7 +110,7 @@ def nights(database: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(dbt_run, "PROJECT", tmp_path / "project")
     warehouse = connect(connector_for(database), "test", "postgres")
     with warehouse.engine.begin() as connection:
-        ledger.create(connection)
+        ledger_tables.create(connection)
         columns = "trip_id text, fare numeric, tip numeric, _dataset text, _batch text, _load_id bigint"
         connection.execute(sa.text(f"CREATE TABLE public.raw_trips ({columns})"))
     made = Nights(warehouse, tmp_path / "project")
