@@ -189,7 +189,7 @@ def _refuse_muddles(contract: Contract, checks: list[Check]) -> None:
     taken = sorted({CANARY, *map(parse_check_name, contract.columns)}.intersection(names))
     unknown = sorted(set(contract.gate.tolerance) - set(names))
     if not checks:
-        raise ContractError(f"{contract}: no checks at all, so nothing could ever close its gate")
+        raise ContractError(f"{contract}: no checks at all, so nothing could ever close its gate; give a column one")
     if twice:
         raise ContractError(f"{contract}: two checks have the name {twice[0]!r}; name one of them")
     if taken:

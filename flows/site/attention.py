@@ -56,6 +56,8 @@ def items(
 def _of_dataset(view: DatasetView) -> Iterable[Item]:
     name = view.contract.dataset_id
     page = f"datasets/{name}.html"
+    if view.fault:
+        yield Item("failed", name, view.fault, f"{page}#contract")
     for load in view.held:
         failing = [
             (check, incident)

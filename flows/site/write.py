@@ -16,6 +16,7 @@ from contracts.contract import Contract
 from contracts.registry import contracts
 from flows.report import Summary
 from flows.site import attention, commands, datasets, dbt_docs, facts, failing, models, place, project, runs, wording
+from flows.site.checks import share
 from flows.warehouse import Warehouse, home
 
 
@@ -100,7 +101,7 @@ def _environment() -> Environment:
         "palette": palette,
         "css": css,
         "quarantine_show": commands.quarantine_show,
-        "share": datasets.share,
+        "share": share,
     }
     return made
 

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandera.pandas as pa
 import pytest
 import sqlalchemy as sa
 
 from contracts.columns import Text, column
-from contracts.contract import Contract
+from contracts.contract import Contract, Files, Single
 from flows import cli, dbt_run, ledger, nightly, node_results, publish, source
 from flows.report import Marts, Summary
 from flows.site import place, write
@@ -230,6 +231,23 @@ def test_a_run_whose_site_cannot_be_made_warns_and_goes_on(block: None, home: Pa
 def test_a_run_whose_dbt_docs_cannot_be_made_warns_and_goes_on(block: None, home: Path) -> None:
     [warning] = nightly.documented("marts__a")  # of a warehouse that has nothing to document
     assert "the lineage were not written, the last ones stay: dbt docs generate could not run" in warning
+
+
+def test_a_contract_at_fault_is_told_on_its_page_and_the_others_have_theirs(warehouse, deliver, home, tmp_path) -> None:
+    class Notes(pa.DataFrameModel):
+        """A dataset without a single check."""
+
+        note: Text = column("What was noted.", nullable=True)
+
+    shop = shops.contract()
+    deliver(shop, "2021-01", shops.write(tmp_path / "1.csv", shops.good_lines(10)))
+    files = Files(url="notes.csv", batches=Single())
+    notes = Contract(source="shop", entity="notes", owner="shop@example.com", schema=Notes, files=files)
+    write.write(warehouse, known={str(contract): contract for contract in (notes, shop)})
+    site = pages(home)
+    assert "No batch can be loaded: shop__notes: no checks at all" in site["datasets/shop__notes.html"]
+    assert 'href="datasets/shop__notes.html#contract"' in site["index.html"]
+    assert "not_free_in_bulk" in site[f"datasets/{shop}.html"]
 
 
 def test_a_failed_dbt_test_is_on_the_front_page_and_next_to_its_model(warehouse: Warehouse, home: Path) -> None:
