@@ -9,7 +9,6 @@ prefect_server  one standing Prefect server; from then on the session's PREFECT_
 from __future__ import annotations
 
 import atexit
-import fcntl
 import logging
 import os
 import shutil
@@ -47,16 +46,6 @@ for variable in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "SLUIC
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PREFECT_START_SECONDS = 300  # it makes its database first: 10 s alone, 100 s on a busy machine
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Run a test, its fixtures too, beside those of the suite's other processes; one marked `alone` beside none."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    alone = item.get_closest_marker("alone") is not None
-    with (Path(tempfile.gettempdir()) / f"sluice-tests-{run}").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        return (yield)
 
 
 @pytest.fixture(scope="session")
