@@ -67,7 +67,7 @@ def _describe_node(node: NodeResult) -> list[str]:
     kind = node.resource_type.replace("_", " ")
     message = "\n      ".join(line.strip() for line in node.message.splitlines() if line.strip())
     lines = [f"  {kind} {node.name}: {message or node.status}"]
-    if node.sql is not None and node.sql.exists() and node.resource_type == "test":
+    if node.sql is not None and node.sql.exists() and (node.resource_type, node.status) == ("test", "fail"):
         lines.append(f"    see them: {rows_command(node.sql)}")
     elif node.sql is not None and node.sql.exists():
         lines.append(f"    its SQL: {_shown(node.sql)}")

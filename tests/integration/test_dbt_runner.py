@@ -178,6 +178,16 @@ def test_a_failing_test_is_bad_data_and_names_the_test_the_rows_and_how_to_see_t
     assert sum(layer[4] for layer in layers_of(caught.value.run)) == 1
 
 
+def test_a_test_that_cannot_run_has_no_rows_to_see(tiny: Tiny) -> None:
+    tiny.test_column("zone_id", "{accepted_values: {values: [one], quote: false}}")
+    with pytest.raises(ToolError) as caught:
+        tiny.run()
+    message = str(caught.value)
+    assert 'column "one" does not exist' in message
+    assert "its SQL: " in message
+    assert "see them" not in message
+
+
 def test_a_test_that_only_warns_is_told_with_its_number_and_rows(tiny: Tiny) -> None:
     tiny.test_column("zone_id", "{not_null: {config: {severity: warn}}}")
     run = tiny.run()
