@@ -30,7 +30,7 @@ def start_server(
 ) -> Child:
     """Start Prefect's server with its UI; its database and its log are in `folder`."""
     log = folder / "server.log"
-    typer.echo(f"Starting the Prefect server at {address.ui} (its log: {log}) ...")
+    typer.echo(f"Starting the Prefect server at {address.ui}{address.instead} (its log: {log}) ...")
     settings = {
         "PREFECT_HOME": str(folder),  # its database is in there
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -97,8 +97,8 @@ def wait_until_healthy(address: Address, server: Child | None, log: Path) -> Non
     )
 
 
-def watch(children: Mapping[str, Child], log: Path, look: Callable[[], None]) -> NoReturn:
-    """Look at them, and call `look`, every second or so, until one has ended by itself.
+def watch(children: Mapping[str, Child], log: Path, looks: Sequence[Callable[[], None]]) -> NoReturn:
+    """Look at them, and call all `looks`, every second or so, until one has ended by itself.
 
     Raises:
         ToolError: which one.
@@ -110,7 +110,8 @@ def watch(children: Mapping[str, Child], log: Path, look: Callable[[], None]) ->
                 raise ToolError(
                     f"sluice up: the {name} ended by itself with code {child.returncode}. Start `sluice up` again.{why}"
                 )
-        look()
+        for look in looks:
+            look()
         time.sleep(LOOK)
 
 

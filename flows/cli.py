@@ -165,7 +165,12 @@ def derive(
 @app.command()
 def up(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the Prefect server's UI.")] = 4200,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port of the Prefect server's UI; without it 4200, or a free one if taken."
+        ),
+    ] = None,
     cron: Annotated[str | None, typer.Option(help="Schedule instead of the one in prefect.yaml.")] = None,
 ) -> None:
     """Start a Prefect server with its UI and serve the nightly deployment until Ctrl-C."""

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -19,6 +20,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from contracts.errors import BusyError
 from flows import children, deployments, orphans, server_address
 from flows.children import Child
+from flows.kept import Kept
 from flows.server_address import Address
 from flows.told_runs import Runs
 
@@ -29,7 +31,7 @@ def up(
     home: Path,
     *,
     host: str = "127.0.0.1",
-    port: int = 4200,
+    port: int | None = None,
     cron: str | None = None,
     project: Path = PROJECT,
     prepare: Callable[[], Mapping[str, str]] | None = None,
@@ -41,20 +43,23 @@ def up(
 
     Args:
         home: the `.sluice` folder; the server's database and log are in `prefect/` under it.
+        port: of the server; None: 4200, or a free one if that is taken.
         cron: a schedule to use instead of the one in prefect.yaml.
         prepare: called first; starts the warehouse, say. Gives environment variables for server and runs.
-        beside: arguments of Python programs to keep running beside the worker, by what they are called.
+        beside: arguments of Python programs to keep running beside the worker, by what they are called. One that
+            ends is started again.
 
     Raises:
-        ConfigError: an address others can reach, and no password.
+        ConfigError: an address others can reach, and no password; a port that is taken.
         BusyError: another `sluice up` serves this home.
-        ToolError: the server or the worker does not start, or ends by itself.
+        ToolError: the server or the worker does not start, or ends by itself; one beside them ends again and again.
     """
     home = home.resolve()
     address = server_address.find(host, port)
     folder = home / "prefect"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     started: dict[str, Child] = {}
+    kept: list[Kept] = []
     try:
         with ExitStack() as stack:
             stack.enter_context(_only_one(folder / "up.lock"))
@@ -70,12 +75,12 @@ def up(
             runs = Runs(address.ui)
             started["worker"] = children.start_worker(stack, environment, project)
             for name, arguments in (beside or {}).items():
-                started[name] = children.start(arguments, environment, project, None)
-                stack.callback(orphans.end_tree, started[name].pid)
+                kept.append(Kept(name, partial(children.start, arguments, environment, project, None)))
+                stack.callback(kept[-1].end)
             _say_where(address, served, home)
-            children.watch(started, folder / "server.log", runs.tell)
+            children.watch(started, folder / "server.log", [runs.tell, *(each.look for each in kept)])
     except KeyboardInterrupt:
-        typer.echo(_what_ended(list(started)))
+        typer.echo(_what_ended([*started, *(each.name for each in kept)]))
     return 0
 
 

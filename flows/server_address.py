@@ -11,6 +11,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING
 
 from contracts.errors import ConfigError
 
+PORT = 4200  # Prefect's own
 EVERYWHERE = {"0.0.0.0", "::"}  # not addresses to connect to
 
 
@@ -22,6 +23,7 @@ class Address:
     port: int
     ours: bool
     api: str
+    instead: str = ""  # ", for port 4200 is taken", when it is at another
 
     @property
     def everywhere(self) -> bool:
@@ -34,9 +36,9 @@ class Address:
         if not self.ours:
             return "named by PREFECT_API_URL"
         if _is_loopback(self.host):
-            return "from this machine only" + (", with the password" if password() else "")
+            return "from this machine only" + (", with the password" if password() else "") + self.instead
         named = socket.gethostname() if self.everywhere else self.host
-        return f"from other machines at http://{named}:{self.port}, with the password"
+        return f"from other machines at http://{named}:{self.port}, with the password{self.instead}"
 
     @property
     def ui(self) -> str:
@@ -44,12 +46,16 @@ class Address:
         return self.api.removesuffix("/api")
 
 
-def find(host: str, port: int) -> Address:
-    """The server that PREFECT_API_URL names; else one to start here, or at a free port if this one is taken.
+def find(host: str, given: int | None = None) -> Address:
+    """The server that PREFECT_API_URL names; else one to start here.
+
+    Args:
+        given: the port; 0 means any free one, None 4200 or, if that is taken, any free one.
 
     Raises:
-        ConfigError: an address that other machines reach, and no password.
+        ConfigError: an address that other machines reach, and no password; the port given is taken.
     """
+    port = PORT if given is None else given
     configured = PREFECT_API_URL.value()
     if configured:
         parts = urlsplit(configured)
@@ -62,9 +68,15 @@ def find(host: str, port: int) -> Address:
             "and read blocks. Set PREFECT_SERVER_API_AUTH_STRING='user:password' first, or leave --host at "
             "127.0.0.1"
         )
-    chosen = port if port and _free(host, port) else _free_port(host)
+    free = port != 0 and _free(host, port)
+    if given and not free:
+        raise ConfigError(
+            f"sluice up: port {port} of {host} is taken, or not allowed to this user. Give another with --port; "
+            f"without the option it is {PORT}, or a free one"
+        )
+    chosen, instead = (port, "") if free else (_free_port(host), "" if port == 0 else f", for port {port} is taken")
     reached = "127.0.0.1" if host in EVERYWHERE else host
-    return Address(host, chosen, ours=True, api=f"http://{reached}:{chosen}/api")
+    return Address(host, chosen, ours=True, api=f"http://{reached}:{chosen}/api", instead=instead)
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -15,8 +16,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from contracts.errors import ToolError
 from flows import ledger_tables
 from flows.alerts import AppriseAddress
+from flows.kept import Kept
 from flows.warehouse import Warehouse, connect
 from tests import shops
 from tests.conftest import new_database
@@ -106,3 +109,34 @@ def test_a_watching_sender_follows_the_block_of_a_warehouse_that_moved(
         connector_for(database).save("watched", overwrite=True)
         with box.up():
             wait_for(lambda: box.subjects == ["shop__orders 2021-01: gate closed"])
+
+
+def test_a_killed_sender_is_started_again_and_the_alert_still_arrives(warehouse, deliver, tmp_path, capsys) -> None:
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-m", "flows.cli", "alerts", "send", "--watch", "1"])
+
+    def arrived() -> bool:
+        kept.look()
+        return box.subjects == ["shop__orders 2021-01: gate closed"]
+
+    box = Mailbox()
+    AppriseAddress(url=box.address).save("watched", overwrite=True)
+    contract = replace(shops.contract(), alerts="apprise-address/watched")
+    kept = Kept("sender of alerts", start)
+    try:
+        os.kill(kept._child.pid, signal.SIGKILL)
+        kept._child.wait()
+        deliver(contract, "2021-01", shops.write(tmp_path / "o.csv", [*shops.good_lines(10), *FREE]))
+        with box.up():
+            wait_for(arrived)
+    finally:
+        kept.end()
+    said = capsys.readouterr().out
+    assert "sender of alerts: ended by itself with code -9; started again in 1 s\n" in said
+
+
+def test_a_program_that_ends_at_once_each_time_is_given_up(monkeypatch) -> None:
+    monkeypatch.setattr("flows.kept.FIRST_WAIT", 0.001)
+    kept = Kept("sender of alerts", lambda: subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"]))
+    with pytest.raises(ToolError, match="the sender of alerts ended by itself 6 times in a row, last with code 7"):
+        wait_for(lambda: bool(kept.look()))

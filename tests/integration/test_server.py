@@ -297,14 +297,18 @@ def test_with_a_password_any_address_will_do() -> None:
     assert address.api.startswith("http://127.0.0.1:"), "the worker reaches it from this machine"
 
 
-def test_a_taken_port_is_left_to_its_owner() -> None:
+def test_a_taken_port_is_left_to_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         temporary_settings(restore_defaults=[PREFECT_API_URL]),
     ):
         port = taken.getsockname()[1]
-        address = server_address.find("127.0.0.1", port)
+        with pytest.raises(ConfigError, match=f"port {port} of 127.0.0.1 is taken.*--port"):
+            server_address.find("127.0.0.1", port)
+        monkeypatch.setattr(server_address, "PORT", port)
+        address = server_address.find("127.0.0.1")
     assert address.ours
+    assert address.reached_by == f"from this machine only, for port {port} is taken"
     assert address.port not in {0, port}
 
 
@@ -324,14 +328,14 @@ def test_a_configured_server_that_is_down_is_named(tmp_path: Path, monkeypatch: 
         server.up(tmp_path / ".sluice")
 
 
-@pytest.mark.parametrize("name", [children.SERVER, "sender of alerts"])
+@pytest.mark.parametrize("name", [children.SERVER, "worker"])
 def test_the_log_of_the_server_is_shown_only_when_it_is_the_server_that_ended(name: str, tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     log.write_text("database is locked")
     ended = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
     ended.wait()
     with pytest.raises(ToolError, match=f"the {name} ended by itself with code 7") as said:
-        children.watch({name: ended}, log, lambda: None)
+        children.watch({name: ended}, log, [])
     assert ("database is locked" in str(said.value)) == (name == children.SERVER)
 
 
