@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 import pandera.pandas as pa
+from pandera.api.function_dispatch import Dispatcher
 
 from contracts.columns import Column
 from contracts.literals import listed, plain
@@ -41,6 +42,11 @@ def parse_check_name(column: Column) -> str:
     return f"{column.name} is {column.type}"
 
 
+def is_builtin(check: pa.Check) -> bool:
+    """Whether it is pandera's own, and not an author's that has the name of one."""
+    return isinstance(check._check_fn, Dispatcher)
+
+
 def check_name(column: str, check: pa.Check) -> str:
     """A column check's name in words, with its numbers: `passenger_count >= 1`."""
     return short(_in_words(column, check))
@@ -49,6 +55,8 @@ def check_name(column: str, check: pa.Check) -> str:
 def _in_words(column: str, check: pa.Check) -> str:
     statistics = dict(check.statistics or {})
     name = str(check.name)
+    if not is_builtin(check):
+        return f"{column}: {name}"
     if name == "str_length":
         return f"{column} {_length(**statistics)}"
     if name not in _LABELS or not statistics:

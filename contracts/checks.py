@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from pandera.backends.pandas import builtin_checks
 
 from contracts.across_rows import across_rows
-from contracts.check_names import check_name, parse_check_name, short
+from contracts.check_names import check_name, is_builtin, parse_check_name, short
 from contracts.columns import Column, Keep, Severity
 from contracts.contract import Contract
 from contracts.errors import ContractError
@@ -148,7 +148,7 @@ def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options:
     if outcome.aggregate:  # unknown is a mean of no values, of which pandera cannot say that it passes
         passes = sa.func.coalesce(passes, sa.false())
         return Check(name, "aggregate", passes=passes, pandera=check, **options)
-    if isinstance(subject, Symbol) and outcome.nulls is Nulls.GUARDED:
+    if outcome.nulls is Nulls.GUARDED and isinstance(subject, Symbol):
         passes = sa.or_(subject.element.is_(None), passes)
     return Check(name, "row", passes=passes, pandera=check, **options)
 
@@ -168,7 +168,7 @@ def _call(check: pa.Check, subject: Symbol | SymbolicTable) -> Symbol:
         raise AcrossRows("groupby")
     if check.element_wise:
         raise Untraceable("element_wise")
-    builtin = getattr(builtin_checks, str(check.name), None) if check.statistics else None
+    builtin = getattr(builtin_checks, str(check.name)) if is_builtin(check) else None
     try:
         if builtin is not None:
             answer = builtin(subject, **check.statistics)

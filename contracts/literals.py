@@ -23,8 +23,9 @@ SQL_TYPES: dict[str, Any] = {
 INT64 = range(-(1 << 63), 1 << 63)
 
 
-class Untraceable(Exception):
-    """The check does something that has no known equal in SQL."""
+class Untraceable(BaseException):
+    """The check does something that has no known equal in SQL. Not an Exception, so that no `except Exception` of the
+    check's own code takes it for one of pandas' and goes another way than it would in pandas."""
 
 
 class AcrossRows(Untraceable):

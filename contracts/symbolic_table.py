@@ -21,6 +21,8 @@ def symbol_of(column: Column) -> Symbol:
 class SymbolicTable:
     """Stands for the frame that a dataframe check is given: `table["fare"]` or `table.fare`."""
 
+    __class__ = property(lambda _: pd.DataFrame)  # what isinstance() is told
+
     def __init__(self, columns: Iterable[Column]) -> None:
         self._symbols = {column.name: symbol_of(column) for column in columns}
 

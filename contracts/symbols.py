@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
+import pandas as pd
 import sqlalchemy as sa
 
 from contracts import across_rows
@@ -51,6 +52,8 @@ class Symbol(Aggregates):
     def _if_null(self, element: Any, answer: bool) -> Any:
         """A truth value that is `answer` for a null; the nulls of a column check are not asked about."""
         return sa.func.coalesce(element, sa.literal(answer)) if self.nulls is Nulls.KEPT else element
+
+    __class__ = property(lambda self: Symbol if self.aggregate else pd.Series)  # what isinstance() is told
 
     # -- values that stand beside a symbol ------------------------------------------------------------
 
@@ -108,6 +111,8 @@ class Symbol(Aggregates):
         others = [self._other(value) for value in all_of_them if value is not None]
         if any(o.kind != self.kind for o in others):
             raise Untraceable(f"isin() of {self.kind} with values of another type")
+        if self.kind == "float" and 0.0 in all_of_them:
+            raise Untraceable("isin() with 0.0, which Arrow does not take for -0.0")
         if not others:
             return self.isna() if all_of_them else self._made(sa.false(), "boolean", nulls=self._guarded())
         found = self.element.in_([o.element for o in others])

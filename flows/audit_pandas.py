@@ -24,6 +24,8 @@ from flows.row_by_row import NotARowCheck
 CHUNK_ROWS = 16_384  # rows in memory at once; a chunk of 20 columns is about 10 MB as Python values
 WRITE = "judge each row by itself, or all of them as in rows['x'].mean() < 5, or declare unique=True"
 
+NO_ANSWER = "it does not answer with one truth value a row"
+
 
 def mark(connection: sa.Connection, contract: Contract, batch: ledger.Batch, checks: Sequence[Check]) -> dict[str, str]:
     """Write down the rows that fail each check.
@@ -78,7 +80,7 @@ def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
         return []
     answer = _answer(rule, subject)
     if not isinstance(answer, pd.Series) or not answer.index.equals(subject.index):
-        raise NotARowCheck("it does not answer with one truth value a row")
+        raise NotARowCheck(NO_ANSWER)
     failed = ~answer.astype("boolean")
     return [int(number) for number in answer.index[failed.fillna(False).to_numpy(dtype=bool)]]
 
@@ -87,8 +89,15 @@ def _answer(rule: pa.Check, subject: Any) -> Any:
     if not rule.element_wise:
         return rule._check_fn(subject, **rule._check_kwargs)
     if isinstance(subject, pd.Series):
-        return subject.map(lambda value: rule._check_fn(value, **rule._check_kwargs))
-    return subject.apply(lambda row: rule._check_fn(row, **rule._check_kwargs), axis=1)
+        return subject.map(partial(_one_answer, rule))
+    return subject.apply(partial(_one_answer, rule), axis=1)
+
+
+def _one_answer(rule: pa.Check, value: Any) -> Any:
+    answer = rule._check_fn(value, **rule._check_kwargs)
+    if answer is None:  # a forgotten return, which is not the unknown answer of a null
+        raise NotARowCheck(NO_ANSWER)
+    return answer
 
 
 def _chunks(connection: sa.Connection, contract: Contract, batch: ledger.Batch) -> Iterator[pd.DataFrame]:

@@ -196,6 +196,41 @@ def test_a_traced_check_that_crashes_is_errored_and_the_others_still_report(deli
     ]
 
 
+class OverflowingSum(pa.DataFrameModel):
+    number: Int = column("A number.")
+
+    @pa.dataframe_check(name="sum of squares")
+    def sum_of_squares(cls, table: pd.DataFrame) -> bool:
+        return (table["number"] * table["number"]).sum() < 100
+
+    @pa.dataframe_check(name="sum")
+    def sum(cls, table: pd.DataFrame) -> bool:
+        return table["number"].sum() > 100
+
+
+def test_an_aggregate_that_crashes_says_why_and_the_others_still_report(deliver, tmp_path) -> None:
+    delivered = deliver(numbers(OverflowingSum), "all", write_numbers(tmp_path / "n.csv", [1, 5_000_000_000]))
+    assert delivered.decision.reasons == ("the check sum of squares could not be run: bigint out of range",)
+    assert [(result.name, result.failing) for result in delivered.report.checks if not result.error] == [
+        ("number not null", 0),
+        ("sum", 0),
+    ]
+
+
+class Forgetful(pa.DataFrameModel):
+    number: Int = column("A number.")
+
+    @pa.check("number", name="without a return", element_wise=True)
+    def forgetful(cls, number: int) -> None:
+        number > 3  # noqa: B015
+
+
+def test_a_check_that_answers_none_closes_the_gate(deliver, tmp_path) -> None:
+    delivered = deliver(numbers(Forgetful), "all", write_numbers(tmp_path / "n.csv", [1, 2]))
+    assert not delivered.decision.open
+    assert "does not answer with one truth value a row" in delivered.decision.reasons[0]
+
+
 def test_an_audit_that_sees_no_row_closes_the_gate(deliver, rows, tmp_path, monkeypatch) -> None:
     real = findings._failing_rows
     monkeypatch.setattr(findings, "_failing_rows", lambda *given: real(*given).where(sa.false()))

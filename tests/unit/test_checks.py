@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -45,11 +46,22 @@ def traced(rule: Callable[[Any], Any]) -> tuple[str, str]:
     return check.kind, sql_of(check) or str(check.untraced)
 
 
+def or_else(rule: Callable[[], Any], otherwise: Any) -> Any:
+    """As an author writes it who expects an error of pandas."""
+    try:
+        return rule()
+    except Exception:  # noqa: BLE001 - what the test is about
+        return otherwise
+
+
 @pytest.mark.parametrize(
     ("rule", "sql"),
     [
         (lambda t: t["number"] >= 1, "number >= 1"),
         (lambda t: t.number >= t.price, "number >= price"),
+        (lambda t: Decimal("1.5") <= t["price"], "price >= 1.5"),
+        (lambda t: t["number"] > 1 if isinstance(t["number"], pd.Series) else t["number"] < 1, "number > 1"),
+        (lambda t: t["number"] > 1 if isinstance(t, pd.DataFrame) else t["number"] < 1, "number > 1"),
         (lambda t: t["weight"] < 2, "weight < CAST(2 AS DOUBLE PRECISION)"),
         (lambda t: ~((t["number"] > 10) & (t["price"] == 0)), "NOT (number > 10 AND price = 0)"),
         (lambda t: (t["number"] > 10) | t["name"].isna(), "number > 10 OR name IS NULL"),
@@ -105,6 +117,8 @@ def test_usual_pandas_spellings_become_sql(rule: Callable[[Any], Any], sql: str)
         (lambda _: True, "answers with bool"),
         (lambda t: t["number"].between(1, 5, inclusive="niether"), "inclusive='niether'"),
         (lambda t: t[t["number"] > 1]["number"] > 2, "selects rows"),
+        (lambda t: t["weight"].isin([0.0, 1.5]), "-0.0"),
+        (lambda t: or_else(lambda: t["name"].str.upper() == "A", t["name"].notna()), ".str.upper"),
     ],
 )
 def test_what_has_no_known_equal_in_sql_goes_the_pandas_way_and_says_why(
@@ -113,6 +127,16 @@ def test_what_has_no_known_equal_in_sql_goes_the_pandas_way_and_says_why(
     kind, why = traced(rule)
     assert kind == "pandas"
     assert reason in why
+
+
+def test_an_authors_check_that_has_the_name_of_one_of_panderas_is_the_authors() -> None:
+    class Model(Things):
+        @pa.check("number", min_value=3)
+        def greater_than(cls, number: Any, min_value: int) -> Any:
+            return number >= min_value
+
+    [check] = checks_of(contract(Model), "all")
+    assert (check.name, sql_of(check)) == ("number: greater_than", "number >= 3")
 
 
 def test_a_column_check_passes_its_nulls_as_pandera_drops_them() -> None:
