@@ -55,7 +55,7 @@ def up(
         ToolError: the server or the worker does not start, or ends by itself; one beside them ends again and again.
     """
     home = home.resolve()
-    address = server_address.find(host, port)
+    server_address.demand_password(host, port)
     folder = home / "prefect"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     started: dict[str, Child] = {}
@@ -64,6 +64,7 @@ def up(
         with ExitStack() as stack:
             stack.enter_context(_only_one(folder / "up.lock"))
             stack.enter_context(_nothing_left(home, folder / "up.lock"))
+            address = server_address.find(host, port)  # now that no server of a killed one is at its port
             environment = _environment(home, address, prepare() if prepare else {})
             if address.ours:
                 started[children.SERVER] = children.start_server(stack, address, environment, folder, project)

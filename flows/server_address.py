@@ -56,18 +56,9 @@ def find(host: str, given: int | None = None) -> Address:
         ConfigError: an address that other machines reach, and no password; the port given is taken.
     """
     port = PORT if given is None else given
-    configured = PREFECT_API_URL.value()
-    if configured:
-        parts = urlsplit(configured)
-        # what an earlier `sluice up` told the user to export is this very server, not another one
-        if not (parts.port == port and parts.hostname in {host, "localhost"} and _free(host, port)):
-            return Address(parts.hostname or "", parts.port or 0, ours=False, api=configured.rstrip("/"))
-    if not _is_loopback(host) and not password():
-        raise ConfigError(
-            f"sluice up: {host} can be reached from other machines, and whoever reaches it could run code "
-            "and read blocks. Set PREFECT_SERVER_API_AUTH_STRING='user:password' first, or leave --host at "
-            "127.0.0.1"
-        )
+    if (elsewhere := _configured(host, port)) is not None:
+        return elsewhere
+    demand_password(host, given)
     free = port != 0 and _free(host, port)
     if given and not free:
         raise ConfigError(
@@ -77,6 +68,33 @@ def find(host: str, given: int | None = None) -> Address:
     chosen, instead = (port, "") if free else (_free_port(host), "" if port == 0 else f", for port {port} is taken")
     reached = "127.0.0.1" if host in EVERYWHERE else host
     return Address(host, chosen, ours=True, api=f"http://{reached}:{chosen}/api", instead=instead)
+
+
+def demand_password(host: str, given: int | None = None) -> None:
+    """Refuse to start a server that other machines reach and that asks for no password.
+
+    Raises:
+        ConfigError: it would be one.
+    """
+    if _is_loopback(host) or password() or _configured(host, PORT if given is None else given) is not None:
+        return
+    raise ConfigError(
+        f"sluice up: {host} can be reached from other machines, and whoever reaches it could run code "
+        "and read blocks. Set PREFECT_SERVER_API_AUTH_STRING='user:password' first, or leave --host at "
+        "127.0.0.1"
+    )
+
+
+def _configured(host: str, port: int) -> Address | None:
+    """The server that PREFECT_API_URL names, unless it is the one to start here."""
+    configured = PREFECT_API_URL.value()
+    if not configured:
+        return None
+    parts = urlsplit(configured)
+    # what an earlier `sluice up` told the user to export is this very server, not another one
+    if parts.port == port and parts.hostname in {host, "localhost"} and _free(host, port):
+        return None
+    return Address(parts.hostname or "", parts.port or 0, ours=False, api=configured.rstrip("/"))
 
 
 def _is_loopback(host: str) -> bool:
