@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import json
 from collections.abc import Callable, Iterator
@@ -28,6 +29,12 @@ def reads_clock(check: Callable[..., Any]) -> bool:
     """Whether a check compares with the present, so that it demands something else each time it is asked."""
     found = (code for function in functions(check) for code in codes(function))
     return any(_CLOCK.intersection(code.co_names) for code in found)
+
+
+def asks_for_type(check: Callable[..., Any]) -> bool:
+    """Whether its way may depend on `type(values)`, of which a symbol cannot answer what pandas' Series would."""
+    asked = (each for function in functions(check) for code in codes(function) for each in dis.get_instructions(code))
+    return any((each.opname, each.argval) == ("LOAD_GLOBAL", "type") or each.argval == "__class__" for each in asked)
 
 
 def codes(function: FunctionType) -> Iterator[CodeType]:

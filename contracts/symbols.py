@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any, NoReturn
 
 import pandas as pd
 import sqlalchemy as sa
 
 from contracts import across_rows
-from contracts.literals import SQL_TYPES, AcrossRows, Untraceable, listed, literal
+from contracts.literals import AcrossRows, Untraceable, listed, literal
 from contracts.symbol_aggregates import Aggregates
-from contracts.symbol_kinds import NUMBERS, TIMES, Nulls, as_float, result_kind
+from contracts.symbol_arithmetic import Arithmetic
+from contracts.symbol_kinds import NUMBERS, TIMES, Nulls, as_float
 from contracts.symbol_parts import SymbolicText, SymbolicTime
 
 
@@ -27,7 +29,19 @@ def _refuse(what: str) -> Callable[..., NoReturn]:
     return refusing
 
 
-class Symbol(Aggregates):
+def _of_rows(method: Callable[..., Symbol]) -> Callable[..., Symbol]:
+    """A method that a column has, and one value (of an aggregate) has not."""
+
+    @wraps(method)
+    def asked(self: Symbol, *given: Any, **named: Any) -> Symbol:
+        if self.aggregate:
+            raise Untraceable(f"{method.__name__}() of one value")
+        return method(self, *given, **named)
+
+    return asked
+
+
+class Symbol(Aggregates, Arithmetic):
     """One column, or an expression over columns.
 
     Attributes:
@@ -96,6 +110,7 @@ class Symbol(Aggregates):
     def __ge__(self, value: object) -> Symbol:
         return self._compare(value, operator.ge)
 
+    @_of_rows
     def between(self, left: object, right: object, inclusive: str = "both") -> Symbol:
         if inclusive not in ("both", "left", "right", "neither"):
             raise Untraceable(f"between() with inclusive={inclusive!r}")
@@ -103,9 +118,10 @@ class Symbol(Aggregates):
         upper = self <= right if inclusive in ("both", "right") else self < right
         return lower & upper
 
+    @_of_rows
     def isin(self, values: object) -> Symbol:
         """As pandas has it, a null is in no list without a null: the answer is false, not unknown."""
-        if self.aggregate or isinstance(values, str | bytes | Symbol) or not isinstance(values, Iterable):
+        if isinstance(values, str | bytes | Symbol) or not isinstance(values, Iterable):
             raise Untraceable(f"isin({type(values).__name__})")
         all_of_them = listed(values)
         others = [self._other(value) for value in all_of_them if value is not None]
@@ -124,15 +140,18 @@ class Symbol(Aggregates):
         """For an expression that is not unknown for a null."""
         return Nulls.KEPT if self.nulls is Nulls.KEPT else Nulls.GUARDED
 
+    @_of_rows
     def isna(self) -> Symbol:
         return self._made(self.element.is_(None), "boolean", nulls=self._guarded())
 
+    @_of_rows
     def notna(self) -> Symbol:
         return self._made(self.element.is_not(None), "boolean", nulls=self._guarded())
 
     isnull = isna
     notnull = notna
 
+    @_of_rows
     def fillna(self, value: object) -> Symbol:
         other = self._other(value)
         if other.kind != self.kind:
@@ -160,49 +179,6 @@ class Symbol(Aggregates):
         if self.kind != "boolean":
             raise Untraceable(f"~ of {self.kind}")
         return self._made(sa.not_(self.element), "boolean")
-
-    # -- arithmetic --------------------------------------------------------------------------------------
-
-    def _arithmetic(self, value: object, compute: Callable[[Any, Any], Any], swap: bool = False) -> Symbol:
-        other = self._other(value)
-        left, right = (other, self) if swap else (self, other)
-        kind = result_kind(left.kind, right.kind, compute)
-        operands = (as_float(left), as_float(right)) if kind == "float" else (left.element, right.element)
-        return self._made(sa.type_coerce(compute(*operands), SQL_TYPES[kind]), kind, other)
-
-    def __add__(self, value: object) -> Symbol:
-        return self._arithmetic(value, operator.add)
-
-    def __sub__(self, value: object) -> Symbol:
-        return self._arithmetic(value, operator.sub)
-
-    def __mul__(self, value: object) -> Symbol:
-        return self._arithmetic(value, operator.mul)
-
-    def __radd__(self, value: object) -> Symbol:
-        return self._arithmetic(value, operator.add, swap=True)
-
-    def __rsub__(self, value: object) -> Symbol:
-        return self._arithmetic(value, operator.sub, swap=True)
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, value: object) -> Symbol:
-        """By a number other than zero only: by a column, pandas answers infinity where SQL raises."""
-        plain = isinstance(value, int | float) and not isinstance(value, bool) and value != 0
-        if not plain or self.kind not in ("integer", "float"):
-            raise Untraceable(f"{self.kind} / {value if plain else 'a column, or zero'}")
-        return self._made(as_float(self) / as_float(self._other(value)), "float")
-
-    def __neg__(self) -> Symbol:
-        return self._arithmetic(0, operator.sub, swap=True)
-
-    def __abs__(self) -> Symbol:
-        if self.kind not in NUMBERS:
-            raise Untraceable(f"abs() of {self.kind}")
-        return self._made(sa.func.abs(self.element, type_=SQL_TYPES[self.kind]), self.kind)
-
-    abs = __abs__
 
     # -- parts of texts and times -----------------------------------------------------------------------------
 

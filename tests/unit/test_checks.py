@@ -118,6 +118,9 @@ def test_usual_pandas_spellings_become_sql(rule: Callable[[Any], Any], sql: str)
         (lambda t: t["number"].between(1, 5, inclusive="niether"), "inclusive='niether'"),
         (lambda t: t[t["number"] > 1]["number"] > 2, "selects rows"),
         (lambda t: t["weight"].isin([0.0, 1.5]), "-0.0"),
+        (lambda t: t["weight"].mean().between(1, 5), "between() of one value"),
+        (lambda t: t["number"] > 1 if type(t["number"]) is pd.Series else t["number"] < 1, "type()"),
+        (lambda t: t["number"] > 1 if t["number"].__class__.__name__ == "Series" else t["number"] < 1, "type()"),
         (lambda t: or_else(lambda: t["name"].str.upper() == "A", t["name"].notna()), ".str.upper"),
     ],
 )
