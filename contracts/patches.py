@@ -7,9 +7,13 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from contracts.annotations import annotation, holding, quoted
+from contracts.check_names import parse_check_name
 from contracts.columns import Column
 from contracts.contract import DATING, Contract, Monthly
+from contracts.gate import AuditReport, percent
 from contracts.scaffold.names import column_names
+
+MOST = 0.5  # of a column's cells: rather another type than a bad delivery
 
 
 def heading(contract: Contract, whole: bool) -> str:
@@ -18,10 +22,11 @@ def heading(contract: Contract, whole: bool) -> str:
     Args:
         whole: whether nothing is left that no contract could accept.
     """
-    module = contract.schema.__module__
-    where = f"{module.replace('.', '/')}.py" if module.startswith("contracts.datasets.") else f"the model of {contract}"
     what = "the file" if whole else "all else"
-    return f"If the source has changed for good, this patch of {where} accepts {what} (... is what stands there):"
+    return (
+        f"If the source has changed for good, this patch of {_file(contract)} accepts {what} "
+        "(... is what stands there):"
+    )
 
 
 def renamed(column: Column, name: str) -> str:
@@ -62,6 +67,23 @@ def retyped(contract: Contract, column: Column, given: pa.DataType) -> str | Non
     if kind is None or (dates and kind.name not in DATING):
         return None
     return f"{column.name}: {annotation(kind)} = column(...)  # was {_stands(column)}"
+
+
+def unread(contract: Contract, report: AuditReport) -> list[str]:
+    """Columns that are retyped as far as a file of text can tell: most of their cells spell no value of the type."""
+    shares = {result.name: result.share for result in report.results}
+    return [
+        f"{column.name} is no {column.type} in {percent(shares[parse_check_name(column)])} of rows: if the source has "
+        f"changed for good, this patch of {_file(contract)} accepts them: "
+        f"{column.name}: Text = column(...)  # was {_stands(column)}; or another type that holds them"
+        for column in contract.columns
+        if shares.get(parse_check_name(column), 0) > MOST and column.name != contract.files.batches.by
+    ]
+
+
+def _file(contract: Contract) -> str:
+    module = contract.schema.__module__
+    return f"{module.replace('.', '/')}.py" if module.startswith("contracts.datasets.") else f"the model of {contract}"
 
 
 def _stands(column: Column) -> str:

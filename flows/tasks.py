@@ -7,6 +7,7 @@ slot, which on its SQLite can take two seconds, as long as a whole audit.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.tasks import exponential_backoff
 
+from contracts import patches
 from contracts.errors import SluiceError, ToolError
 from contracts.gate import AuditReport, Decision, decide
 from contracts.registry import contract_for
@@ -104,9 +106,12 @@ def audit_batch(batch: Batch) -> AuditReport:
 @task(name="gate", task_run_name="gate {batch}", cache_policy=NO_CACHE)
 def decide_batch(batch: Batch, report: AuditReport) -> Decision:
     """Open the gate, or close it and say why."""
+    contract = contract_for(batch.dataset_id)
     with open_warehouse().engine.begin() as connection:
         before = ledger.rows_of_batch_before(connection, batch.dataset_id, batch.batch)
-    decision = decide(contract_for(batch.dataset_id).gate, report, before)
+    decision = decide(contract.gate, report, before)
+    if not decision.open:
+        decision = replace(decision, reasons=(*decision.reasons, *patches.unread(contract, report)))
     get_run_logger().info("%s: %s", batch, decision)
     return decision
 

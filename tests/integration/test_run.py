@@ -76,6 +76,19 @@ def test_a_closed_gate_is_exit_code_2_and_the_message_says_why_and_what_next(slu
     assert (reason["reason"], reason["rows"]) == ("passenger_count >= 1", 4)
 
 
+def test_a_column_of_text_that_changed_its_type_is_told_with_a_patch(sluice, engine, tmp_path) -> None:
+    taxi.csv(tmp_path / "2019-01.csv", [line.replace(",N,", ",N,zone-", 1) for line in taxi.trips("2019-01")])
+    said = sluice("run", "tlc__yellow_trips", "--batch", "2019-01", "--url", str(tmp_path / "{batch}.csv"))
+    assert said.code == 2
+    assert (
+        "100% of rows are rejected (at most 5%), most often for pu_location_id is integer (20 rows); pu_location_id is "
+        "no integer in 100% of rows: if the source has changed for good, this patch of contracts/datasets/"
+        "tlc_yellow_trips.py accepts them: pu_location_id: Text = column(...)  # was Int; or another type that holds them. "
+        "See them: sluice quarantine show tlc__yellow_trips 2019-01"
+    ) in said.err
+    assert everything(engine)["staging.tlc__yellow_trips"] == 0
+
+
 BAD_FILES: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "no such file": (lambda _: None, 3, "no such file"),
     "a web page": (lambda path: path.write_text("<!DOCTYPE html><html></html>"), 2, "HTML"),
