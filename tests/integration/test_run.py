@@ -83,8 +83,8 @@ def test_a_column_of_text_that_changed_its_type_is_told_with_a_patch(sluice, eng
     assert (
         "100% of rows are rejected (at most 5%), most often for pu_location_id is integer (20 rows); pu_location_id is "
         "no integer in 100% of rows: if the source has changed for good, this patch of contracts/datasets/"
-        "tlc_yellow_trips.py accepts them: pu_location_id: Text = column(...)  # was Int; or another type that holds them. "
-        "See them: sluice quarantine show tlc__yellow_trips 2019-01"
+        "tlc_yellow_trips.py accepts them: pu_location_id: Text = column(...)  # was Int; or another type that holds "
+        "them. See them: sluice quarantine show tlc__yellow_trips 2019-01"
     ) in said.err
     assert everything(engine)["staging.tlc__yellow_trips"] == 0
 
