@@ -1,9 +1,7 @@
-"""What `sluice status`, `sql`, `contract show` and `quarantine show` print. Reads only."""
+"""What `sluice status`, `contract show` and `quarantine show` print. Reads only."""
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from contracts.registry import contract_for, contracts
 from contracts.version import sql_of, version_of
 from flows import incidents, ledger, ledger_tables, marts, runs
 from flows.age import age_of
-from flows.printing import number, out, print_json, print_rows, print_table, text
+from flows.printing import number, out, print_json, print_table
 from flows.quarantine import dropped_of, held_and_rejected
 from flows.quarantine import export as write_file
 from flows.samples import masked
@@ -98,29 +96,6 @@ def _why(load: sa.Row, published: sa.Row | None, at_work: bool) -> str:
 def _cut_off(load: sa.Row) -> str:
     again = "replay it again" if load.replay_of else "the next run loads it again"
     return f"its run is gone: killed, or cut off from the database; {again}"
-
-
-def sql(query: str, form: str, write: bool = False) -> None:
-    """The rows of a query. Read-only, unless a person writes on purpose: the statements that a message asks for."""
-    try:
-        with open_warehouse().engine.begin() as connection:
-            if not write:
-                connection.execute(sa.text("SET TRANSACTION READ ONLY"))
-            result = connection.exec_driver_sql(query.replace("%", "%%"))
-            names = list(result.keys()) if result.returns_rows else []
-            rows = [list(row) for row in result] if names else []
-    except DATABASE_ERRORS as error:
-        raise ToolError(f"the query failed: {first_line(error)}") from None
-    if form == "json":
-        print_json([dict(zip(names, row, strict=True)) for row in rows])
-    elif form == "csv":
-        writer = csv.writer(sys.stdout)
-        writer.writerows([names, *rows])
-    elif write and not names:
-        out.print("Done.")
-    else:
-        print_rows(names, [[text(value) for value in row] for row in rows])
-        out.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})")
 
 
 def contract(dataset: str, as_json: bool) -> None:

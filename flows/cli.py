@@ -107,9 +107,9 @@ def sql(
     write: Annotated[bool, typer.Option("--write", help="Let it change what it names, and commit.")] = False,
 ) -> None:
     """Run a query in the warehouse, read-only unless told otherwise, and print its rows."""
-    from flows import browse
+    from flows.query import show
 
-    browse.sql(query, "json" if as_json else "csv" if as_csv else "table", write)
+    show(query, "json" if as_json else "csv" if as_csv else "table", write)
 
 
 @app.command()
