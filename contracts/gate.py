@@ -120,7 +120,7 @@ def _mostly(report: AuditReport) -> str:
     if not rejecting:
         return ""
     most = max(rejecting, key=lambda result: result.failing)
-    return f", most often for {most.name} ({most.failing:,} row{'' if most.failing == 1 else 's'})"
+    return f", most often for {most.name} ({counted(most.failing, 'row')})"
 
 
 def _volume(gate: Gate, rows: int, rows_before: int | None) -> list[str]:
@@ -131,6 +131,11 @@ def _volume(gate: Gate, rows: int, rows_before: int | None) -> list[str]:
     if fewest <= ratio <= most:
         return []
     return [f"{rows:,} rows are {ratio:.2f} times the {rows_before:,} of the batch before ({fewest} to {most} allowed)"]
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things as people read it: `1 row`, `2,000 rows`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def percent(share: float | None) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from contracts.errors import ToolError
+from contracts.gate import counted
 from flows import builds, ledger, marts, measures
 from flows.measures import Mart, Measure
 from flows.warehouse import DATABASE_ERRORS, Warehouse, first_line
@@ -55,7 +56,7 @@ class Compared:
         return self.old != self.new or bool(self.keys_added or self.keys_removed or self.moved)
 
     def __str__(self) -> str:
-        was = "new mart" if self.old is None else f"{self.old:,} row{'' if self.old == 1 else 's'} before"
+        was = "new mart" if self.old is None else f"{counted(self.old, 'row')} before"
         where = f" in {', '.join(self.batches)}" if any(self.batches) else ""
         words = f"{self.mart}{where}: {was}, {self.new:,} now; keys +{self.keys_added:,} -{self.keys_removed:,}"
         return "; ".join([words, *self.moved])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import ToolError
-from contracts.gate import percent
+from contracts.gate import counted, percent
 
 BROKEN = ("error", "runtime error", "partial success")  # dbt could not do it: a tool's failure
 TESTS = ("test", "unit_test")
@@ -148,7 +148,7 @@ def _found(node: Any, status: str, failures: int | None) -> str:
     """What a test found, and its bound, if it has one. dbt's own words do not know of a tolerance."""
     if str(node.resource_type) != "test" or status not in ("fail", "warn") or failures is None:
         return ""
-    rows = f"{failures:,} failing row{'' if failures == 1 else 's'}"
+    rows = counted(failures, "failing row")
     tolerance = (node.config.meta or {}).get("tolerance")
     if tolerance is not None:
         return f"{rows} (tolerance {percent(float(tolerance))})"

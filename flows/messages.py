@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from contracts.gate import counted
+
 MAX_SAMPLES = 5  # rows shown in a message; the quarantine holds all of them
 MAX_VALUE = 120  # characters shown of one value; a row must fit on a phone's screen
 MAX_BODY = 12_000  # characters of a message; Slack cuts a text at 40,000, mail servers far later
@@ -127,7 +129,7 @@ def _headline(what: str, lasting: Lasting | None) -> str:
 def _duration(lasting: Lasting) -> str:
     minutes = int((lasting.now - lasting.since).total_seconds() // 60)
     parts = {"day": minutes // 1440, "hour": minutes // 60 % 24, "minute": minutes % 60}
-    long = [f"{n} {name}{'' if n == 1 else 's'}" for name, n in parts.items() if n][:2] or ["less than a minute"]
+    long = [counted(n, name) for name, n in parts.items() if n][:2] or ["less than a minute"]
     seen = "" if lasting.times_seen == 1 else f", met {lasting.times_seen} times"
     lasted = "It lasted" if lasting.stage == "recovery" else "It has lasted"
     return f"{lasted} {' '.join(long)}: since {lasting.since:%Y-%m-%d %H:%M} UTC{seen}."

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from contracts.contract import Contract
 from contracts.derive.ddl import incoming_table, quarantine_table
 from contracts.errors import BusyError, ConfigError
+from contracts.gate import counted
 from flows import aside, ledger
 from flows.samples import masked
 from flows.warehouse import Warehouse
@@ -153,7 +154,7 @@ def dropped_of(connection: sa.Connection, contract: Contract, batch: str) -> str
     load = ledger.latest(connection, contract.dataset_id, batch, "published", "held")
     if load is None or load.rows_dropped_at is None:
         return ""
-    rows = f"{load.rows_rejected:,} rejected row{'' if load.rows_rejected == 1 else 's'}"
+    rows = counted(load.rows_rejected, "rejected row")
     return (
         f"the {rows} of load {load.load_id} were dropped on {load.rows_dropped_at:%Y-%m-%d}: the contract's retention"
     )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from contracts.errors import ToolError
+from contracts.gate import counted
 from flows.printing import out, print_json, print_rows, text
 from flows.warehouse import DATABASE_ERRORS, first_line, open_warehouse
 
@@ -34,7 +35,7 @@ def show(query: str, form: str, write: bool = False) -> None:
         out.print("Done.")
     else:
         print_rows(names, [[text(value) for value in row] for row in rows])
-        out.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})")
+        out.print(f"({counted(len(rows), 'row')})")
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

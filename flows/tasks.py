@@ -19,7 +19,7 @@ from prefect.tasks import exponential_backoff
 
 from contracts import patches
 from contracts.errors import SluiceError, ToolError
-from contracts.gate import AuditReport, Decision, decide
+from contracts.gate import AuditReport, Decision, counted, decide
 from contracts.registry import contract_for
 from flows import audit, freshness, ledger, load, publish, source, transform
 from flows.artifacts import keep_audit
@@ -98,7 +98,7 @@ def audit_batch(batch: Batch) -> AuditReport:
     """Apply the contract's checks to the loaded batch, in the database."""
     with step(f"audit {batch}") as shown:
         report = audit.audit(open_warehouse(), contract_for(batch.dataset_id), batch)
-        shown.say(f"{len(report.checks)} checks, {report.rejected:,} row{'' if report.rejected == 1 else 's'} rejected")
+        shown.say(f"{len(report.checks)} checks, {counted(report.rejected, 'row')} rejected")
     keep_audit(batch, report)
     return report
 

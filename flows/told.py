@@ -9,6 +9,7 @@ from contextlib import suppress
 from prefect.logging import get_logger
 
 from contracts.errors import ConfigError, ToolError
+from contracts.gate import counted
 from flows import incidents, ledger_tables, missed, outbox, runs
 from flows.printing import out, print_json
 from flows.warehouse import Warehouse, first_line, forget_warehouse, open_warehouse
@@ -56,7 +57,7 @@ def send_alerts(as_json: bool) -> None:
     if as_json:
         print_json({"sent": sent, "failed": failed})
     else:
-        out.print(f"{sent} message{'' if sent == 1 else 's'} sent.")
+        out.print(f"{counted(sent, 'message')} sent.")
     if failed:
         raise ToolError(f"{failed} could not be sent, and will be tried again. See why: sluice alerts")
 
