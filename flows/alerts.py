@@ -68,10 +68,13 @@ def send(alert: Alert, block: str | None) -> bool:
     return not notify(alert, block)
 
 
-def notify(alert: Alert, block: str) -> str:
+def notify(alert: Alert, block: str, known: str = "") -> str:
     """Hand the message to a notification block. Why that failed, in one line without secrets; empty if it went.
 
     Says in the log who was alerted, or that nobody was. Raises nothing.
+
+    Args:
+        known: why it failed when last tried, which was said then.
     """
     loaded: Any = None
     try:
@@ -82,13 +85,14 @@ def notify(alert: Alert, block: str) -> str:
                 _wait(loaded.notify(body, title))
     except Exception as error:  # noqa: BLE001 - whatever a channel does, the verdict and its error come first
         problem = _why(error, loaded)
-        _logger().warning(
-            "%s: nobody was alerted through %s: %s. The owner is %s. Test the block: docs/alerts.md",
-            alert.title,
-            block,
-            problem,
-            plain(alert.owner),
-        )
+        if problem != known:
+            _logger().warning(
+                "%s: nobody was alerted through %s: %s. The owner is %s. Test the block: docs/alerts.md",
+                alert.title,
+                block,
+                problem,
+                plain(alert.owner),
+            )
         return problem
     _logger().info("%s: alerted %s through %s", alert.title, plain(alert.owner), block)
     return ""

@@ -112,4 +112,4 @@ def _send(row: sa.Row) -> str:
     alert = Alert(row.kind, row.dataset, row.batch, row.title, row.body, row.owner, row.stage)
     if row.channel == EVENTS:
         return alerts.emit(alert, row.event_id)
-    return alerts.notify(alert, row.channel)
+    return alerts.notify(alert, row.channel, known=row.last_error or "")

@@ -128,7 +128,9 @@ def test_a_corrected_file_that_is_bad_for_another_reason_is_told_anew(shop, ware
     assert mailbox.subjects == [told, told, "shop__orders 2021-01: recovered from gate closed"]
 
 
-def test_messages_wait_for_an_endpoint_that_is_down_and_keep_their_order(shop, warehouse, mailbox, clock, rows) -> None:
+def test_messages_wait_for_an_endpoint_that_is_down_and_keep_their_order(
+    shop, warehouse, mailbox, clock, rows, caplog
+) -> None:
     shop.deliver(*BAD)
     for _ in range(20):
         outbox.deliver(warehouse)
@@ -136,6 +138,7 @@ def test_messages_wait_for_an_endpoint_that_is_down_and_keep_their_order(shop, w
     [waiting] = rows("select attempts, last_error from ops.outbox where channel like 'apprise%'")
     assert waiting.attempts <= 7, "it is left more and more time"
     assert "Connection error" in waiting.last_error
+    assert caplog.text.count("nobody was alerted") == 1, "the same reason is said once, not with each try"
     shop.deliver()
     clock.go(minutes=10)
     with mailbox.up():
