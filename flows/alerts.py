@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
-from httpx import HTTPStatusError
+from httpx import HTTPStatusError, TransportError
 from prefect.blocks.abstract import NotificationBlock, NotificationError
 from prefect.blocks.core import Block
 from prefect.blocks.notifications import AppriseNotificationBlock
@@ -121,9 +121,15 @@ def emit(alert: Alert, event_id: UUID | None = None) -> str:
 
 
 def unusable(block: str) -> str:
-    """Why a block could send nothing, in one line; empty if it loads. Sends nothing, raises nothing."""
+    """Why a block could send nothing, in one line; empty if it loads. Sends nothing.
+
+    Raises:
+        httpx.TransportError, httpx.HTTPStatusError: Prefect's API did not give it; that says nothing of the block.
+    """
     try:
         _load(block)
+    except (TransportError, HTTPStatusError):
+        raise
     except Exception as error:  # noqa: BLE001 - as in notify()
         return _why(error)
     return ""

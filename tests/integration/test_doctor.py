@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from pytest_httpserver import HTTPServer
 
 from contracts.registry import contracts
@@ -121,6 +122,14 @@ def test_a_missing_channel_is_told_as_nobody_is_told(no_channel: None) -> None:
     assert "nobody is told" in finding.found
     (finding,) = examine("channels", lambda: orchestration.channels(send=True))
     assert (finding.verdict, finding.exit_code) == ("fail", 5), "asked to send, it cannot"
+
+
+def test_a_server_that_is_away_is_not_taken_for_a_missing_channel() -> None:
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):  # nothing listens there
+        (finding,) = examine("channels", lambda: orchestration.channels(send=False))
+    assert (finding.verdict, finding.exit_code) == ("fail", 3)
+    assert "Start it (sluice up)" in finding.advice
+    assert "docs/alerts.md" not in finding.advice
 
 
 def test_a_test_message_goes_through_each_channel_when_asked(no_channel: None, httpserver: HTTPServer) -> None:
