@@ -179,7 +179,7 @@ def test_a_failing_test_is_bad_data_and_names_the_test_the_rows_and_how_to_see_t
 
 
 def test_a_test_that_cannot_run_has_no_rows_to_see(tiny: Tiny) -> None:
-    tiny.test_column("zone_id", "{accepted_values: {values: [one], quote: false}}")
+    tiny.test_column("zone_id", "{accepted_values: {arguments: {values: [one], quote: false}}}")
     with pytest.raises(ToolError) as caught:
         tiny.run()
     message = str(caught.value)
