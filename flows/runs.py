@@ -141,7 +141,7 @@ def _crashed(reason: str, connection: sa.Connection, now: datetime, kind: str = 
 
 
 def _facts_of_crash(reason: str) -> Facts:
-    return Facts([reason], readers_see="everything as it was before this run", next_command="sluice doctor")
+    return Facts([reason], readers_see="what it had published by then, whole; all else as it was before", next_command="sluice doctor")
 
 
 def _fine(delivery: Delivery, how: str, *kinds: str) -> None:
