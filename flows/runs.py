@@ -141,7 +141,9 @@ def _crashed(reason: str, connection: sa.Connection, now: datetime, kind: str = 
 
 
 def _facts_of_crash(reason: str) -> Facts:
-    return Facts([reason], readers_see="what it had published by then, whole; all else as it was before", next_command="sluice doctor")
+    return Facts(
+        [reason], readers_see="what it had published, and all else as it was before", next_command="sluice doctor"
+    )
 
 
 def _fine(delivery: Delivery, how: str, *kinds: str) -> None:
