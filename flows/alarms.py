@@ -93,7 +93,7 @@ def broken(connection: sa.Connection, contract: Contract, batch: str, error: Slu
         reasons=[error.reason(contract.dataset_id, batch)],
         readers_see=f"{contract} as it was before",
         downstream=downstream.of_dataset(connection, contract),
-        next_command="sluice status",
+        next_command="sluice status" if refused else f"{DOCTOR}, then sluice run {contract} --batch {batch}",
     )
     incidents.saw(connection, cause, facts, [_owner(contract)], now)
 

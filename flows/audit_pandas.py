@@ -60,7 +60,9 @@ def _told(contract: Contract, error: Exception) -> str:
 
 
 def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
-    """The index labels of the rows that fail; unknown passes.
+    """The index labels of the rows that fail. Unknown passes, as it does in SQL, where columns were compared.
+
+    A function that answers row by row and calls a row unknown has not called it good: it fails, as in pandera.
 
     Args:
         frame: Arrow-backed columns, indexed by row number.
@@ -81,8 +83,11 @@ def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
     answer = _answer(rule, subject)
     if not isinstance(answer, pd.Series) or not answer.index.equals(subject.index):
         raise NotARowCheck(NO_ANSWER)
-    failed = ~answer.astype("boolean")
-    return [int(number) for number in answer.index[failed.fillna(False).to_numpy(dtype=bool)]]
+    if answer.dtype == object and any(each is None for each in answer):  # a forgotten return
+        raise NotARowCheck(NO_ANSWER)
+    compared = not rule.element_wise and isinstance(answer.dtype, pd.ArrowDtype | pd.BooleanDtype)
+    failed = ~answer.astype("boolean").fillna(compared)
+    return [int(number) for number in answer.index[failed.to_numpy(dtype=bool)]]
 
 
 def _answer(rule: pa.Check, subject: Any) -> Any:
@@ -95,7 +100,7 @@ def _answer(rule: pa.Check, subject: Any) -> Any:
 
 def _one_answer(rule: pa.Check, value: Any) -> Any:
     answer = rule._check_fn(value, **rule._check_kwargs)
-    if answer is None:  # a forgotten return, which is not the unknown answer of a null
+    if answer is None:  # a forgotten return, which pandas would make the unknown answer of a null
         raise NotARowCheck(NO_ANSWER)
     return answer
 

@@ -10,15 +10,17 @@ prefect-dbt's runner starts a daemon thread per node and joins none: a process t
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+from dbt.adapters.contracts.connection import ConnectionState
+from dbt.adapters.factory import FACTORY
 from dbt_common.events.base_types import EventLevel
 from dbt_common.invocation import get_invocation_id
 from prefect import Task
@@ -35,7 +37,7 @@ from flows.dbt_signals import signals_interrupt_dbt
 Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, the node just done
 
 FAILED = ("error", "fail", "runtime error", "partial success")
-STOPPED_LINES = ("MainEncounteredError", "MainStackTrace")  # what dbt says of an exception that ends it
+STOPPED_LINES = ("MainEncounteredError", "MainStackTrace", "GenericExceptionOnRun")  # dbt's, of what ends it
 END_TIMEOUT = 120.0  # s for the task runs to end once dbt has ended; it takes less than 1 s
 logger = get_logger("sluice.dbt")
 
@@ -48,6 +50,10 @@ def _without_no_error(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("prefect.task_runs").addFilter(_without_no_error)
+
+
+class Stopped(Exception):
+    """A signal came before this node was begun. dbt takes it for the node's error."""
 
 
 class Outcome:
@@ -97,7 +103,7 @@ class NodeRunner(PrefectDbtRunner):
         self._run_context = copy_context()
         result = None
         try:
-            with signals_interrupt_dbt() as self._signals:
+            with signals_interrupt_dbt(_cancel_queries) as self._signals:
                 try:
                     result = self.invoke(args)
                 except ValueError:  # how the runner wraps whatever dbt raised; the hook has the original
@@ -129,10 +135,9 @@ class NodeRunner(PrefectDbtRunner):
             if hasattr(event.data, "node_info") or event.info.level in (EventLevel.WARN, EventLevel.ERROR):
                 forward(event)
             if event.info.name == "LogStartLine":  # as "52 of 72": what dbt says at first leaves out unit tests
-                if self._signals and not self._total:
-                    # Again: whatever was at work when the signal came has caught it.
-                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
                 self._total = event.data.total
+                if self._signals:  # whatever was at work when the signal came may have caught it
+                    raise Stopped("stopped before it was begun")
             elif event.info.name == "NodeFinished" and self._progress is not None:
                 self._done += 1
                 self._progress(self._done, self._total, event.data.node_info.node_name)
@@ -194,6 +199,15 @@ class NodeRunner(PrefectDbtRunner):
     def _end(self, node_id: str, status: str, message: str) -> None:
         end = {"node_info": {"node_status": status}, "run_result": {"message": message}}
         self._tracker.set_node_status(node_id, end, message)
+
+
+def _cancel_queries() -> None:
+    """Cancel what dbt's nodes are running. Not what its main thread does: that is how dbt itself cancels."""
+    for adapter in list(FACTORY.adapters.values()):
+        for (_, thread), connection in list(adapter.connections.thread_connections.items()):
+            if thread != threading.main_thread().ident and connection.state == ConnectionState.OPEN:
+                with suppress(psycopg2.Error):  # it has just been closed
+                    connection.handle.cancel()
 
 
 def _state(finished: dict[str, Any]) -> State[Any]:

@@ -1,21 +1,28 @@
-"""How Ctrl-C and SIGTERM reach dbt: as the KeyboardInterrupt on which it cancels its queries."""
+"""How Ctrl-C and SIGTERM reach dbt: as the KeyboardInterrupt on which it cancels its queries, and then by force."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+CANCEL_EVERY = 0.2  # s from one look for queries that still run, once a signal came, to the next
+CANCEL_TIMEOUT = 5.0  # s to wait, at the end, for a cancel that is on its way to the server
+
 
 @contextmanager
-def signals_interrupt_dbt() -> Iterator[Sequence[BaseException]]:
+def signals_interrupt_dbt(cancel: Callable[[], None]) -> Iterator[Sequence[BaseException]]:
     """Let a SIGTERM stop dbt's queries as Ctrl-C does, then raise what whoever handled the signal before wants.
 
     Prefect's handler raises a TerminationSignal, which dbt does not know: it would wait for the running queries
     to finish before it lets the exception through. And what a handler raises can be lost on its way: mashumaro,
     with which dbt reads and writes its manifest, catches everything. So it is kept, and raised at the end.
+    dbt cancels once, and a query that starts a moment later would run to its end: hence again and again.
+
+    Args:
+        cancel: Cancels the queries that run now. Called in a thread of its own, from a signal to dbt's end.
 
     Yields:
         What is to be raised at the end: empty until a signal came. Outside the main thread none comes.
@@ -34,6 +41,14 @@ def signals_interrupt_dbt() -> Iterator[Sequence[BaseException]]:
             stopped.append(cause)
         raise KeyboardInterrupt
 
+    def keep_cancelling() -> None:
+        while not over.wait(CANCEL_EVERY):
+            if stopped:
+                cancel()
+
+    over = threading.Event()
+    canceller = threading.Thread(target=keep_cancelling, name="cancel dbt queries", daemon=True)
+    canceller.start()
     before: dict[int, Any] = {}
     for each in (signal.SIGINT, signal.SIGTERM):
         before[each] = signal.getsignal(each)
@@ -44,5 +59,7 @@ def signals_interrupt_dbt() -> Iterator[Sequence[BaseException]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        over.set()
+        canceller.join(CANCEL_TIMEOUT)
         if stopped:
             raise stopped[0] from None

@@ -417,8 +417,7 @@ parser.write_manifest = deaf
 """
 
 
-@pytest.mark.alone
-def test_a_signal_that_is_lost_while_dbt_parses_stops_its_first_node(tiny: Tiny) -> None:
+def test_a_signal_that_is_lost_while_dbt_parses_lets_no_node_begin(tiny: Tiny) -> None:
     tiny.write({"models/stg_trips.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)"})
     (tiny.folder / "slow.py").write_text(SLOW_FLOW.replace("\n@flow", f"{DEAF}\n@flow"))
     address = tiny.url.render_as_string(hide_password=False)

@@ -225,10 +225,50 @@ class Forgetful(pa.DataFrameModel):
         number > 3  # noqa: B015
 
 
-def test_a_check_that_answers_none_closes_the_gate(deliver, tmp_path) -> None:
-    delivered = deliver(numbers(Forgetful), "all", write_numbers(tmp_path / "n.csv", [1, 2]))
+class ForgetfulOfSome(pa.DataFrameModel):
+    number: Int = column("A number.")
+
+    @pa.dataframe_check(name="without a return")
+    def forgetful(cls, rows: pd.DataFrame) -> pd.Series:
+        return rows.apply(lambda row: True if row["number"] > 1 else None, axis=1)
+
+
+@pytest.mark.parametrize("model", [Forgetful, ForgetfulOfSome])
+def test_a_check_that_answers_none_closes_the_gate(deliver, tmp_path, model: type[pa.DataFrameModel]) -> None:
+    delivered = deliver(numbers(model), "all", write_numbers(tmp_path / "n.csv", [1, 2]))
     assert not delivered.decision.open
     assert "does not answer with one truth value a row" in delivered.decision.reasons[0]
+
+
+class Unsure(pa.DataFrameModel):
+    number: Int = column("A number.", nullable=True)
+
+    @pa.dataframe_check(name="positive, row by row", element_wise=True)
+    def row_by_row(cls, row: pd.Series) -> bool:
+        return row["number"] > 0
+
+    @pa.dataframe_check(name="positive, applied")
+    def applied(cls, rows: pd.DataFrame) -> pd.Series:
+        return rows.apply(lambda row: row["number"] > 0, axis=1)
+
+    @pa.check("number", name="positive, mapped", element_wise=True)
+    def mapped(cls, number: int) -> bool:
+        return number > 0 if number != 4 else pd.NA
+
+    @pa.dataframe_check(name="positive, compared")
+    def compared(cls, rows: pd.DataFrame) -> pd.Series:
+        return rows["number"].where(rows["number"] != 7) > 0
+
+
+def test_a_row_that_a_function_calls_unknown_fails_and_one_that_columns_leave_unknown_passes(deliver, tmp_path) -> None:
+    contract = replace(numbers(Unsure), files=Files("n.csv", Single(), null_values=("NA",)))
+    delivered = deliver(contract, "all", write_numbers(tmp_path / "n.csv", [1, "NA", 4, 5, 6, 7]))
+    assert {result.name: result.failing for result in delivered.report.checks} == {
+        "positive, row by row": 1,
+        "positive, applied": 1,
+        "number: positive, mapped": 1,
+        "positive, compared": 0,
+    }
 
 
 def test_an_audit_that_sees_no_row_closes_the_gate(deliver, rows, tmp_path, monkeypatch) -> None:
