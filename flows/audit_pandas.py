@@ -60,9 +60,9 @@ def _told(contract: Contract, error: Exception) -> str:
 
 
 def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
-    """The index labels of the rows that fail. Unknown passes, as it does in SQL, where columns were compared.
+    """The index labels of the rows that fail. Unknown passes, as it does in SQL, where a null was compared.
 
-    A function that answers row by row and calls a row unknown has not called it good: it fails, as in pandera.
+    A function that calls a row unknown by itself has not called it good: the row fails, as in pandera.
 
     Args:
         frame: Arrow-backed columns, indexed by row number.
@@ -85,9 +85,15 @@ def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
         raise NotARowCheck(NO_ANSWER)
     if answer.dtype == object and any(each is None for each in answer):  # a forgotten return
         raise NotARowCheck(NO_ANSWER)
-    compared = not rule.element_wise and isinstance(answer.dtype, pd.ArrowDtype | pd.BooleanDtype)
-    failed = ~answer.astype("boolean").fillna(compared)
-    return [int(number) for number in answer.index[failed.to_numpy(dtype=bool)]]
+    passed = answer.astype("boolean")
+    if not rule.element_wise and isinstance(answer.dtype, pd.ArrowDtype | pd.BooleanDtype):  # not of Python's objects
+        passed = passed.mask(passed.isna() & _has_null(subject), True)
+    return [int(number) for number in answer.index[~passed.fillna(False).to_numpy(dtype=bool)]]
+
+
+def _has_null(subject: pd.Series[Any] | pd.DataFrame) -> Any:
+    null = subject.isna()
+    return null.any(axis=1) if isinstance(null, pd.DataFrame) else null
 
 
 def _answer(rule: pa.Check, subject: Any) -> Any:
