@@ -158,16 +158,19 @@ def _logger() -> Any:
 
 @contextmanager
 def _quiet(*names: str) -> Iterator[None]:
-    """Keep libraries from logging the addresses they post to (at INFO and DEBUG): tokens are in them."""
+    """Keep what libraries log off the screen: tokens are in the addresses, and why it failed is told once, by notify.
+
+    Prefect reads that from Apprise's own logger, so that its level stays.
+    """
     loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
+    before = [logger.propagate for logger in loggers]
     for logger in loggers:
-        logger.setLevel(max(logger.level, logging.WARNING))
+        logger.propagate = False
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for logger, propagate in zip(loggers, before, strict=True):
+            logger.propagate = propagate
 
 
 def _why(error: Exception, block: Any = None) -> str:

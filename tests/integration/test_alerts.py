@@ -245,7 +245,9 @@ def test_a_mail_server_that_is_down_is_a_warning(mailbox, caplog) -> None:
         "down", overwrite=True
     )
     assert send(gate_closed(), "apprise-address/down") is False
-    assert "nobody was alerted" in caplog.text
+    (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "nobody was alerted" in told
+    assert "Connection error while submitting email" in told
     assert "s3cr3t-word" not in caplog.text
 
 
