@@ -99,7 +99,7 @@ def status(as_json: Json = False) -> None:
     browse.status(as_json)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # a file's SQL may begin with a comment: -- why
 def sql(
     query: Annotated[str, typer.Argument(help="One SQL statement.")],
     as_json: Json = False,

@@ -190,6 +190,7 @@ def test_sql_prints_a_table_json_or_csv_and_writes_nothing(sluice, engine) -> No
     assert json.loads(sluice("sql", "select 1 as a, 'x%y' as b", "--json").out) == [{"a": 1, "b": "x%y"}]
     assert sluice("sql", "select 1 as a, null as b", "--csv").out.splitlines() == ["a,b", "1,"]
     assert "(1 row)" in sluice("sql", "select 1 as a").out
+    assert "(1 row)" in sluice("sql", "-- The first line of a dbt test: a = 1.\nselect 1 as a").out
     twice = ("select count(a), count(*), 3 as count_2 from (values (1), (null)) as v (a)", "--csv")
     assert sluice("sql", *twice).out.splitlines() == ["count,count_3,count_2", "1,2,3"]
     refused = sluice("sql", "create table staging.mine (a int)")
