@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ class NodeResult:
     """One node of a dbt run, with dbt's own verdict.
 
     Attributes:
-        status: dbt's word: success, pass, warn, fail, error, skipped, no-op, runtime error.
+        status: dbt's word: success, pass, warn, fail, error, skipped, no-op, runtime error. A source that never had a
+            row is skipped: dbt takes it for one of the year 1.
         failures: rows that a test found; None for other nodes.
         rows: rows that dbt says it wrote; None where the database does not tell.
         sql: the compiled SQL, if dbt wrote it.
@@ -130,12 +132,14 @@ def node_result(result: Any, secrets: Secrets) -> NodeResult:
         failures, rows = rows if counted else failures, None
     compiled = getattr(node, "compiled_path", None)
     name = node.name if node.resource_type != "source" else f"{node.source_name}.{node.name}"
+    newest = getattr(result, "max_loaded_at", None)
+    status = "skipped" if newest and newest.year == 1 else str(result.status)
     return NodeResult(
         unique_id=node.unique_id,
         name=name,
         resource_type=str(node.resource_type),
-        status=str(result.status),
-        message=secrets.mask(_found(node, str(result.status), failures) or str(result.message or _age(result))),
+        status=status,
+        message=secrets.mask(_found(node, status, failures) or str(result.message or _age(newest, result))),
         failures=failures,
         rows=rows,
         seconds=float(result.execution_time or 0.0),
@@ -161,11 +165,12 @@ def _layer(path: str) -> str:
     return folders[1] if len(folders) > 1 and folders[0] == "models" else "".join(folders[:1])
 
 
-def _age(result: Any) -> str:
+def _age(newest: datetime | None, result: Any) -> str:
     """A freshness result's facts; dbt gives it no message."""
-    newest = getattr(result, "max_loaded_at", None)
     if not newest:
         return ""
+    if newest.year == 1:
+        return "no row of it was ever loaded"
     hours = result.age / 3600
     age = f"{hours:.1f} hours" if hours < 72 else f"{hours / 24:.0f} days"
     return f"its data goes up to {newest:%Y-%m-%d %H:%M} UTC, {age} old"

@@ -18,6 +18,7 @@ from flows.site.project import LAYERS, Node, Project, Test
 
 Place = tuple[str, str]  # (node's unique id, column)
 BAD = ("fail", "error", "runtime error", "partial success")
+AGES = {"pass": "fresh", "warn": "late", "error": "stale"}  # dbt's words for a source's freshness, in ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,9 @@ class ModelView:
 
     @property
     def verdict(self) -> str:
-        """dbt's word for its newest build; for what dbt does not build, none."""
-        return str(self.result.status) if self.result is not None else ""
+        """dbt's word for its newest build, ours for a source's age; none for what dbt does neither build nor ask."""
+        word = str(self.result.status) if self.result is not None else ""
+        return AGES.get(word, word) if self.node.kind == "source" else word
 
     @property
     def standing(self) -> str:

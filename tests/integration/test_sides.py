@@ -255,6 +255,8 @@ sources:
     assert (told.dataset_id, told.late) == ("d", "warn")
     assert "50.0 hours old, past the contract's warn_after" in str(told)
     with nights.warehouse.engine.connect() as connection:
-        kept = connection.execute(sa.text("SELECT unique_id, status FROM ops.dbt_results")).tuples().all()
-    assert ("source.sluice.raw.d", "warn") in kept
+        kept = connection.execute(sa.text("SELECT unique_id, status, message FROM ops.dbt_results")).all()
+    ages = {row.unique_id: row for row in kept if row.unique_id.startswith("source.")}
+    assert ages["source.sluice.raw.d"].status == "warn"
+    assert ages["source.sluice.raw.never_loaded"][1:] == ("skipped", "no row of it was ever loaded")
     nights.night()
