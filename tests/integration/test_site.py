@@ -268,6 +268,26 @@ def test_a_failed_dbt_test_is_on_the_front_page_and_next_to_its_model(warehouse:
     assert ">7</td>" in row
 
 
+def test_old_data_is_told_at_its_dataset_and_a_source_without_a_contract_by_its_own_name(
+    warehouse: Warehouse, home: Path
+) -> None:
+    node = {"kind": "source", "layer": "sources", "description": "", "materialized": "source", "columns": []}
+    names = ("shop__orders", "rates", "never_loaded")
+    nodes = {name: node | {"name": name, "page": f"shop.{name}", "parents": {}, "tests": []} for name in names}
+    (home / "dbt" / "docs").mkdir(parents=True)
+    (home / "dbt" / "docs" / "project.json").write_text(json.dumps({"nodes": nodes, "unread": []}))
+    results = [(names[0], "error", "9 days old"), (names[1], "error", "8 days old"), (names[2], "skipped", "no row")]
+    with warehouse.engine.begin() as connection:
+        for name, status, message in results:
+            told = {"unique_id": name, "resource_type": "source", "status": status, "message": message}
+            told |= {"invocation_id": "1", "side": "marts__b", "seconds": 0.1}
+            connection.execute(node_results.dbt_results.insert().values(**told))
+    site = made(warehouse, home, shops.contract())
+    [item] = re.findall(r"<li>(.*?)</li>", site["index.html"], re.S)
+    assert re.search(r"stale</span>.*rates.*8 days old", item, re.S)
+    assert "stale</span>" in site["models/shop.shop__orders.html"]
+
+
 def test_the_rows_of_a_failed_dbt_test_can_be_seen_with_a_command_at_its_model(
     warehouse: Warehouse, home: Path, tmp_path: Path
 ) -> None:
