@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
+from psycopg2.errors import InsufficientPrivilege
 
 from contracts.checks import checks_of
 from contracts.contract import Contract, Monthly
@@ -96,7 +97,8 @@ def gates(warehouse: Warehouse) -> Iterator[Finding]:
         try:
             yield _gate(warehouse, contract)
         except DATABASE_ERRORS as error:
-            advice = "A run may hold its tables: try again when none is at work"
+            denied = isinstance(getattr(error, "orig", error), InsufficientPrivilege)
+            advice = "Give the rights that are lacking" if denied else "A run may hold its tables: try again after it"
             yield fail("gates", f"{contract}: the canary could not be put through: {first_line(error)}", advice)
 
 
