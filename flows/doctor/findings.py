@@ -9,6 +9,7 @@ from typing import Literal
 
 import httpx
 import typer
+from prefect.settings import PREFECT_API_AUTH_STRING
 
 from contracts.errors import SluiceError
 
@@ -76,7 +77,8 @@ def examine(area: str, check: Check) -> list[Finding]:
 def _refused(area: str, error: httpx.HTTPStatusError) -> Finding:
     if error.response.status_code != httpx.codes.UNAUTHORIZED:
         return _broke(area, error)
-    what = f"Prefect's API at {os.environ.get('PREFECT_API_URL', 'its own address')} asks for a password"
+    asked = "does not take the password given" if PREFECT_API_AUTH_STRING.value() else "asks for a password"
+    what = f"Prefect's API at {os.environ.get('PREFECT_API_URL', 'its own address')} {asked}"
     return fail(area, what, "Set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING", 5)
 
 

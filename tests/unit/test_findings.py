@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import httpx
+from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
 
 from flows.doctor.findings import Finding, examine
 
@@ -32,3 +33,6 @@ def test_a_prefect_server_that_asks_for_a_password_is_told_as_such() -> None:
     assert "asks for a password" in finding.found
     assert "PREFECT_API_AUTH_STRING" in finding.advice
     assert finding.exit_code == 5
+    with temporary_settings({PREFECT_API_AUTH_STRING: "admin:wrong"}):
+        (finding,) = examine("blocks", asks)
+    assert "does not take the password given" in finding.found
