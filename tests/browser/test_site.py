@@ -107,6 +107,9 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(open_page: Callable
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path.name
     page.goto((home / "site" / "models" / "fct_trips.html").as_uri() + "#tip_amount_usd")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.goto((home / "site" / "index.html").as_uri())
+    page.evaluate("document.querySelector('.attention a').append('https://example.com/' + 'long'.repeat(40))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390, "an address as a reason"
     page.goto((home / "site" / "run.html").as_uri())
     cut = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
     assert page.evaluate(cut) == 0, "the run's page has a table that is cut off"
