@@ -160,16 +160,18 @@ def _logger() -> Any:
 def _quiet(*names: str) -> Iterator[None]:
     """Keep what libraries log off the screen: tokens are in the addresses, and why it failed is told once, by notify.
 
-    Prefect reads that from Apprise's own logger, so that its level stays.
+    Prefect reads that from Apprise's warnings; what is below them has the whole message in it.
     """
     loggers = [logging.getLogger(name) for name in names]
-    before = [logger.propagate for logger in loggers]
+    before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
+        logger.setLevel(max(logger.level, logging.WARNING))
         logger.propagate = False
     try:
         yield
     finally:
-        for logger, propagate in zip(loggers, before, strict=True):
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.setLevel(level)
             logger.propagate = propagate
 
 

@@ -74,26 +74,39 @@ def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
     rule = check.pandera
     if rule is None or check.across:
         raise NotARowCheck(f"it looks across rows ({check.across})")
-    # A copy: what a check changes in the rows it is given, no other check is to see. pandas copies on write only.
-    subject: Any = (frame[check.columns[0]] if check.columns else frame).copy(deep=False)
+    subject: Any = frame[check.columns[0]] if check.columns else frame
     if check.columns and rule.ignore_na:
         subject = subject.dropna()
     if subject.empty:
         return []
-    answer = _answer(rule, subject)
+    # A copy: what a check changes in the rows it is given, no one else is to see. pandas copies on write only.
+    answer = _answer(rule, subject.copy(deep=False))
     if not isinstance(answer, pd.Series) or not answer.index.equals(subject.index):
         raise NotARowCheck(NO_ANSWER)
     if answer.dtype == object and any(each is None for each in answer):  # a forgotten return
         raise NotARowCheck(NO_ANSWER)
     passed = answer.astype("boolean")
-    if not rule.element_wise and isinstance(answer.dtype, pd.ArrowDtype | pd.BooleanDtype):  # not of Python's objects
-        passed = passed.mask(passed.isna() & _has_null(subject), True)
+    compared = not rule.element_wise and isinstance(answer.dtype, pd.ArrowDtype | pd.BooleanDtype)
+    if compared and passed.hasnans:
+        passed = passed.mask(passed.isna() & _null_where_read(rule, subject), True)
     return [int(number) for number in answer.index[~passed.fillna(False).to_numpy(dtype=bool)]]
 
 
-def _has_null(subject: pd.Series[Any] | pd.DataFrame) -> Any:
-    null = subject.isna()
-    return null.any(axis=1) if isinstance(null, pd.DataFrame) else null
+def _null_where_read(rule: pa.Check, subject: pd.Series[Any] | pd.DataFrame) -> Any:
+    """The rows with a null in what the check reads. A column is read if the check cannot do without it."""
+    if isinstance(subject, pd.Series):
+        return subject.isna()
+    few = subject.iloc[:2]
+    read = [name for name in subject.columns if not _able(rule, few.drop(columns=name))]
+    return subject[read or list(subject.columns)].isna().any(axis=1)
+
+
+def _able(rule: pa.Check, rows: pd.DataFrame) -> bool:
+    try:
+        _answer(rule, rows)
+    except Exception:  # noqa: BLE001 - a check is a user's code
+        return False
+    return True
 
 
 def _answer(rule: pa.Check, subject: Any) -> Any:

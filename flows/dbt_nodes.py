@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from prefect._internal.uuid7 import uuid7
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRunResult
 from prefect.logging import get_logger
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 from prefect.task_engine import run_task_sync
 from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings  # type: ignore[import-untyped]
 
@@ -37,7 +37,12 @@ from flows.dbt_signals import signals_interrupt_dbt
 Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, the node just done
 
 FAILED = ("error", "fail", "runtime error", "partial success")
-STOPPED_LINES = ("MainEncounteredError", "MainStackTrace", "GenericExceptionOnRun")  # dbt's, of what ends it
+# What dbt says of an exception that ends it, and of the nodes that it takes down
+STOPPED_LINES = (
+    *("MainEncounteredError", "MainStackTrace", "GenericExceptionOnRun"),
+    *("RunResultFailure", "RunResultError", "RunResultErrorNoMessage"),
+)
+CONNECT_TIMEOUT = 3  # s, whole ones, to reach the server with a cancel
 END_TIMEOUT = 120.0  # s for the task runs to end once dbt has ended; it takes less than 1 s
 logger = get_logger("sluice.dbt")
 
@@ -150,7 +155,7 @@ class NodeRunner(PrefectDbtRunner):
 
         def dbt_node(node_id: str) -> State[Any]:
             task_state.wait_for_node_completion(node_id)
-            return _state(task_state.get_node_status(node_id)["event_data"])
+            return _state(task_state.get_node_status(node_id)["event_data"], stopped=bool(self._signals))
 
         run_name = f"{str(manifest_node.resource_type).replace('_', ' ')} {manifest_node.name}"
         task: Any = Task(fn=dbt_node, name="dbt node", task_run_name=run_name, cache_policy=NO_CACHE)
@@ -207,13 +212,20 @@ def _cancel_queries() -> None:
         for (_, thread), connection in list(adapter.connections.thread_connections.items()):
             if thread != threading.main_thread().ident and connection.state == ConnectionState.OPEN:
                 with suppress(psycopg2.Error):  # it has just been closed
-                    connection.handle.cancel()
+                    _cancel(connection.handle.info)
 
 
-def _state(finished: dict[str, Any]) -> State[Any]:
-    """The task run's final state from dbt's NodeFinished event."""
+def _cancel(query_of: Any) -> None:
+    """Cancel what a connection runs, by another one: psycopg2's own cancel() stops all threads while it waits."""
+    place = {**query_of.dsn_parameters, "password": query_of.password, "connect_timeout": CONNECT_TIMEOUT}
+    with closing(psycopg2.connect(**place)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_cancel_backend(%s)", [query_of.backend_pid])
+
+
+def _state(finished: dict[str, Any], *, stopped: bool) -> State[Any]:
+    """The task run's final state from dbt's NodeFinished event; in a run that was stopped, no node has failed."""
     status = finished.get("node_info", {}).get("node_status", "error")
     message = finished.get("run_result", {}).get("message") or status
     if status in FAILED:
-        return Failed(message=message)
+        return Cancelled(message="the run was stopped") if stopped else Failed(message=message)
     return Completed(message=message, name="Skipped" if status == "skipped" else None)

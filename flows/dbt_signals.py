@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from contextlib import contextmanager, suppress
+from typing import Any
 
 CANCEL_EVERY = 0.2  # s from one look for queries that still run, once a signal came, to the next
 CANCEL_TIMEOUT = 5.0  # s to wait, at the end, for a cancel that is on its way to the server
@@ -32,34 +32,39 @@ def signals_interrupt_dbt(cancel: Callable[[], None]) -> Iterator[Sequence[BaseE
         yield stopped
         return
 
-    def on_signal(number: int, frame: Any) -> NoReturn:
+    def on_signal(number: int, frame: Any) -> None:
         try:
             if callable(before[number]):
                 before[number](number, frame)
             stopped.append(SystemExit(128 + number))
         except BaseException as cause:  # noqa: BLE001 - whatever it is, it is raised at the end
             stopped.append(cause)
-        raise KeyboardInterrupt
+        if not over.is_set():
+            raise KeyboardInterrupt
 
     def keep_cancelling() -> None:
         while not over.wait(CANCEL_EVERY):
             if stopped:
-                cancel()
+                with suppress(Exception):  # the next try may do
+                    cancel()
 
     over = threading.Event()
     canceller = threading.Thread(target=keep_cancelling, name="cancel dbt queries", daemon=True)
-    canceller.start()
     before: dict[int, Any] = {}
-    for each in (signal.SIGINT, signal.SIGTERM):
-        before[each] = signal.getsignal(each)
-        if before[each] is not signal.SIG_IGN:
-            signal.signal(each, on_signal)
     try:
-        yield stopped
+        try:
+            canceller.start()
+            for each in (signal.SIGINT, signal.SIGTERM):
+                before[each] = signal.getsignal(each)
+                if before[each] is not signal.SIG_IGN:
+                    signal.signal(each, on_signal)
+            yield stopped
+        finally:
+            over.set()
     finally:
+        over.set()  # also where a signal came just before the line above
         for number, handler in before.items():
             signal.signal(number, handler)
-        over.set()
         canceller.join(CANCEL_TIMEOUT)
         if stopped:
             raise stopped[0] from None

@@ -417,15 +417,18 @@ parser.write_manifest = deaf
 """
 
 
-def test_a_signal_that_is_lost_while_dbt_parses_lets_no_node_begin(tiny: Tiny) -> None:
-    tiny.write({"models/stg_trips.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)"})
+def test_a_signal_that_is_lost_while_dbt_parses_lets_no_node_begin_and_fails_none(tiny: Tiny) -> None:
+    tiny.write({f"models/{name}.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)" for name in ("a", "b")})
     (tiny.folder / "slow.py").write_text(SLOW_FLOW.replace("\n@flow", f"{DEAF}\n@flow"))
     address = tiny.url.render_as_string(hide_password=False)
     command = [sys.executable, str(tiny.folder / "slow.py"), str(tiny.folder), address]
     with (tiny.folder / "said").open("w") as said:
         ended = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, check=False, timeout=120)
     assert ended.returncode != 0
-    assert "Execution was aborted by a termination signal" in (tiny.folder / "said").read_text()
+    said = (tiny.folder / "said").read_text()
+    assert "Execution was aborted by a termination signal" in said
+    assert "Cancelled('the run was stopped')" in said
+    assert "fail" not in said.lower()
     assert sleeping(sa.create_engine(tiny.url)) == 0
 
 

@@ -242,6 +242,7 @@ def test_a_check_that_answers_none_closes_the_gate(deliver, tmp_path, model: typ
 
 class Unsure(pa.DataFrameModel):
     number: Int = column("A number.", nullable=True)
+    note: Text = column("Nothing that a check reads.", nullable=True)
 
     @pa.dataframe_check(name="positive, row by row", element_wise=True)
     def row_by_row(cls, row: pd.Series) -> bool:
@@ -263,16 +264,23 @@ class Unsure(pa.DataFrameModel):
     def applied_to_column(cls, values: pd.Series) -> pd.Series:
         return values.map(lambda value: value > 0 if value != 4 else None)
 
+    @pa.dataframe_check(name="positive, with a help")
+    def helped(cls, rows: pd.DataFrame) -> pd.Series:
+        rows["help"] = rows["number"].map(lambda value: None if str(value) == "4" else value > 0)
+        return rows["help"] & True
+
 
 def test_a_row_that_a_function_calls_unknown_fails_and_one_that_columns_leave_unknown_passes(deliver, tmp_path) -> None:
     contract = replace(numbers(Unsure), files=Files("n.csv", Single(), null_values=("NA",)))
-    delivered = deliver(contract, "all", write_numbers(tmp_path / "n.csv", [1, "NA", 4, 5]))
+    path = shops.write(tmp_path / "n.csv", ["1,x", "NA,x", "4,NA", "5,NA"], header="number,note")
+    delivered = deliver(contract, "all", path)
     assert {result.name: result.failing for result in delivered.report.checks} == {
         "positive, row by row": 1,
         "positive, applied": 1,
         "number: positive, mapped": 1,
         "positive, compared": 0,
         "number: positive, applied to a column": 1,
+        "positive, with a help": 1,
     }
 
 

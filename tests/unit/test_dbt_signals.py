@@ -42,8 +42,12 @@ def test_an_ignored_signal_stays_ignored() -> None:
 def test_what_runs_is_cancelled_until_the_end_and_only_after_a_signal() -> None:
     cancelled = threading.Semaphore(0)
 
+    def cancel() -> None:
+        cancelled.release()
+        raise ConnectionError("the next try may do")
+
     def work() -> None:
-        with signals_interrupt_dbt(cancelled.release):
+        with signals_interrupt_dbt(cancel):
             assert not cancelled.acquire(timeout=3 * CANCEL_EVERY)
             with contextlib.suppress(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
