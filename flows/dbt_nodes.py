@@ -1,7 +1,7 @@
 """Run one dbt command in this process, every node a Prefect task run; end only when they all have ended.
 
 The only module that imports prefect_dbt and dbt. That takes 2 s, so flows/dbt_run.py imports it late, when it is
-about to run dbt. Knows nothing of connections, sides or files.
+about to run dbt. Knows nothing of sides or files; of dbt's connections, only how to cancel what they run.
 
 prefect-dbt's runner starts a daemon thread per node and joins none: a process that ends meanwhile aborts
 (docs/decisions/0005-dbt-runner.md). `NodeRunner` replaces how a node's task run is made, and joins them.
