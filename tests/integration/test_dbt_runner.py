@@ -398,6 +398,28 @@ def test_a_cancelled_run_leaves_no_query_running(tiny: Tiny, signal_number: sign
         process.wait()
 
 
+TOO_EARLY = """
+from dbt.adapters.sql import SQLConnectionManager
+
+SQLConnectionManager.cancel_open = lambda self: []
+"""
+
+
+def test_a_query_that_begins_after_dbt_has_cancelled_is_cancelled_too(tiny: Tiny) -> None:
+    tiny.write({"models/stg_trips.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)"})
+    (tiny.folder / "slow.py").write_text(SLOW_FLOW.replace("\n@flow", f"{TOO_EARLY}\n@flow"))
+    engine, address = sa.create_engine(tiny.url), tiny.url.render_as_string(hide_password=False)
+    process = subprocess.Popen([sys.executable, str(tiny.folder / "slow.py"), str(tiny.folder), address])
+    try:
+        assert wait_until(lambda: sleeping(engine) == 1, 120), "dbt did not start the query"
+        process.send_signal(signal.SIGTERM)
+        assert wait_until(lambda: sleeping(engine) == 0, 10), "the query still runs 10 s after the signal"
+        assert process.wait(60) != 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 DEAF = """
 import os
 import dbt.parser.manifest as parser
@@ -422,10 +444,9 @@ def test_a_signal_that_is_lost_while_dbt_parses_lets_no_node_begin_and_fails_non
     (tiny.folder / "slow.py").write_text(SLOW_FLOW.replace("\n@flow", f"{DEAF}\n@flow"))
     address = tiny.url.render_as_string(hide_password=False)
     command = [sys.executable, str(tiny.folder / "slow.py"), str(tiny.folder), address]
-    with (tiny.folder / "said").open("w") as said:
-        ended = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, check=False, timeout=120)
+    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=120)
     assert ended.returncode != 0
-    said = (tiny.folder / "said").read_text()
+    said = ended.stdout.decode()
     assert "Execution was aborted by a termination signal" in said
     assert "Cancelled('the run was stopped')" in said
     assert "fail" not in said.lower()
