@@ -18,7 +18,7 @@ from flows.site.project import LAYERS, Node, Project, Test
 
 Place = tuple[str, str]  # (node's unique id, column)
 BAD = ("fail", "error", "runtime error", "partial success")
-AGES = {"pass": "fresh", "warn": "late", "error": "stale"}  # dbt's words for a source's freshness, in ours
+AGES = {"pass": "fresh", "warn": "late", "error": "stale", "skipped": "no row yet"}  # of a source, dbt's words in ours
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,6 +286,7 @@ def test_old_data_is_told_at_its_dataset_and_a_source_without_a_contract_by_its_
     [item] = re.findall(r"<li>(.*?)</li>", site["index.html"], re.S)
     assert re.search(r"stale</span>.*rates.*8 days old", item, re.S)
     assert re.search(r"Freshness</dt><dd><span[^>]*><i[^>]*>.</i>stale</span>", site["models/shop.shop__orders.html"])
+    assert "no row yet</span>" in site["models/shop.never_loaded.html"]
 
 
 def test_the_rows_of_a_failed_dbt_test_can_be_seen_with_a_command_at_its_model(
