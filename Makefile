@@ -53,7 +53,7 @@ lock: $(VENV)/bin/python  ## Resolve the dependencies anew, with hashes and with
 	@$(BIN)/python requirements/lock.py
 
 clean:  ## Remove the virtual environment and all data of this checkout
-	@test ! -x $(BIN)/sluice || $(BIN)/python -c "from flows import embedded, warehouse; embedded.remove(warehouse.home())"
+	@test ! -x $(BIN)/sluice || $(BIN)/python -c "from sluice.project.paths import home; from sluice.warehouse import embedded; embedded.remove(home())"
 	@rm -rf $(VENV) .sluice
 
 $(VENV)/bin/python:

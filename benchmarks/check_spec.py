@@ -6,14 +6,17 @@ import make_month
 import sqlalchemy as sa
 from contenders import HOME, Database
 
-from contracts.checks import checks_of
-from contracts.contract import Contract
-from contracts.derive.ddl import incoming_table
-from contracts.registry import contract_for
-from flows import ledger, plan, source
-from flows.extract import open_rows
-from flows.load import load
-from flows.warehouse import Warehouse
+from sluice.contract.checks.compile import checks_of
+from sluice.contract.contract import Contract
+from sluice.ledger import loads
+from sluice.project.datasets import contract_for
+from sluice.runs import lifecycle
+from sluice.source import fetch
+from sluice.source.readers.row_stream import open_rows
+from sluice.staging.load import load
+from sluice.warehouse import warehouse as ledger
+from sluice.warehouse.postgres.tables import incoming_table
+from sluice.warehouse.warehouse import Warehouse
 
 DATASET = "tlc__yellow_trips"
 
@@ -91,13 +94,13 @@ def load_month(database: Database, contract: Contract, month: make_month.Month) 
     """An empty warehouse with the one load, started and not finished."""
     database.empty()
     warehouse = Warehouse(sa.create_engine(database.url), "bench", "embedded")
-    file = source.fetch(source.look(str(month.parquet)), HOME / "data")
+    file = fetch.fetch(fetch.look(str(month.parquet)), HOME / "data")
     with warehouse.engine.begin() as connection:
         for schema in ("staging", "quarantine", "ops"):
             connection.execute(sa.schema.CreateSchema(schema))
-    plan.ensure_tables(warehouse)
+    lifecycle.ensure_tables(warehouse)
     with warehouse.engine.begin() as connection:
-        batch = ledger.begin(connection, contract, month.batch, file, None)
+        batch = loads.begin(connection, contract, month.batch, file, None)
     with open_rows(file, contract, month.batch) as stream:
         batch = load(warehouse, contract, batch, stream)
     warehouse.engine.dispose()

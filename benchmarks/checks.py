@@ -23,7 +23,7 @@ import measure
 from check_spec import prepare
 from contenders import HERE, HOME, Database
 
-from flows import embedded
+from sluice.warehouse import embedded
 
 RESULT = HERE / "results" / "checks.json"
 SLUICE = "Sluice"

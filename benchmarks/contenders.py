@@ -101,7 +101,7 @@ def psql(database: Database, month: make_month.Month, name: str) -> Run:
 
 def sluice(database: Database, path: Path, batch: str, name: str) -> Run:
     """The whole product: load, audit, publish, then dbt."""
-    command = [sys.executable, "-m", "flows.cli", "run", "tlc__yellow_trips"]
+    command = [sys.executable, "-m", "sluice", "run", "tlc__yellow_trips"]
     command += ["--batch", batch, "--url", str(path)]
     env = {"SLUICE_HOME": str(HOME), "PREFECT_HOME": str(HOME / "prefect"), "DO_NOT_TRACK": "1"}
     whole = database.run(name, command, env)

@@ -32,7 +32,7 @@ from statistics import median
 
 import leftovers
 
-from flows import embedded
+from sluice.warehouse import embedded
 
 RESULTS = Path(__file__).parent / "results" / "fifty_runs.json"
 PREPARE = "sluice demo --folder {folder}/demo --rows 2000 --seed {number}"  # other files each time: all to do

@@ -17,7 +17,7 @@ import make_month
 import measure
 from contenders import CONTENDERS, HERE, HOME, TUTORIAL, Database, Run
 
-from flows import embedded
+from sluice.warehouse import embedded
 
 RESULT = HERE / "results" / "load.json"
 

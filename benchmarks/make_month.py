@@ -2,7 +2,7 @@
 
     python benchmarks/make_month.py [FOLDER]
 
-The trips are flows/demo.py's: seeded, so that everyone measures the same rows.
+The trips are sluice/demo/files.py's: seeded, so that everyone measures the same rows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from flows import demo
+from sluice.demo import files
 
 BATCH = "2021-01"
 ROWS = 1_369_769
@@ -67,7 +67,7 @@ def make(folder: Path) -> Month:
     parquet = folder / f"yellow_trips_{BATCH}.parquet"
     month = Month(BATCH, parquet, parquet.with_suffix(".csv"), parquet.with_suffix(".csv.gz"))
     if not parquet.exists():
-        demo.make(folder, [BATCH], rows=ROWS)
+        files.make(folder, [BATCH], rows=ROWS)
     if not month.csv.exists():
         csv_of(parquet, month.csv)
     if not month.csv_gz.exists():

@@ -21,9 +21,13 @@ from pathlib import Path
 import sqlalchemy as sa
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 
-from contracts.registry import contracts
-from flows import builds, embedded, ledger, ledger_tables, parents, transform
-from flows.warehouse import Warehouse, connect
+from sluice.ledger import schema, tables
+from sluice.marts import build as transform
+from sluice.project.datasets import contracts
+from sluice.warehouse import embedded
+from sluice.warehouse.connection import connect
+from sluice.warehouse.postgres import schema_evolution
+from sluice.warehouse.warehouse import Warehouse
 
 RESULTS = Path(__file__).parent / "results" / "rebuild.json"
 DATASET = "tlc__yellow_trips"
@@ -87,9 +91,9 @@ def main() -> None:
 def measure(warehouse: Warehouse, months: int, trips: int) -> list[Rebuild]:
     """Two first builds, one new month on each side, and a full refresh of one of them."""
     with warehouse.engine.begin() as connection:
-        ledger_tables.create(connection)
+        schema.create(connection)
     for contract in contracts().values():
-        parents.make(warehouse, contract)
+        schema_evolution.make(warehouse, contract)
     for number in range(months):
         deliver(warehouse, number, trips)
     found = [build(warehouse, f"first build, {months} months") for _ in range(2)]
@@ -97,7 +101,7 @@ def measure(warehouse: Warehouse, months: int, trips: int) -> list[Rebuild]:
     found += [build(warehouse, "one new month") for _ in range(2)]
     found += [build(warehouse, "nothing new")]
     with warehouse.engine.begin() as connection:  # a side of which nothing is known is built from nothing
-        connection.execute(builds.builds.update().values(status="failed"))
+        connection.execute(tables.builds.update().values(status="failed"))
     return [*found, build(warehouse, f"full refresh, {months + 1} months")]
 
 
@@ -116,9 +120,9 @@ def deliver(warehouse: Warehouse, number: int, trips: int) -> None:
     batch = f"{2019 + number // 12}-{1 + number % 12:02d}"
     facts = {"address": "benchmark", "bytes": 1, "sha256": "0", "contract_version": "1"}
     rows = {"rows_read": trips, "rows_accepted": trips, "rows_rejected": 0}
-    row = ledger.batches.insert().values(dataset=DATASET, batch=batch, status="published", **facts, **rows)
+    row = tables.batches.insert().values(dataset=DATASET, batch=batch, status="published", **facts, **rows)
     with warehouse.engine.begin() as connection:
-        load_id = connection.scalar(row.returning(ledger.batches.c.load_id))
+        load_id = connection.scalar(row.returning(tables.batches.c.load_id))
         part = f'staging."{DATASET}__{batch}" PARTITION OF staging.{DATASET}'
         connection.execute(sa.text(f"CREATE TABLE {part} FOR VALUES IN ('{batch}')"))
         connection.execute(sa.text(TRIPS.format(dataset=DATASET, batch=batch)), {"load": load_id, "trips": trips})

@@ -20,9 +20,12 @@ from pathlib import Path
 import sqlalchemy as sa
 from rebuild import connector
 
-from flows import builds, embedded, ledger_tables, marts
-from flows.rollback import rollback
-from flows.warehouse import Warehouse, connect
+from sluice.ledger import builds, schema
+from sluice.marts import publish as marts
+from sluice.marts.rollback import rollback
+from sluice.warehouse import embedded
+from sluice.warehouse.connection import connect
+from sluice.warehouse.warehouse import Warehouse
 
 RESULTS = Path(__file__).parent / "results" / "rollback.json"
 SIZES = (1_000, 1_000_000, 30_000_000)
@@ -48,7 +51,7 @@ def main() -> None:
         warehouse = connect(connector(embedded.start(home)), "benchmark", "embedded")
         try:
             with warehouse.engine.begin() as connection:
-                ledger_tables.create(connection)
+                schema.create(connection)
             steps = [step_back(warehouse, rows) for rows in asked.rows]
         finally:
             warehouse.engine.dispose()
@@ -80,7 +83,7 @@ def publish(warehouse: Warehouse, rows: int) -> None:
     """Fill the side that is not live, as a build does, and make it live."""
     with warehouse.engine.begin() as connection:
         builds.hold(connection)
-        side = marts.candidate(connection)
+        side = builds.candidate(connection)
         build_id = builds.begin(connection, side, "benchmark", [], None)
         connection.execute(sa.schema.CreateSchema(side, if_not_exists=True))
         for mart, size in zip(MARTS, (rows, 265), strict=True):

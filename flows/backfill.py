@@ -12,14 +12,16 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from contracts.contract import Contract, Monthly
-from contracts.errors import ConfigError
-from contracts.registry import contract_for
-from flows import artifacts, logs, nightly, plan, runs
-from flows.ahead import ahead
-from flows.recorded import wait_until_recorded
-from flows.report import Summary
-from flows.warehouse import open_warehouse, register_embedded
+from flows import nightly
+from sluice.contract.batches import Monthly
+from sluice.contract.contract import Contract
+from sluice.contract.errors import ConfigError
+from sluice.project.datasets import contract_for
+from sluice.runs import lifecycle, logs, new_files, plan, prefect_records
+from sluice.runs.new_files import ahead
+from sluice.runs.outcomes import Summary
+from sluice.runs.prefect_records import wait_until_recorded
+from sluice.warehouse.connection import open_warehouse, register_embedded
 
 
 @flow(
@@ -27,8 +29,8 @@ from flows.warehouse import open_warehouse, register_embedded
     flow_run_name="backfill {dataset} {first} to {last}",
     log_prints=True,
     on_completion=[wait_until_recorded],
-    on_crashed=[runs.crashed, wait_until_recorded],
-    on_failure=[runs.crashed, wait_until_recorded],
+    on_crashed=[lifecycle.crashed, wait_until_recorded],
+    on_failure=[lifecycle.crashed, wait_until_recorded],
 )
 def backfill(
     dataset: str,
@@ -48,12 +50,12 @@ def backfill(
     warehouse = open_warehouse()
     batches = months(contract_for(dataset), first, last, datetime.now(UTC).date())
     deliveries = plan.deliveries([dataset], batches, url)
-    plan.ensure_tables(warehouse)
-    with runs.at_work(warehouse, f"backfill {dataset} {first} to {last}", run_id=flow_run.get_id()):
-        with ahead(deliveries, plan.new_file, parallel) as bring:
+    lifecycle.ensure_tables(warehouse)
+    with lifecycle.at_work(warehouse, f"backfill {dataset} {first} to {last}", run_id=flow_run.get_id()):
+        with ahead(deliveries, new_files.new_file, parallel) as bring:
             outcomes = nightly.deliver_dataset(deliveries, bring)
         summary = nightly.browsable(Summary(tuple(outcomes), nightly.refresh_marts()))
-        artifacts.keep(summary)
+        prefect_records.keep(summary)
     summary.raise_worst()
     return summary
 

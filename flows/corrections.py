@@ -1,27 +1,30 @@
-"""The flows that bring held or rejected rows to their readers: replay and release. Then the marts follow."""
+"""The flows that publish held or rejected rows: replay and release."""
 
 from __future__ import annotations
 
 import getpass
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from prefect.runtime import flow_run
 
-from contracts.errors import ConfigError, DataError
-from contracts.registry import contract_for
-from flows import artifacts, ledger, nightly, parents, plan, publish, replay, runs
-from flows.ledger import Batch
-from flows.plan import Delivery
-from flows.progress import step
-from flows.recorded import wait_until_recorded
-from flows.report import Outcome, Summary
-from flows.warehouse import open_warehouse, register_embedded
+from flows import nightly
+from sluice.contract.errors import ConfigError, DataError
+from sluice.ledger import loads
+from sluice.project.datasets import contract_for
+from sluice.runs import lifecycle, prefect_records
+from sluice.runs.outcomes import Outcome, Summary
+from sluice.runs.plan import Delivery
+from sluice.runs.prefect_records import wait_until_recorded
+from sluice.runs.tasks import load_again
+from sluice.staging import publish, reload
+from sluice.warehouse.connection import open_warehouse, register_embedded
+from sluice.warehouse.postgres import schema_evolution
+from sluice.warehouse.warehouse import Batch
 
 HOOKS = {
     "on_completion": [wait_until_recorded],
-    "on_crashed": [runs.crashed, wait_until_recorded],
-    "on_failure": [runs.crashed, wait_until_recorded],
+    "on_crashed": [lifecycle.crashed, wait_until_recorded],
+    "on_failure": [lifecycle.crashed, wait_until_recorded],
 }
 
 
@@ -34,14 +37,14 @@ def replay_batch(dataset: str, batch: str) -> Summary:
     """
     register_embedded()
     contract, warehouse = contract_for(dataset), open_warehouse()
-    plan.ensure_tables(warehouse)
-    with runs.at_work(warehouse, f"replay {dataset} {batch}", run_id=flow_run.get_id()):
+    lifecycle.ensure_tables(warehouse)
+    with lifecycle.at_work(warehouse, f"replay {dataset} {batch}", run_id=flow_run.get_id()):
         with warehouse.lock(dataset):
-            parents.verify(warehouse, contract)
-            of = replay.replayed(warehouse, contract, batch)
+            schema_evolution.verify(warehouse, contract)
+            of = reload.replayed(warehouse, contract, batch)
             delivery = Delivery(contract, batch, of.address, asked=True)
             with warehouse.engine.begin() as connection:
-                load = ledger.begin_replay(connection, contract, of, flow_run.get_id())
+                load = loads.begin_replay(connection, contract, of, flow_run.get_id())
             outcome = nightly.judge(delivery, load, lambda: load_again(load))
         summary = _summary(outcome)
     summary.raise_worst()
@@ -60,12 +63,12 @@ def release_batch(dataset: str, batch: str, why: str, who: str | None = None) ->
     if not why.strip():
         raise ConfigError("say why the batch may be published although its gate is closed: --why '...'")
     contract.files.batches.validate(batch)
-    plan.ensure_tables(warehouse)
-    with runs.at_work(warehouse, f"release {dataset} {batch}", run_id=flow_run.get_id()):
+    lifecycle.ensure_tables(warehouse)
+    with lifecycle.at_work(warehouse, f"release {dataset} {batch}", run_id=flow_run.get_id()):
         with warehouse.lock(dataset):
-            parents.verify(warehouse, contract)
+            schema_evolution.verify(warehouse, contract)
             with warehouse.engine.connect() as connection:
-                held = ledger.latest(connection, dataset, batch, "held")
+                held = loads.latest(connection, dataset, batch, "held")
             if held is None:
                 raise DataError(f"{dataset} {batch}: no load of it is held, so there is nothing to release")
             publish.release(warehouse, contract, Batch(dataset, batch, held.load_id), who or getpass.getuser(), why)
@@ -75,17 +78,7 @@ def release_batch(dataset: str, batch: str, why: str, who: str | None = None) ->
     return summary
 
 
-@task(name="load again", task_run_name="load {batch} again", cache_policy=NO_CACHE)
-def load_again(batch: Batch) -> Batch:
-    """Load the rows of an earlier load, accepted and rejected."""
-    warehouse, contract = open_warehouse(), contract_for(batch.dataset_id)
-    with step(f"load {batch} again") as shown:
-        loaded = replay.load_again(warehouse, contract, batch, replay.replayed(warehouse, contract, batch.batch))
-        shown.advance(loaded.rows, 0)
-    return loaded
-
-
 def _summary(outcome: Outcome) -> Summary:
     summary = nightly.browsable(Summary((outcome,), nightly.refresh_marts()))
-    artifacts.keep(summary)
+    prefect_records.keep(summary)
     return summary

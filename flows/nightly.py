@@ -12,13 +12,20 @@ from dataclasses import replace
 from prefect import flow
 from prefect.runtime import deployment, flow_run
 
-from flows import artifacts, heartbeat, logs, missed, parents, plan, publish, report, runs, tasks, transform
-from flows.ahead import Bring
-from flows.ledger import Batch
-from flows.plan import Delivery
-from flows.recorded import wait_until_recorded
-from flows.report import Outcome, Summary
-from flows.warehouse import home, open_warehouse, register_embedded
+from sluice.alerts import missed_nights
+from sluice.marts import build
+from sluice.project.paths import home
+from sluice.runs import heartbeat, lifecycle, logs, new_files, plan, prefect_records, tasks
+from sluice.runs import outcomes as report
+from sluice.runs.new_files import Bring
+from sluice.runs.outcomes import Outcome, Summary
+from sluice.runs.plan import Delivery
+from sluice.runs.prefect_records import wait_until_recorded
+from sluice.site import tasks as site_tasks
+from sluice.staging import publish
+from sluice.warehouse.connection import open_warehouse, register_embedded
+from sluice.warehouse.postgres import schema_evolution
+from sluice.warehouse.warehouse import Batch
 
 
 @flow(
@@ -26,8 +33,8 @@ from flows.warehouse import home, open_warehouse, register_embedded
     flow_run_name=report.run_name,
     log_prints=True,
     on_completion=[wait_until_recorded],
-    on_crashed=[runs.crashed, wait_until_recorded],
-    on_failure=[runs.crashed, wait_until_recorded],
+    on_crashed=[lifecycle.crashed, wait_until_recorded],
+    on_failure=[lifecycle.crashed, wait_until_recorded],
 )
 def nightly(datasets: list[str] | None = None, batches: list[str] | None = None, url: str | None = None) -> Summary:
     """Load what is new, audit it, publish what passes; then build, test and publish the marts.
@@ -44,16 +51,16 @@ def nightly(datasets: list[str] | None = None, batches: list[str] | None = None,
     register_embedded()
     warehouse = open_warehouse()
     deliveries = plan.deliveries(datasets, batches, url)
-    plan.ensure_tables(warehouse)
-    missed.look(warehouse)
+    lifecycle.ensure_tables(warehouse)
+    missed_nights.look(warehouse)
     asked = bool(datasets or batches or url)  # then the age of what there is was not the question
     of_the_night = not asked or bool(deployment.get_id())  # a run by hand of this or that is not the night's
-    with runs.at_work(warehouse, report.run_name(), nightly=of_the_night, run_id=flow_run.get_id()):
+    with lifecycle.at_work(warehouse, report.run_name(), nightly=of_the_night, run_id=flow_run.get_id()):
         outcomes = [outcome for group in plan.by_dataset(deliveries) for outcome in deliver_dataset(group)]
-        plan.expire(warehouse)
+        lifecycle.expire(warehouse)
         marts = refresh_marts()
         summary = browsable(Summary(tuple(outcomes), marts, stale=() if asked else stale_sources()))
-        artifacts.keep(summary)
+        prefect_records.keep(summary)
     if of_the_night:
         with suppress(OSError):  # then the monitor rings, as it should
             heartbeat.beat(home())
@@ -61,27 +68,27 @@ def nightly(datasets: list[str] | None = None, batches: list[str] | None = None,
     return summary
 
 
-def deliver_dataset(deliveries: list[Delivery], bring: Bring = plan.new_file) -> list[Outcome]:
+def deliver_dataset(deliveries: list[Delivery], bring: Bring = new_files.new_file) -> list[Outcome]:
     """Every delivery of one dataset, one after the other, under the dataset's lock."""
     try:
         warehouse, contract = open_warehouse(), deliveries[0].contract
         with warehouse.lock(contract.dataset_id):
-            parents.verify(warehouse, contract)
+            schema_evolution.verify(warehouse, contract)
             return [deliver(delivery, bring) for delivery in deliveries]
     except report.EXPECTED as error:
-        return [runs.undelivered(delivery, error) for delivery in deliveries]
+        return [lifecycle.undelivered(delivery, error) for delivery in deliveries]
 
 
-def deliver(delivery: Delivery, bring: Bring = plan.new_file) -> Outcome:
+def deliver(delivery: Delivery, bring: Bring = new_files.new_file) -> Outcome:
     """One delivery's way: looked at, fetched if it is new, then judged."""
     with logs.about(delivery.contract.dataset_id, delivery.batch):
         try:
             file = bring(delivery)
             if file is None:
-                return runs.nothing_new(delivery)
-            batch = plan.begin(delivery, file, flow_run.get_id())
+                return lifecycle.nothing_new(delivery)
+            batch = new_files.begin_load(delivery, file, flow_run.get_id())
         except report.EXPECTED as error:
-            return runs.undelivered(delivery, error)
+            return lifecycle.undelivered(delivery, error)
         return judge(delivery, batch, lambda: tasks.load_batch(batch, file))
 
 
@@ -107,7 +114,7 @@ def judge(delivery: Delivery, batch: Batch, load: Callable[[], Batch]) -> Outcom
 def refresh_marts() -> report.Marts:
     """Build the candidate side and make it live, unless the marts already show every published load."""
     warehouse = open_warehouse()
-    if not transform.due(warehouse):
+    if not build.due(warehouse):
         return report.Marts.nothing_new()
     try:
         with warehouse.lock("dbt"):
@@ -122,7 +129,7 @@ def refresh_marts() -> report.Marts:
 def documented(side: str) -> tuple[str, ...]:
     """Write dbt's docs of the marts just published. Gives a warning if that fails: the marts are as good without."""
     try:
-        tasks.write_docs(side)
+        site_tasks.write_docs(side)
     except Exception as error:  # noqa: BLE001 - whatever broke, readers have their marts
         return (f"dbt's docs and the lineage were not written, the last ones stay: {report.in_short(error)}",)
     return ()
@@ -131,7 +138,7 @@ def documented(side: str) -> tuple[str, ...]:
 def browsable(summary: Summary) -> Summary:
     """The summary with the site that tells it, or with a warning: what was published stays published without one."""
     try:
-        return replace(summary, site=tasks.write_site(summary, flow_run.get_id()))
+        return replace(summary, site=site_tasks.write_site(summary, flow_run.get_id()))
     except Exception as error:  # noqa: BLE001 - whatever broke, the data is where it belongs
         warning = f"the site was not made, the last one stays: {report.in_short(error)}"
         return replace(summary, warnings=(warning,))
@@ -149,6 +156,6 @@ def stale_sources() -> tuple[str, ...]:
 if __name__ == "__main__":
     import sys
 
-    from flows.cli import main
+    from sluice.cli.app import main
 
     main(["run", *sys.argv[1:]])

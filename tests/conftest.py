@@ -28,7 +28,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import URL
 
-from flows import embedded
+from sluice.warehouse import embedded
 from tests.postgres15 import find_binaries, running_server
 
 # Before any test imports Prefect: no test reads or writes the home of the user who runs it.

@@ -10,8 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from contracts.contract import Contract, Monthly
-from contracts.scaffold.examples import FAILS
+from sluice.contract.batches import Monthly
+from sluice.contract.contract import Contract
+from sluice.contract.scaffold.examples import FAILS
 
 DATA = Path(__file__).parent / "data"
 

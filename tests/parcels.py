@@ -7,8 +7,9 @@ from typing import Any
 
 import pandera.pandas as pa
 
-from contracts.columns import Bool, Date, Float, Int, Money, Text, Timestamp, column
-from contracts.contract import Contract, Files, Monthly
+from sluice.contract.batches import Monthly
+from sluice.contract.columns import Bool, Date, Float, Int, Money, Text, Timestamp, column
+from sluice.contract.contract import Contract, Files
 
 
 class Parcels(pa.DataFrameModel):

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from flows.embedded import root
+from sluice.warehouse.embedded import root
 
 PASSWORD = "s3cr3t-of-the-tests"
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pandera.pandas as pa
 
-from contracts.columns import Float, Int, Money, Text, Timestamp, column
-from contracts.contract import Contract, Files, Gate, Monthly
+from sluice.contract.batches import Monthly
+from sluice.contract.columns import Float, Int, Money, Text, Timestamp, column
+from sluice.contract.contract import Contract, Files, Gate
 
 HEADER = "OrderId,ordered_at,shop,quantity,price,weight,email"
 GOOD = "{n},2021-01-{day:02d} 10:00:00,north,{n},9.50,1.5,a{n}@example.com"

@@ -18,7 +18,7 @@ import pandera.pandas as pa
 import sqlalchemy as sa
 from pandera.errors import SchemaErrors
 
-from contracts.registry import contract_for
+from sluice.project.datasets import contract_for
 
 
 def main(path: str) -> None:

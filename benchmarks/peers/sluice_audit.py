@@ -12,10 +12,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from contracts.registry import contract_for
-from flows.audit import audit
-from flows.ledger import Batch
-from flows.warehouse import Warehouse
+from sluice.project.datasets import contract_for
+from sluice.staging.audit.audit import audit
+from sluice.warehouse.warehouse import Batch, Warehouse
 
 
 def main(path: str) -> None:

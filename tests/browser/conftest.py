@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from flows import embedded
+from sluice.warehouse import embedded
 from tests import taxi
 from tests.chromium import chromium
 
@@ -82,7 +82,7 @@ def home(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     taxi.csv(folder / "2019-02.csv", [*bad, *taxi.trips("2019-02")])
     home = folder / "home"
     run = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "run", "tlc__yellow_trips", "--url", str(folder / "{batch}.csv")],
+        [sys.executable, "-m", "sluice", "run", "tlc__yellow_trips", "--url", str(folder / "{batch}.csv")],
         env={**os.environ, "SLUICE_HOME": str(home)},
         timeout=600,
     )

@@ -20,7 +20,7 @@ from tests.browser.conftest import IMAGE, LOWEST_CONTRAST, PHONE
 
 pytestmark = pytest.mark.browser
 
-CLI = [sys.executable, "-m", "flows.cli"]
+CLI = [sys.executable, "-m", "sluice"]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_reader_clicks_from_a_failing_check_to_its_rows_in_quarantine(page: Pa
 
     typed = command.removeprefix("sluice sql").strip()
     shown = subprocess.run(
-        ["bash", "-c", f'"$0" -m flows.cli sql --json {typed}', sys.executable],
+        ["bash", "-c", f'"$0" -m sluice sql --json {typed}', sys.executable],
         env={**os.environ, "SLUICE_HOME": str(home)},
         capture_output=True,
         check=True,

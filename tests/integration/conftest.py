@@ -11,11 +11,18 @@ import pytest
 import sqlalchemy as sa
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 
-from contracts.contract import Contract
-from contracts.gate import AuditReport, Decision, decide
-from flows import audit, cli, ledger, ledger_tables, load, parents, publish, source
-from flows.extract import open_rows
-from flows.warehouse import Warehouse, connect
+from sluice.cli import app
+from sluice.contract.contract import Contract
+from sluice.contract.gate import AuditReport, Decision, decide
+from sluice.ledger import loads, schema
+from sluice.source import fetch
+from sluice.source.readers.row_stream import open_rows
+from sluice.staging import load, publish
+from sluice.staging.audit import audit
+from sluice.warehouse import warehouse as ledger
+from sluice.warehouse.connection import connect
+from sluice.warehouse.postgres import schema_evolution
+from sluice.warehouse.warehouse import Warehouse
 
 
 def connector_for(url: sa.URL) -> SqlAlchemyConnector:
@@ -38,7 +45,7 @@ def warehouse(warehouse_url: sa.URL) -> Iterator[Warehouse]:
     """An empty warehouse, once on the embedded PostgreSQL and once on a stock one."""
     opened = connect(connector_for(warehouse_url), "test", "postgres")
     with opened.engine.begin() as connection:
-        ledger_tables.create(connection)
+        schema.create(connection)
     yield opened
     opened.engine.dispose()
 
@@ -57,11 +64,11 @@ def deliver(warehouse: Warehouse) -> Callable[[Contract, str, Path], Delivered]:
     """Put a file through load, audit, gate, and publish or hold."""
 
     def put(contract: Contract, batch_name: str, path: Path) -> Delivered:
-        parents.make(warehouse, contract)
-        parents.verify(warehouse, contract)
-        file = source.fetch(source.look(str(path)), path.parent)
+        schema_evolution.make(warehouse, contract)
+        schema_evolution.verify(warehouse, contract)
+        file = fetch.fetch(fetch.look(str(path)), path.parent)
         with warehouse.engine.begin() as connection:
-            batch = ledger.begin(connection, contract, batch_name, file, None)
+            batch = loads.begin(connection, contract, batch_name, file, None)
         try:
             with open_rows(file, contract, batch_name) as stream:
                 batch = load.load(warehouse, contract, batch, stream)
@@ -70,7 +77,7 @@ def deliver(warehouse: Warehouse) -> Callable[[Contract, str, Path], Delivered]:
             publish.fail(warehouse, contract, batch, str(error))
             raise
         with warehouse.engine.begin() as connection:
-            before = ledger.rows_of_batch_before(connection, contract.dataset_id, batch_name)
+            before = loads.rows_of_batch_before(connection, contract.dataset_id, batch_name)
         decision = decide(contract.gate, report, before)
         (publish.publish if decision.open else publish.hold)(warehouse, contract, batch, report, decision)
         return Delivered(batch, report, decision)
@@ -123,7 +130,7 @@ def sluice(
     def call(*arguments: str) -> Said:
         capfd.readouterr()
         with pytest.raises(SystemExit) as stop:
-            cli.main(list(arguments))
+            app.main(list(arguments))
         said = capfd.readouterr()
         return Said(int(stop.value.code or 0), said.out, said.err)
 

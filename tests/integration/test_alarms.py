@@ -20,9 +20,10 @@ from prefect.states import exception_to_failed_state
 from prefect.utilities.asyncutils import run_coro_as_sync
 from pytest_httpserver import HTTPServer
 
-from contracts.errors import ConfigError
-from flows import dbt_run, runs
-from flows.alerts import AppriseAddress
+from sluice.alerts.channels import AppriseAddress
+from sluice.contract.errors import ConfigError
+from sluice.project import paths
+from sluice.runs import lifecycle
 from tests import taxi
 from tests.chromium import chromium
 from tests.mailbox import Mailbox
@@ -70,7 +71,7 @@ def test_a_scheduled_run_that_reaches_no_warehouse_is_told_at_once(webhook, monk
     error = ConfigError("block 'no-such-block' (from SLUICE_WAREHOUSE) cannot be used")
     for deployment in (uuid4(), None):  # a person who started it sees why
         run = FlowRun(flow_id=uuid4(), name="all datasets what is new", deployment_id=deployment)
-        runs.crashed(None, run, run_coro_as_sync(exception_to_failed_state(error)))
+        lifecycle.crashed(None, run, run_coro_as_sync(exception_to_failed_state(error)))
     [alert] = received(webhook)
     assert "block 'no-such-block' (from SLUICE_WAREHOUSE) cannot be used" in str(alert)
     assert alert["title"] == "sluice: run failed", "nothing crashed"
@@ -86,7 +87,7 @@ def test_a_wrong_parameter_in_the_form_is_told_to_nobody_else_and_in_a_schedule_
             parameters={"datasets": None, "batches": ["all"]},
             auto_scheduled=scheduled,
         )
-        runs.crashed(None, run, run_coro_as_sync(exception_to_failed_state(error)))
+        lifecycle.crashed(None, run, run_coro_as_sync(exception_to_failed_state(error)))
     [alert] = received(webhook)
     assert alert["title"] == "sluice: run failed"
     assert "run of the night ended as Failed: batch 'all' is no month: write it as 2021-01\n" in alert["message"]
@@ -141,10 +142,10 @@ def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
     assert sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv")).code == 0
 
     project = tmp_path / "dbt_project"
-    shutil.copytree(dbt_run.PROJECT, project)
+    shutil.copytree(paths.dbt_project(), project)
     planted = "select * from {{ ref('fct_trips') }} where _batch = '2019-02' and picked_up_on = '2019-02-13'"
     (project / "tests" / "assert_no_february.sql").write_text(planted)
-    monkeypatch.setattr(dbt_run, "PROJECT", project)
+    monkeypatch.setattr(paths, "dbt_project", lambda: project)
     taxi.csv(tmp_path / "2019-02.csv", taxi.trips("2019-02"))
     said = sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv"))
 
@@ -176,7 +177,7 @@ def test_a_run_that_is_killed_softly_sends_one_alert(sluice, webhook) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the request for the file, and never answers
         silent.settimeout(120)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/{{batch}}.csv"
-        command = [sys.executable, "-m", "flows.cli", "run", "tlc__yellow_trips", "-b", "2019-01", "--url", url]
+        command = [sys.executable, "-m", "sluice", "run", "tlc__yellow_trips", "-b", "2019-01", "--url", url]
         run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         silent.accept()
         assert "At work: tlc__yellow_trips 2019-01, since " in sluice("status").out

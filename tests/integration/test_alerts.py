@@ -29,8 +29,9 @@ from prefect.blocks.system import Secret
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from pytest_httpserver import HTTPServer
 
-from flows.alerts import Alert, AppriseAddress, Facts, render, send
-from flows.markup import said_to
+from sluice.alerts.channels import AppriseAddress, send
+from sluice.alerts.escaping import said_to
+from sluice.alerts.messages import Alert, Facts, render
 from tests.mailbox import Mailbox
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -325,7 +326,7 @@ def test_every_alert_is_a_prefect_event_even_when_nobody_is_named() -> None:
 
 
 def test_the_address_block_can_be_registered_for_the_ui() -> None:
-    command = [sys.executable, "-m", "prefect", "block", "register", "-m", "flows.alerts"]
+    command = [sys.executable, "-m", "prefect", "block", "register", "-m", "sluice.alerts.channels"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Apprise Address" in done.stdout

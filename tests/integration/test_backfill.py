@@ -29,7 +29,7 @@ def test_a_killed_backfill_goes_on_where_it_was_and_builds_the_marts_once(sluice
     files = ("--url", str(tmp_path / "{batch}.csv"))
     command = ("backfill", "tlc__yellow_trips", "--from", MONTHS[0], "--to", MONTHS[-1], *files)
     killed = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "sluice", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
     while len(published(engine)) < 2 and killed.poll() is None and time.monotonic() < deadline:

@@ -13,9 +13,13 @@ from prefect import flow
 from prefect.filesystems import LocalFileSystem, RemoteFileSystem
 from pytest_httpserver import HTTPServer
 
-from contracts.errors import ConfigError
-from flows import buckets, nightly, plan
-from flows.source import SourceMissing, SourceUnavailable, fetch, look
+from flows import nightly
+from sluice.contract.errors import ConfigError
+from sluice.runs import lifecycle, plan
+from sluice.source import buckets
+from sluice.source.fetch import fetch, look
+from sluice.source.files import SourceMissing, SourceUnavailable
+from sluice.warehouse import connection as warehouse_connection
 from tests import stores
 from tests.stores import BUCKET, Store
 
@@ -186,7 +190,7 @@ def test_a_corrected_object_replaces_its_batch(
     @flow
     def load(url: str) -> list[str]:
         deliveries = plan.deliveries(["tlc__zones"], None, url)
-        plan.ensure_tables(plan.open_warehouse())
+        lifecycle.ensure_tables(warehouse_connection.open_warehouse())
         return [outcome.verdict for outcome in nightly.deliver_dataset(deliveries)]
 
     address = s3.put("zones.csv", ZONES)

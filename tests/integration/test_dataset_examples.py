@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.registry import contract_for
+from sluice.project.datasets import contract_for
 from tests.dataset_examples import DATA, assert_examples_hold
 
 

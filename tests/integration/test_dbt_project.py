@@ -18,7 +18,7 @@ import sqlalchemy as sa
 import yaml
 from sqlalchemy import URL
 
-from flows import ledger, ledger_tables
+from sluice.ledger import schema, tables
 
 PROJECT = Path(__file__).parents[2]
 SOURCES = PROJECT / "dbt_project/models/staging/tlc/_tlc__sources.generated.yml"
@@ -39,7 +39,7 @@ class Warehouse:
         self.withdraw(dataset, batch)
         with self.engine.begin() as connection:
             load_id = connection.scalar(
-                ledger.batches.insert()
+                tables.batches.insert()
                 .values(
                     dataset=dataset,
                     batch=batch,
@@ -52,7 +52,7 @@ class Warehouse:
                     rows_accepted=rows,
                     rows_rejected=0,
                 )
-                .returning(ledger.batches.c.load_id)
+                .returning(tables.batches.c.load_id)
             )
             meter = "tpep" if dataset == YELLOW else "lpep"
             trip = {
@@ -75,9 +75,9 @@ class Warehouse:
 
     def withdraw(self, dataset: str, batch: str) -> None:
         """Take the batch out of staging, if it is there."""
-        of_batch = (ledger.batches.c.dataset == dataset) & (ledger.batches.c.batch == batch)
+        of_batch = (tables.batches.c.dataset == dataset) & (tables.batches.c.batch == batch)
         with self.engine.begin() as connection:
-            connection.execute(ledger.batches.update().where(of_batch).values(status="superseded"))
+            connection.execute(tables.batches.update().where(of_batch).values(status="superseded"))
             connection.execute(sa.text(f'DROP TABLE IF EXISTS staging."{dataset}__{batch}"'))
 
     def build(self, side: str, *args: str) -> list[dict[str, object]]:
@@ -144,7 +144,7 @@ def warehouse(database: URL, tmp_path: Path) -> Iterator[Warehouse]:
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE SCHEMA staging"))
         connection.execute(sa.text("CREATE SCHEMA IF NOT EXISTS ops"))
-        ledger_tables.create(connection)
+        schema.create(connection)
         for table in source["tables"]:
             columns = ", ".join(f"{column['name']} {column['data_type']}" for column in table["columns"])
             connection.execute(sa.text(f"CREATE TABLE staging.{table['name']} ({columns}) PARTITION BY LIST (_batch)"))

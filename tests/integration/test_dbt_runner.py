@@ -20,14 +20,16 @@ from prefect.client.schemas.objects import TaskRun
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
-from contracts.errors import ConfigError, DataError, ToolError
-from flows import dbt_run, dbt_warnings, ledger_tables
-from flows.dbt_place import DbtPlace
-from flows.dbt_results import DbtRun
-from flows.dbt_run import run_dbt, warm_up
-from flows.dbt_verdict import DbtNodesBroke, DbtTestsFailed
-from flows.report import layers_of
-from flows.warehouse import connect
+from sluice.contract.errors import ConfigError, DataError, ToolError
+from sluice.ledger import schema
+from sluice.marts import failed_tests
+from sluice.marts.dbt.environment import DbtPlace
+from sluice.marts.dbt.results import DbtRun
+from sluice.marts.dbt.run import run_dbt, warm_up
+from sluice.marts.dbt.verdict import DbtNodesBroke, DbtTestsFailed
+from sluice.project import paths
+from sluice.runs.outcomes import layers_of
+from sluice.warehouse.connection import connect
 from tests.integration.conftest import connector_for
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -195,8 +197,8 @@ def test_a_test_that_only_warns_is_told_with_its_number_and_rows(tiny: Tiny) -> 
     warehouse = connect(connector_for(tiny.url), "test", "postgres")
     assert (warned.name, warned.failures, warned.message) == ("not_null_stg_trips_zone_id", 1, "1 failing row")
     with warehouse.engine.begin() as connection:
-        ledger_tables.create(connection)
-    told = dbt_warnings.told(warehouse, run)[warned.name]
+        schema.create(connection)
+    told = failed_tests.warned_tests(warehouse, run)[warned.name]
     assert told.reasons == ["dbt's test not_null_stg_trips_zone_id warns: 1 failing row; the marts are published"]
     assert list(told.samples) == [{"zone_id": None}]
     assert told.numbers == {"failing": 1}
@@ -213,7 +215,7 @@ def test_a_test_that_only_warns_is_told_with_its_number_and_rows(tiny: Tiny) -> 
 )
 def test_the_bound_that_a_test_has_is_told_with_its_number(tiny: Tiny, config: str, told: str) -> None:
     tolerance = "macros/tests/tolerance.sql"
-    tiny.write({tolerance: (dbt_run.PROJECT / tolerance).read_text()})
+    tiny.write({tolerance: (paths.dbt_project() / tolerance).read_text()})
     tiny.test_column("zone_id", f"{{not_null: {{config: {config}}}}}")
     try:
         nodes = tiny.run().nodes
@@ -359,9 +361,8 @@ import sys
 from pathlib import Path
 import sqlalchemy as sa
 from prefect import flow
-from flows import dbt_run
-from flows.dbt_place import DbtPlace
-from flows.dbt_run import run_dbt
+from sluice.marts.dbt.environment import DbtPlace
+from sluice.marts.dbt.run import run_dbt
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with Ctrl-C ignored
 

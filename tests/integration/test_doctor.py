@@ -11,11 +11,12 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pytest_httpserver import HTTPServer
 
-from contracts.registry import contracts
-from flows import findings
-from flows.alerts import AppriseAddress
-from flows.doctor import database, orchestration
-from flows.doctor.findings import examine, ok
+from sluice.alerts.channels import AppriseAddress
+from sluice.doctor import database
+from sluice.doctor import prefect_server as orchestration
+from sluice.doctor.finding import examine, ok
+from sluice.project.datasets import contracts
+from sluice.staging.audit import findings
 from tests.integration.conftest import connector_for
 
 

@@ -20,10 +20,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import URL, make_url
 
-from contracts.errors import ConfigError, ToolError
-from flows import embedded
-from flows.embedded import root
-from flows.embedded.place import find_place, wheel_binaries
+from sluice.contract.errors import ConfigError, ToolError
+from sluice.warehouse import embedded
+from sluice.warehouse.embedded import root
+from sluice.warehouse.embedded.location import find_place, wheel_binaries
 
 REPOSITORY = Path(__file__).parents[2]
 as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="concerns root, who cannot run PostgreSQL itself")
@@ -32,7 +32,7 @@ as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="concerns root, who 
 CLIENT = """
 import sys
 from pathlib import Path
-from flows import embedded
+from sluice.warehouse import embedded
 print(embedded.start(Path(sys.argv[1])).render_as_string(), flush=True)
 sys.stdin.read()
 """
@@ -41,7 +41,7 @@ sys.stdin.read()
 UNPRIVILEGED_CLIENT = """
 import os, sys, subprocess, encodings.idna, tempfile
 from pathlib import Path
-from flows import embedded
+from sluice.warehouse import embedded
 import sqlalchemy.dialects.postgresql.psycopg2
 uid, gid, sys.executable = int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 os.setgroups([]); os.setgid(gid); os.setuid(uid)

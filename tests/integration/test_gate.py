@@ -10,10 +10,11 @@ import pandera.pandas as pa
 import pytest
 import sqlalchemy as sa
 
-from contracts.columns import Int, Text, column
-from contracts.contract import Contract, Files, Gate, Single
-from contracts.errors import DataError
-from flows import findings
+from sluice.contract.batches import Single
+from sluice.contract.columns import Int, Text, column
+from sluice.contract.contract import Contract, Files, Gate
+from sluice.contract.errors import DataError
+from sluice.staging.audit import findings
 from tests import hidden_rules, shops
 
 # Each bad line names the checks it must trip.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows import plan
+from sluice.runs import plan
 from tests import taxi
 
 

@@ -17,11 +17,15 @@ from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.schedules import CronSchedule
 from pytest_httpserver import HTTPServer
 
-from contracts.contract import Contract
-from contracts.errors import DataError
-from flows import alarms, freshness, ledger_tables, missed, outbox, runs
-from flows.alerts import AppriseAddress, unusable
-from flows.warehouse import Warehouse, connect
+from sluice.alerts import downstream, missed_nights, outbox, rules
+from sluice.alerts.channels import AppriseAddress, unusable
+from sluice.contract.contract import Contract
+from sluice.contract.errors import DataError
+from sluice.ledger import schema, tables
+from sluice.marts import freshness
+from sluice.runs import lifecycle
+from sluice.warehouse.connection import connect
+from sluice.warehouse.warehouse import Warehouse
 from tests import shops
 from tests.integration.conftest import connector_for
 from tests.mailbox import Mailbox
@@ -53,7 +57,7 @@ def warehouse(database: sa.URL, clock: Clock) -> Iterator[Warehouse]:
     """An empty warehouse whose time the test sets."""
     opened = replace(connect(connector_for(database), "test", "postgres"), now=clock)
     with opened.engine.begin() as connection:
-        ledger_tables.create(connection)
+        schema.create(connection)
     yield opened
     opened.engine.dispose()
 
@@ -150,7 +154,7 @@ def test_messages_wait_for_an_endpoint_that_is_down_and_keep_their_order(
 
 
 def test_an_incident_is_written_with_its_verdict_or_not_at_all(shop, warehouse, mailbox, rows, monkeypatch) -> None:
-    monkeypatch.setattr(alarms.downstream, "of_dataset", lambda *_: 1 / 0)
+    monkeypatch.setattr(downstream, "of_dataset", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         shop.deliver(*BAD)
     assert rows("select status from ops.batches") == [("started",)]
@@ -180,9 +184,9 @@ def test_a_run_that_was_killed_is_noticed_by_the_next_and_told_as_recovered_when
     with mailbox.up():
         with warehouse.engine.begin() as connection:
             known = {"id": "1", "name": "all datasets what is new", "nightly": True, "began_at": clock()}
-            connection.execute(runs.runs.insert().values(**known))
-        with runs.at_work(warehouse, "one at work"):
-            runs.look_for_lost(warehouse)  # finds the killed one once, and never the one that is at work
+            connection.execute(tables.runs.insert().values(**known))
+        with lifecycle.at_work(warehouse, "one at work"):
+            lifecycle.look_for_lost(warehouse)  # finds the killed one once, and never the one that is at work
     assert mailbox.subjects == ["sluice: run crashed", "sluice: recovered from run crashed"]
     assert rows("select name, ended_as from ops.runs order by 1") == [
         ("all datasets what is new", "lost"),
@@ -194,21 +198,21 @@ def test_a_missed_night_is_found_by_the_schedule_on_the_prefect_server(warehouse
     def began(*, hours_ago: float) -> None:
         night = {"id": str(hours_ago), "name": "all", "nightly": True, "began_at": clock() - timedelta(hours=hours_ago)}
         with warehouse.engine.begin() as connection:
-            connection.execute(runs.runs.insert().values(**night, ended_at=clock(), ended_as="finished"))
+            connection.execute(tables.runs.insert().values(**night, ended_at=clock(), ended_as="finished"))
 
     schedule = DeploymentScheduleCreate(schedule=NIGHTLY)
     with get_client(sync_client=True) as client:
         flow = client.create_flow_from_name("nightly")
         deployment = client.create_deployment(flow, f"at-five-{warehouse.url.database}", schedules=[schedule])
         try:
-            missed.look(warehouse)  # there never was a night: the first is not late
+            missed_nights.look(warehouse)  # there never was a night: the first is not late
             began(hours_ago=24.4)
             clock.go(minutes=20)
-            missed.look(warehouse)  # it was due 50 minutes ago
+            missed_nights.look(warehouse)  # it was due 50 minutes ago
             assert rows("select * from ops.incidents") == []
             clock.go(minutes=20)
-            missed.look(warehouse)
-            missed.look(warehouse)
+            missed_nights.look(warehouse)
+            missed_nights.look(warehouse)
         finally:
             client.delete_deployment(deployment)
     [incident] = rows("select kind, times_seen, facts->'reasons'->>0 as reason from ops.incidents")
@@ -230,9 +234,9 @@ class Fortnight:
 
     def night(self, *lines: str, dbt: str = "published", stale: bool = False) -> None:
         """One nightly run: a delivery, the marts, the age of a source."""
-        with runs.at_work(self.warehouse, "all datasets what is new", nightly=True):
+        with lifecycle.at_work(self.warehouse, "all datasets what is new", nightly=True):
             self.shop.deliver(*lines)
-            alarms.write(self.warehouse, self._failed if dbt == "failed" else self._published)
+            rules.write(self.warehouse, self._failed if dbt == "failed" else self._published)
             too_old = [freshness.Stale("tlc__zones", "error", "newest row 2020-12-01, 2,400 hours old")]
             freshness.tell(self.warehouse, too_old if stale else [])
         self.day()
@@ -241,8 +245,8 @@ class Fortnight:
         """The rest of the day, until the next night: `sluice up` looks now and then."""
         for _ in range(7):
             self.clock.go(hours=3)
-            runs.look_for_lost(self.warehouse)
-            missed.judge(self.warehouse, [NIGHTLY])
+            lifecycle.look_for_lost(self.warehouse)
+            missed_nights.judge(self.warehouse, [NIGHTLY])
             outbox.deliver(self.warehouse)
         self.clock.go(hours=3)
 
@@ -250,16 +254,16 @@ class Fortnight:
         """A run that is killed before it did anything."""
         known = {"id": "killed", "name": "all datasets what is new", "nightly": True, "began_at": self.clock()}
         with self.warehouse.engine.begin() as connection:
-            connection.execute(runs.runs.insert().values(**known))
+            connection.execute(tables.runs.insert().values(**known))
         self.day()
 
     @staticmethod
     def _failed(connection: sa.Connection, now: datetime) -> None:
-        alarms.marts_failed(connection, DBT, now)
+        rules.marts_failed(connection, DBT, now)
 
     @staticmethod
     def _published(connection: sa.Connection, now: datetime) -> None:
-        alarms.marts_published(connection, ["fct_trips"], {}, now)
+        rules.marts_published(connection, ["fct_trips"], {}, now)
 
 
 def test_a_fortnight_of_good_bad_and_missed_nights_yields_exactly_these_messages(

@@ -10,17 +10,19 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from contracts.errors import DataError
-from contracts.version import version_of
-from flows import ledger, ledger_tables, source, versions
+from sluice.contract.checks.version import version_of
+from sluice.contract.errors import DataError
+from sluice.ledger import loads, schema
+from sluice.project import fingerprints
+from sluice.source import fetch
 from tests import shops
 
 
 def test_a_load_that_was_killed_stays_in_the_ledger(deliver, warehouse, rows, tmp_path) -> None:
     path = shops.write(tmp_path / "o.csv", shops.good_lines(10))
-    file = source.fetch(source.look(str(path)), tmp_path)
+    file = fetch.fetch(fetch.look(str(path)), tmp_path)
     with warehouse.engine.begin() as connection:
-        ledger.begin(connection, shops.contract(), "2021-01", file, None)  # and then the power went
+        loads.begin(connection, shops.contract(), "2021-01", file, None)  # and then the power went
     deliver(shops.contract(), "2021-01", path)
     assert rows("select status, reasons from ops.batches order by load_id") == [
         ("abandoned", ["its run ended without a word"]),
@@ -32,7 +34,7 @@ def test_a_load_says_what_it_was_made_by_and_of(deliver, rows, tmp_path) -> None
     delivered = deliver(shops.contract(), "2021-01", shops.write(tmp_path / "o.csv", shops.good_lines(10)))
     [load] = rows("select * from ops.batches")
     assert (load.load_id, load.contract_version) == (delivered.batch.load_id, version_of(shops.contract()))
-    assert (load.code_version, load.dbt_project) == (versions.code(), versions.project())
+    assert (load.code_version, load.dbt_project) == (fingerprints.code(), fingerprints.project())
     assert (load.rows_read, load.rows_counted, load.rows_accepted, load.rows_rejected) == (10, 10, 10, 0)
     [(published_from,)] = rows("select min(_loaded_at) from staging.shop__orders")
     assert load.started_at <= load.loaded_at <= load.audited_at <= published_from < load.finished_at
@@ -79,7 +81,7 @@ def test_an_older_ledger_gets_the_columns_and_descriptions_of_this_version(wareh
     with warehouse.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE ops.batches DROP COLUMN warnings")
         connection.exec_driver_sql("COMMENT ON COLUMN ops.batches.bytes IS NULL")
-        ledger_tables.create(connection)
+        schema.create(connection)
     described = rows(
         "select attname, col_description(attrelid, attnum) from pg_attribute"
         " where attrelid = 'ops.batches'::regclass and attnum > 0 and not attisdropped"

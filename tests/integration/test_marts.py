@@ -18,11 +18,14 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from contracts.errors import BusyError, ConfigError, ToolError
-from flows import builds, ledger_tables, marts
-from flows.marts import Patience, Publication
-from flows.rollback import rollback
-from flows.warehouse import Warehouse, connect
+from sluice.contract.errors import BusyError, ConfigError, ToolError
+from sluice.ledger import builds, schema, tables
+from sluice.marts import publish as marts
+from sluice.marts.publish import Patience, Publication
+from sluice.marts.rollback import rollback
+from sluice.warehouse.connection import connect
+from sluice.warehouse.postgres import other_sessions
+from sluice.warehouse.warehouse import Warehouse
 from tests import mart_reader
 from tests.integration.conftest import connector_for
 
@@ -43,7 +46,7 @@ class Night:
         self.version += 1
         with self.warehouse.engine.begin() as connection:
             builds.hold(connection)
-            side = marts.candidate(connection)
+            side = builds.candidate(connection)
             build_id = builds.begin(connection, side, "project", [], None)
         with self.warehouse.engine.begin() as connection:
             connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {side}"))
@@ -71,7 +74,7 @@ class Night:
 def night(database: sa.URL) -> Iterator[Night]:
     warehouse = connect(connector_for(database), "test", "postgres")
     with warehouse.engine.begin() as connection:
-        ledger_tables.create(connection)
+        schema.create(connection)
     yield Night(warehouse)
     warehouse.engine.dispose()
 
@@ -92,7 +95,7 @@ def test_rollback_gives_readers_the_marts_before_and_the_next_publish_goes_on(ni
     assert told.side == "marts__a"
     assert "readers have marts__a again" in str(told)
     with night.warehouse.engine.connect() as connection:
-        kinds = connection.scalars(sa.select(marts.publications.c.kind).order_by("publication_id")).all()
+        kinds = connection.scalars(sa.select(tables.publications.c.kind).order_by("publication_id")).all()
     assert kinds == ["publish", "publish", "rollback"]
     with pytest.raises(ConfigError, match="rolled back already"):
         rollback(night.warehouse)
@@ -151,7 +154,7 @@ def test_who_was_overtaken_by_a_later_build_publishes_nothing(night: Night) -> N
 def test_a_new_build_ends_what_an_overtaken_one_still_has_at_work_on_its_side(night: Night) -> None:
     stray, other_side = (psycopg2.connect(dsn(night), application_name=f"sluice dbt marts__{s}") for s in "ab")
     with night.warehouse.engine.begin() as connection:
-        builds.end_strays(connection, "marts__a")
+        other_sessions.end_strays(connection, "marts__a")
     with pytest.raises(psycopg2.OperationalError):
         stray.cursor().execute("SELECT 1")
     other_side.cursor().execute("SELECT 1")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from contracts import derive
-from flows import new
+from sluice.cli import new_dataset
+from sluice.contract.derive import files
 from tests.dataset_examples import assert_examples_hold
 from tests.deliveries import parcels
 from tests.integration.conftest import connector_for
@@ -37,7 +37,8 @@ def copy_without_taxis(to: Path) -> None:
     """The project as one would have it who throws the taxis out, to show that nothing needs them."""
     for folder in ("contracts", "flows", "dbt_project", "profiles"):
         shutil.copytree(PROJECT / folder, to / folder, ignore=shutil.ignore_patterns("target", "logs", "*tlc*"))
-    shutil.copy(PROJECT / "prefect.toml", to)
+    for name in ("prefect.toml", "sluice.toml"):
+        shutil.copy(PROJECT / name, to)
     project = to / "dbt_project"
     for folder in ("models/intermediate", "seeds", "tests"):
         shutil.rmtree(project / folder)
@@ -61,7 +62,7 @@ def test_a_sample_becomes_a_dataset_whose_mart_is_published(
     parcels(project / "parcels_2024-01.csv")
 
     def sluice(*arguments: str, code: int = 0) -> str:
-        command = [sys.executable, "-m", "flows.cli", *arguments]  # the copy: it lies first on Python's path
+        command = [sys.executable, "-m", "sluice", *arguments]  # the copy: it lies first on Python's path
         said = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
         assert said.returncode == code, said.stdout + said.stderr
         return said.stdout + said.stderr
@@ -92,15 +93,15 @@ def test_a_sample_becomes_a_dataset_whose_mart_is_published(
 def test_a_drafts_example_rows_pass_and_fail_as_they_say(
     deliver, rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(new, "PROJECT", tmp_path)
-    monkeypatch.setattr(derive, "PROJECT", tmp_path)
+    (tmp_path / "sluice.toml").touch()
+    monkeypatch.setenv("SLUICE_PROJECT", str(tmp_path))
     sample = parcels(tmp_path / "parcels_2024-01.csv")
-    new.new("post", "parcels", str(sample), "2024-01", "sent_at", "me@example.com")
-    spec = importlib.util.spec_from_file_location("post_parcels", tmp_path / "contracts/datasets/post_parcels.py")
+    new_dataset.new("post", "parcels", str(sample), "2024-01", "sent_at", "me@example.com")
+    spec = importlib.util.spec_from_file_location("post_parcels", tmp_path / "contracts/post_parcels.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "post_parcels", module)
     spec.loader.exec_module(module)
-    assert derive.stale_files([module.CONTRACT]) == {}
+    assert files.stale_files([module.CONTRACT], tmp_path) == {}
     assert_examples_hold(module.CONTRACT, tmp_path / "tests/data/post__parcels", tmp_path, deliver, rows)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from flows import dbt_run, project_size
-from flows.dbt_place import DbtPlace
+from sluice.marts.dbt import run
+from sluice.marts.dbt.environment import DbtPlace
+from sluice.project import paths, size
 from tests import taxi
 
 
@@ -78,9 +79,9 @@ def test_an_embedded_warehouse_that_was_never_used_is_not_made(sluice, tmp_path,
 
 
 def test_the_counted_size_of_the_dbt_project_is_the_one_in_its_manifest(postgres_url: sa.URL, tmp_path: Path) -> None:
-    counted = project_size.of_project(tmp_path)
+    counted = size.of_project(tmp_path)
     assert counted.counted
-    dbt_run.warm_up(DbtPlace(postgres_url, "dev", "postgres", tmp_path, dbt_run.PROJECT))
-    parsed = project_size.of_project(tmp_path)
+    run.warm_up(DbtPlace(postgres_url, "dev", "postgres", tmp_path, paths.dbt_project(), paths.profiles()))
+    parsed = size.of_project(tmp_path)
     assert not parsed.counted
     assert (counted.models, counted.tests) == pytest.approx((parsed.models, parsed.tests), rel=0.1)

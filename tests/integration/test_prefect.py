@@ -13,8 +13,9 @@ from prefect import flow, get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from pytest_httpserver import HTTPServer
 
-from flows import tasks
-from flows.source import SourceUnavailable, look
+from sluice.runs import tasks
+from sluice.source.fetch import look
+from sluice.source.files import SourceUnavailable
 from tests import taxi
 
 

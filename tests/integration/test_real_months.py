@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from flows import embedded
+from sluice.warehouse import embedded
 
 REAL_DATA = os.environ.get("SLUICE_REAL_DATA")
 TLC = Path(REAL_DATA or "does-not-exist") / "tlc"
@@ -56,7 +56,7 @@ def sluice_run(home: Path, inbox: Path) -> subprocess.CompletedProcess[str]:
     inbox.mkdir()
     for delivery in deliveries():
         (inbox / f"{delivery.dataset}_{delivery.batch}").symlink_to(delivery.path.resolve())
-    command = [sys.executable, "-m", "flows.cli", "run", "--url", str(inbox / "{dataset}_{batch}")]
+    command = [sys.executable, "-m", "sluice", "run", "--url", str(inbox / "{dataset}_{batch}")]
     env = {**os.environ, "SLUICE_HOME": str(home)}
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=1200)
 

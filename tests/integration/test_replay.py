@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from contracts.contract import Contract
-from contracts.errors import DataError, ToolError
-from contracts.gate import decide
-from flows import audit, ledger, load, publish, quarantine, replay, source
-from flows.extract import open_rows
-from flows.warehouse import Warehouse
+from sluice.contract.contract import Contract
+from sluice.contract.errors import DataError, ToolError
+from sluice.contract.gate import decide
+from sluice.ledger import loads
+from sluice.ledger import tables as ledger
+from sluice.source import fetch
+from sluice.source.readers.row_stream import open_rows
+from sluice.staging import load as staging_load
+from sluice.staging import publish, quarantine, reload
+from sluice.staging.audit import audit
+from sluice.warehouse import warehouse as warehouse_warehouse
+from sluice.warehouse.warehouse import Warehouse
 from tests import shops
 
 BAD = [
@@ -30,11 +36,11 @@ def again(warehouse: Warehouse) -> Callable[[Contract, str], sa.Row]:
     """Replay a batch, and give the ledger's row of the new load."""
 
     def put(contract: Contract, name: str) -> sa.Row:
-        of = replay.replayed(warehouse, contract, name)
+        of = reload.replayed(warehouse, contract, name)
         with warehouse.engine.begin() as connection:
-            batch = ledger.begin_replay(connection, contract, of, None)
+            batch = loads.begin_replay(connection, contract, of, None)
         try:
-            batch = replay.load_again(warehouse, contract, batch, of)
+            batch = reload.load_again(warehouse, contract, batch, of)
         except ToolError as error:
             publish.fail(warehouse, contract, batch, str(error))
             raise
@@ -138,25 +144,25 @@ def test_a_held_load_cannot_be_released_once_a_killed_load_has_taken_its_place(
 ) -> None:
     contract = shops.contract(max_rejected=0.0)
     held = deliver_bad(deliver, tmp_path, max_rejected=0.0)
-    file = source.fetch(source.look(str(shops.write(tmp_path / "new.csv", BAD))), tmp_path)
+    file = fetch.fetch(fetch.look(str(shops.write(tmp_path / "new.csv", BAD))), tmp_path)
     with warehouse.engine.begin() as connection:
-        killed = ledger.begin(connection, contract, "2021-01", file, None)
+        killed = loads.begin(connection, contract, "2021-01", file, None)
     with open_rows(file, contract, "2021-01") as stream:
-        load.load(warehouse, contract, killed, stream)  # and not a step further: nothing of it was audited
+        staging_load.load(warehouse, contract, killed, stream)  # and not a step further: nothing of it was audited
 
     with pytest.raises(ToolError, match="is superseded"):
         publish.release(warehouse, contract, held.batch, "ada", "why not")
     with pytest.raises(DataError, match="no held load"):
-        replay.replayed(warehouse, contract, "2021-01")
+        reload.replayed(warehouse, contract, "2021-01")
     assert rows("select count(*) from staging.shop__orders") == [(0,)]
 
 
-def loaded_again(warehouse: Warehouse, contract: Contract) -> ledger.Batch:
+def loaded_again(warehouse: Warehouse, contract: Contract) -> warehouse_warehouse.Batch:
     """A replay that comes no further: its rows are loaded, and nothing of them is audited."""
-    of = replay.replayed(warehouse, contract, "2021-01")
+    of = reload.replayed(warehouse, contract, "2021-01")
     with warehouse.engine.begin() as connection:
-        cut_off = ledger.begin_replay(connection, contract, of, None)
-    return replay.load_again(warehouse, contract, cut_off, of)
+        cut_off = loads.begin_replay(connection, contract, of, None)
+    return reload.load_again(warehouse, contract, cut_off, of)
 
 
 @pytest.mark.parametrize("held", [True, False])
@@ -221,7 +227,9 @@ def test_retention_drops_old_rejected_rows_and_held_batches_only(deliver, wareho
     )
     assert quarantine.expire(warehouse, contract) == 0
     with pytest.raises(DataError, match="are gone"):
-        publish.release(warehouse, contract, ledger.Batch("shop__orders", "2021-01", load.load_id), "ada", "late")
+        publish.release(
+            warehouse, contract, warehouse_warehouse.Batch("shop__orders", "2021-01", load.load_id), "ada", "late"
+        )
 
 
 def test_of_a_published_load_it_is_said_when_its_rejected_rows_were_dropped(deliver, warehouse, rows, tmp_path) -> None:
@@ -235,5 +243,5 @@ def test_of_a_published_load_it_is_said_when_its_rejected_rows_were_dropped(deli
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     assert (listed["status"], listed["rows dropped"]) == ("published", today)
     with pytest.raises(DataError, match=f"the 4 rejected rows of load 1 were dropped on {today}.*Load its file again"):
-        replay.replayed(warehouse, contract, "2021-01")
+        reload.replayed(warehouse, contract, "2021-01")
     assert rows("select count(*) from staging.shop__orders") == [(10,)]

@@ -11,9 +11,10 @@ import pytest
 import sqlalchemy as sa
 from pytest_httpserver import HTTPServer
 
-from contracts.gate import Decision
-from contracts.registry import contract_for
-from flows import ledger, logs, progress
+from sluice.contract.gate import Decision
+from sluice.ledger import loads
+from sluice.project.datasets import contract_for
+from sluice.runs import logs, progress
 from tests import taxi
 from tests.integration.conftest import connector_for
 
@@ -82,7 +83,7 @@ def test_a_column_of_text_that_changed_its_type_is_told_with_a_patch(sluice, eng
     assert said.code == 2
     assert (
         "100% of rows are rejected (at most 5%), most often for pu_location_id is integer (20 rows); pu_location_id is "
-        "no integer in 100% of rows: if the source has changed for good, this patch of contracts/datasets/"
+        "no integer in 100% of rows: if the source has changed for good, this patch of contracts/"
         "tlc_yellow_trips.py accepts them: pu_location_id: Text = column(...)  # was Int; or another type that holds "
         "them. See them: sluice quarantine show tlc__yellow_trips 2019-01"
     ) in said.err
@@ -238,25 +239,25 @@ def test_a_held_batch_is_listed_exported_and_released_on_a_persons_word(sluice, 
 
 def test_status_tells_a_load_whose_run_is_gone_from_one_at_work(sluice, engine) -> None:
     sluice("status")  # makes the ledger
-    file = ledger.Fingerprint("zones.csv", 1, "0", None, None)
+    file = loads.Fingerprint("zones.csv", 1, "0", None, None)
     with engine.begin() as connection:
-        ledger.begin(connection, contract_for("tlc__zones"), "all", file, "a run that was killed")
+        loads.begin(connection, contract_for("tlc__zones"), "all", file, "a run that was killed")
     [zones] = [row for row in json.loads(sluice("status", "--json").out) if row["dataset"] == "tlc__zones"]
     assert (zones["verdict"], zones["why"].split(":")[0]) == ("started", "its run is gone")
 
 
 def test_status_tells_what_readers_have_while_a_later_load_of_the_batch_is_cut_off(sluice, engine) -> None:
     sluice("status")
-    file = ledger.Fingerprint("zones.csv", 1, "0", None, None)
+    file = loads.Fingerprint("zones.csv", 1, "0", None, None)
     zones = contract_for("tlc__zones")
     with engine.begin() as connection:
-        load = ledger.begin(connection, zones, "all", file, "the night's")
+        load = loads.begin(connection, zones, "all", file, "the night's")
         counts = {"rows_read": 1263, "rows_accepted": 1260, "rows_rejected": 3}
-        ledger.finish(connection, load, "published", Decision(True), **counts)
+        loads.finish(connection, load, "published", Decision(True), **counts)
     [shown] = [row for row in json.loads(sluice("status", "--json").out) if row["dataset"] == "tlc__zones"]
     assert (shown["verdict"], shown["why"]) == ("published", "")
     with engine.begin() as connection:
-        ledger.begin(connection, zones, "all", file, "a run that was killed")
+        loads.begin(connection, zones, "all", file, "a run that was killed")
     [shown] = [row for row in json.loads(sluice("status", "--json").out) if row["dataset"] == "tlc__zones"]
     assert shown["verdict"] == "started"
     assert "; readers have the 1,260 rows published at " in shown["why"]

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from contracts.errors import ToolError
-from flows import ledger_tables
-from flows.alerts import AppriseAddress
-from flows.kept import Kept
-from flows.warehouse import Warehouse, connect
+from sluice.alerts.channels import AppriseAddress
+from sluice.contract.errors import ToolError
+from sluice.ledger import schema
+from sluice.server.supervisor import Kept
+from sluice.warehouse.connection import connect
+from sluice.warehouse.warehouse import Warehouse
 from tests import shops
 from tests.conftest import new_database
 from tests.integration.conftest import connector_for
@@ -38,14 +39,14 @@ def warehouse(prefect_server: str, database: sa.URL, tmp_path: Path, monkeypatch
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
     opened = connect(connector_for(database), "watched", "postgres")
     with opened.engine.begin() as connection:
-        ledger_tables.create(connection)
+        schema.create(connection)
     yield opened
     opened.engine.dispose()
 
 
 @contextmanager
 def sender() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "flows.cli", "alerts", "send", "--watch", "1"]
+    command = [sys.executable, "-m", "sluice", "alerts", "send", "--watch", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         yield process
@@ -113,7 +114,7 @@ def test_a_watching_sender_follows_the_block_of_a_warehouse_that_moved(
 
 def test_a_killed_sender_is_started_again_and_the_alert_still_arrives(warehouse, deliver, tmp_path, capsys) -> None:
     def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-m", "flows.cli", "alerts", "send", "--watch", "1"])
+        return subprocess.Popen([sys.executable, "-m", "sluice", "alerts", "send", "--watch", "1"])
 
     def arrived() -> bool:
         kept.look()
@@ -136,7 +137,7 @@ def test_a_killed_sender_is_started_again_and_the_alert_still_arrives(warehouse,
 
 
 def test_a_program_that_ends_at_once_each_time_is_given_up(monkeypatch) -> None:
-    monkeypatch.setattr("flows.kept.FIRST_WAIT", 0.001)
+    monkeypatch.setattr("sluice.server.supervisor.FIRST_WAIT", 0.001)
     kept = Kept("sender of alerts", lambda: subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"]))
     with pytest.raises(ToolError, match="the sender of alerts ended by itself 6 times in a row, last with code 7"):
         wait_for(lambda: bool(kept.look()))

@@ -27,10 +27,14 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from contracts.errors import BusyError, ConfigError, ToolError
-from flows import children, deployments, embedded, orphans, server, server_address
-from flows.doctor import orchestration
-from flows.doctor.findings import examine
+from sluice.contract.errors import BusyError, ConfigError, ToolError
+from sluice.doctor import prefect_server as orchestration
+from sluice.doctor.finding import examine
+from sluice.project import paths
+from sluice.server import address as server_address
+from sluice.server import deployments, orphans, processes
+from sluice.server import up as server
+from sluice.warehouse import embedded
 from tests import taxi
 
 T = TypeVar("T")
@@ -59,11 +63,11 @@ deployments:
 UP = """
 import sys
 from pathlib import Path
-from flows.stopping import until_told
+from sluice.cli.exits import until_told
 home, project, host, port = sys.argv[1:]
 
 def serve():
-    from flows.server import up
+    from sluice.server.up import up
     return up(Path(home), host=host, port=int(port), cron="* * * * *", project=Path(project))
 
 raise SystemExit(until_told(serve))
@@ -270,8 +274,8 @@ def checkout(folder: Path, url: str) -> Path:
     """This project as it is deployed, but with files of the test instead of the city's."""
     folder.mkdir()
     for name in ("flows", "contracts", "dbt_project", "profiles"):
-        (folder / name).symlink_to(server.PROJECT / name)
-    deployment = (server.PROJECT / "prefect.yaml").read_text()
+        (folder / name).symlink_to(paths.root() / name)
+    deployment = (paths.root() / "prefect.yaml").read_text()
     for parameter, value in {"datasets": "[tlc__yellow_trips]", "url": f"'{url}'"}.items():
         deployment = deployment.replace(f"{parameter}: null", f"{parameter}: {value}")
     (folder / "prefect.yaml").write_text(deployment)
@@ -320,7 +324,7 @@ def test_the_server_that_prefect_api_url_names_is_used() -> None:
 
 
 def test_a_configured_server_that_is_down_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "ANSWERS_WITHIN", 1.0)
+    monkeypatch.setattr(processes, "ANSWERS_WITHIN", 1.0)
     with (
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
         pytest.raises(ToolError, match=r"no Prefect server answers at http://127[.]0[.]0[.]1:1/api"),
@@ -328,15 +332,15 @@ def test_a_configured_server_that_is_down_is_named(tmp_path: Path, monkeypatch: 
         server.up(tmp_path / ".sluice")
 
 
-@pytest.mark.parametrize("name", [children.SERVER, "worker"])
+@pytest.mark.parametrize("name", [processes.SERVER, "worker"])
 def test_the_log_of_the_server_is_shown_only_when_it_is_the_server_that_ended(name: str, tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     log.write_text("database is locked")
     ended = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
     ended.wait()
     with pytest.raises(ToolError, match=f"the {name} ended by itself with code 7") as said:
-        children.watch({name: ended}, log, [])
-    assert ("database is locked" in str(said.value)) == (name == children.SERVER)
+        processes.watch({name: ended}, log, [])
+    assert ("database is locked" in str(said.value)) == (name == processes.SERVER)
 
 
 def test_a_second_one_for_the_same_home_is_told_who_serves_it(tmp_path: Path) -> None:
@@ -354,7 +358,7 @@ def test_only_processes_of_this_home_are_ended(tmp_path: Path) -> None:
         arguments = [sys.executable, "-c", "import time; time.sleep(300)", *command]
         return subprocess.Popen(arguments, env={**os.environ, orphans.MARK: str(home)})
 
-    sender = ["-m", "flows.cli", "alerts", "send", "--watch", "30"]
+    sender = ["-m", "sluice", "alerts", "send", "--watch", "30"]
     ours = [
         start(tmp_path, "-m", "prefect", "worker"),
         start(tmp_path, "-m", "prefect.engine"),
@@ -363,7 +367,7 @@ def test_only_processes_of_this_home_are_ended(tmp_path: Path) -> None:
     others = {
         "of another home": start(tmp_path / "x", "-m", "prefect"),
         "the embedded PostgreSQL, which has a keeper of its own": start(tmp_path, "/home/prefect/bin/postgres", "-D"),
-        "the next `sluice up`": start(tmp_path, "-m", "flows.cli", "up"),
+        "the next `sluice up`": start(tmp_path, "-m", "sluice", "up"),
     }
     try:
         assert orphans.end(tmp_path) == len(ours)
@@ -377,7 +381,7 @@ def test_only_processes_of_this_home_are_ended(tmp_path: Path) -> None:
 
 
 def test_the_nightly_deployment_is_what_prefect_yaml_says(prefect_server: str) -> None:
-    served = deployments.apply(server.PROJECT, {**os.environ, "PREFECT_API_URL": prefect_server})
+    served = deployments.apply(paths.root(), {**os.environ, "PREFECT_API_URL": prefect_server})
     assert list(served) == ["nightly/nightly"]
     with get_client(sync_client=True) as client:
         nightly = client.read_deployment(UUID(served["nightly/nightly"]))

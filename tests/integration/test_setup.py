@@ -25,11 +25,10 @@ from prefect.states import Completed, State
 from prefect_sqlalchemy import SqlAlchemyConnector
 from pytest_httpserver import HTTPServer
 
-from contracts.registry import contract_for
-from flows import setup as setting_up
-from flows.alerts import AppriseAddress
-from flows.setup import automations, needs
-from flows.setup.needs import Wanted
+from sluice.alerts.channels import AppriseAddress
+from sluice.project.datasets import contract_for
+from sluice.setup import answers, automations, required_blocks, set_up
+from sluice.setup.required_blocks import Wanted
 from tests import stores
 
 CHANNEL = "apprise-address/taxi-data"  # as the contracts name it
@@ -163,8 +162,8 @@ def test_a_block_made_by_hand_works_the_same(
 def test_a_type_that_asks_for_more_than_an_address_is_left_to_the_ui(
     kind: str, said: str, bare: pytest.MonkeyPatch
 ) -> None:
-    bare.setattr(setting_up, "wanted", lambda: [Wanted("channels", kind, "owned", "a test")])
-    (found,) = [each for each in setting_up.set_up(setting_up.Answers(ask=True)) if each.area == "channels"]
+    bare.setattr(set_up, "wanted", lambda: [Wanted("channels", kind, "owned", "a test")])
+    (found,) = [each for each in set_up.set_up(answers.Answers(ask=True)) if each.area == "channels"]
     assert said in found.found
     assert (found.verdict, found.exit_code) == ("fail", 5)
 
@@ -193,7 +192,7 @@ def typed(answer: str) -> tuple[int, str]:
     """The exit code of `sluice setup` in a terminal, and what was shown, where this is typed when it asks a secret."""
     child, terminal = pty.fork()  # getpass asks the terminal itself, not standard input
     if child == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "flows.cli", "setup"])
+        os.execv(sys.executable, [sys.executable, "-m", "sluice", "setup"])
     shown = ""
     asked = False
     with suppress(OSError):  # the terminal is closed when the program ends
@@ -215,10 +214,10 @@ def test_storage_blocks_are_made_and_asked(
 ) -> None:
     stores.forget_credentials(bare)
     block = Wanted("storage", kind, "owned", "a test", f"block://{kind}/owned/never_delivered.csv")
-    bare.setattr(setting_up, "wanted", lambda: [block])
+    bare.setattr(set_up, "wanted", lambda: [block])
     if kind == "local-file-system":
         bare.setenv("SLUICE_BLOCK_OWNED_PATH", str(tmp_path))
-        found = setting_up.set_up(setting_up.Answers(ask=False))
+        found = set_up.set_up(answers.Answers(ask=False))
     else:
         with stores.s3() if kind == "s3-bucket" else stores.gcs() as store:
             bare.setenv("SLUICE_BLOCK_OWNED_BUCKET", stores.BUCKET)
@@ -234,7 +233,7 @@ def test_storage_blocks_are_made_and_asked(
                 key = tmp_path / "key.json"
                 key.write_text(json.dumps(stores.service_account(httpserver.url_for("/token"))))
                 bare.setenv("SLUICE_BLOCK_OWNED_KEY_FILE", str(key))
-            found = setting_up.set_up(setting_up.Answers(ask=False))
+            found = set_up.set_up(answers.Answers(ask=False))
     said = [each.found for each in found if each.area == "storage"]
     assert said == [f"{block} was made (for a test)", f"{block} answers; {block.address} is not there yet"]
     if kind != "local-file-system":
@@ -253,7 +252,7 @@ def one_value_changes_alone(kind: str, bare: pytest.MonkeyPatch) -> None:
     by_hand.save("owned", overwrite=True)
     block = Block.load(f"{kind}/owned").model_dump(include=HELD)
     bare.setenv("SLUICE_BLOCK_OWNED_FOLDER", "moved")
-    found = setting_up.set_up(setting_up.Answers(ask=False))
+    found = set_up.set_up(answers.Answers(ask=False))
     assert f"{kind}/owned was changed (for a test)" in [each.found for each in found]
     assert Block.load(f"{kind}/owned").model_dump(include=HELD) == {**block, "bucket_folder": FOLDER[kind]}
 
@@ -261,9 +260,9 @@ def one_value_changes_alone(kind: str, bare: pytest.MonkeyPatch) -> None:
 def test_storage_that_a_contract_names_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     zones = contract_for("tlc__zones")
     stored = replace(zones, files=replace(zones.files, url="block://gcs-bucket/zoom-gcs/{entity}.csv"))
-    monkeypatch.setattr(needs, "contracts", lambda: {"tlc__zones": stored})
+    monkeypatch.setattr(required_blocks, "contracts", lambda: {"tlc__zones": stored})
     monkeypatch.setenv("SLUICE_WAREHOUSE", "owned")
-    assert [(str(block), block.area, block.address) for block in needs.wanted()] == [
+    assert [(str(block), block.area, block.address) for block in required_blocks.wanted()] == [
         ("sqlalchemy-connector/owned", "warehouse", ""),
         (CHANNEL, "channels", ""),
         ("gcs-bucket/zoom-gcs", "storage", "block://gcs-bucket/zoom-gcs/zones.csv"),
@@ -326,5 +325,5 @@ def test_the_shipped_file_is_one_that_prefects_own_command_takes(bare: pytest.Mo
 
 def test_prefect_knows_the_block_type_without_being_told() -> None:
     code = "from prefect.blocks.core import Block; print(Block.get_block_class_from_key('apprise-address').__module__)"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "flows.alerts"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "sluice.alerts.channels"
     assert Block.get_block_class_from_key("apprise-address") is AppriseAddress

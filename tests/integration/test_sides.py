@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from contracts.errors import DataError, ToolError
-from flows import builds, compare, dbt_run, freshness, ledger, ledger_tables, marts, transform
-from flows.rollback import rollback
-from flows.warehouse import SIDES, Warehouse, connect
+from sluice.contract.errors import DataError, ToolError
+from sluice.ledger import builds, tables
+from sluice.ledger import schema as ledger_tables
+from sluice.marts import build, freshness
+from sluice.marts.rollback import rollback
+from sluice.project import paths
+from sluice.warehouse.connection import connect
+from sluice.warehouse.warehouse import SIDES, Warehouse
 from tests.integration.conftest import connector_for
 
 MACROS = Path(__file__).parents[2] / "dbt_project" / "macros"
@@ -66,8 +70,8 @@ class Nights:
             self._withdraw(connection, batch)
             facts = {"address": "test", "bytes": 1, "sha256": "0", "contract_version": "1"}
             rows = {"rows_read": 0, "rows_accepted": 0, "rows_rejected": 0}
-            load = ledger.batches.insert().values(dataset="d", batch=batch, status="published", **facts, **rows)
-            load_id = connection.scalar(load.returning(ledger.batches.c.load_id))
+            load = tables.batches.insert().values(dataset="d", batch=batch, status="published", **facts, **rows)
+            load_id = connection.scalar(load.returning(tables.batches.c.load_id))
             table = sa.table("raw_trips", *map(sa.column, ("trip_id", "fare", "tip", "_dataset", "_batch", "_load_id")))
             trips = [(f"{batch}/{n}", fare, tip, "d", batch, load_id) for n, fare in enumerate(fares)]
             connection.execute(table.insert(), [dict(zip(table.c.keys(), trip, strict=True)) for trip in trips])
@@ -77,17 +81,17 @@ class Nights:
             self._withdraw(connection, batch)
 
     def _withdraw(self, connection: sa.Connection, batch: str) -> None:
-        of_batch = ledger.batches.c.batch == batch
-        connection.execute(ledger.batches.update().where(of_batch).values(status="superseded"))
+        of_batch = tables.batches.c.batch == batch
+        connection.execute(tables.batches.update().where(of_batch).values(status="superseded"))
         connection.execute(sa.text("DELETE FROM raw_trips WHERE _batch = :batch"), {"batch": batch})
 
-    def night(self) -> transform.Built:
+    def night(self) -> build.Built:
         """What the nightly flow does, when anything is due."""
-        assert transform.due(self.warehouse)
+        assert build.due(self.warehouse)
         with self.warehouse.lock("dbt"):
-            built = transform.build(self.warehouse, "a run")
-            transform.publish(self.warehouse, built, "a run")
-        assert not transform.due(self.warehouse)
+            built = build.build(self.warehouse, "a run")
+            build.publish(self.warehouse, built, "a run")
+        assert not build.due(self.warehouse)
         return built
 
     def fares(self, schema: str = "marts") -> dict[str, list[float]]:
@@ -107,7 +111,7 @@ class Nights:
 @pytest.fixture
 def nights(database: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nights]:
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(dbt_run, "PROJECT", tmp_path / "project")
+    monkeypatch.setattr(paths, "dbt_project", lambda: tmp_path / "project")
     warehouse = connect(connector_for(database), "test", "postgres")
     with warehouse.engine.begin() as connection:
         ledger_tables.create(connection)
@@ -210,11 +214,11 @@ def test_old_is_compared_with_new_before_the_publish_in_the_batches_that_differ(
         "fct_trips in d 2019-02, d 2019-03: 2 rows before, 4 now; keys +2 -0; "
         "total fare_usd in d 2019-02: 6.00 before, 12.00 now; total tip_usd in d 2019-02: 2 before, 6 now"
     )
-    query = sa.select(compare.comparisons).where(compare.comparisons.c.build_id == built.build_id)
+    query = sa.select(tables.comparisons).where(tables.comparisons.c.build_id == built.build_id)
     with nights.warehouse.engine.connect() as connection:
         rows = connection.execute(query).all()
         measures = {(r.mart, r.batch, r.measure, r.column_name): (r.old, r.new) for r in rows}
-        live = marts.live(connection)
+        live = builds.live(connection)
     assert live is not None
     assert measures["fct_trips", "d 2019-02", "rows", ""] == (2, 3)
     assert measures["fct_trips", "d 2019-02", "keys added", ""] == (None, 1)

@@ -16,13 +16,20 @@ import pandera.pandas as pa
 import pytest
 import sqlalchemy as sa
 
-from contracts.columns import Text, column
-from contracts.contract import Contract, Files, Single
-from flows import cli, dbt_run, ledger, nightly, node_results, publish, source
-from flows.report import Marts, Summary
-from flows.site import place, write
-from flows.site.wording import NONE
-from flows.warehouse import Warehouse
+from flows import nightly
+from sluice.cli import app
+from sluice.contract.batches import Single
+from sluice.contract.columns import Text, column
+from sluice.contract.contract import Contract, Files
+from sluice.ledger import loads, tables
+from sluice.project import paths
+from sluice.runs.outcomes import Marts, Summary
+from sluice.site import folder as place
+from sluice.site import write
+from sluice.site.pages.wording import NONE
+from sluice.source import fetch
+from sluice.staging import publish
+from sluice.warehouse.warehouse import Warehouse
 from tests import shops
 from tests.integration.conftest import connector_for
 
@@ -97,8 +104,8 @@ def test_a_load_that_fails_does_not_hide_what_readers_have(warehouse, deliver, h
     contract = shops.contract()
     deliver(contract, "2021-01", path := shops.write(tmp_path / "1.csv", shops.good_lines(10)))
     with warehouse.engine.begin() as connection:
-        file = source.fetch(source.look(str(path)), tmp_path)
-        again = ledger.begin(connection, contract, "2021-01", file, None)
+        file = fetch.fetch(fetch.look(str(path)), tmp_path)
+        again = loads.begin(connection, contract, "2021-01", file, None)
     publish.fail(warehouse, contract, again, "the disk is full")
     page = made(warehouse, home, contract)["datasets/shop__orders.html"]
     assert re.search(r"Verdict</dt><dd><span class=\"state bad\">.*?failed", page)
@@ -213,7 +220,7 @@ def block(prefect_server: str, database: sa.URL, monkeypatch: pytest.MonkeyPatch
 
 def test_before_the_first_run_the_site_says_how_to_begin(block: None, home: Path, capsys) -> None:
     with pytest.raises(SystemExit, match="0"):
-        cli.main(["docs", "--no-open"])
+        app.main(["docs", "--no-open"])
     assert str(home / "site" / "index.html") in capsys.readouterr().out.replace("\n", "")
     assert "Nothing is loaded yet." in pages(home)["index.html"]
     assert set(pages(home)) >= {"datasets/tlc__yellow_trips.html", "datasets/tlc__zones.html", "run.html"}
@@ -257,7 +264,7 @@ def test_a_failed_dbt_test_is_on_the_front_page_and_next_to_its_model(warehouse:
         for night, status, failures in ((1, "pass", 0), (2, "fail", 7)):
             told = {"invocation_id": str(night), "status": status, "failures": failures, "message": f"Got {failures}"}
             at = sa.func.now() + sa.func.make_interval(0, 0, 0, night)
-            connection.execute(node_results.dbt_results.insert().values(**result, **told, recorded_at=at))
+            connection.execute(tables.dbt_results.insert().values(**result, **told, recorded_at=at))
     site = made(warehouse, home, shops.contract())
     [item] = re.findall(r"<li>(.*?)</li>", site["index.html"], re.S)
     assert "failed</span>" in item
@@ -281,7 +288,7 @@ def test_old_data_is_told_at_its_dataset_and_a_source_without_a_contract_by_its_
         for name, status, message in results:
             told = {"unique_id": name, "resource_type": "source", "status": status, "message": message}
             told |= {"invocation_id": "1", "side": "marts__b", "seconds": 0.1}
-            connection.execute(node_results.dbt_results.insert().values(**told))
+            connection.execute(tables.dbt_results.insert().values(**told))
     site = made(warehouse, home, shops.contract())
     [item] = re.findall(r"<li>(.*?)</li>", site["index.html"], re.S)
     assert re.search(r"stale</span>.*rates.*8 days old", item, re.S)
@@ -299,7 +306,7 @@ def test_the_rows_of_a_failed_dbt_test_can_be_seen_with_a_command_at_its_model(
     facts = {"unique_id": "test.shop.paid", "side": "marts__b", "resource_type": "test", "seconds": 0.1}
     facts |= {"invocation_id": "2", "status": "fail", "failures": 1, "message": "Got 1"}
     with warehouse.engine.begin() as connection:
-        connection.execute(node_results.dbt_results.insert().values(**facts))
+        connection.execute(tables.dbt_results.insert().values(**facts))
 
     def command(build: str) -> str:
         manifest = {"metadata": {"invocation_id": build}, "nodes": {"test.shop.paid": {"compiled_path": str(unpaid)}}}
@@ -324,11 +331,11 @@ def test_a_test_that_is_newer_than_the_marts_stands_next_to_its_model_and_has_no
     (project / "models" / "marts" / "fct_orders.sql").write_text("select 1 as price")
     tested = "models: [{name: fct_orders, columns: [{name: price, data_tests: [not_null]}]}]"
     (project / "models" / "models.yml").write_text(tested)
-    monkeypatch.setattr(dbt_run, "PROJECT", project)
+    monkeypatch.setattr(paths, "dbt_project", lambda: project)
 
     def tests_shown() -> list[str]:
         with pytest.raises(SystemExit, match="0"):
-            cli.main(["docs", "--no-open"])
+            app.main(["docs", "--no-open"])
         page = pages(home)["models/fct_orders.html"].replace("<wbr>", "")
         return re.findall(r'class="name">(\w+)</th><td><span class="state idle">.*?</i>(.*?)</span>', page)
 

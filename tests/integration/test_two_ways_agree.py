@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from hypothesis import Phase
 from hypothesis import strategies as st
 
-from contracts import symbol_parts
-from contracts.symbol_parts import SymbolicText, SymbolicTime
-from contracts.symbols import Symbol
+from sluice.contract.checks.symbols import accessors, patterns
+from sluice.contract.checks.symbols.accessors import SymbolicText, SymbolicTime
+from sluice.contract.checks.symbols.symbol import Symbol
 from tests.two_ways.column_rules import FieldRule, keys
 from tests.two_ways.contracts import CONTRACTS, contracts_of
 from tests.two_ways.row_rules import numbers, whole
@@ -68,7 +68,7 @@ MUTANTS: dict[str, tuple[st.SearchStrategy[Any], Any, str, Any]] = {
         "dayofweek",
         property(lambda time: time._part("dow")),
     ),
-    "a match anywhere": (_only(found("match")), symbol_parts, "match_pattern", symbol_parts.contains_pattern),
+    "a match anywhere": (_only(found("match")), accessors, "match_pattern", patterns.contains_pattern),
 }
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flows import embedded
+from sluice.warehouse import embedded
 from tests.two_ways.contracts import CONTRACTS
 from tests.two_ways.trial import MEETINGS, Difference, Tried, hold, warehouse
 

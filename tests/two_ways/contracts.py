@@ -8,9 +8,11 @@ from typing import Any
 import pandera.pandas as pa
 from hypothesis import strategies as st
 
-from contracts.checks import Check
-from contracts.columns import Bool, Date, Float, Int, Money, Text, Timestamp, UtcTimestamp, column
-from contracts.contract import Contract, Files, Gate, Single
+from sluice.contract.batches import Single
+from sluice.contract.checks.compile import Check
+from sluice.contract.columns import Bool, Date, Float, Int, Money, Text, Timestamp, UtcTimestamp
+from sluice.contract.columns import column as columns_column
+from sluice.contract.contract import Contract, Files, Gate
 from tests.two_ways.column_rules import FieldRule, bounds, field_rules, keys, text_rules
 from tests.two_ways.row_rules import ATOMS, atoms, rows_rules
 from tests.two_ways.rules import Rule
@@ -35,7 +37,7 @@ class Drawn:
         for rule in self.fields:
             options[rule.column] |= rule.options
         members: dict[str, Any] = {"__annotations__": TYPES, "__module__": __name__}
-        members |= {name: column("Something.", **options[name]) for name in TYPES}
+        members |= {name: columns_column("Something.", **options[name]) for name in TYPES}
         for number, rule in enumerate(self.table):
             members[f"table_{number}"] = pa.dataframe_check(name=f"table {number}")(_method(rule.judge))
         for number, (rule, ignore_na) in enumerate(self.column):

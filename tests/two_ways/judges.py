@@ -12,14 +12,16 @@ import pandas as pd
 import pyarrow
 import sqlalchemy as sa
 
-from contracts import casts
-from contracts.checks import Check
-from contracts.contract import Contract
-from contracts.derive.ddl import incoming_table
-from flows import ledger, marks
-from flows.audit_pandas import failing_rows
+from sluice.contract.checks.compile import Check
+from sluice.contract.contract import Contract
+from sluice.contract.values import casts
+from sluice.ledger import tables
+from sluice.staging.audit import marked_rows
+from sluice.staging.audit.pandas_checks import failing_rows
+from sluice.warehouse import warehouse
+from sluice.warehouse.postgres.tables import incoming_table
 
-BATCH = ledger.Batch("test__things", "all", 1)
+BATCH = warehouse.Batch("test__things", "all", 1)
 LONGEST_SPAN = timedelta(days=292 * 365)
 
 
@@ -55,9 +57,9 @@ def in_the_database(connection: sa.Connection, contract: Contract, check: Check,
         Unsettled: a number is out of range, so that the check is errored.
     """
     if check.kind == "unique":
-        marks.forget(connection, BATCH)
-        marks.mark_duplicates(connection, contract, BATCH, check)
-        return set(connection.scalars(sa.select(marks.failed_rows.c._row_number)))
+        marked_rows.forget(connection, BATCH)
+        marked_rows.mark_duplicates(connection, contract, BATCH, check)
+        return set(connection.scalars(sa.select(tables.failed_rows.c._row_number)))
     try:
         with connection.begin_nested():
             return _failing(connection, incoming_table(contract, BATCH.batch), check, rows)

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from contracts.checks import Check, checks_of
-from contracts.contract import Contract
-from contracts.derive.ddl import incoming_table
-from flows import marks
+from sluice.contract.checks.compile import Check, checks_of
+from sluice.contract.contract import Contract
+from sluice.ledger import tables
+from sluice.warehouse.postgres.tables import incoming_table
 from tests.two_ways import judges
 from tests.two_ways.contracts import Drawn
 from tests.two_ways.frames import frames
@@ -65,7 +65,7 @@ def warehouse(url: sa.URL) -> Iterator[sa.Connection]:
         for schema in ("staging", "ops"):
             connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
         incoming_table(Drawn((), (), (), ("a", "s")).contract(), BATCH.batch).create(connection)
-        marks.failed_rows.create(connection, checkfirst=True)
+        tables.failed_rows.create(connection, checkfirst=True)
         yield connection
         connection.rollback()
 

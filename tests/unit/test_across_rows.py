@@ -11,11 +11,12 @@ import pandera.pandas as pa
 import pyarrow
 import pytest
 
-from contracts.checks import Check, checks_of
-from contracts.columns import Float, Int, column
-from contracts.contract import Contract, Files, Single
-from flows.audit_pandas import failing_rows
-from flows.row_by_row import NotARowCheck, examples, refuse
+from sluice.contract.batches import Single
+from sluice.contract.checks.compile import Check, checks_of
+from sluice.contract.columns import Float, Int, column
+from sluice.contract.contract import Contract, Files
+from sluice.staging.audit.pandas_checks import failing_rows
+from sluice.staging.audit.row_independence import NotARowCheck, examples, refuse
 from tests import hidden_rules
 
 

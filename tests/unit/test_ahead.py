@@ -8,11 +8,11 @@ from datetime import date
 
 import pytest
 
-from contracts.errors import ConfigError, ToolError
-from contracts.registry import contract_for
-from flows.ahead import ahead
 from flows.backfill import months
-from flows.plan import Delivery
+from sluice.contract.errors import ConfigError, ToolError
+from sluice.project.datasets import contract_for
+from sluice.runs.new_files import ahead
+from sluice.runs.plan import Delivery
 
 YELLOW = contract_for("tlc__yellow_trips")
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.casts import cast, deliverable, delivered
-from contracts.columns import ColumnType, column_type
-from contracts.errors import DataError
+from sluice.contract.columns import ColumnType, column_type
+from sluice.contract.errors import DataError
+from sluice.contract.values.casts import cast, deliverable, delivered
 
 INT, FLOAT, TEXT = (column_type(t) for t in (pa.int64(), pa.float64(), pa.string()))
 BOOL, DATE = column_type(pa.bool_()), column_type(pa.date32())

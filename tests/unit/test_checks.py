@@ -12,13 +12,14 @@ import pandas as pd
 import pandera.pandas as pa
 import pytest
 
-from contracts.checks import checks_of
-from contracts.columns import Float, Int, Money, Text, Timestamp, column
-from contracts.contract import Contract, Files, Gate, Single
-from contracts.derive.odcs import odcs_yaml
-from contracts.errors import ContractError
-from contracts.registry import contracts
-from contracts.version import sql_of, version_of
+from sluice.contract.batches import Single
+from sluice.contract.checks.compile import checks_of
+from sluice.contract.checks.version import sql_of, version_of
+from sluice.contract.columns import Float, Int, Money, Text, Timestamp, column
+from sluice.contract.contract import Contract, Files, Gate
+from sluice.contract.derive.odcs import odcs_yaml
+from sluice.contract.errors import ContractError
+from sluice.project.datasets import contracts
 
 
 class Things(pa.DataFrameModel):

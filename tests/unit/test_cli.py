@@ -12,23 +12,26 @@ import pytest
 from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from contracts.errors import ConfigError, DataError
-from contracts.registry import contract_for
-from flows import browse, cli, console, logs, progress, server
-from flows.plan import Delivery
-from flows.report import Outcome
+from sluice.cli import app
+from sluice.cli.output import runs, status
+from sluice.contract.errors import ConfigError, DataError
+from sluice.project.datasets import contract_for
+from sluice.runs import logs, progress
+from sluice.runs.outcomes import Outcome
+from sluice.runs.plan import Delivery
+from sluice.server import up
 
 
 def test_the_code_that_a_command_ends_with_is_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "up", lambda *_, **__: 7)
+    monkeypatch.setattr(up, "up", lambda *_, **__: 7)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["up"])
+        app.main(["up"])
     assert stop.value.code == 7
 
 
 def test_a_wrong_option_ends_with_5_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        cli.main(["run", "--log-format", "xml"])
+        app.main(["run", "--log-format", "xml"])
     assert stop.value.code == 5
     assert capsys.readouterr().err.startswith("sluice: ")
 
@@ -81,10 +84,10 @@ def test_an_expected_error_of_a_scheduled_run_is_one_line_and_a_bug_has_its_trac
 
 def test_the_versions_of_what_matters_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        cli.main(["--version"])
+        app.main(["--version"])
     assert stop.value.code == 0
     lines = dict(line.split() for line in capsys.readouterr().out.splitlines())
-    assert lines["sluice"] == version("sluice")
+    assert lines["sluice"] == version("sluice-elt")
     assert {"prefect", "dbt-core", "pandera"} <= set(lines)
 
 
@@ -94,9 +97,9 @@ def test_ctrl_c_ends_a_command_with_130_and_one_line(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(browse, "status", interrupted)
+    monkeypatch.setattr(status, "status", interrupted)
     with pytest.raises(SystemExit) as stop:
-        cli.main(["status"])
+        app.main(["status"])
     assert stop.value.code == 130
     assert capsys.readouterr().err == "sluice: stopped. Nothing half-done is visible; run again to go on\n"
 
@@ -106,7 +109,7 @@ def test_a_prefect_server_that_is_down_is_one_line(
 ) -> None:
     monkeypatch.setenv("SLUICE_WAREHOUSE", "a-block")
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}), pytest.raises(SystemExit) as stop:
-        cli.main(["status"])
+        app.main(["status"])
     assert stop.value.code == 3
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith("sluice: Prefect's API cannot be used: ")
@@ -119,18 +122,18 @@ def test_prefects_folder_is_made_with_those_above_it_or_one_line_says_why_not(
     monkeypatch.delenv("PREFECT_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "not" / "there"))
     with pytest.raises(SystemExit) as stop:
-        cli.main(["alerts", "close", "--help"])
+        app.main(["alerts", "close", "--help"])
     assert stop.value.code == 0
     assert (tmp_path / "not" / "there" / ".prefect").is_dir()
 
     (tmp_path / "file").touch()
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "file" / "prefect"))
     with pytest.raises(SystemExit) as stop:
-        cli.main(["run"])
+        app.main(["run"])
     assert stop.value.code == 5
     assert capsys.readouterr().err == (
         f"sluice: Prefect's folder {tmp_path}/file/prefect cannot be used: Not a directory. "
-        "Let PREFECT_HOME name one that can\n"
+        "Set PREFECT_HOME to one that can\n"
     )
 
 
@@ -139,7 +142,7 @@ def test_a_failed_task_is_left_to_the_summary_for_people_and_told_to_machines(fo
     monkeypatch.setenv("SLUICE_LOG_FORMAT", form)
     said = "Finished in state Failed('Task run encountered an exception DataError: x')"
     record = logging.LogRecord("prefect.task_runs", logging.ERROR, "", 1, said, None, None)
-    assert console._ToldOnce().filter(record) is (form == "json")
+    assert runs._ToldOnce().filter(record) is (form == "json")
 
 
 def test_a_command_ends_without_a_warning_that_prefect_still_sends(caplog: pytest.LogCaptureFixture) -> None:

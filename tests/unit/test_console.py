@@ -7,8 +7,9 @@ import logging
 import prefect_dbt.core.runner
 import pytest
 
-from contracts.errors import DataError
-from flows import logs, orphans
+from sluice.contract.errors import DataError
+from sluice.runs import logs
+from sluice.server import orphans
 
 
 def record(name: str, message: str, path: str = __file__, error: BaseException | None = None) -> logging.LogRecord:

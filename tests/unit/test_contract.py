@@ -8,13 +8,13 @@ import pandera.pandas as pa
 import pytest
 from pandera.typing import Index
 
-from contracts.batches import Monthly
-from contracts.checks import checks_of
-from contracts.columns import Date, Int, Text, Timestamp, UtcTimestamp, column
-from contracts.contract import Contract, Files, Freshness, Gate, Single
-from contracts.errors import ContractError
-from contracts.scaffold.names import column_names
-from contracts.version import sql_of
+from sluice.contract.authoring.names import column_names
+from sluice.contract.batches import Monthly, Single
+from sluice.contract.checks.compile import checks_of
+from sluice.contract.checks.version import sql_of
+from sluice.contract.columns import Date, Int, Text, Timestamp, UtcTimestamp, column
+from sluice.contract.contract import Contract, Files, Freshness, Gate
+from sluice.contract.errors import ContractError
 
 
 def model(kind: Any = Int, config: dict[str, Any] | None = None, **options: Any) -> type[pa.DataFrameModel]:

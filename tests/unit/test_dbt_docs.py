@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.site.dbt_docs import framed
+from sluice.site.dbt_docs import framed
 
 
 def test_a_description_that_holds_the_end_of_a_script_or_of_the_head_ends_neither() -> None:

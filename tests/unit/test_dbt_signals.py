@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from flows.dbt_signals import CANCEL_EVERY, signals_interrupt_dbt
+from sluice.marts.dbt.signals import CANCEL_EVERY, signals_interrupt_dbt
 
 
 class Asked(Exception):

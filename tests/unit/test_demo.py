@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from contracts.errors import ConfigError
-from flows import demo
+from sluice.contract.errors import ConfigError
+from sluice.demo import files
 from tests.independent_counts import count
 
 ROWS = 20_000
@@ -19,21 +19,21 @@ ROWS = 20_000
 @pytest.fixture(scope="module")
 def january() -> pd.DataFrame:
     """A month with every column there is."""
-    return demo.yellow_trips("2025-01", ROWS, seed=1).to_pandas()
+    return files.yellow_trips("2025-01", ROWS, seed=1).to_pandas()
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    first = demo.make(tmp_path / "first", ["2024-12"], rows=1000, seed=7)
-    again = demo.make(tmp_path / "again", ["2024-11", "2024-12"], rows=1000, seed=7)
-    other = demo.make(tmp_path / "other", ["2024-12"], rows=1000, seed=8)
+    first = files.make(tmp_path / "first", ["2024-12"], rows=1000, seed=7)
+    again = files.make(tmp_path / "again", ["2024-11", "2024-12"], rows=1000, seed=7)
+    other = files.make(tmp_path / "other", ["2024-12"], rows=1000, seed=8)
 
     assert [path.name for path in first] == ["yellow_trips_2024-12.parquet", "zones_all.parquet"]
     assert first[0].read_bytes() == again[1].read_bytes() != other[0].read_bytes()
 
 
 def test_a_file_that_would_be_the_same_is_left_alone(tmp_path: Path) -> None:
-    before = [path.stat().st_mtime_ns for path in demo.make(tmp_path, ["2024-12"], rows=100)]
-    after = [path.stat().st_mtime_ns for path in demo.make(tmp_path, ["2024-12"], rows=100)]
+    before = [path.stat().st_mtime_ns for path in files.make(tmp_path, ["2024-12"], rows=100)]
+    after = [path.stat().st_mtime_ns for path in files.make(tmp_path, ["2024-12"], rows=100)]
 
     assert before == after
 
@@ -49,7 +49,7 @@ def test_a_file_that_would_be_the_same_is_left_alone(tmp_path: Path) -> None:
 def test_columns_have_the_names_and_types_of_tlcs_files_of_the_month(
     tmp_path: Path, month: str, ids: pa.DataType, counts: pa.DataType, text: pa.DataType, last: list[str]
 ) -> None:
-    schema = pq.read_schema(demo.make(tmp_path, [month], rows=100)[0])
+    schema = pq.read_schema(files.make(tmp_path, [month], rows=100)[0])
 
     expected = {
         "VendorID": ids,
@@ -85,13 +85,13 @@ def test_each_kind_of_dirt_has_its_share(january: pd.DataFrame) -> None:
     }
 
     assert {kind: rows.sum() for kind, rows in seen.items()} == {
-        kind: round(share * ROWS) for kind, share in demo.DIRT.items()
+        kind: round(share * ROWS) for kind, share in files.DIRT.items()
     }
 
 
-@pytest.mark.parametrize("month", demo.MONTHS)
+@pytest.mark.parametrize("month", files.MONTHS)
 def test_as_many_rows_are_rejected_as_of_a_real_month(tmp_path: Path, month: str) -> None:
-    path = demo.make(tmp_path, [month], rows=ROWS)[0]
+    path = files.make(tmp_path, [month], rows=ROWS)[0]
 
     told = count(path, month)
     assert told["read"] == ROWS
@@ -99,7 +99,7 @@ def test_as_many_rows_are_rejected_as_of_a_real_month(tmp_path: Path, month: str
 
 
 def test_the_amounts_of_every_trip_add_up(january: pd.DataFrame) -> None:
-    parts = [name for name in january if name in (*demo.MONEY, "Airport_fee") and name != "total_amount"]
+    parts = [name for name in january if name in (*files.MONEY, "Airport_fee") and name != "total_amount"]
     cents = (january[[*parts, "total_amount"]].fillna(0) * 100).round().astype(int)
 
     assert (cents[parts].sum(axis=1) == cents["total_amount"]).all()
@@ -117,7 +117,7 @@ def test_trips_are_where_and_when_new_york_takes_a_taxi(january: pd.DataFrame) -
 
 
 def test_the_zones_are_delivered_with_their_duplicates(tmp_path: Path) -> None:
-    zones = pd.read_parquet(demo.make(tmp_path, [], rows=0)[0])
+    zones = pd.read_parquet(files.make(tmp_path, [], rows=0)[0])
 
     assert list(zones) == ["LocationID", "Borough", "Zone"]
     assert zones["LocationID"].value_counts().loc[lambda times: times > 1].to_dict() == {103: 3, 56: 2}
@@ -126,4 +126,4 @@ def test_the_zones_are_delivered_with_their_duplicates(tmp_path: Path) -> None:
 
 def test_a_month_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="write it as 2021-01"):
-        demo.make(tmp_path, ["January"])
+        files.make(tmp_path, ["January"])

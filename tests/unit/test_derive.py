@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from contracts import derive
-from contracts.contract import Contract
-from contracts.derive.ddl_file import ddl_sql
-from contracts.derive.odcs import odcs_yaml
-from contracts.registry import contracts
+from sluice.contract.contract import Contract
+from sluice.contract.derive import files
+from sluice.contract.derive.ddl_file import ddl_sql
+from sluice.contract.derive.odcs import odcs_yaml
+from sluice.project.datasets import contracts
 from tests import shops
 from tests.parcels import PARCELS
 
@@ -71,11 +71,11 @@ def test_ddl_has_each_column_with_its_comment() -> None:
 
 
 def test_a_derived_file_that_was_touched_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(derive, "PROJECT", tmp_path)
-    for path, text in derive.derived_files([PARCELS]).items():
+    for name, text in files.derived_files([PARCELS]).items():
+        path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    assert derive.stale_files([PARCELS]) == {}
+    assert files.stale_files([PARCELS], tmp_path) == {}
     odcs = tmp_path / "docs/odcs/post__parcels.odcs.yaml"
     odcs.write_text(odcs.read_text() + "mine: true\n")
-    assert list(derive.stale_files([PARCELS])) == [odcs]
+    assert list(files.stale_files([PARCELS], tmp_path)) == [odcs]

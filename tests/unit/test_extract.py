@@ -22,14 +22,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandera.pandas import DataFrameModel
 
-from contracts import columns
-from contracts.contract import Contract, Monthly, Single
-from contracts.drift import SchemaDrift
-from contracts.errors import DataError
-from flows import csv_lines
-from flows.extract import RowStream, open_rows
-from flows.sniff import EmptyFile
-from flows.source import SourceFile, fetch, look
+from sluice.contract import columns
+from sluice.contract.batches import Monthly, Single
+from sluice.contract.contract import Contract
+from sluice.contract.drift import SchemaDrift
+from sluice.contract.errors import DataError
+from sluice.source.fetch import fetch, look
+from sluice.source.files import SourceFile
+from sluice.source.readers import csv_records
+from sluice.source.readers.row_stream import RowStream, open_rows
+from sluice.source.sniff import EmptyFile
 from tests.parcels import GOOD, HEADER, PARCELS, parcels
 
 BATCH = "2024-01"
@@ -199,7 +201,7 @@ def test_a_stray_quote_is_found_where_the_file_is_cut_into_pieces(
 ) -> None:
     rows = ["1,,,,,,ok", '2,,,,,,"lost', "3,,,,,,ok", '4,,,,,,lost"', "5,,,,,,ok"]
     for size in range(1, 120, 7):
-        monkeypatch.setattr(csv_lines, "BLOCK_BYTES", size)
+        monkeypatch.setattr(csv_records, "BLOCK_BYTES", size)
         with pytest.raises(DataError, match="line 3"):
             read(delivered(tmp_path, lines(*rows)))
 
@@ -509,7 +511,7 @@ NASTY = st.one_of(st.sampled_from(["", '"', '""', ",", "\n", "\r\n", "\r", "\\N"
 def test_any_csv_gives_every_row_once_and_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[list[str]], end: str, block: int
 ) -> None:
-    monkeypatch.setattr(csv_lines, "BLOCK_BYTES", block)
+    monkeypatch.setattr(csv_records, "BLOCK_BYTES", block)
     written = [row[:1] + [""] * 5 + row[1:2] if len(row) == 2 and row[0] == "1" else row for row in rows]
     written = [row for row in written if row and row != [""]]  # a row without a cell is a blank line
     body = end.join([HEADER, *(",".join(map(quoted, row)) for row in written)])
@@ -534,7 +536,7 @@ def test_any_csv_gives_every_row_once_and_unchanged(
 def test_any_bytes_give_every_line_once_or_one_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes, block: int, multiline: bool
 ) -> None:
-    monkeypatch.setattr(csv_lines, "BLOCK_BYTES", block)
+    monkeypatch.setattr(csv_records, "BLOCK_BYTES", block)
     file = delivered(tmp_path, HEADER.encode() + b"\n" + body)
     try:
         rows = read(file, parcels(multiline=multiline))
@@ -554,7 +556,7 @@ def test_every_real_month_is_read_whole(tmp_path: Path) -> None:
     folder = os.environ.get("SLUICE_REAL_DATA")
     if not folder:
         pytest.skip("SLUICE_REAL_DATA does not name the real taxi records")
-    tlc = pytest.importorskip("contracts.datasets.tlc_yellow_trips").CONTRACT
+    tlc = pytest.importorskip("contracts.tlc_yellow_trips").CONTRACT
     files = sorted(Path(folder).rglob("yellow_tripdata_*.csv.gz"))
     assert files
     for path in files:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
 
-from flows.doctor.findings import Finding, examine
+from sluice.doctor.finding import Finding, examine
 
 
 def test_a_prefect_server_that_does_not_answer_is_told_as_such(monkeypatch) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.contract import Gate
-from contracts.errors import ContractError
-from contracts.gate import CANARY, AuditReport, CheckResult, decide, percent
+from sluice.contract.contract import Gate
+from sluice.contract.errors import ContractError
+from sluice.contract.formatting import percent
+from sluice.contract.gate import CANARY, AuditReport, CheckResult, decide
 
 ALIVE = CheckResult(CANARY, "error", 0, 2, 0)
 

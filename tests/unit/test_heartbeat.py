@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from flows import cli, heartbeat
+from sluice.cli import app
+from sluice.runs import heartbeat
 
 
 def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Exit code and output of the command."""
     with pytest.raises(SystemExit) as stop:
-        cli.main(["heartbeat", *arguments])
+        app.main(["heartbeat", *arguments])
     said = capsys.readouterr()
     return int(stop.value.code or 0), said.out, said.err
 
@@ -55,6 +56,6 @@ def test_an_old_beat_and_one_from_the_future_are_alarms(capsys, home, hours: flo
 
 
 def test_the_question_imports_neither_prefect_nor_the_database_driver() -> None:
-    program = "import sys; from flows import cli, heartbeat, home; print({'prefect', 'psycopg2'} & set(sys.modules))"
+    program = "import sys, sluice.cli.app, sluice.runs.heartbeat; print({'prefect', 'psycopg2'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -14,12 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from contracts import derive
-from contracts.columns import column_type
-from contracts.errors import ConfigError, SluiceError
-from contracts.scaffold.guess import guess
-from contracts.scaffold.names import column_names
-from flows import new
+from sluice.cli import new_dataset
+from sluice.contract.authoring.names import column_names
+from sluice.contract.columns import column_type
+from sluice.contract.errors import ConfigError, SluiceError
+from sluice.contract.scaffold.guess import guess
 from tests.deliveries import parcels
 
 
@@ -28,18 +27,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project to write into."""
     folder = tmp_path / "project"
     folder.mkdir()
-    monkeypatch.setattr(new, "PROJECT", folder)
-    monkeypatch.setattr(derive, "PROJECT", folder)
+    (folder / "sluice.toml").touch()
+    monkeypatch.setenv("SLUICE_PROJECT", str(folder))
     monkeypatch.chdir(tmp_path)
     return folder
 
 
 def make(sample: Path | str, source: str = "post", entity: str = "parcels", **options: str | None) -> None:
-    new.new(source, entity, str(sample), options.get("monthly"), options.get("by"), "me@example.com")
+    new_dataset.new(source, entity, str(sample), options.get("monthly"), options.get("by"), "me@example.com")
 
 
 def written(project: Path) -> list[str]:
-    return sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file())
+    return sorted(
+        str(path.relative_to(project)) for path in project.rglob("*") if path.is_file() and path.name != "sluice.toml"
+    )
 
 
 def test_names_are_lower_snake_case_and_need_no_quotes() -> None:
@@ -109,10 +110,10 @@ def test_typed_columns_keep_their_types() -> None:
 def test_a_draft_has_every_file_is_formatted_and_marks_its_guesses(project: Path, capfd) -> None:
     make(parcels(project.parent / "parcels_2024-01.csv"), monthly="2024-01", by="sent_at")
     files = written(project)
-    assert "contracts/datasets/post_parcels.py" in files
+    assert "contracts/post_parcels.py" in files
     assert "dbt_project/models/staging/post/_post__sources.generated.yml" in files
     assert "tests/data/post__parcels/bad.csv" in files
-    text = (project / "contracts/datasets/post_parcels.py").read_text()
+    text = (project / "contracts/post_parcels.py").read_text()
     for line in (
         'url="parcels_{batch}.csv",  # confirm: ',
         'delimiter=";",',
@@ -129,9 +130,6 @@ def test_a_draft_has_every_file_is_formatted_and_marks_its_guesses(project: Path
     ruff = str(Path(sys.executable).with_name("ruff"))
     root = Path(__file__).parents[2]
     shutil.copy(root / "pyproject.toml", project)
-    shutil.copytree(
-        root / "contracts", project / "contracts", dirs_exist_ok=True
-    )  # ruff looks what is the project's own
     for command in (["check"], ["format", "--check"]):
         said = subprocess.run([ruff, *command, "--no-cache", "."], cwd=project, capture_output=True, text=True)
         assert said.returncode == 0, said.stdout
@@ -145,7 +143,7 @@ def test_texts_that_look_like_dates_numbers_or_truth_values_are_told_with_the_sq
     rows = ["31.12.2024;1,50;1.234,5;Y;1,234;12/31/2024;31.12.2024 10:00:00;north", "1.2.2025;;2,0;n;5;;;south"]
     sample.write_text("\n".join(["sent;weight;paid;insured;people;due;seen;shop", *rows]) + "\n")
     make(sample, "shop", "orders")
-    lines = (project / "contracts/datasets/shop_orders.py").read_text().splitlines()
+    lines = (project / "contracts/shop_orders.py").read_text().splitlines()
     looks = {lines[n + 2].split(":")[0].strip(): line for n, line in enumerate(lines) if "looks like" in line}
     assert {name: line.split("looks like ")[1].split(", kept as text")[0] for name, line in looks.items()} == {
         "sent": "day.month.year dates",
@@ -170,15 +168,15 @@ def test_gzip_and_parquet_are_samples_too(project: Path) -> None:
     make(project.parent / "bills.parquet", entity="bills")
     (project.parent / "notes.csv").write_text('n,note\n1,"two\nlines"\n')
     make(project.parent / "notes.csv", entity="notes")
-    assert "multiline=True,  # confirm: " in (project / "contracts/datasets/post_notes.py").read_text()
-    text = (project / "contracts/datasets/post_bills.py").read_text()
+    assert "multiline=True,  # confirm: " in (project / "contracts/post_notes.py").read_text()
+    text = (project / "contracts/post_bills.py").read_text()
     assert all(line in text for line in ("id: Int", "paid_amount: Money", "at: UtcTimestamp", "batches=Single()"))
 
 
 def test_names_in_quotes_are_names(project: Path) -> None:
     (project.parent / "sample").write_text('"id";"size, cm"\n"1";"2"\n')
     make(project.parent / "sample")
-    text = (project / "contracts/datasets/post_parcels.py").read_text()
+    text = (project / "contracts/post_parcels.py").read_text()
     assert all(line in text for line in ("id: Int", 'source="size, cm"', 'delimiter=";"'))
 
 
@@ -194,7 +192,7 @@ def test_names_that_yaml_reads_otherwise_are_texts_in_the_staging_model(project:
 
 def test_a_month_may_be_dated_by_a_date(project: Path) -> None:
     make(parcels(project.parent / "parcels.csv"), monthly="2024-02", by="due_on")
-    assert 'by="due_on"' in (project / "contracts/datasets/post_parcels.py").read_text()
+    assert 'by="due_on"' in (project / "contracts/post_parcels.py").read_text()
 
 
 NO_SAMPLES = {
@@ -251,14 +249,23 @@ def test_a_name_that_cannot_name_a_table_writes_nothing(project: Path, source: s
 
 def test_what_is_there_is_never_overwritten(project: Path) -> None:
     sample = parcels(project.parent / "parcels.csv")
-    with pytest.raises(ConfigError, match="tlc__zones is there already"):
-        make(sample, "tlc", "zones")
     mine = project / "dbt_project/models/staging/post/stg_post__parcels.sql"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
     with pytest.raises(ConfigError, match="nothing was written"):
         make(sample)
     assert (written(project), mine.read_text()) == ([str(mine.relative_to(project))], "mine")
+
+
+def test_a_dataset_that_is_there_under_another_file_name_is_not_drafted_again(project: Path) -> None:
+    sample = parcels(project.parent / "parcels.csv")
+    make(sample)
+    (project / "contracts/post_parcels.py").rename(project / "contracts/renamed.py")
+    for path in (project / "dbt_project/models/staging/post").iterdir():
+        path.unlink()
+    shutil.rmtree(project / "tests")
+    with pytest.raises(ConfigError, match="post__parcels is there already"):
+        make(sample)
 
 
 @pytest.mark.parametrize(

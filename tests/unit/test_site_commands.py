@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from flows.site.commands import in_shell, quarantined_rows
+from sluice.site.pages.commands import in_shell, quarantined_rows
 from tests import shops
 
 

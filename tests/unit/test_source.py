@@ -22,10 +22,12 @@ import zstandard
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from contracts.errors import ConfigError, DataError, SluiceError, ToolError
-from flows import downloads
-from flows.sniff import EmptyFile
-from flows.source import Listing, SourceMissing, SourceUnavailable, discover, expand, fetch, look
+from sluice.contract.errors import ConfigError, DataError, SluiceError, ToolError
+from sluice.source import download_cache
+from sluice.source.addresses import discover, expand
+from sluice.source.fetch import fetch, look
+from sluice.source.files import Listing, SourceMissing, SourceUnavailable
+from sluice.source.sniff import EmptyFile
 from tests.parcels import GOOD, HEADER, PARCELS
 
 CSV = f"{HEADER}\n{GOOD}\n".encode()
@@ -199,12 +201,12 @@ def test_only_downloads_that_nothing_needs_any_more_are_removed(tmp_path: Path) 
             os.utime(path, (fetched_at, fetched_at))
             os.utime(path.parent, (fetched_at, fetched_at))
     (folder / "a-link").symlink_to(elsewhere.parent)
-    downloads.used(folder / "old-but-used" / "b.csv", folder)
-    downloads.used(elsewhere, folder)
-    assert downloads.expire(folder) == 1
+    download_cache.used(folder / "old-but-used" / "b.csv", folder)
+    download_cache.used(elsewhere, folder)
+    assert download_cache.expire(folder) == 1
     assert sorted(path.name for path in folder.iterdir()) == ["a-link", "new", "old-but-used"]
     assert elsewhere.stat().st_mtime == elsewhere.parent.stat().st_mtime == fetched_at, "left alone"
-    assert downloads.expire(tmp_path / "none") == 0
+    assert download_cache.expire(tmp_path / "none") == 0
 
 
 # ---- the web

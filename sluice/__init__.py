@@ -1,0 +1,71 @@
+"""Sluice: quality-gated ELT into PostgreSQL.
+
+The names below are public; everything else may change with any version. They are imported when they are first used:
+`import sluice` itself loads neither Prefect nor dbt nor a database driver.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sluice.contract.batches import Monthly, Single
+    from sluice.contract.columns import Bool, Date, Float, Int, Money, Text, Timestamp, UtcTimestamp, column, days
+    from sluice.contract.contract import Contract, Files, Freshness, Gate
+    from sluice.contract.errors import (
+        BusyError,
+        ConfigError,
+        ContractError,
+        DataError,
+        SluiceError,
+        ToolError,
+    )
+
+__all__ = [
+    "Bool",
+    "BusyError",
+    "ConfigError",
+    "Contract",
+    "ContractError",
+    "DataError",
+    "Date",
+    "Files",
+    "Float",
+    "Freshness",
+    "Gate",
+    "Int",
+    "Money",
+    "Monthly",
+    "Single",
+    "SluiceError",
+    "Text",
+    "Timestamp",
+    "ToolError",
+    "UtcTimestamp",
+    "column",
+    "days",
+]
+
+_HOMES = {
+    "sluice.contract.batches": ("Monthly", "Single"),
+    "sluice.contract.columns": (
+        *("Bool", "Date", "Float", "Int", "Money", "Text", "Timestamp", "UtcTimestamp"),
+        *("column", "days"),
+    ),
+    "sluice.contract.contract": ("Contract", "Files", "Freshness", "Gate"),
+    "sluice.contract.errors": (
+        *("BusyError", "ConfigError", "ContractError", "DataError", "SluiceError", "ToolError"),
+    ),
+}
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'sluice' has no attribute {name!r}")
+    return getattr(import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,117 @@
+"""Send what is in `ops.outbox`: each message at least once, in order for each incident and channel.
+
+A message is claimed for a while, sent, then marked. Whoever is killed between leaves it to the next deliverer, so it
+may come twice, and is never lost. Nothing here raises because of a channel, and no verdict waits for one.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from prefect.logging import get_logger
+
+from sluice.alerts import channels, incidents
+from sluice.alerts.incidents import EVENTS
+from sluice.alerts.messages import Alert
+from sluice.contract.errors import ToolError
+from sluice.ledger.tables import outbox
+from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
+from sluice.warehouse.warehouse import Warehouse
+
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=10)  # longer than any channel takes to answer
+GIVE_UP = timedelta(days=3)  # an older message only confuses; what still lasts is told by its reminder
+BESIDE = 2.0  # seconds between looks while a run is at work
+LAST = 30.0  # seconds that a run waits at its end for a slow channel; what is left goes with the next deliverer
+
+
+def deliver(warehouse: Warehouse) -> tuple[int, int]:
+    """Write the reminders that are due, and send every message that is due. How many were sent, and how many not.
+
+    Raises:
+        ToolError: the warehouse does not answer.
+    """
+    sent = failed = 0
+    try:
+        with warehouse.engine.begin() as connection:
+            incidents.remind(connection, warehouse.now())
+        while (row := _claim(warehouse)) is not None:
+            problem = _send(row)
+            sent, failed = (sent, failed + 1) if problem else (sent + 1, failed)
+            values: dict[str, Any] = (
+                {"last_error": problem} if problem else {"sent_at": warehouse.now(), "last_error": None}
+            )
+            with warehouse.engine.begin() as connection:
+                connection.execute(outbox.update().where(outbox.c.message_id == row.message_id).values(**values))
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"the alerts' outbox cannot be read: {first_line(error)}") from None
+    return sent, failed
+
+
+@contextmanager
+def delivering(warehouse: Warehouse) -> Iterator[None]:
+    """Deliver what the block's work has to tell while it works, and wait a little for the rest at its end."""
+    ended = threading.Event()
+
+    def work() -> None:
+        last = False
+        while not last:
+            last = ended.wait(BESIDE)
+            quietly(warehouse)
+
+    context = contextvars.copy_context()  # the run's logger
+    courier = threading.Thread(target=context.run, args=(work,), name="sluice-alerts", daemon=True)
+    courier.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        courier.join(LAST)
+
+
+def quietly(warehouse: Warehouse) -> None:
+    """Deliver; a warehouse that does not answer is a warning: the messages stay in it."""
+    try:
+        deliver(warehouse)
+    except ToolError as error:
+        get_logger("sluice.alerts").warning("%s. The alerts stay there until it answers", error)
+
+
+def undelivered(connection: sa.Connection) -> list[sa.Row]:
+    """Messages that no channel has taken yet."""
+    query = sa.select(outbox).where(outbox.c.sent_at.is_(None)).order_by(outbox.c.message_id)
+    return list(connection.execute(query))
+
+
+def _claim(warehouse: Warehouse) -> sa.Row | None:
+    """One message that is due and that nobody else is sending; kept from others for as long as its next pause."""
+    now = warehouse.now()
+    earlier = outbox.alias()
+    behind = sa.exists().where(
+        earlier.c.incident_id == outbox.c.incident_id,
+        earlier.c.channel == outbox.c.channel,
+        earlier.c.message_id < outbox.c.message_id,
+        earlier.c.sent_at.is_(None),
+        earlier.c.created_at > now - GIVE_UP,
+    )
+    due = outbox.c.sent_at.is_(None) & (outbox.c.next_try_at <= now) & (outbox.c.created_at > now - GIVE_UP) & ~behind
+    with warehouse.engine.begin() as connection:
+        query = sa.select(outbox).where(due).order_by(outbox.c.message_id).limit(1)
+        row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
+        if row is not None:
+            pause = min(FIRST_PAUSE * 2 ** min(row.attempts, 10), LONGEST_PAUSE)
+            claimed = outbox.update().where(outbox.c.message_id == row.message_id)
+            connection.execute(claimed.values(attempts=row.attempts + 1, next_try_at=now + pause))
+    return row
+
+
+def _send(row: sa.Row) -> str:
+    alert = Alert(row.kind, row.dataset, row.batch, row.title, row.body, row.owner, row.stage)
+    if row.channel == EVENTS:
+        return channels.emit(alert, row.event_id)
+    return channels.notify(alert, row.channel, known=row.last_error or "")

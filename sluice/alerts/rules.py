@@ -1,0 +1,189 @@
+"""When the owner is told, and what: the incident that each verdict opens or closes.
+
+Called on the connection, and in the transaction, of the verdict. The last part is for runs, which have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import zip_longest
+
+import sqlalchemy as sa
+
+from sluice.alerts import channels, downstream, incidents
+from sluice.alerts.incidents import Cause, Owner
+from sluice.alerts.messages import Facts, render
+from sluice.contract.contract import Contract
+from sluice.contract.errors import BusyError, DataError, SluiceError
+from sluice.contract.formatting import percent
+from sluice.contract.gate import AuditReport, Decision
+from sluice.project.datasets import contracts
+from sluice.warehouse.postgres.session import DATABASE_ERRORS
+from sluice.warehouse.warehouse import Batch, Warehouse
+
+RUN = "run"
+MARTS = "marts"
+NIGHT = "night"
+DOCTOR = "sluice doctor"
+
+
+def held(
+    connection: sa.Connection,
+    contract: Contract,
+    batch: Batch,
+    audit: AuditReport,
+    decision: Decision,
+    now: datetime,
+) -> None:
+    """The gate is closed. Closed again for other reasons, as after a correction that is as bad, it is told anew."""
+    failed = [result for result in audit.results if result.outcome in ("failed", "errored")]
+    failed = failed or sorted(audit.results, key=lambda result: -result.failing)[:1]
+    share = percent(audit.rejected / audit.rows) if audit.rows else "-"
+    facts = Facts(
+        reasons=decision.reasons,
+        numbers={"rows": audit.rows, "rejected": f"{audit.rejected:,} ({share})"},
+        samples=[row for rows in zip_longest(*(result.sample for result in failed)) for row in rows if row][:5],
+        readers_see=f"{contract} as it was before this load of {batch.batch}",
+        downstream=downstream.of_dataset(connection, contract),
+        next_command=f"sluice quarantine show {contract} {batch.batch}",
+    )
+    cause = _of_batch("gate_closed", contract, batch.batch, "\n".join(decision.reasons))
+    incidents.saw(connection, cause, facts, [_owner(contract)], now)
+
+
+def published(connection: sa.Connection, contract: Contract, batch: Batch, audit: AuditReport, now: datetime) -> None:
+    """A batch whose gate is open: what was wrong is over; each warning is told once, until it passes."""
+    fine(connection, contract, batch.batch, f"published: {audit.accepted:,} of {audit.rows:,} rows accepted", now)
+    known = {row.subject for row in incidents.open_now(connection)}
+    for result in audit.results:
+        subject = f"warning {contract} {result.name}"
+        if result.outcome == "warned":
+            facts = Facts(
+                reasons=[f"{result}; the batch is published"],
+                numbers={"rows": result.rows, "failing": result.failing},
+                samples=result.sample,
+                readers_see=f"{batch}, these rows included",
+                downstream=downstream.of_dataset(connection, contract),
+                next_command="sluice docs",
+            )
+            cause = Cause("warning", subject, str(contract), batch.batch, reminded=False)
+            incidents.saw(connection, cause, facts, [_owner(contract)], now)
+        elif subject in known:
+            good = [f"{percent(result.share)} of rows of {batch.batch} fail {result.name}"]
+            incidents.over(connection, [subject], Facts(good, readers_see=str(batch)), now)
+
+
+def fine(connection: sa.Connection, contract: Contract, batch: str, how: str, now: datetime, *kinds: str) -> None:
+    """What was wrong with a batch is over: it was published or released, or its source answers again (`kinds`)."""
+    facts = Facts(
+        reasons=[f"{contract} {batch}: {how}"],
+        readers_see=f"{contract} with {batch}; the marts follow at the end of the run" if not kinds else "",
+        next_command="sluice status",
+    )
+    incidents.over(connection, [_of_batch("", contract, batch).subject], facts, now, *kinds)
+
+
+def broken(connection: sa.Connection, contract: Contract, batch: str, error: SluiceError, now: datetime) -> None:
+    """A batch that came to no verdict. A busy dataset is no alarm."""
+    if isinstance(error, BusyError):
+        return
+    refused = isinstance(error, DataError)  # the same file is refused in the same words; another may be in others
+    cause = _of_batch("batch_refused" if refused else "batch_failed", contract, batch, str(error) if refused else "")
+    facts = Facts(
+        reasons=[error.reason(contract.dataset_id, batch)],
+        readers_see=f"{contract} as it was before",
+        downstream=downstream.of_dataset(connection, contract),
+        next_command="sluice status" if refused else f"{DOCTOR}, then sluice run {contract} --batch {batch}",
+    )
+    incidents.saw(connection, cause, facts, [_owner(contract)], now)
+
+
+def marts_failed(connection: sa.Connection, error: SluiceError, now: datetime) -> None:
+    """dbt failed, or the marts could not be published. Told to every owner: all read the same marts."""
+    if isinstance(error, BusyError):
+        return
+    run = getattr(error, "run", None)
+    failed = sorted(node.unique_id for node in run.failed) if run else []
+    facts = Facts(
+        reasons=[line.strip() for line in str(error).splitlines() if line.strip()],
+        readers_see="the marts as they were before this run",
+        downstream=downstream.of_nodes(connection, failed),
+        next_command="sluice docs",
+    )
+    cause = Cause("dbt_failed", MARTS, detail=" ".join(failed) or type(error).__name__)
+    incidents.saw(connection, cause, facts, everyone(), now)
+
+
+def marts_not_published(warehouse: Warehouse, error: SluiceError) -> None:
+    """The candidate passed its tests, and could not be made live: a verdict that writes nothing else."""
+
+    def tell(connection: sa.Connection, now: datetime) -> None:
+        marts_failed(connection, error, now)
+
+    if not write(warehouse, tell) and not isinstance(error, BusyError):
+        tell_directly("dbt_failed", Facts([str(error)], readers_see="the marts as they were", next_command=DOCTOR))
+
+
+def marts_published(
+    connection: sa.Connection, models: Sequence[str], warned: Mapping[str, Facts], now: datetime
+) -> None:
+    """The marts are new. dbt's tests that only warn are told once each, until they pass.
+
+    Args:
+        warned: what to tell of those tests, by their names.
+    """
+    good = Facts(["the marts are built, tested and published"], readers_see=f"new marts: {', '.join(models)}")
+    begins = "warning dbt "
+    open_warnings = [row.subject for row in incidents.open_now(connection) if row.subject.startswith(begins)]
+    passed = [subject for subject in open_warnings if subject.removeprefix(begins) not in warned]
+    incidents.over(connection, [MARTS, *passed], good, now)
+    for name, facts in warned.items():
+        incidents.saw(connection, Cause("warning", f"{begins}{name}", reminded=False), facts, everyone(), now)
+
+
+def ages(connection: sa.Connection, found: Iterable[tuple[Contract, str]], now: datetime) -> None:
+    """Which sources are past their `error_after`, and how old they are. The others are fresh, or are again."""
+    stale = {contract.dataset_id: (contract, age) for contract, age in found}
+    fresh = [f"stale {name}" for name in contracts() if name not in stale]
+    incidents.over(connection, fresh, Facts(["new rows came in: it is within its contract's freshness again"]), now)
+    for contract, age in stale.values():
+        facts = Facts(
+            reasons=[age],
+            readers_see=f"{contract} as far as it was delivered",
+            downstream=downstream.of_dataset(connection, contract),
+            next_command=f"sluice plan {contract}",
+        )
+        cause = Cause("source_stale", f"stale {contract}", str(contract))
+        incidents.saw(connection, cause, facts, [_owner(contract)], now)
+
+
+def everyone() -> list[Owner]:
+    """Every owner, once for each channel."""
+    return list({contract.alerts: _owner(contract) for contract in contracts().values()}.values())
+
+
+def write(warehouse: Warehouse | None, tell: Callable[[sa.Connection, datetime], None]) -> bool:
+    """Open or close incidents of a verdict that writes nothing else. Returns whether a warehouse took it."""
+    if warehouse is None:
+        return False
+    try:
+        with warehouse.engine.begin() as connection:
+            tell(connection, warehouse.now())
+    except DATABASE_ERRORS:
+        return False
+    return True
+
+
+def tell_directly(kind: str, facts: Facts) -> None:
+    """Send every owner at once what no outbox can hold, because the warehouse is what broke: once, unremembered."""
+    for owner in everyone():
+        channels.send(render(kind, facts, owner=owner.name), owner.block)
+
+
+def _of_batch(kind: str, contract: Contract, batch: str, detail: str = "") -> Cause:
+    return Cause(kind, f"batch {contract} {batch}", str(contract), batch, detail)
+
+
+def _owner(contract: Contract) -> Owner:
+    return Owner(contract.owner, contract.alerts)

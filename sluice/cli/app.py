@@ -1,0 +1,74 @@
+"""`sluice`: the app, its groups, Prefect's settings, main()."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from typing import Annotated, NoReturn
+
+import typer
+
+from sluice.cli import dataset_commands, exits, run_commands, server_commands
+from sluice.cli.alerts_commands import alerts_app
+from sluice.cli.quarantine_commands import quarantine_app
+from sluice.project.paths import make_prefect_home
+from sluice.runs import logs
+
+# Before Prefect is imported: its logs go to the API as ever, but a person at this console is shown the
+# progress and the summary instead, and only warnings from the logs.
+os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+# As prefect.toml says for this folder; a run may be started in another one.
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+# Nobody is told of this installation; and the attempt fails aloud while a new server makes its database.
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("DO_NOT_TRACK", "1")  # the client's side of it; else it tells who types that it collects data
+# A temporary server need not offer the block types of every installed package: importing them takes it 8 s.
+for setting in ("PREFECT_API_BLOCKS_REGISTER_ON_START", "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION"):
+    os.environ.setdefault(setting, "false")
+VERSIONS = ("prefect", "dbt-core", "dbt-postgres", "pandera", "pandas", "SQLAlchemy", "psycopg2-binary")
+EXIT_CODES = """Exit codes: 0 published or nothing to do, 2 held or refused because of the data, 3 a tool failed
+(network, database, dbt), 4 another run is at work, 5 the call or the configuration is wrong."""
+
+
+def _versions(wanted: bool) -> None:
+    if wanted:
+        shown = {"sluice": "sluice-elt"} | {name: name for name in VERSIONS}
+        typer.echo("\n".join(f"{name:<15} {version(package)}" for name, package in shown.items()))
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="sluice",
+    help="Load raw files into PostgreSQL, publish only what keeps its contract, transform it with dbt.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+WITH_PREFECT = {"run", "backfill", "setup", "doctor", "quarantine", "alerts"}  # commands that ask its API
+
+
+@app.callback()
+def begin(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback does it
+        bool, typer.Option("--version", is_eager=True, callback=_versions, help="Show the versions, and end.")
+    ] = False,
+) -> None:
+    """What comes before every command."""
+    logs.let_services_end_quietly()
+    if context.invoked_subcommand in WITH_PREFECT:
+        make_prefect_home()
+
+
+for commands in (run_commands, dataset_commands, server_commands):
+    app.add_typer(commands.app)
+app.add_typer(dataset_commands.contract_app, name="contract")
+app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(alerts_app, name="alerts")
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit; a user's mistake is one message, not a traceback."""
+    exits.end(lambda: app(arguments, standalone_mode=False))  # the code of a typer.Exit comes back as a value

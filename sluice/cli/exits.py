@@ -1,0 +1,90 @@
+"""Exit codes, the last line, signals. Imports nothing slow."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import typer
+
+from sluice.contract.errors import SluiceError
+from sluice.project.paths import prefect_home
+from sluice.runs import logs
+
+STOPPED = 130  # by Ctrl-C, as typer and shells tell it
+
+
+def end(command: Callable[[], int | None]) -> NoReturn:
+    """Run a command and exit with its code. A user's mistake is one message; a traceback is a bug's."""
+    try:
+        ended = command()
+    except SluiceError as error:
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        ended = STOPPED
+    except BaseException as stop:  # noqa: BLE001 - what is no stop is raised again
+        if type(stop).__name__ != "TerminationSignal":  # Prefect's; its import would cost every command 2 s
+            _fail(stop)
+        _say("terminated. Nothing half-done is visible; run again to go on")
+        sys.exit(143)
+    if ended == STOPPED:
+        _say("stopped. Nothing half-done is visible; run again to go on")
+    sys.exit(ended or 0)
+
+
+def _say(message: str) -> None:
+    """Why the command ends, as the last line of standard error."""
+    if logs.wanted():
+        logs.write("error", message)
+    else:
+        typer.echo(f"sluice: {message}", err=True)
+
+
+def _fail(error: BaseException) -> NoReturn:
+    """End with the message of a mistake that a library found; raise what is a bug."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # click's: its message is the help
+        typer.echo(str(error), err=True)
+        sys.exit(5)
+    if hasattr(error, "format_message"):  # click's: a wrong option, a missing argument
+        _say(f"{error.format_message()} See: sluice --help")
+        sys.exit(5)
+    if _is_of_prefects_api(error):
+        temporary = "ephemeral" in str(error)
+        where = f"the temporary server's database is in {prefect_home()}" if temporary else "PREFECT_API_URL names it"
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        _say(f"Prefect's API cannot be used: {said} ({where}). See: sluice doctor")
+        sys.exit(3)
+    raise error
+
+
+def _is_of_prefects_api(error: BaseException) -> bool:
+    """Told by names: to import Prefect's client would cost every command a second."""
+    if any(kind.__module__.split(".")[0] == "httpx" for kind in type(error).__mro__):
+        return True
+    return isinstance(error, RuntimeError) and ("Failed to reach API" in str(error) or "ephemeral" in str(error))
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def until_told(serve: Callable[[], int]) -> int:
+    """Serve until a signal comes, which is met once: the cleaning up is not interrupted. Returns the exit code."""
+
+    def interrupt(*_: object) -> None:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        typer.echo("Stopping ...")
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, interrupt) for each in SIGNALS}
+    try:
+        return serve()
+    except KeyboardInterrupt:  # while it was read; later, it ends what it started and tells of it itself
+        typer.echo("Stopped, before anything was started.")
+        return 0
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,45 @@
+"""Arguments and options that commands share."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from sluice.runs import logs
+
+DatasetIds = Annotated[list[str] | None, typer.Argument(help="Dataset ids; all if none.", show_default=False)]
+Batches = Annotated[
+    list[str] | None,
+    typer.Option("--batch", "-b", help="Batch such as 2021-01; repeat for more. Those that are due if none."),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(help="Path or address to take instead; {batch}, {dataset} and {entity} are filled in."),
+]
+
+
+class LogFormat(StrEnum):
+    """How the lines on standard error are written while a flow runs."""
+
+    text = "text"
+    json = "json"
+
+
+def _log_as(chosen: LogFormat | None) -> None:
+    if chosen is not None:
+        os.environ[logs.VARIABLE] = chosen.value
+
+
+Logs = Annotated[
+    LogFormat | None,
+    typer.Option(
+        "--log-format", callback=_log_as, help="Lines on standard error for people or, as JSON, for machines.",
+        envvar=logs.VARIABLE, show_envvar=True, show_default=False,
+    ),
+]  # fmt: skip
+DatasetId = Annotated[str, typer.Argument(help="Dataset id.")]
+BatchName = Annotated[str, typer.Argument(help="Batch, such as 2021-01.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]

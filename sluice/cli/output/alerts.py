@@ -1,0 +1,110 @@
+"""What `sluice alerts` prints."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from contextlib import suppress
+
+from prefect.logging import get_logger
+
+from sluice.alerts import incidents, missed_nights, outbox
+from sluice.cli.output.tables import out, print_json
+from sluice.contract.errors import ConfigError, ToolError
+from sluice.contract.formatting import counted
+from sluice.ledger import schema
+from sluice.runs import lifecycle
+from sluice.warehouse.connection import forget_warehouse, open_warehouse
+from sluice.warehouse.postgres.session import first_line
+from sluice.warehouse.warehouse import Warehouse
+
+
+def alerts(as_json: bool) -> None:
+    """The open incidents, and messages that no channel has taken yet."""
+    with _opened().engine.begin() as connection:
+        found, waiting = incidents.open_now(connection), outbox.undelivered(connection)
+    late = {row.incident_id: f"{row.channel}: {row.last_error}" for row in waiting if row.last_error}
+    rows = [
+        {
+            "incident": row.incident_id,
+            "kind": row.kind,
+            "dataset": row.dataset,
+            "batch": row.batch,
+            "since": row.opened_at.isoformat(),
+            "times_seen": row.times_seen,
+            "reasons": row.facts["reasons"],
+            "undelivered": late.get(row.incident_id),
+        }
+        for row in found
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    for row in found:
+        out.print(f"{row.incident_id}: {incidents.line(row)}", markup=False, highlight=False, soft_wrap=True)
+    if not found:
+        out.print("No incident is open.")
+    for message in waiting:
+        why = message.last_error or "not tried yet"
+        out.print(
+            f"not sent: {message.title} ({message.channel}: {why})", markup=False, highlight=False, soft_wrap=True
+        )
+
+
+def send_alerts(as_json: bool) -> None:
+    """Notice what nobody else tells, and send what is due.
+
+    Raises:
+        ToolError: after printing, if a message could not be sent.
+    """
+    sent, failed = _look_and_send(_opened())
+    if as_json:
+        print_json({"sent": sent, "failed": failed})
+    else:
+        out.print(f"{counted(sent, 'message')} sent.")
+    if failed:
+        raise ToolError(f"{failed} could not be sent, and will be tried again. See why: sluice alerts")
+
+
+def keep_sending(every: float) -> None:
+    """The same again and again, until Ctrl-C. What goes wrong is logged once, and tried again."""
+    warehouse, said = None, ""
+    with suppress(KeyboardInterrupt):  # a message it cuts off comes again with the next deliverer
+        while True:
+            try:
+                warehouse = warehouse or _opened()
+                _look_and_send(warehouse)
+                said = ""
+            except Exception as error:  # noqa: BLE001 - Prefect's server may be down, too; who ends tells nobody
+                if str(error) != said:
+                    get_logger("sluice.alerts").warning("no alert can be sent now: %s", first_line(error))
+                said = str(error)
+                warehouse = None  # its password may have been changed, and its block by now, too
+                forget_warehouse()
+            time.sleep(every)
+
+
+def _look_and_send(warehouse: Warehouse) -> tuple[int, int]:
+    lifecycle.look_for_lost(warehouse)
+    missed_nights.look(warehouse)
+    return outbox.deliver(warehouse)
+
+
+def _opened() -> Warehouse:
+    warehouse = open_warehouse()
+    with warehouse.engine.begin() as connection:
+        schema.create(connection)  # it may be of an older version, or never have been used
+    return warehouse
+
+
+def close_incident(incident: int) -> None:
+    """Close an incident on a person's word.
+
+    Raises:
+        ConfigError: no such incident is open.
+    """
+    warehouse = _opened()
+    with warehouse.engine.begin() as connection:
+        closed = incidents.close(connection, incident, getpass.getuser(), warehouse.now())
+    if not closed:
+        raise ConfigError(f"no incident {incident} is open. See which are: sluice alerts")

@@ -1,0 +1,58 @@
+"""`contract show` and `derive`."""
+
+from __future__ import annotations
+
+from sluice.cli.output.tables import out, print_json, print_table
+from sluice.contract.checks.compile import Check, checks_of
+from sluice.contract.checks.version import sql_of, version_of
+from sluice.contract.derive import files
+from sluice.contract.errors import DataError
+from sluice.project import paths
+from sluice.project.datasets import contract_for, contracts
+
+WAYS = {"row": "SQL, one scan", "aggregate": "SQL, whole batch", "unique": "SQL, grouped"}
+
+
+def contract(dataset: str, as_json: bool) -> None:
+    """A contract's columns and checks."""
+    found = contract_for(dataset)
+    first = getattr(found.files.batches, "start", None) or found.files.batches.name  # type: ignore[union-attr]
+    checks = [
+        {
+            "check": check.name,
+            "way": WAYS.get(check.kind) or _pandas_way(check),
+            "severity": check.severity,
+            "tolerance": "" if check.tolerance is None else str(check.tolerance),
+            "sql": sql_of(check) or "",
+        }
+        for check in checks_of(found, first)
+    ]
+    columns = [
+        {"column": c.name, "type": str(c.type), "nulls": "yes" if c.nullable else "no", "description": c.description}
+        for c in found.columns
+    ]
+    if as_json:
+        print_json({"dataset": dataset, "version": version_of(found), "columns": columns, "checks": checks})
+        return
+    print_table(f"{dataset}, version {version_of(found)}, owner {found.owner}", columns)
+    print_table("Checks", checks)
+
+
+def _pandas_way(check: Check) -> str:
+    if check.across:
+        return f"none, the gate stays closed: it looks across rows ({check.across})"
+    return f"pandas: {check.untraced}"
+
+
+def derive(check: bool) -> None:
+    """Write the derived files, or say which are stale."""
+    stale = files.stale_files(contracts().values(), paths.root())
+    if check and stale:
+        names = ", ".join(str(path) for path in stale)
+        raise DataError(f"stale: {names}. Write them again: sluice derive")
+    for path, text in stale.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        out.print(f"wrote {path}", markup=False, highlight=False)
+    if not stale:
+        out.print("Derived files are up to date.")

@@ -1,0 +1,48 @@
+"""What `sluice sql` prints: the rows of a query."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import sys
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from sluice.cli.output.tables import out, print_json, print_rows, text
+from sluice.contract.errors import ToolError
+from sluice.contract.formatting import counted
+from sluice.warehouse.connection import open_warehouse
+from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
+
+
+def show(query: str, form: str, write: bool = False) -> None:
+    """The rows of a query. Read-only, unless a person writes on purpose: the statements that a message asks for."""
+    try:
+        with open_warehouse().engine.begin() as connection:
+            if not write:
+                connection.execute(sa.text("SET TRANSACTION READ ONLY"))
+            result = connection.exec_driver_sql(query.replace("%", "%%"))
+            names = _distinct(list(result.keys())) if result.returns_rows else []
+            rows = [list(row) for row in result] if names else []
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"the query failed: {first_line(error)}") from None
+    if form == "json":
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    elif form == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerows([names, *rows])
+    elif write and not names:
+        out.print("Done.")
+    else:
+        print_rows(names, [[text(value) for value in row] for row in rows])
+        out.print(f"({counted(len(rows), 'row')})")
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Each column its own name: the second `count` is `count_2`."""
+    known: list[str] = []
+    for name in names:
+        again = (f"{name}_{number}" for number in itertools.count(2))
+        known.append(name if name not in known else next(new for new in again if new not in (*known, *names)))
+    return known

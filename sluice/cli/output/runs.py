@@ -1,0 +1,229 @@
+"""Progress and summary of a run; the plan."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import webbrowser
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from prefect.exceptions import TerminationSignal
+
+from sluice.alerts import downstream
+from sluice.cli.output.tables import err, out, print_json, print_table
+from sluice.contract.errors import SluiceError, ToolError
+from sluice.ledger import schema
+from sluice.marts import build
+from sluice.marts import rollback as back
+from sluice.project.datasets import contracts
+from sluice.runs import logs, preview, progress
+from sluice.runs.outcomes import RunFailed, Summary, rows_of
+from sluice.site import dbt_docs, serve, write
+from sluice.warehouse.connection import open_warehouse
+
+FIRST_QUERY = "select * from {} order by 1 limit 10"
+
+
+class _ToldOnce(logging.Filter):
+    """Keeps Prefect's reports of a failed task off the console, where the outcome has its message; the API has them.
+
+    A traceback of what is no SluiceError is shown: it is a bug's.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # As JSON, it is the line that has the error with its dataset and batch.
+        if logs.of_a_failed_task(record) and not logs.wanted():
+            return False
+        return not (record.exc_info and isinstance(record.exc_info[1], SluiceError))
+
+
+def run(datasets: list[str] | None, batches: list[str] | None, url: str | None, as_json: bool) -> None:
+    """The nightly flow, with progress on the console and a summary at the end."""
+    from flows.nightly import nightly
+
+    _follow(lambda: nightly(datasets, batches, url), as_json)
+
+
+def backfill(dataset: str, first: str, last: str, url: str | None, parallel: int, as_json: bool) -> None:
+    """The backfill flow, shown as a run is."""
+    from flows.backfill import backfill as load_range
+
+    _follow(lambda: load_range(dataset, first, last, url, parallel), as_json)
+
+
+def replay(dataset: str, batch: str, as_json: bool) -> None:
+    """The replay flow, shown as a run is."""
+    from flows.corrections import replay_batch
+
+    _follow(lambda: replay_batch(dataset, batch), as_json)
+
+
+def release(dataset: str, batch: str, why: str, who: str | None, as_json: bool) -> None:
+    """The release flow, shown as a run is."""
+    from flows.corrections import release_batch
+
+    _follow(lambda: release_batch(dataset, batch, why, who), as_json)
+
+
+def _follow(flow: Callable[[], Summary], as_json: bool) -> None:
+    if logs.wanted():
+        logs.begin()
+    else:
+        progress.listen(progress.Lines(err))
+    for handler in logging.getLogger().handlers:  # Prefect's console; what goes to its API is left whole
+        handler.addFilter(_ToldOnce())
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        summary = flow()
+    except RunFailed as failure:
+        show_summary(failure.summary, as_json)
+        raise
+    show_summary(summary, as_json)
+
+
+def _terminate(*_: object) -> None:
+    """Let a soft kill end the flow as Prefect's own runner does: queries cancelled, the run Crashed, the owner told."""
+    raise TerminationSignal(signal=signal.SIGTERM)
+
+
+def show_summary(summary: Summary, as_json: bool) -> None:
+    """The end of a run."""
+    if as_json:
+        print_json(summary.as_dict())
+        return
+    rows = rows_of(summary)
+    for warning in (*summary.warnings, *summary.stale, *summary.marts.warnings):
+        if logs.wanted():
+            logs.write("warning", warning)
+        else:
+            err.print(f"Warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+    if all(row["verdict"] == "nothing new" for row in rows) and summary.marts.verdict == "nothing new":
+        batches = len(rows)
+        out.print(f"\nNothing new: {batches} batch{'es' if batches > 1 else ''} looked at, all published before.")
+        return
+    print_table("Batches", rows, right=("read", "accepted", "rejected", "share rejected"))
+    if summary.marts.layers:
+        names = ("layer", "models", "tests", "warnings", "failed")
+        layers = [dict(zip(names, map(str, layer), strict=True)) for layer in summary.marts.layers]
+        print_table(f"dbt ({summary.marts.side or 'not published'})", layers, right=names[1:])
+    for compared in summary.marts.compared:
+        out.print(f"Marts: {compared}", markup=False, highlight=False)
+    for outcome in summary.outcomes:
+        for warning in outcome.warnings:
+            out.print(f"Warning: {outcome.dataset_id} {outcome.batch}: {warning}", markup=False, highlight=False)
+    if summary.site:
+        out.print(f"\nSite: {summary.site}", markup=False, highlight=False, soft_wrap=True)
+    if summary.marts.verdict == "published":
+        _next(summary)
+
+
+def _next(summary: Summary) -> None:
+    rejected = next((o for o in summary.outcomes if o.rejected), None)
+    sluice = _program()
+    lines = [
+        "Try next:",
+        f'  {sluice} sql "{FIRST_QUERY.format(_worth_a_look(summary))}"',
+        *([f"  {sluice} quarantine show {rejected.dataset_id} {rejected.batch}"] if rejected else []),
+        f"  {sluice} status",
+        f"  {sluice} docs",
+    ]
+    out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _worth_a_look(summary: Summary) -> str:
+    """A mart that shows what this run published; before there is one, the rows themselves."""
+    published = [o.dataset_id for o in summary.outcomes if o.verdict == "published"] or [summary.outcomes[0].dataset_id]
+    with open_warehouse().engine.connect() as connection:
+        marts = (downstream.last_mart_of(connection, contracts()[each]) for each in dict.fromkeys(published))
+        mart = next(filter(None, marts), None)
+    return f"marts.{mart}" if mart else f"staging.{published[0]}"
+
+
+def _program() -> str:
+    """What to type for this program: its name, or its path where it is on no PATH (as after `make run`)."""
+    beside_python = Path(sys.executable).with_name("sluice")
+    return "sluice" if shutil.which("sluice") or not beside_python.exists() else os.path.relpath(beside_python)
+
+
+def rollback(as_json: bool) -> None:
+    """Give readers the marts back that they had before, and say which."""
+    warehouse = open_warehouse()
+    done = back.rollback(warehouse)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        out.print(str(done), markup=False, highlight=False, soft_wrap=True)
+    try:
+        write.write(warehouse)
+    except ToolError as error:  # readers have their marts
+        err.print(f"Warning: the site was not made, the last one stays: {error}", markup=False, soft_wrap=True)
+
+
+def docs(open_browser: bool, port: int | None) -> None:
+    """Make the site anew and open it; with a port, serve it to this machine until Ctrl-C."""
+    warehouse = open_warehouse()
+    with warehouse.engine.begin() as connection:
+        schema.create(connection)  # it may never have been used
+    side = build.live_side(warehouse)
+    if side is not None and not (dbt_docs.folder() / "index.html").exists():
+        dbt_docs.write_docs(warehouse, side)
+    try:
+        dbt_docs.renew_tests(warehouse)
+    except SluiceError as error:  # all else can be shown
+        err.print(f"Warning: the site shows the tests of an older dbt project: {error}", markup=False, soft_wrap=True)
+    page = write.write(warehouse)
+    if port is None:
+        out.print(f"Site: {page}", markup=False, highlight=False, soft_wrap=True)
+        _open(page.as_uri(), open_browser)
+        return
+    with serve.server(page.parent, port) as server:
+        address = f"http://{serve.ADDRESS}:{server.server_port}/"
+        out.print(f"Site: {address} (for this machine only; Ctrl-C ends it)", markup=False, highlight=False)
+        _open(address, open_browser)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def _open(address: str, wanted: bool) -> None:
+    if wanted and not webbrowser.open(address):
+        out.print("No browser found here; open that address in one.")
+
+
+def plan(datasets: list[str] | None, batches: list[str] | None, url: str | None, as_json: bool) -> None:
+    """What tonight's run would do.
+
+    Raises:
+        ToolError: after printing, if a source did not answer: then the plan is not whole.
+    """
+    foreseen = preview.foresee(datasets, batches, url)
+    if as_json:
+        print_json(foreseen.as_dict())
+    else:
+        _print_plan(foreseen)
+    unknown = [batch for batch in foreseen.batches if batch.would == "unknown"]
+    if unknown:
+        names = ", ".join(f"{batch.dataset} {batch.batch}" for batch in unknown)
+        raise ToolError(f"not known, for their source does not answer now: {names}. Try again: sluice plan")
+
+
+def _print_plan(foreseen: preview.Plan) -> None:
+    rows = [
+        {
+            "dataset": batch.dataset,
+            "batch": batch.batch,
+            "would": batch.would,
+            "why": "\n".join(batch.why),
+            "checks": str(len(batch.checks) or ""),
+        }
+        for batch in foreseen.batches
+    ]
+    print_table("Tonight", rows, right=("checks",))
+    models = foreseen.models
+    verb = f"dbt would build {models.size}" if models.build else "dbt would build nothing"
+    out.print(f"Marts: {verb}: {models.why}.", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,89 @@
+"""`sluice status`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from sluice.alerts import incidents
+from sluice.cli.output.tables import number, out, print_json, print_table
+from sluice.contract.contract import Contract
+from sluice.contract.freshness import age_of
+from sluice.ledger import builds, schema, tables
+from sluice.project.datasets import contracts
+from sluice.runs import lifecycle
+from sluice.warehouse.connection import open_warehouse
+
+
+def status(as_json: bool) -> None:
+    """Datasets, their batches, verdicts and freshness; runs at work, open incidents."""
+    warehouse = open_warehouse()
+    with warehouse.engine.begin() as connection:
+        schema.create(connection)
+        working = lifecycle.under_way(connection)
+        rows = [row for contract in contracts().values() for row in _status_rows(connection, contract, working)]
+        found = [incidents.line(row) for row in incidents.open_now(connection)]
+        live = builds.live(connection)
+    if as_json:
+        print_json(rows)
+    else:
+        print_table("Datasets", rows, right=("read", "rejected"))
+        out.print(f"Marts: {_marts(live)}")
+        for run in working:
+            out.print(f"At work: {run.name}, since {run.began_at:%Y-%m-%d %H:%M} UTC", markup=False, highlight=False)
+        for incident in found:
+            out.print(f"Open: {incident}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _marts(live: sa.Row | None) -> str:
+    """What readers have, and since when."""
+    if live is None:
+        return "not published yet"
+    since = f"{live.published_at:%Y-%m-%d %H:%M} UTC"
+    if live.kind == "rollback":
+        return f"{live.side}, an older build, rolled back {since}. The next run builds and publishes anew."
+    return f"{live.side}, published {since}"
+
+
+def _status_rows(connection: sa.Connection, contract: Contract, working: Sequence[sa.Row]) -> list[dict[str, str]]:
+    loads, at_work = tables.batches, {run.run_id for run in working}
+    newest = (
+        sa.select(loads)
+        .distinct(loads.c.batch)
+        .where(loads.c.dataset == contract.dataset_id, loads.c.status != "superseded")
+        .order_by(loads.c.batch, loads.c.load_id.desc())
+    )
+    found = connection.execute(newest).all()
+    theirs = sa.select(loads).where(loads.c.dataset == contract.dataset_id, loads.c.status == "published")
+    readers = {row.batch: row for row in connection.execute(theirs)}
+    if not found:
+        return [{"dataset": contract.dataset_id, "batch": "-", "verdict": "never loaded"}]
+    return [
+        {
+            "dataset": row.dataset,
+            "batch": row.batch,
+            "verdict": row.status,
+            "read": number(row.rows_read),
+            "rejected": number(row.rows_rejected),
+            "at (UTC)": f"{row.finished_at or row.started_at:%Y-%m-%d %H:%M}",
+            "freshness": str(age_of(contract, row.batch) or "") if row is found[-1] else "",
+            "why": _why(row, readers.get(row.batch), row.run_id in at_work),
+        }
+        for row in found
+    ]
+
+
+def _why(load: sa.Row, published: sa.Row | None, at_work: bool) -> str:
+    """What became of a batch's newest load, and what readers have of the batch if that is of a load before."""
+    cut_off = load.status == "started" and not at_work
+    said = [_cut_off(load)] if cut_off else list(load.reasons)
+    if published is not None and published.load_id != load.load_id:
+        when = f"{published.finished_at:%Y-%m-%d %H:%M}"
+        said.append(f"readers have the {number(published.rows_accepted)} rows published at {when}")
+    return "; ".join(said)
+
+
+def _cut_off(load: sa.Row) -> str:
+    again = "replay it again" if load.replay_of else "the next run loads it again"
+    return f"its run is gone: killed, or cut off from the database; {again}"

@@ -1,0 +1,97 @@
+"""up, setup, doctor, heartbeat."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from sluice.cli.options import Json
+from sluice.contract.errors import ToolError
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def heartbeat(
+    max_age: Annotated[float, typer.Option(min=0, help="Hours that the last nightly run may lie back.")] = 26,
+    as_json: Json = False,
+) -> None:
+    """Exit with 0 if a nightly run finished lately, else with 3 and one line: for a monitor outside.
+
+    A nightly run is one by a deployment, or one of all datasets. It counts as finished whatever became of its batches:
+    those are alerted. Needs neither Prefect's server nor the database.
+    """
+    from sluice.project.paths import home
+    from sluice.runs import heartbeat as beats
+
+    pulse = beats.pulse(home(), timedelta(hours=max_age))
+    if as_json:
+        finished = pulse.finished and pulse.finished.isoformat()
+        typer.echo(json.dumps({"alive": pulse.alive, "finished_at": finished, "max_age_hours": max_age}))
+    if not pulse.alive:
+        raise ToolError(f"{pulse}. Look: sluice status; is `sluice up`, or your own scheduler, still running?")
+    if not as_json:
+        typer.echo(str(pulse))
+
+
+@app.command()
+def doctor(
+    send: Annotated[bool, typer.Option("--send", help="Also send a test message through each channel.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check the installation, and say what to do about each finding. Changes no data.
+
+    Versions against the lock, disk, database rights and settings, clocks, the gate of each contract by canary rows,
+    Prefect's server and who may use it, blocks and channels, the dbt project. Exits with 3 or 5 if anything fails.
+    """
+    from sluice.cli.output import checkups
+
+    checkups.doctor(send, as_json)
+
+
+@app.command()
+def setup(
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask nothing: take values from the environment only.")
+    ] = False,
+    send: Annotated[bool, typer.Option("--send", help="Also send a test message through each channel.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make and check the Prefect blocks that this deployment needs, and the automations. Call it as often as you like.
+
+    Needed are the warehouse's block (named by SLUICE_WAREHOUSE), the notification blocks that contracts name, and the
+    storage blocks that files come from. Values come from SLUICE_BLOCK_<NAME>_<VALUE>, or are asked for in a terminal;
+    blocks made in Prefect's UI or CLI are only checked. docs/setup.md lists the variables.
+    """
+    from sluice.cli.output import checkups
+
+    checkups.setup(not yes and not as_json and sys.stdin.isatty(), send, as_json)
+
+
+@app.command()
+def up(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port of the Prefect server's UI; without it 4200, or a free one if taken."
+        ),
+    ] = None,
+    cron: Annotated[str | None, typer.Option(help="Schedule instead of the one in prefect.yaml.")] = None,
+) -> None:
+    """Start a Prefect server with its UI and serve the nightly deployment until Ctrl-C."""
+    from sluice.cli import exits
+
+    def serve() -> int:
+        from sluice.project.paths import home
+        from sluice.server import up as server
+        from sluice.warehouse.connection import start_embedded
+
+        alerts = {"sender of alerts": ["-m", "sluice", "alerts", "send", "--watch", "30"]}
+        return server.up(home(), host=host, port=port, cron=cron, prepare=start_embedded, beside=alerts)
+
+    raise typer.Exit(exits.until_told(serve))

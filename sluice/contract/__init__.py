@@ -1,0 +1,1 @@
+"""What a dataset must be. Pure: no orchestrator, no connection, no network."""

@@ -1,0 +1,1 @@
+"""How a contract file is written."""

@@ -1,0 +1,48 @@
+"""Types as a contract file writes them: which holds a typed column of a file, and its annotation. Pure."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from sluice.contract.columns import ColumnType, column_type
+from sluice.contract.values.casts import deliverable
+
+MONEY = column_type(pa.decimal128(10, 2))
+_NAMES = {
+    pa.int64(): "Int",
+    pa.float64(): "Float",
+    MONEY.arrow: "Money",
+    pa.bool_(): "Bool",
+    pa.date32(): "Date",
+    pa.timestamp("us"): "Timestamp",
+    pa.timestamp("us", "UTC"): "UtcTimestamp",
+    pa.string(): "Text",
+}
+NAMES = tuple(_NAMES.values())
+
+
+def annotation(kind: ColumnType) -> str:
+    """What stands after the colon: `Money`."""
+    if kind.arrow in _NAMES:
+        return _NAMES[kind.arrow]
+    return f"Annotated[ArrowDecimal128, {kind.arrow.precision}, {kind.arrow.scale}, None]"
+
+
+def holding(given: pa.DataType) -> ColumnType | None:
+    """The contract type that holds a file's typed column as it is; None if there is none."""
+    if pa.types.is_dictionary(given):
+        given = given.value_type
+    if pa.types.is_null(given):
+        return column_type(pa.string())
+    if pa.types.is_decimal(given) and 0 <= given.scale <= given.precision <= 38:
+        return column_type(pa.decimal128(given.precision, given.scale))
+    if pa.types.is_floating(given):  # before integers, which a file may deliver as doubles
+        return column_type(pa.float64())
+    kinds = [column_type(arrow) for arrow in _NAMES if arrow not in (pa.float64(), MONEY.arrow)]
+    return next((kind for kind in kinds if deliverable(given, kind)), None)
+
+
+def quoted(text: str) -> str:
+    """A text as Python writes it, in double quotes where that needs no escape."""
+    written = repr(text)
+    return written if '"' in text or written.startswith('"') else f'"{written[1:-1]}"'

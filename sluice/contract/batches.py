@@ -1,0 +1,89 @@
+"""How the deliveries of a dataset are named, ordered and due. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from sluice.contract.errors import ConfigError
+
+
+class Batches(Protocol):
+    """How the deliveries of a dataset are named and ordered. Names sort in batch order."""
+
+    by: str | None
+
+    def validate(self, batch: str) -> None: ...
+
+    def due(self, today: date) -> tuple[str, ...]: ...
+
+    def window(self, batch: str) -> tuple[datetime, datetime] | None: ...
+
+
+def month(batch: str) -> datetime:
+    """The first instant of a month.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        first = datetime.strptime(batch, "%Y-%m")
+        if first.strftime("%Y-%m") != batch:
+            raise ValueError
+    except ValueError:
+        raise ConfigError(f"batch {batch!r} is no month: write it as 2021-01") from None
+    return first
+
+
+@dataclass(frozen=True, slots=True)
+class Monthly:
+    """One batch a calendar month, named `2021-01`.
+
+    Attributes:
+        start: the first month the source delivers.
+        by: the date or timestamp column that must lie within the batch's month, if there is one.
+        months_due: how many past months a nightly run looks at for new or corrected files.
+    """
+
+    start: str
+    by: str | None = None
+    months_due: int = 4
+
+    def validate(self, batch: str) -> None:
+        """Raises ConfigError unless `batch` is a month, not before `start`."""
+        month(batch)
+        if batch < self.start:
+            raise ConfigError(f"batch {batch} lies before the dataset's first month, {self.start}")
+
+    def due(self, today: date) -> tuple[str, ...]:
+        """The last `months_due` complete months, oldest first, none before `start`."""
+        index = today.year * 12 + today.month - 1
+        months = (f"{m // 12:04d}-{m % 12 + 1:02d}" for m in range(index - self.months_due, index))
+        return tuple(month for month in months if month >= self.start)
+
+    def window(self, batch: str) -> tuple[datetime, datetime]:
+        """First instant of the month, and of the next (exclusive), in the source's local time."""
+        first = month(batch)
+        return first, (first + timedelta(days=32)).replace(day=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """The whole dataset is one batch, replaced at each delivery."""
+
+    name: str = "all"
+    by: None = None
+
+    def validate(self, batch: str) -> None:
+        """Raises ConfigError unless `batch` is the one there is."""
+        if batch != self.name:
+            raise ConfigError(f"batch {batch!r} does not exist: the dataset has the one batch {self.name!r}")
+
+    def due(self, today: date) -> tuple[str, ...]:  # noqa: ARG002 - the answer of Monthly depends on it
+        """Always the one batch."""
+        return (self.name,)
+
+    def window(self, batch: str) -> None:  # noqa: ARG002
+        """No time bounds."""
+        return None

@@ -1,0 +1,1 @@
+"""pandera checks, compiled to SQL."""

@@ -1,0 +1,81 @@
+"""Names of checks."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pandera.pandas as pa
+from pandera.api.function_dispatch import Dispatcher
+
+from sluice.contract.checks.symbols.literals import listed, plain
+from sluice.contract.columns import Column
+
+_LABELS = {
+    "equal_to": "{c} = {value}",
+    "not_equal_to": "{c} <> {value}",
+    "greater_than": "{c} > {min_value}",
+    "greater_than_or_equal_to": "{c} >= {min_value}",
+    "less_than": "{c} < {max_value}",
+    "less_than_or_equal_to": "{c} <= {max_value}",
+    "in_range": "{c} between {min_value} and {max_value}",
+    "isin": "{c} in ({allowed_values})",
+    "notin": "{c} not in ({forbidden_values})",
+    "str_matches": "{c} matches {pattern}",
+    "str_contains": "{c} contains {pattern}",
+    "str_startswith": "{c} starts with {string}",
+    "str_endswith": "{c} ends with {string}",
+}
+LONGEST = 200  # characters; it stands in each rejected row, and in an index, which holds 2,704 bytes
+
+
+def short(name: str) -> str:
+    """A name that is not too long for a reason; cut ones differ in their end."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 20]}... ({sha256(name.encode()).hexdigest()[:8]})"
+
+
+def parse_check_name(column: Column) -> str:
+    """The name of the check that every cell of a column could be read as its type."""
+    return f"{column.name} is {column.type}"
+
+
+def is_builtin(check: pa.Check) -> bool:
+    """Whether it is pandera's own, and not an author's that has the name of one."""
+    return isinstance(check._check_fn, Dispatcher)
+
+
+def check_name(column: str, check: pa.Check) -> str:
+    """A column check's name in words, with its numbers: `passenger_count >= 1`."""
+    return short(_in_words(column, check))
+
+
+def _in_words(column: str, check: pa.Check) -> str:
+    statistics = dict(check.statistics or {})
+    name = str(check.name)
+    if not is_builtin(check):
+        return f"{column}: {name}"
+    if name == "str_length":
+        return f"{column} {_length(**statistics)}"
+    if name not in _LABELS or not statistics:
+        return f"{column}: {name}"
+    if name == "in_range" and not (statistics.get("include_min", True) and statistics.get("include_max", True)):
+        return f"{column} in range {statistics}"
+    words = {
+        key: ", ".join(map(_word, listed(value))) if key.endswith("_values") else _word(value)
+        for key, value in statistics.items()
+    }
+    return _LABELS[name].format(c=column, **words)
+
+
+def _length(min_value: int | None = None, max_value: int | None = None, exact_value: int | None = None) -> str:
+    if exact_value is not None:
+        return f"has {exact_value} characters"
+    if max_value is None:
+        return "not empty" if min_value == 1 else f"has {min_value} or more characters"
+    return f"has {min_value or 0} to {max_value} characters"
+
+
+def _word(value: object) -> str:
+    return repr(plain(value)) if isinstance(value, str | int | float) else str(value)
+
+
+SHAPE_CHECK = "row has the header's fields"

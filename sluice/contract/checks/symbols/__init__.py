@@ -1,0 +1,1 @@
+"""What a check function is called with to find its SQL."""

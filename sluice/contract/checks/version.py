@@ -1,0 +1,67 @@
+"""The version of a contract: changes when, and only when, what it demands of data changes. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from sluice.contract.checks import source_code
+from sluice.contract.checks.compile import ROW_NUMBER, UNPARSED, Check, checks_of
+from sluice.contract.checks.symbols.literals import listed
+from sluice.contract.checks.uniqueness import duplicates
+from sluice.contract.contract import Contract
+
+
+@cache
+def version_of(contract: Contract) -> str:
+    """Twelve hexadecimal digits over columns, checks with their SQL, and the gate's limits."""
+    window = getattr(contract.files.batches, "start", None) or contract.files.batches.due(None)[0]  # type: ignore[arg-type]
+    facts = {
+        "columns": [[c.name, c.type.name, c.sources, c.nullable, c.required, c.since] for c in contract.columns],
+        "checks": [_demand(check) for check in checks_of(contract, window)],
+        "gate": [contract.gate.max_rejected, contract.gate.rows_vs_last],
+        "null_values": contract.files.null_values,
+    }
+    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def sql_of(check: Check) -> str | None:
+    """The SQL a check compiles to, with its values written in; None if it goes the pandas way.
+
+    For a uniqueness check it is the query that finds the rows that fail in `batch`; for others, what a row has to be.
+    """
+    if check.kind == "pandas":
+        return None
+    statement = check.passes
+    if check.kind == "unique":
+        names = (ROW_NUMBER.name, UNPARSED.name, *check.columns)
+        statement = duplicates(check, sa.table("batch", *(sa.column(name) for name in names)))
+    dialect = postgresql.dialect()
+    dialect._backslash_escapes = False  # as a server tells it, which we do not ask: a backslash is a character
+    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
+
+
+def lasting_sql_of(check: Check) -> str | None:
+    """The SQL, unless it holds the moment at which it was compiled: a check against the present is not another one
+    each night."""
+    clock = check.pandera is not None and source_code.reads_clock(check.pandera._check_fn)
+    return None if clock else sql_of(check)
+
+
+def _words(told: Mapping[str, object]) -> str:
+    """What a check of pandera's own is told, the same in every process."""
+    sets = {key: listed(value) for key, value in told.items() if isinstance(value, set | frozenset)}
+    return repr(sorted({**told, **sets}.items()))
+
+
+def _demand(check: Check) -> list[object]:
+    text = None if check.kind == "unique" else lasting_sql_of(check)  # its name and columns say all
+    if text is None and check.pandera is not None:
+        told = check.pandera.statistics  # of pandera's own checks, whose functions are all one
+        text = _words(told) if told else source_code.text(check.pandera._check_fn)
+    return [check.name, check.kind, check.columns, check.severity, check.tolerance, check.keep, text]

@@ -1,0 +1,149 @@
+"""column() and the table of types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+import pandera.pandas as pa
+import pyarrow
+from pandera.engines import pandas_engine
+
+from sluice.contract.errors import ContractError
+from sluice.contract.validation import refuse_unless, refuse_unless_share
+
+Severity = Literal["error", "warn"]
+Keep = Literal["first", "last", False]  # which row of a group of duplicates passes, in the words of pandas
+# Annotations for contract models. All are Arrow-backed, so that a null is a null in every type and a
+# column's verdict does not depend on whether the month had one.
+Int = pandas_engine.ArrowInt64
+Float = pandas_engine.ArrowFloat64
+Text = pandas_engine.ArrowString
+Bool = pandas_engine.ArrowBool
+Date = pandas_engine.ArrowDate32
+Timestamp = Annotated[pandas_engine.ArrowTimestamp, "us", None]  # no zone: local time as the source wrote it
+UtcTimestamp = Annotated[pandas_engine.ArrowTimestamp, "us", "UTC"]  # the source wrote its zone
+Money = Annotated[pandas_engine.ArrowDecimal128, 10, 2, None]  # exact cents, up to 99,999,999.99
+# PostgreSQL cuts longer names in silence (NAMEDATALEN - 1), so two long names could meet in one column.
+NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnType:
+    """One contract type in each engine that handles it."""
+
+    name: str
+    arrow: pyarrow.DataType
+    postgres: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_PLAIN_TYPES = {
+    kind.arrow: kind
+    for kind in (
+        ColumnType("integer", pyarrow.int64(), "bigint"),
+        ColumnType("float", pyarrow.float64(), "double precision"),
+        ColumnType("text", pyarrow.string(), "text"),
+        ColumnType("boolean", pyarrow.bool_(), "boolean"),
+        ColumnType("date", pyarrow.date32(), "date"),
+        ColumnType("timestamp", pyarrow.timestamp("us"), "timestamp"),
+        ColumnType("timestamp with time zone", pyarrow.timestamp("us", "UTC"), "timestamptz"),
+    )
+}
+
+
+def column_type(arrow: pyarrow.DataType) -> ColumnType:
+    """The contract type held by an Arrow type.
+
+    Raises:
+        ContractError: no contract type is held by it.
+    """
+    if pyarrow.types.is_decimal128(arrow):
+        spec = f"({arrow.precision},{arrow.scale})"
+        return ColumnType(f"decimal{spec}", arrow, f"numeric{spec}")
+    if arrow not in _PLAIN_TYPES:
+        known = ", ".join(kind.name for kind in _PLAIN_TYPES.values())
+        raise ContractError(f"{arrow} is no contract type; the types are {known} and decimal(p,s)")
+    return _PLAIN_TYPES[arrow]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a contract, as read from its pandera model."""
+
+    name: str
+    type: ColumnType
+    description: str
+    sources: tuple[str, ...]  # the source's names for it, in order of preference
+    nullable: bool
+    required: bool  # False: a file without the column is no drift, its rows hold null
+    unit: str | None = None
+    since: str | None = None  # first batch that must have the column; before it, as if not required
+    tolerance: float | None = None
+    severity: Severity = "error"
+    pii: bool = False
+    keep: Keep = False
+
+    def required_in(self, batch: str) -> bool:
+        """Whether a file of this batch must have the column."""
+        return self.required and (self.since is None or batch >= self.since)
+
+
+def column(
+    description: str,
+    *,
+    source: str | Sequence[str] | None = None,
+    unit: str | None = None,
+    since: str | None = None,
+    tolerance: float | None = None,
+    severity: Severity = "error",
+    pii: bool = False,
+    keep: Keep = False,
+    **field: Any,
+) -> Any:
+    """Declare a column of a contract: a pandera `Field` that demands a description.
+
+    Args:
+        description: what the column holds, for the dictionary, the database and dbt docs.
+        source: the source's name for it, or its names over the years; the attribute's own name if not given.
+        unit: of the values, such as `mile` or `USD`.
+        since: the first batch whose file must have it; in earlier batches it may be missing and is null.
+        tolerance: share of rows (0 to 1) that may fail any one check of this column before the gate closes.
+        severity: `error` rejects failing rows, `warn` keeps them and warns beyond the tolerance.
+        pii: mask the values everywhere but in the quarantine table.
+        keep: with `unique`, the row of a group of duplicates that passes; none, as in pandera, if not given.
+        **field: what `pandera.Field` takes: `nullable`, `unique`, `ge`, `isin`, `str_matches`, ...
+
+    Raises:
+        ContractError: the description is empty, the tolerance is no share, or a word is no option.
+    """
+    if not description.strip():
+        raise ContractError("column() needs a description: it is all that a reader of the dictionary has")
+    if tolerance is not None:
+        refuse_unless_share("tolerance", tolerance)
+    refuse_unless("severity", severity, Severity)
+    refuse_unless("keep", keep, Keep)
+    names = (source,) if isinstance(source, str) else tuple(source or ())
+    options = {
+        "sources": names,
+        "unit": unit,
+        "since": since,
+        "tolerance": tolerance,
+        "severity": severity,
+        "pii": pii,
+        "keep": keep,
+    }
+    return pa.Field(description=description, metadata={"sluice": options}, **field)
+
+
+def days(count: float) -> timedelta:
+    """A span of days, for `Freshness`."""
+    return timedelta(days=count)
+
+
+WHOLE_ROW = "_row"  # the key in `_unparsed` of a row that could not be divided into cells

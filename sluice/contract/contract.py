@@ -1,0 +1,189 @@
+"""Contract and its parts (Files, Gate, Freshness); what of a row is personal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+import pandera.pandas as pa
+import pyarrow
+
+from sluice.contract.batches import Monthly, Single, month
+from sluice.contract.columns import NAME, WHOLE_ROW, Column, column_type
+from sluice.contract.errors import ConfigError, ContractError
+from sluice.contract.validation import SYSTEM_COLUMNS, refuse_unkept, refuse_unless_share, refuse_unless_span
+
+MOST_COLUMNS = 1500  # PostgreSQL's tables end at 1,600, and some are ours
+DATING = ("date", "timestamp", "timestamp with time zone")  # types of a column that can date batches
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the deliveries are, and how they are written.
+
+    Attributes:
+        url: path or address with `{batch}` (and, if liked, `{dataset}`, `{entity}`).
+        null_values: texts that mean null in a CSV file.
+        multiline: whether a CSV field may hold a line break. If not, one is taken for a stray quote
+            that swallowed rows, and closes the gate.
+        max_field_bytes: longest CSV field; a longer one rejects its row.
+        max_bytes: longest file after decompression, so that a bomb ends early.
+    """
+
+    url: str
+    batches: Monthly | Single
+    null_values: tuple[str, ...] = ("",)
+    delimiter: str = ","
+    multiline: bool = False
+    max_field_bytes: int = 1 << 20
+    max_bytes: int = 64 << 30
+
+    def __post_init__(self) -> None:
+        if isinstance(self.null_values, str):  # its letters would each mean null
+            raise ContractError(f"null_values is a tuple of texts: ({self.null_values!r},)")
+        if len(self.delimiter.encode()) != 1 or self.delimiter in '"\r\n':
+            raise ContractError(f"delimiter is one ASCII character, not {self.delimiter!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How bad a batch may be and still be published.
+
+    Attributes:
+        max_rejected: share of all rows that may be rejected.
+        rows_vs_last: fewest and most rows, as multiples of the published batch that comes before.
+        tolerance: share of rows that may fail a check, by the check's name; goes before its column's.
+    """
+
+    max_rejected: float = 0.0
+    rows_vs_last: tuple[float, float] | None = None
+    tolerance: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, share in {"max_rejected": self.max_rejected, **self.tolerance}.items():
+            refuse_unless_share(name, share)
+        try:
+            if self.rows_vs_last and not 0 <= self.rows_vs_last[0] <= self.rows_vs_last[1]:
+                raise ValueError
+        except (TypeError, ValueError, IndexError):
+            raise ContractError(f"rows_vs_last is (fewest, most), not {self.rows_vs_last}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old the newest batch may be, counted from the end of its period."""
+
+    warn_after: timedelta
+    error_after: timedelta
+
+    def __post_init__(self) -> None:
+        refuse_unless_span("warn_after", self.warn_after)
+        refuse_unless_span("error_after", self.error_after)
+
+
+@dataclass(frozen=True, eq=False)
+class Contract:
+    """What one dataset must be. `schema` is an ordinary pandera model; its rules are the checks.
+
+    Attributes:
+        alerts: name of the Prefect notification block that reaches the owner, as `type/name`
+            (`slack-webhook/data-team`), if there is one.
+        retention: how long rejected rows and held batches are kept; for ever if not given.
+    """
+
+    source: str
+    entity: str
+    owner: str
+    schema: type[pa.DataFrameModel]
+    files: Files
+    gate: Gate = Gate()
+    freshness: Freshness | None = None
+    description: str = ""
+    alerts: str | None = None
+    retention: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        for name in (self.source, self.entity):
+            if not NAME.fullmatch(name):
+                raise ContractError(f"{name!r} cannot name a table: use lower case letters, digits and _")
+        if len(self.dataset_id) > 40:
+            raise ContractError(f"{self.dataset_id} is over 40 characters: its work tables' names would not fit")
+        if self.retention is not None:
+            refuse_unless_span("retention", self.retention)
+        if not (isinstance(self.schema, type) and issubclass(self.schema, pa.DataFrameModel)):
+            raise ContractError(f"{self.dataset_id}: schema is a class, made from pandera's DataFrameModel")
+        if len(self.columns) > MOST_COLUMNS:
+            raise ContractError(
+                f"{self.dataset_id}: {len(self.columns):,} columns, where {MOST_COLUMNS:,} are the most"
+            )
+        refuse_unkept(self.dataset_id, self.pandera_schema)
+        self._refuse_wrong_months()
+
+    def _refuse_wrong_months(self) -> None:
+        by = self.files.batches.by
+        if by is not None and by not in [column.name for column in self.columns if column.type.name in DATING]:
+            raise ContractError(f"{self.dataset_id}: {by!r} cannot date batches: no column of {' or '.join(DATING)}")
+        if not isinstance(self.files.batches, Monthly):
+            return
+        since = {f"{column.name}: since": column.since for column in self.columns if column.since is not None}
+        for what, named in {"start": self.files.batches.start, **since}.items():
+            try:
+                month(named)
+            except ConfigError as error:
+                raise ContractError(f"{self.dataset_id}: {what}: {error}") from None
+
+    @property
+    def dataset_id(self) -> str:
+        """`<source>__<entity>`: the name of the dataset and of its table."""
+        return f"{self.source}__{self.entity}"
+
+    @cached_property
+    def pandera_schema(self) -> pa.DataFrameSchema:
+        """The model's schema, without batch-dependent checks."""
+        return self.schema.to_schema()
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns in the model's order.
+
+        Raises:
+            ContractError: a name SQL would have to quote, a type that is none, a missing description.
+        """
+        return tuple(self._column(name, spec) for name, spec in self.pandera_schema.columns.items())
+
+    def _column(self, name: str, spec: pa.Column) -> Column:
+        if not NAME.fullmatch(name) or name.startswith("_"):
+            raise ContractError(f"{self.dataset_id}: column {name!r}: use lower case letters, digits and _")
+        if name in SYSTEM_COLUMNS:
+            raise ContractError(f"{self.dataset_id}: {name} is a column that PostgreSQL has of its own; use source=")
+        options = dict((spec.metadata or {}).get("sluice", {}))
+        if not options:
+            raise ContractError(f"{self.dataset_id}: declare {name} with column(), which asks for a description")
+        arrow = getattr(getattr(spec.dtype, "type", None), "pyarrow_dtype", None)
+        if not isinstance(arrow, pyarrow.DataType):
+            kinds = "Int, Float, Money, Text, Bool, Date, Timestamp or UtcTimestamp of sluice.contract.columns"
+            raise ContractError(f"{self.dataset_id}: {name}: its type is {kinds}, not {spec.dtype}")
+        return Column(
+            name=name,
+            type=column_type(arrow),
+            description=str(spec.description),
+            nullable=bool(spec.nullable),
+            required=bool(spec.required),
+            **{**options, "sources": options["sources"] or (name,)},
+        )
+
+    def __str__(self) -> str:
+        return self.dataset_id
+
+
+MASK = "***"
+
+
+def masked(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row without the values of its `pii` columns. A line that could not be divided may hold anything."""
+    hidden = {column.name for column in contract.columns if column.pii}
+    hidden |= {WHOLE_ROW} if hidden else set()
+    return {name: MASK if name in hidden and value is not None else value for name, value in row.items()}

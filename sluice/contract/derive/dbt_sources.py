@@ -1,0 +1,69 @@
+"""contracts -> the YAML of dbt's sources: tables, columns with descriptions and types, freshness, owner. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from math import ceil
+from typing import Any
+
+import yaml
+from sqlalchemy.dialects import postgresql
+
+from sluice.contract.batches import Monthly
+from sluice.contract.contract import Contract
+from sluice.contract.derive.tables import comment, parent_table
+
+# Asked of the ledger, where it costs nothing, not of all rows of all months; the age that freshness.py says.
+END_OF_NEWEST_MONTH = (
+    "select cast(max(batch) || '-01' as date) + interval '1 month' from ops.batches "
+    "where dataset = '{dataset}' and status = 'published'"
+)
+HEADER = "# Generated from contracts/ by `sluice derive`; do not edit.\n"
+
+
+def sources_yaml(contracts: Iterable[Contract]) -> str:
+    """The sources of one provider."""
+    chosen = list(contracts)
+    document = {
+        "version": 2,
+        "sources": [
+            {
+                "name": chosen[0].source,
+                "schema": "staging",
+                "description": f"Landed and audited rows of {chosen[0].source}: every row passed its contract.",
+                "tables": [_table(contract) for contract in chosen],
+            }
+        ],
+    }
+    return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _table(contract: Contract) -> dict[str, Any]:
+    table: dict[str, Any] = {
+        "name": contract.dataset_id,
+        "description": f"{contract.description} One row per accepted row of the source.",
+        "config": {"meta": {"owner": contract.owner}},
+    }
+    if contract.freshness is not None and isinstance(contract.files.batches, Monthly):
+        table["config"]["loaded_at_query"] = END_OF_NEWEST_MONTH.format(dataset=contract.dataset_id)
+        table["config"]["freshness"] = {
+            "warn_after": _period(contract.freshness.warn_after),
+            "error_after": _period(contract.freshness.error_after),
+        }
+    known = {column.name: column for column in contract.columns}
+    table["columns"] = [
+        {
+            "name": f"{column.name}",  # a plain str, which YAML can write
+            "description": comment(known[column.name]) if column.name in known else str(column.comment),
+            "data_type": column.type.compile(postgresql.dialect()).lower(),
+        }
+        for column in parent_table(contract).columns
+    ]
+    return table
+
+
+def _period(span: timedelta) -> dict[str, Any]:
+    if span.seconds or span.microseconds:  # dbt counts whole periods
+        return {"count": ceil(span / timedelta(minutes=1)), "period": "minute"}
+    return {"count": span.days, "period": "day"}

@@ -1,0 +1,132 @@
+"""CheckResult, AuditReport, decide(). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sluice.contract.columns import Severity
+from sluice.contract.contract import Gate
+from sluice.contract.formatting import counted, percent
+
+Outcome = Literal["passed", "warned", "failed", "errored"]
+CANARY = "canary rows are rejected"  # the result that shows that the audit is alive; each report must have it
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one check found in one batch.
+
+    Attributes:
+        rows: how many rows it looked at.
+        failing: how many of them failed; for an aggregate, all or none.
+        error: why the check itself could not be run, if so.
+        sample: up to five failing rows, with their row number in the source.
+    """
+
+    name: str
+    severity: Severity
+    tolerance: float | None
+    rows: int
+    failing: int
+    error: str | None = None
+    sample: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def share(self) -> float:
+        """Share of rows that failed, 0 to 1."""
+        return self.failing / self.rows if self.rows else 0.0
+
+    @property
+    def outcome(self) -> Outcome:
+        """`failed` closes the gate; failing rows within the tolerance of an error check are rejected and pass."""
+        if self.error is not None:
+            return "errored"
+        if self.severity == "warn":
+            return "warned" if self.share > (self.tolerance or 0) else "passed"
+        return "failed" if self.tolerance is not None and self.share > self.tolerance else "passed"
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"the check {self.name} could not be run: {self.error}"
+        allowed = f" (tolerance {percent(self.tolerance)})" if self.tolerance is not None else ""
+        return f"{percent(self.share)} of rows fail {self.name}{allowed}"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What the audit of one batch found: rows = accepted + rejected.
+
+    Attributes:
+        results: of every check, and of the canary rows.
+    """
+
+    rows: int
+    rejected: int
+    results: tuple[CheckResult, ...]
+
+    @property
+    def accepted(self) -> int:
+        """Rows that failed no check of severity error."""
+        return self.rows - self.rejected
+
+    @property
+    def checks(self) -> tuple[CheckResult, ...]:
+        """The results of checks: all but the canary rows'."""
+        return tuple(result for result in self.results if result.name != CANARY)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The gate: open, or closed with every reason; warnings do not close it."""
+
+    open: bool
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    def __str__(self) -> str:
+        return "gate open" if self.open else "gate closed: " + "; ".join(self.reasons)
+
+
+def decide(gate: Gate, report: AuditReport, rows_before: int | None = None) -> Decision:
+    """Open the gate, or close it and say why.
+
+    Args:
+        gate: the contract's limits.
+        report: what the audit found.
+        rows_before: rows of the published batch that comes before this one in batch order, if there is one.
+    """
+    reasons = [str(result) for result in report.results if result.outcome in ("failed", "errored")]
+    warnings = tuple(str(result) for result in report.results if result.outcome == "warned")
+    if not report.checks:
+        reasons.append("no check was run")
+    if len(report.checks) == len(report.results):
+        reasons.append("no canary row was looked for, so nothing this audit says can be trusted")
+    if report.rows == 0:
+        reasons.append("the batch has no rows")
+    elif report.rejected / report.rows > gate.max_rejected:
+        share = percent(report.rejected / report.rows)
+        mostly = "" if reasons else _mostly(report)
+        reasons.append(f"{share} of rows are rejected (at most {percent(gate.max_rejected)}){mostly}")
+    reasons += _volume(gate, report.rows, rows_before)
+    return Decision(not reasons, tuple(reasons), warnings)
+
+
+def _mostly(report: AuditReport) -> str:
+    """The check that rejects most, for a gate that no check of its own closes."""
+    rejecting = [result for result in report.results if result.severity == "error" and result.failing]
+    if not rejecting:
+        return ""
+    most = max(rejecting, key=lambda result: result.failing)
+    return f", most often for {most.name} ({counted(most.failing, 'row')})"
+
+
+def _volume(gate: Gate, rows: int, rows_before: int | None) -> list[str]:
+    if gate.rows_vs_last is None or not rows_before or not rows:
+        return []
+    fewest, most = gate.rows_vs_last
+    ratio = rows / rows_before
+    if fewest <= ratio <= most:
+        return []
+    return [f"{rows:,} rows are {ratio:.2f} times the {rows_before:,} of the batch before ({fewest} to {most} allowed)"]

@@ -1,0 +1,62 @@
+"""Load every contract of a folder, as modules of a package that is named after the project's path.
+
+So a project's `contracts/` needs no `__init__.py`, hides no installed package of that name, and two projects can be
+used in one process. Files whose names begin with `_` are shared by others: they import them as `from ._name import`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+
+from sluice.contract.contract import Contract
+from sluice.contract.errors import ContractError
+
+
+def package_of(root: Path) -> str:
+    """Name of the package that a project's modules are imported under; made when it is asked for first."""
+    name = f"sluice_project_{sha256(str(root).encode()).hexdigest()[:12]}"
+    if name not in sys.modules:
+        package = ModuleType(name, f"The project in {root}.")
+        package.__path__ = [str(root)]
+        sys.modules[name] = package
+    return name
+
+
+def load_contracts(folder: Path) -> dict[str, Contract]:
+    """Every contract of the folder by dataset id, in alphabetical order.
+
+    Raises:
+        ContractError: a file cannot be imported, has no CONTRACT, or two name the same dataset.
+    """
+    found: dict[str, Contract] = {}
+    importlib.invalidate_caches()
+    package = f"{package_of(folder.parent)}.{folder.name}"
+    for loaded in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[loaded]  # of another time: a file may have changed since
+    for file in sorted(folder.glob("*.py")):
+        if file.name.startswith("_"):
+            continue
+        contract = _load(folder, file)
+        if contract.dataset_id in found:
+            raise ContractError(f"two files of {folder.name}/ declare {contract.dataset_id}")
+        found[contract.dataset_id] = contract
+    return dict(sorted(found.items()))
+
+
+def _load(folder: Path, file: Path) -> Contract:
+    shown = f"{folder.name}/{file.name}"
+    try:
+        module = importlib.import_module(f"{package_of(folder.parent)}.{folder.name}.{file.stem}")
+    except ContractError:
+        raise
+    except Exception as error:
+        # A contract is a user's code: whatever it raises is a fault of that one file, and must name it.
+        raise ContractError(f"{shown} cannot be loaded: {type(error).__name__}: {error}") from error
+    contract = getattr(module, "CONTRACT", None)
+    if not isinstance(contract, Contract):
+        raise ContractError(f"{shown} has no CONTRACT: end it with CONTRACT = Contract(...)")
+    return contract

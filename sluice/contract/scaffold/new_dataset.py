@@ -1,0 +1,61 @@
+"""What the user says of a new dataset, before anything is guessed. Pure."""
+
+from __future__ import annotations
+
+import keyword
+from dataclasses import dataclass
+
+from sluice.contract.authoring.names import in_words
+from sluice.contract.batches import Monthly
+from sluice.contract.columns import NAME
+from sluice.contract.contract import Files
+from sluice.contract.errors import ConfigError
+
+OWN_SCHEMAS = ("ops", "staging", "quarantine", "marts")  # a source of this name would be taken for Sluice's own
+LONGEST_ID = 40  # characters, as Contract allows
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names, owner and files of a dataset.
+
+    Raises:
+        ConfigError: a name that cannot name a table, a file or a dbt source.
+    """
+
+    source: str
+    entity: str
+    owner: str
+    files: Files
+
+    def __post_init__(self) -> None:
+        for name in (self.source, self.entity):
+            if not NAME.fullmatch(name) or name.startswith("_") or "__" in name or keyword.iskeyword(name):
+                raise ConfigError(
+                    f"{name!r} cannot name a dataset: use lower case letters, digits and single _, as in yellow_trips"
+                )
+        if self.source in OWN_SCHEMAS:
+            raise ConfigError(f"{self.source!r} is a schema of Sluice's own; name the provider of the files")
+        if len(self.dataset_id) > LONGEST_ID:
+            raise ConfigError(f"{self.dataset_id} is over {LONGEST_ID} characters; use shorter names")
+
+    @property
+    def dataset_id(self) -> str:
+        """`<source>__<entity>`."""
+        return f"{self.source}__{self.entity}"
+
+    @property
+    def module(self) -> str:
+        """The contract's module in contracts/."""
+        return f"{self.source}_{self.entity}"
+
+    @property
+    def description(self) -> str:
+        """A first description."""
+        return f"{in_words(self.entity)} as {self.source} delivers them."
+
+    @property
+    def batch(self) -> str:
+        """The batch that the sample is of."""
+        batches = self.files.batches
+        return batches.start if isinstance(batches, Monthly) else batches.name

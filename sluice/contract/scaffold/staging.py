@@ -1,0 +1,69 @@
+"""Guesses -> dbt's staging model and its YAML, in the style of those that are there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import yaml
+
+from sluice.contract.authoring.annotations import quoted
+from sluice.contract.authoring.names import in_words
+from sluice.contract.batches import Monthly
+from sluice.contract.scaffold.guess import Guess
+from sluice.contract.scaffold.new_dataset import Facts
+
+SYSTEM_COLUMNS = ("_dataset", "_batch", "_load_id", "_row_number")
+
+
+def staging_sql(facts: Facts, guesses: Sequence[Guess]) -> str:
+    """The model: source, renamed, select."""
+    columns = ",\n        ".join([*(guess.name for guess in guesses), *SYSTEM_COLUMNS])
+    return (  # the text of a model; its names are such that need no quotes
+        "with\n\n"  # noqa: S608
+        "source as (\n"
+        f"    select * from {{{{ source('{facts.source}', '{facts.dataset_id}') }}}}\n"
+        "),\n\n"
+        "-- confirm: rename for meaning here, and only rename: ids as <thing>_id, units at the end (price_usd)\n"
+        "renamed as (\n"
+        f"    select\n        {columns}\n"
+        "    from source\n"
+        ")\n\n"
+        "select * from renamed\n"
+    )
+
+
+def staging_yaml(facts: Facts, guesses: Sequence[Guess]) -> str:
+    """The model's descriptions and tests."""
+    newest = ["config:", "  where: __in_newest_batches__"]
+    lines = [
+        "version: 2",
+        "",
+        "models:",
+        f"  - name: stg_{facts.dataset_id}",
+        f"    description: {in_words(facts.entity)} as delivered and accepted. One row per record. # confirm",
+        "    data_tests:",
+        "      - unique_combination:",
+        "          arguments:",
+        "            columns: [_dataset, _batch, _row_number]",
+        *(f"          {line}" for line in newest),
+        "    columns:",
+    ]
+    for guess in guesses:
+        lines += [
+            f"      - name: {_text(guess.name)}",
+            f"        description: {_text(in_words(guess.name) + '.')} # confirm",
+        ]
+        if guess.unique:
+            lines += ["        data_tests:", "          - not_null"]
+            if isinstance(facts.files.batches, Monthly):  # the contract has it unique in each batch, no more
+                lines += ["          - unique:", *(f"              {line}" for line in newest)]
+            else:
+                lines += ["          - unique"]
+    for name in SYSTEM_COLUMNS:
+        lines += [f"      - name: {name}", f"        description: '{{{{ doc(\"{name}\") }}}}'"]
+    return "\n".join(lines) + "\n"
+
+
+def _text(words: str) -> str:
+    """A text as YAML reads it: `no` and `2019.` would be a truth value and a number there."""
+    return words if yaml.safe_load(words) == words else quoted(words)

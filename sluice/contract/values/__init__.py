@@ -1,0 +1,1 @@
+"""Cells and types: text to typed values, exactly."""

@@ -1,0 +1,188 @@
+"""One exact cast for each pair of types: a value that would lose scale, range or meaning is not cast. Pure.
+
+`cast` takes arrays as a file delivers them: bytes or text from CSV, typed columns from Parquet. `deliverable`
+says which typed columns may stand for which contract types at all; any other pair is schema drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sluice.contract.columns import ColumnType
+from sluice.contract.errors import DataError
+from sluice.contract.values.grammars import kind_of
+from sluice.contract.values.parse import from_doubles, parse, with_cells
+
+Cast = tuple[pa.Array, pa.Array | None]
+
+_LAST = {"date": "9999-12-31", "timestamp": "9999-12-31T23:59:59.999999"}
+_FIRST = {"date": "0001-01-01", "timestamp": "0001-01-01T00:00:00"}
+
+
+def deliverable(given: pa.DataType, to: ColumnType) -> bool:
+    """Whether a typed column may be taken for `to` without guessing: the same type, or a lossless widening.
+
+    An integer column of a month without nulls is double in a month with nulls, for one. Text is only
+    ever taken for text: a source that begins to write numbers as text has changed.
+    """
+    given = _stored(given)
+    if pa.types.is_null(given):
+        return True
+    return any(test(given) for test in _DELIVERABLE[kind_of(to)])
+
+
+def cast(array: pa.Array, to: ColumnType) -> Cast:
+    """The values as `to`, and a mask of the cells that are no such value (null there; no mask if none is).
+
+    Raises:
+        DataError: there is no cast between the two types.
+    """
+    array = _decoded(array)
+    given = array.type
+    if pa.types.is_null(given) or array.null_count == len(array):
+        return pa.nulls(len(array), to.arrow), None
+    if pa.types.is_string(given) or pa.types.is_binary(given):
+        return parse(array, to)
+    if not deliverable(given, to):
+        raise DataError(f"there is no exact cast from {given} to {to}")
+    kind = kind_of(to)
+    if kind == "decimal" and pa.types.is_integer(given):
+        array = array.cast(pa.decimal128(38, 0))  # Arrow takes integers only into decimals that hold them all
+    if pa.types.is_floating(given):
+        return _from_floating(array, kind, to)
+    if pa.types.is_timestamp(given) or pa.types.is_date(given):
+        return _within_years(*_where_exact(array, to), kind)
+    return _where_exact(array, to)
+
+
+def delivered(array: pa.Array, row: int) -> str:
+    """A cell's text as it was delivered; bytes that are no text as PostgreSQL writes them, `\\x00ff`."""
+    if pa.types.is_binary(array.type):  # CSV: by far the most, so without a detour
+        return readable(array[row].as_py())
+    cell = _decoded(array.slice(row, 1))
+    if pa.types.is_string(cell.type) or pa.types.is_binary(cell.type):
+        return readable(cell.cast(pa.binary())[0].as_py())
+    if pa.types.is_floating(cell.type):
+        number = cell[0].as_py()
+        return {"nan": "NaN"}.get(repr(number), repr(number))
+    return str(cell.cast(pa.string())[0].as_py())
+
+
+def readable(raw: bytes) -> str:
+    """Bytes as text, or as `\\x` and hexadecimal digits if they are no UTF-8 or hold a NUL."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return "\\x" + raw.hex()
+    return "\\x" + raw.hex() if "\0" in text else text
+
+
+def _stored(given: pa.DataType) -> pa.DataType:
+    return given.value_type if pa.types.is_dictionary(given) else given
+
+
+def _decoded(array: pa.Array) -> pa.Array:
+    """Dictionaries, large and view texts in their plain form."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type):
+        return array.cast(pa.string())
+    if pa.types.is_large_binary(array.type) or pa.types.is_binary_view(array.type):
+        return array.cast(pa.binary())
+    return array
+
+
+def _where_exact(array: pa.Array, to: ColumnType) -> Cast:
+    """Arrow's safe cast; where it refuses the array, cell by cell."""
+    try:
+        return array.cast(to.arrow), None
+    except pa.ArrowInvalid:
+        pass
+    bad = np.zeros(len(array), dtype=bool)
+    pieces = []
+    for row in range(len(array)):
+        try:
+            pieces.append(array.slice(row, 1).cast(to.arrow))
+        except pa.ArrowInvalid:
+            bad[row] = True
+            pieces.append(pa.nulls(1, to.arrow))
+    return pa.concat_arrays(pieces), pa.array(bad)
+
+
+def _from_floating(array: pa.Array, kind: str, to: ColumnType) -> Cast:
+    doubles = array.cast(pa.float64())
+    if kind == "decimal":
+        return _decimals(doubles, to)
+    given = doubles.fill_null(0.0).to_numpy(zero_copy_only=False)
+    good = np.isfinite(given)
+    if kind == "integer":
+        with np.errstate(invalid="ignore"):
+            good &= (np.floor(given) == given) & (given >= -(2.0**63)) & (given < 2.0**63)
+    if good.all():
+        return doubles.cast(to.arrow), None
+    return pc.if_else(pa.array(good), doubles, None).cast(to.arrow), pa.array(~good)
+
+
+def _decimals(doubles: pa.Array, to: ColumnType) -> Cast:
+    """What a double says with 15 significant digits: 16.500000000000002 is 16.50 and binary noise."""
+    values, exact = from_doubles(doubles, to)
+    rest = np.flatnonzero(~exact)
+    if not len(rest):
+        return values, None
+    texts = [f"{number:.15g}" for number in doubles.take(pa.array(rest)).to_pylist()]
+    cells, bad_cells = parse(pa.array(texts, pa.string()), to)
+    values = with_cells(values, cells, rest)
+    if bad_cells is None:
+        return values, None
+    bad = np.zeros(len(doubles), dtype=bool)
+    bad[rest] = np.asarray(bad_cells)
+    return values, pa.array(bad)
+
+
+def _within_years(values: pa.Array, bad: pa.Array | None, kind: str) -> Cast:
+    """Years 1 to 9999 only: what PostgreSQL, Python and every reader after them can hold."""
+    kind = kind.split(" ")[0]
+    plain = pc.cast(values, pa.timestamp("us")) if kind == "timestamp" else values
+    bounds = [pa.scalar(text[kind]).cast(plain.type) for text in (_FIRST, _LAST)]
+    good = pc.and_(pc.greater_equal(plain, bounds[0]), pc.less_equal(plain, bounds[1])).fill_null(True)
+    if pc.all(good).as_py():
+        return values, bad
+    outside = pc.invert(good)
+    bad = outside if bad is None else pc.or_(bad, outside)
+    return pc.if_else(good, values, pa.scalar(None, values.type)), bad
+
+
+def _small_decimal(given: pa.DataType) -> bool:
+    return bool(pa.types.is_decimal(given)) and given.precision <= 15  # digits that a double can hold
+
+
+def _timestamp(zoned: bool) -> Callable[[pa.DataType], bool]:
+    return lambda given: bool(pa.types.is_timestamp(given)) and (given.tz is not None) == zoned
+
+
+def _double(given: pa.DataType) -> bool:
+    return bool(given == pa.float64())  # a 32-bit float does not hold the cents of 123456.78
+
+
+_TEXTS: tuple[Callable[[pa.DataType], bool], ...] = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+)
+_DELIVERABLE: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
+    "integer": (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
+    "float": (pa.types.is_floating, pa.types.is_integer, _small_decimal),
+    "decimal": (pa.types.is_decimal, pa.types.is_integer, _double),
+    "text": _TEXTS,
+    "boolean": (pa.types.is_boolean,),
+    "date": (pa.types.is_date,),
+    "timestamp": (_timestamp(zoned=False),),
+    "timestamp with time zone": (_timestamp(zoned=True),),
+}

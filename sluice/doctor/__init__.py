@@ -1,0 +1,1 @@
+"""`sluice doctor`: checks of an installation."""

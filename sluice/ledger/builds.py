@@ -1,0 +1,137 @@
+"""Builds of the two sides and publications of the marts: what is live, who may publish."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import sqlalchemy as sa
+
+from sluice.contract.errors import ToolError
+from sluice.ledger.tables import WHOLE, builds, publications
+from sluice.warehouse.warehouse import SIDES
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a side may have been built by: a project, and dbt's manifest of it unless the build was cut off."""
+
+    project: str
+    manifest: bytes | None
+
+
+def hold(connection: sa.Connection) -> None:
+    """Keep builds from beginning and marts from being published by others until the transaction ends."""
+    key = sa.func.hashtextextended("sluice:marts", 0)
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
+
+def begin(connection: sa.Connection, side: str, project: str, loads: Sequence[int], run_id: str | None) -> int:
+    """Write the build's row and give its number. The caller holds `hold`, and the lock on dbt."""
+    values = {"side": side, "status": "started", "project": project, "loads": list(loads), "run_id": run_id}
+    return int(connection.scalar(builds.insert().values(**values).returning(builds.c.build_id)) or 0)
+
+
+def finish(
+    connection: sa.Connection,
+    build_id: int,
+    status: str,
+    manifest: bytes | None = None,
+    invocation_id: str | None = None,
+    refreshed: Sequence[str] = (),
+) -> None:
+    """Write the build's end. A side that is whole again needs no older manifest."""
+    values = {
+        "status": status,
+        "manifest": None if manifest is None else gzip.compress(manifest, 6),
+        "invocation_id": invocation_id,
+        "refreshed": list(refreshed),
+        "finished_at": sa.func.clock_timestamp(),
+    }
+    side = sa.select(builds.c.side).where(builds.c.build_id == build_id).scalar_subquery()
+    connection.execute(builds.update().where(builds.c.build_id == build_id).values(**values))
+    if status in WHOLE:
+        older = (builds.c.side == side) & (builds.c.build_id < build_id) & builds.c.manifest.is_not(None)
+        connection.execute(builds.update().where(older).values(manifest=None))
+
+
+def bases(connection: sa.Connection, side: str, before: int) -> tuple[Base, ...]:
+    """All that the side's tables may have been made by: its last whole build, and every try since.
+
+    Empty when the side was never built whole.
+    """
+    of_side = (builds.c.side == side) & (builds.c.build_id < before)
+    last = connection.scalar(sa.select(sa.func.max(builds.c.build_id)).where(of_side, builds.c.status.in_(WHOLE)))
+    if last is None:
+        return ()
+    query = (
+        sa.select(builds.c.project, builds.c.manifest)
+        .where(of_side, builds.c.build_id >= last, builds.c.status != "not run")
+        .order_by(builds.c.build_id)
+    )
+    found: dict[str, bytes | None] = {}
+    for project, manifest in connection.execute(query).tuples():
+        found[project] = found.get(project) or manifest
+    return tuple(Base(name, gzip.decompress(kept) if kept else None) for name, kept in found.items())
+
+
+def newest(connection: sa.Connection, side: str | None = None) -> sa.Row | None:
+    """The last build that began, of one side or of both."""
+    query = sa.select(builds).order_by(builds.c.build_id.desc()).limit(1)
+    return connection.execute(query if side is None else query.where(builds.c.side == side)).one_or_none()
+
+
+def newest_touching(connection: sa.Connection, side: str) -> sa.Row | None:
+    """The last build of the side that may have changed its tables."""
+    query = (
+        sa.select(builds)
+        .where(builds.c.side == side, builds.c.status != "not run")
+        .order_by(builds.c.build_id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).one_or_none()
+
+
+def fence(connection: sa.Connection, known: int) -> None:
+    """Let through only who knows of the newest build; then none can begin until the transaction ends.
+
+    Raises:
+        ToolError: a later run has begun a build, so this one must publish nothing.
+    """
+    hold(connection)
+    last = newest(connection)
+    if last is not None and last.build_id != known:
+        raise ToolError(
+            f"the marts were not published: build {last.build_id} ({last.side}, {last.status}) began after build "
+            f"{known}: a later run took over. The old marts stay."
+        )
+
+
+def mark_published(connection: sa.Connection, build_id: int) -> None:
+    """Note that readers got this build."""
+    connection.execute(builds.update().where(builds.c.build_id == build_id).values(status="published"))
+
+
+def fingerprint(loads: Sequence[int], project: str) -> str:
+    """Fingerprint of both together."""
+    return sha256(f"{','.join(map(str, loads))} {project}".encode()).hexdigest()
+
+
+def live(connection: sa.Connection) -> sa.Row | None:
+    """The publication that readers have now."""
+    return connection.execute(
+        sa.select(publications).order_by(publications.c.publication_id.desc()).limit(1)
+    ).one_or_none()
+
+
+def other(side: str) -> str:
+    """The side that this one is not."""
+    return SIDES[1] if side == SIDES[0] else SIDES[0]
+
+
+def candidate(connection: sa.Connection) -> str:
+    """The side that is not live: what dbt may build."""
+    now = live(connection)
+    return SIDES[0] if now is None else other(now.side)

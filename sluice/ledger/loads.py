@@ -1,0 +1,168 @@
+"""Loads and their check results: begin, fence, finish, supersede; what is published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from sluice.contract.checks.version import version_of
+from sluice.contract.contract import Contract
+from sluice.contract.errors import ToolError
+from sluice.contract.gate import CheckResult, Decision
+from sluice.ledger import tables
+from sluice.ledger.tables import batches as tables_batches
+from sluice.ledger.tables import checks
+from sluice.project import fingerprints
+from sluice.source.files import SourceFile
+from sluice.warehouse.warehouse import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What tells one delivered file from another."""
+
+    address: str
+    size: int
+    sha256: str
+    etag: str | None
+    modified: str | None
+
+
+def published(connection: sa.Connection, dataset_id: str, batch: str) -> sa.Row | None:
+    """The ledger's row of the load whose rows readers have, if the batch is published."""
+    query = sa.select(tables_batches).where(
+        tables_batches.c.dataset == dataset_id, tables_batches.c.batch == batch, tables_batches.c.status == "published"
+    )
+    return connection.execute(query).one_or_none()
+
+
+def rows_of_batch_before(connection: sa.Connection, dataset_id: str, batch: str) -> int | None:
+    """Rows read of the published batch that comes before this one in batch order."""
+    query = (
+        sa.select(tables_batches.c.rows_read)
+        .where(
+            tables_batches.c.dataset == dataset_id,
+            tables_batches.c.batch < batch,
+            tables_batches.c.status == "published",
+        )
+        .order_by(tables_batches.c.batch.desc())
+        .limit(1)
+    )
+    return connection.scalar(query)
+
+
+def latest(connection: sa.Connection, dataset_id: str, batch: str, *statuses: str) -> sa.Row | None:
+    """The ledger's row of the newest load of a batch that has one of these statuses."""
+    query = (
+        sa.select(tables_batches)
+        .where(
+            tables_batches.c.dataset == dataset_id,
+            tables_batches.c.batch == batch,
+            tables_batches.c.status.in_(statuses),
+        )
+        .order_by(tables_batches.c.load_id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).one_or_none()
+
+
+def begin_replay(connection: sa.Connection, contract: Contract, of: sa.Row, run_id: str | None) -> Batch:
+    """Write the row of a load that takes its rows from another load of the batch, and so has its fingerprint."""
+    file = Fingerprint(of.address, of.bytes, of.sha256, of.etag, of.modified)
+    batch = begin(connection, contract, of.batch, file, run_id)
+    note(connection, batch, replay_of=of.load_id)
+    return batch
+
+
+def begin(
+    connection: sa.Connection, contract: Contract, batch: str, file: Fingerprint | SourceFile, run_id: str | None
+) -> Batch:
+    """Write the load's row. Whoever holds the dataset's lock calls it, so any other started load is dead."""
+    connection.execute(
+        tables_batches.update()
+        .where(tables_batches.c.dataset == contract.dataset_id, tables_batches.c.status == "started")
+        .values(status="abandoned", finished_at=sa.func.now(), reasons=["its run ended without a word"])
+    )
+    load_id = connection.scalar(
+        tables_batches.insert()
+        .values(
+            dataset=contract.dataset_id,
+            batch=batch,
+            status="started",
+            address=file.address,
+            bytes=file.size,
+            sha256=file.sha256,
+            etag=file.etag,
+            modified=file.modified,
+            contract_version=version_of(contract),
+            code_version=fingerprints.code(),
+            dbt_project=fingerprints.project(),
+            run_id=run_id,
+        )
+        .returning(tables_batches.c.load_id)
+    )
+    return Batch(contract.dataset_id, batch, int(load_id or 0))
+
+
+def fence(connection: sa.Connection, batch: Batch, expected: str = "started") -> None:
+    """Lock the load's row until the transaction ends.
+
+    Raises:
+        ToolError: a later run has taken over, so this one must not write.
+    """
+    query = sa.select(tables_batches.c.status).where(tables_batches.c.load_id == batch.load_id).with_for_update()
+    status = connection.scalar(query)
+    if status != expected:
+        raise ToolError(f"{batch}: load {batch.load_id} is {status}: a later run took over. Nothing was changed.")
+
+
+def note(connection: sa.Connection, batch: Batch, **values: Any) -> None:
+    """Write facts into the load's row."""
+    connection.execute(tables_batches.update().where(tables_batches.c.load_id == batch.load_id).values(**values))
+
+
+def supersede(connection: sa.Connection, batch: Batch, *statuses: str) -> None:
+    """Take the loads that this one replaces off the books."""
+    same = (tables_batches.c.dataset == batch.dataset_id) & (tables_batches.c.batch == batch.batch)
+    connection.execute(
+        tables_batches.update().where(same, tables_batches.c.status.in_(statuses)).values(status="superseded")
+    )
+
+
+def finish(connection: sa.Connection, batch: Batch, status: str, decision: Decision, **values: Any) -> None:
+    """Write the load's end."""
+    note(
+        connection,
+        batch,
+        status=status,
+        reasons=list(decision.reasons),
+        warnings=list(decision.warnings),
+        finished_at=sa.func.clock_timestamp(),  # now() is when its transaction began
+        **values,
+    )
+
+
+def write_checks(connection: sa.Connection, batch: Batch, results: tuple[CheckResult, ...]) -> None:
+    """Keep every result, also of the checks that passed. Audited again, a load's results are replaced."""
+    connection.execute(checks.delete().where(checks.c.load_id == batch.load_id))
+    if results:
+        connection.execute(checks.insert(), [_check_row(batch, result) for result in results])
+
+
+def _check_row(batch: Batch, result: CheckResult) -> Mapping[str, Any]:
+    return {
+        "load_id": batch.load_id,
+        "check_name": result.name,
+        **{name: getattr(result, name) for name in ("outcome", "severity", "tolerance", "rows", "failing", "error")},
+        "sample": [dict(row) for row in result.sample],
+    }
+
+
+def published_loads(connection: sa.Connection) -> list[int]:
+    """Numbers of the published loads, in order."""
+    batches = tables.batches
+    published = sa.select(batches.c.load_id).where(batches.c.status == "published").order_by(batches.c.load_id)
+    return [int(load) for load in connection.scalars(published)]

@@ -1,0 +1,197 @@
+"""Every table of the schema `ops`, declared in one place."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from sluice.warehouse.warehouse import OPS
+
+metadata = sa.MetaData(schema=OPS)
+Moment = sa.DateTime(timezone=True)
+STATUSES = ("started", "held", "published", "failed", "abandoned", "superseded")
+FINISHED = ("held", "published", "superseded")
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column(
+        "load_id",
+        sa.BigInteger(),
+        sa.Identity(always=True),
+        primary_key=True,
+        comment="Number of the load; a later load has a higher one.",
+    ),
+    sa.Column("dataset", sa.Text(), nullable=False, comment="Dataset that was loaded."),
+    sa.Column("batch", sa.Text(), nullable=False, comment="Batch that was loaded."),
+    sa.Column("status", sa.Text(), nullable=False, comment="What became of the load."),
+    sa.Column("address", sa.Text(), nullable=False, comment="Where the file came from, without secrets."),
+    sa.Column("bytes", sa.BigInteger(), nullable=False, comment="Size of the file as delivered."),
+    sa.Column("sha256", sa.Text(), nullable=False, comment="Of the file as delivered, in hexadecimal."),
+    sa.Column("etag", sa.Text(), comment="The server's mark of the file's version, where it gives one."),
+    sa.Column("modified", sa.Text(), comment="When the file changed last, as its server or disk says."),
+    sa.Column(
+        "contract_version", sa.Text(), nullable=False, comment="Fingerprint of the contract that it was held to."
+    ),
+    sa.Column("code_version", sa.Text(), comment="Of Sluice, with a fingerprint of its source."),
+    sa.Column("dbt_project", sa.Text(), comment="Fingerprint of the dbt project, as in ops.builds.project."),
+    sa.Column("rows_read", sa.BigInteger(), comment="Rows of the file: those accepted and those rejected."),
+    sa.Column("rows_counted", sa.BigInteger(), comment="Counted a second, independent way."),
+    sa.Column("rows_accepted", sa.BigInteger(), comment="Rows that failed no check of severity error."),
+    sa.Column("rows_rejected", sa.BigInteger(), comment="Rows that failed one, kept in quarantine."),
+    sa.Column("reasons", ARRAY(sa.Text()), nullable=False, server_default="{}", comment="Why not published."),
+    sa.Column(
+        "warnings", ARRAY(sa.Text()), nullable=False, server_default="{}", comment="Told, though they hold nothing."
+    ),
+    sa.Column("replay_of", sa.BigInteger(), comment="The load whose rows were loaded again, not the file's."),
+    sa.Column("released_by", sa.Text(), comment="Who published a held load."),
+    sa.Column("released_why", sa.Text(), comment="The reason that person gave."),
+    sa.Column("run_id", sa.Text(), comment="Prefect flow run."),
+    sa.Column("started_at", Moment, nullable=False, server_default=sa.func.now(), comment="When the load began."),
+    sa.Column("loaded_at", Moment, comment="When every row of the file was in the database."),
+    sa.Column("audited_at", Moment, comment="When every check had its result."),
+    sa.Column("finished_at", Moment, comment="When the load reached its status; null while it runs."),
+    sa.Column("rows_dropped_at", Moment, comment="When its rejected rows were dropped, after the retention."),
+    sa.CheckConstraint(sa.column("status").in_(STATUSES), name="batches_status"),
+    sa.CheckConstraint(
+        "status NOT IN ('held', 'published', 'superseded') OR "
+        "(rows_read IS NOT NULL AND rows_accepted IS NOT NULL AND rows_rejected IS NOT NULL "
+        "AND rows_read = rows_accepted + rows_rejected)",
+        name="batches_every_row_accounted_for",
+    ),
+    sa.Index("batches_by_batch", "dataset", "batch"),
+    sa.Index(
+        "batches_one_published", "dataset", "batch", unique=True, postgresql_where=sa.text("status = 'published'")
+    ),
+)
+checks = sa.Table(
+    "checks",
+    metadata,
+    sa.Column("load_id", sa.BigInteger(), sa.ForeignKey(batches.c.load_id), nullable=False),
+    sa.Column("check_name", sa.Text(), nullable=False),
+    sa.Column("outcome", sa.Text(), nullable=False),
+    sa.Column("severity", sa.Text(), nullable=False),
+    sa.Column("tolerance", sa.Double()),
+    sa.Column("rows", sa.BigInteger(), nullable=False),
+    sa.Column("failing", sa.BigInteger(), nullable=False),
+    sa.Column("error", sa.Text()),
+    sa.Column("sample", JSONB(), nullable=False),
+    sa.PrimaryKeyConstraint("load_id", "check_name"),
+)
+OPEN = sa.text("resolved_at IS NULL")
+incidents = sa.Table(
+    "incidents",
+    metadata,
+    sa.Column("incident_id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
+    sa.Column("subject", sa.Text(), nullable=False, comment="What it is about; at most one is open for each."),
+    sa.Column("kind", sa.Text(), nullable=False, comment="gate_closed, dbt_failed, ...; the end of the event's name."),
+    sa.Column("detail", sa.Text(), nullable=False, comment="With another detail it is another incident."),
+    sa.Column("dataset", sa.Text()),
+    sa.Column("batch", sa.Text()),
+    sa.Column("reminded", sa.Boolean(), nullable=False, comment="Whether a reminder is sent every day."),
+    sa.Column("facts", JSONB(), nullable=False, comment="What the last message says, or the next would."),
+    sa.Column("owners", JSONB(), nullable=False, comment="Pairs of an owner and the notification block, or null."),
+    sa.Column("times_seen", sa.Integer(), nullable=False, server_default="1"),
+    sa.Column("opened_at", Moment, nullable=False),
+    sa.Column("last_seen_at", Moment, nullable=False),
+    sa.Column("last_told_at", Moment, nullable=False),
+    sa.Column("resolved_at", Moment),
+    sa.Column("resolved_as", sa.Text(), comment="recovered, replaced (by another incident), or closed by whom."),
+    sa.Index("incidents_one_open", "subject", unique=True, postgresql_where=OPEN),
+)
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("message_id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
+    sa.Column("event_id", sa.Uuid(), nullable=False, server_default=sa.text("gen_random_uuid()")),
+    sa.Column("incident_id", sa.BigInteger(), sa.ForeignKey(incidents.c.incident_id), nullable=False),
+    sa.Column("stage", sa.Text(), nullable=False, comment="first, reminder or recovery."),
+    sa.Column("channel", sa.Text(), nullable=False, comment="A notification block, as type/name, or Prefect's events."),
+    sa.Column("kind", sa.Text(), nullable=False),
+    sa.Column("dataset", sa.Text()),
+    sa.Column("batch", sa.Text()),
+    sa.Column("owner", sa.Text(), nullable=False),
+    sa.Column("title", sa.Text(), nullable=False),
+    sa.Column("body", sa.Text(), nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("next_try_at", Moment, nullable=False),
+    sa.Column("attempts", sa.Integer(), nullable=False, server_default="0"),
+    sa.Column("last_error", sa.Text()),
+    sa.Column("sent_at", Moment),
+    sa.Index("outbox_unsent", "next_try_at", postgresql_where=sa.text("sent_at IS NULL")),
+)
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.Text(), primary_key=True),
+    sa.Column("run_id", sa.Text(), comment="Prefect flow run."),
+    sa.Column("name", sa.Text(), nullable=False),
+    sa.Column("nightly", sa.Boolean(), nullable=False, comment="By a deployment, or of all datasets."),
+    sa.Column("began_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment),
+    sa.Column("ended_as", sa.Text(), comment="finished, lost (killed without a word), or the error's class."),
+    sa.Index("runs_by_time", "began_at"),
+)
+BUILD_STATUSES = ("started", "not run", "failed", "passed", "published")
+WHOLE = ("passed", "published")  # every model of the side was built, and every test passed
+builds = sa.Table(
+    "builds",
+    metadata,
+    sa.Column("build_id", sa.BigInteger(), sa.Identity(always=True), primary_key=True, comment="The fencing number."),
+    sa.Column("side", sa.Text(), nullable=False),
+    sa.Column("status", sa.Text(), nullable=False, comment="not run: dbt touched nothing."),
+    sa.Column("project", sa.Text(), nullable=False, comment="Fingerprint of the dbt project."),
+    sa.Column("loads", ARRAY(sa.BigInteger()), nullable=False, comment="Published loads when it began."),
+    sa.Column("refreshed", ARRAY(sa.Text()), comment="Models built from nothing because their logic changed."),
+    sa.Column("manifest", sa.LargeBinary(), comment="dbt's, as gzip; kept while a later build compares with it."),
+    sa.Column("invocation_id", sa.Text()),
+    sa.Column("run_id", sa.Text()),
+    sa.Column("started_at", Moment, nullable=False, server_default=sa.func.clock_timestamp()),
+    sa.Column("finished_at", Moment),
+    sa.CheckConstraint(sa.column("status").in_(BUILD_STATUSES), name="builds_status"),
+)
+comparisons = sa.Table(
+    "comparisons",
+    metadata,
+    sa.Column("build_id", sa.BigInteger(), nullable=False, comment="The candidate's build, see ops.builds."),
+    sa.Column("mart", sa.Text(), nullable=False),
+    sa.Column("batch", sa.Text(), nullable=False, comment="Dataset and batch; empty for a mart that has none."),
+    sa.Column("measure", sa.Text(), nullable=False, comment="rows, keys added, keys removed, null share or total"),
+    sa.Column("column_name", sa.Text(), nullable=False, comment="Of null shares and totals; else empty."),
+    sa.Column("old", sa.Numeric(), comment="In the marts readers had; null if they had no such rows."),
+    sa.Column("new", sa.Numeric(), comment="In the candidate; null if it has no such rows."),
+    sa.PrimaryKeyConstraint("build_id", "mart", "batch", "measure", "column_name"),
+)
+publications = sa.Table(
+    "publications",
+    metadata,
+    sa.Column("publication_id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
+    sa.Column("side", sa.Text(), nullable=False),
+    sa.Column("models", ARRAY(sa.Text()), nullable=False),
+    sa.Column("inputs", sa.Text(), nullable=False, comment="Fingerprint of the loads and the dbt project it shows."),
+    sa.Column("kind", sa.Text(), nullable=False, comment="publish or rollback"),
+    sa.Column("run_id", sa.Text()),
+    sa.Column("published_at", Moment, nullable=False, server_default=sa.func.clock_timestamp()),
+)
+failed_rows = sa.Table(
+    "failed_rows",
+    metadata,
+    sa.Column("load_id", sa.BigInteger(), nullable=False, index=True),
+    sa.Column("_row_number", sa.BigInteger(), nullable=False),
+    sa.Column("check_name", sa.Text(), nullable=False),
+)
+dbt_results = sa.Table(
+    "dbt_results",
+    metadata,
+    sa.Column("invocation_id", sa.Text(), nullable=False),
+    sa.Column("unique_id", sa.Text(), nullable=False),
+    sa.Column("side", sa.Text(), nullable=False),
+    sa.Column("resource_type", sa.Text(), nullable=False),
+    sa.Column("status", sa.Text(), nullable=False),
+    sa.Column("rows", sa.BigInteger()),
+    sa.Column("failures", sa.BigInteger()),
+    sa.Column("seconds", sa.Double(), nullable=False),
+    sa.Column("message", sa.Text(), nullable=False),
+    sa.Column("run_id", sa.Text()),
+    sa.Column("recorded_at", Moment, nullable=False, server_default=sa.func.now()),
+    sa.PrimaryKeyConstraint("invocation_id", "unique_id"),
+)

@@ -1,0 +1,1 @@
+"""The second round: dbt builds and tests a side, then readers get it."""

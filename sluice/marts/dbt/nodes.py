@@ -1,0 +1,231 @@
+"""Run one dbt command in this process, every node a Prefect task run; end only when they all have ended.
+
+The only module that imports prefect_dbt and dbt. That takes 2 s, so sluice/marts/dbt/run.py imports it late, when it is
+about to run dbt. Knows nothing of sides or files; of dbt's connections, only how to cancel what they run.
+
+prefect-dbt's runner starts a daemon thread per node and joins none: a process that ends meanwhile aborts
+(docs/decisions/0005-dbt-runner.md). `NodeRunner` replaces how a node's task run is made, and joins them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from dbt.adapters.contracts.connection import ConnectionState
+from dbt.adapters.factory import FACTORY
+from dbt_common.events.base_types import EventLevel
+from dbt_common.invocation import get_invocation_id
+from prefect import Task
+from prefect._internal.uuid7 import uuid7
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRunResult
+from prefect.logging import get_logger
+from prefect.states import Cancelled, Completed, Failed
+from prefect.task_engine import run_task_sync
+from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings  # type: ignore[import-untyped]
+
+from sluice.marts.dbt.signals import signals_interrupt_dbt
+
+Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, the node just done
+
+FAILED = ("error", "fail", "runtime error", "partial success")
+# What dbt says of an exception that ends it, and of the nodes that it takes down
+STOPPED_LINES = (
+    *("MainEncounteredError", "MainStackTrace", "GenericExceptionOnRun"),
+    *("RunResultFailure", "RunResultError", "RunResultErrorNoMessage"),
+)
+CONNECT_TIMEOUT = 3  # s, whole ones, to reach the server with a cancel
+END_TIMEOUT = 120.0  # s for the task runs to end once dbt has ended; it takes less than 1 s
+logger = get_logger("sluice.dbt")
+
+
+def _without_no_error(record: logging.LogRecord) -> bool:
+    """Prefect logs a state that says Failed together with the error that was raised, where none was."""
+    if record.exc_info and record.exc_info[0] is None:
+        record.exc_info = None
+    return True
+
+
+logging.getLogger("prefect.task_runs").addFilter(_without_no_error)
+
+
+class Stopped(Exception):
+    """A signal came before this node was begun. dbt takes it for the node's error."""
+
+
+class Outcome:
+    """How a dbt command ended: its result object, or the exception that stopped it."""
+
+    def __init__(self, result: Any, error: BaseException | None, invocation_id: str) -> None:
+        self.result, self.error, self.invocation_id = result, error, invocation_id
+
+
+class _Settings(PrefectDbtSettings):
+    """Takes profiles.yml as it is. prefect-dbt asks the Prefect API for blocks that it might name: ours names none."""
+
+    @contextmanager
+    def resolve_profiles_yml(self) -> Iterator[str]:
+        yield str(self.profiles_dir)
+
+
+class NodeRunner(PrefectDbtRunner):
+    """PrefectDbtRunner whose node task runs are joined, hold dbt's message, and exist for skipped nodes."""
+
+    def __init__(self, project: Path, profiles: Path, target_path: Path, progress: Progress | None) -> None:
+        settings = _Settings(
+            project_dir=project,
+            profiles_dir=profiles,
+            target_path=target_path,
+            log_level=EventLevel.INFO,  # the default is Prefect's own, and "warning" is no level of dbt's
+        )
+        unused: Any = object()  # outside a flow, asking for a client would start a temporary server
+        super().__init__(settings=settings, client=unused, raise_on_failure=False, disable_assets=True)
+        self._threads: dict[str, threading.Thread] = {}
+        self._tracker: Any = None
+        self._task_runs = False
+        self._run_context = copy_context()
+        self._progress = progress
+        self._done, self._total = 0, 0
+        self._stopped_by: BaseException | None = None
+        self._signals: Sequence[BaseException] = ()
+        self.on_run_end(self._note_error)
+
+    def run(self, args: list[str], *, task_runs: bool) -> Outcome:
+        """Run dbt with `args`; with `task_runs` and inside a flow or task, a task run per node.
+
+        Raises what stopped it from outside (KeyboardInterrupt, Prefect's TerminationSignal), after dbt has
+        cancelled its queries; every other problem is in the outcome.
+        """
+        self._disable_callbacks = not task_runs
+        self._run_context = copy_context()
+        result = None
+        try:
+            with signals_interrupt_dbt(_cancel_queries) as self._signals:
+                try:
+                    result = self.invoke(args)
+                except ValueError:  # how the runner wraps whatever dbt raised; the hook has the original
+                    if self._stopped_by is None:
+                        raise
+                if isinstance(self._stopped_by, KeyboardInterrupt | SystemExit):
+                    raise self._stopped_by
+        finally:
+            self._end_task_runs(getattr(getattr(result, "result", None), "results", None) or ())
+        return Outcome(getattr(result, "result", None), self._stopped_by, get_invocation_id())
+
+    def _note_error(self, ended: Any) -> None:
+        self._stopped_by = ended.error
+
+    # What follows replaces parts of prefect-dbt's runner; the names are its own.
+
+    def _queue_callback(self, callback_func: Any, event: Any, priority: int | None = None) -> None:  # noqa: ARG002
+        # One priority for all: in order of arrival, a failed parent is known before its children start.
+        super()._queue_callback(callback_func, event, priority=0)
+
+    def _create_unified_callback(self, task_state: Any, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        self._tracker, self._task_runs = task_state, kwargs["create_tasks_for_nodes"]
+        forward = super()._create_unified_callback(task_state, *args, **kwargs)
+
+        def on_event(event: Any) -> None:
+            if self._signals and event.info.name in STOPPED_LINES:
+                return  # dbt's traceback is no answer to Ctrl-C
+            # A line of no node makes the runner rebuild Prefect's context (0.1-0.3 s): warnings only
+            if hasattr(event.data, "node_info") or event.info.level in (EventLevel.WARN, EventLevel.ERROR):
+                forward(event)
+            if event.info.name == "LogStartLine":  # as "52 of 72": what dbt says at first leaves out unit tests
+                self._total = event.data.total
+                if self._signals:  # whatever was at work when the signal came may have caught it
+                    raise Stopped("stopped before it was begun")
+            elif event.info.name == "NodeFinished" and self._progress is not None:
+                self._done += 1
+                self._progress(self._done, self._total, event.data.node_info.node_name)
+
+        return on_event
+
+    def _call_task(self, task_state: Any, manifest_node: Any, *_: Any) -> None:
+        """Start the node's task run in a thread of its own, in the caller's Prefect context."""
+        node_id: str = manifest_node.unique_id
+
+        def dbt_node(node_id: str) -> State[Any]:
+            task_state.wait_for_node_completion(node_id)
+            return _state(task_state.get_node_status(node_id)["event_data"], stopped=bool(self._signals))
+
+        run_name = f"{str(manifest_node.resource_type).replace('_', ' ')} {manifest_node.name}"
+        task: Any = Task(fn=dbt_node, name="dbt node", task_run_name=run_name, cache_policy=NO_CACHE)
+        task_run_id = uuid7()
+        parents = {
+            TaskRunResult(id=task_state.get_task_run_id(parent))
+            for parent in manifest_node.depends_on_nodes
+            if task_state.get_task_run_id(parent)
+        }
+        task_state.start_task(node_id, task)
+        task_state.set_task_run_id(node_id, task_run_id)
+        task_state.set_task_run_name(node_id, run_name)
+        self._threads[node_id] = threading.Thread(
+            target=self._run_context.copy().run,
+            args=(run_task_sync,),
+            kwargs={
+                "task": task,
+                "task_run_id": task_run_id,
+                "parameters": {"node_id": node_id},
+                # Lineage only: as `wait_for`, a failed parent would leave this run pending, "NotReady"
+                "dependencies": {"node_id": parents},
+                "return_type": "state",
+            },
+            name=f"dbt node {node_id}",
+            daemon=True,
+        )
+        self._threads[node_id].start()
+
+    def _end_task_runs(self, results: Any) -> None:
+        """Give every node of the run a task run with an end, and wait for those ends."""
+        if self._tracker is None:
+            return
+        for result in results if self._task_runs else ():
+            if result.node.unique_id not in self._threads:  # skipped: dbt never started it
+                self._call_task(self._tracker, result.node)
+                self._end(result.node.unique_id, str(result.status), str(result.message or ""))
+        for node_id in list(self._threads):
+            if not self._tracker.is_node_complete(node_id):
+                self._end(node_id, "error", "dbt ended before this node did")
+        deadline = time.monotonic() + END_TIMEOUT
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if alive := [thread.name for thread in self._threads.values() if thread.is_alive()]:
+            logger.warning("Prefect did not take the end of %s in %.0f s", ", ".join(alive), END_TIMEOUT)
+
+    def _end(self, node_id: str, status: str, message: str) -> None:
+        end = {"node_info": {"node_status": status}, "run_result": {"message": message}}
+        self._tracker.set_node_status(node_id, end, message)
+
+
+def _cancel_queries() -> None:
+    """Cancel what dbt's nodes are running. Not what its main thread does: that is how dbt itself cancels."""
+    for adapter in list(FACTORY.adapters.values()):
+        for (_, thread), connection in list(adapter.connections.thread_connections.items()):
+            if thread != threading.main_thread().ident and connection.state == ConnectionState.OPEN:
+                with suppress(psycopg2.Error):  # it has just been closed
+                    _cancel(connection.handle.info)
+
+
+def _cancel(query_of: Any) -> None:
+    """Cancel what a connection runs, by another one: psycopg2's own cancel() stops all threads while it waits."""
+    place = {**query_of.dsn_parameters, "password": query_of.password, "connect_timeout": CONNECT_TIMEOUT}
+    with closing(psycopg2.connect(**place)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_cancel_backend(%s)", [query_of.backend_pid])
+
+
+def _state(finished: dict[str, Any], *, stopped: bool) -> State[Any]:
+    """The task run's final state from dbt's NodeFinished event; in a run that was stopped, no node has failed."""
+    status = finished.get("node_info", {}).get("node_status", "error")
+    message = finished.get("run_result", {}).get("message") or status
+    if status in FAILED:
+        return Cancelled(message="the run was stopped") if stopped else Failed(message=message)
+    return Completed(message=message, name="Skipped" if status == "skipped" else None)

@@ -1,0 +1,177 @@
+"""What a dbt run gave, as frozen values. Runs nothing, and judges nothing: that is sluice/marts/dbt/verdict.py."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sluice.contract.errors import ToolError
+from sluice.contract.formatting import counted as formatting_counted
+from sluice.contract.formatting import percent
+
+BROKEN = ("error", "runtime error", "partial success")  # dbt could not do it: a tool's failure
+TESTS = ("test", "unit_test")
+MODELS = ("model", "snapshot")
+COMMANDS_WITH_NODES = ("build", "run", "test", "seed", "snapshot")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """One node of a dbt run, with dbt's own verdict.
+
+    Attributes:
+        status: dbt's word: success, pass, warn, fail, error, skipped, no-op, runtime error. A source that never had a
+            row is skipped: dbt takes it for one of the year 1.
+        failures: rows that a test found; None for other nodes.
+        rows: rows that dbt says it wrote; None where the database does not tell.
+        sql: the compiled SQL, if dbt wrote it.
+        layer: folder under models/ that declares it (staging, intermediate, marts), or seeds, tests.
+    """
+
+    unique_id: str
+    name: str
+    resource_type: str
+    status: str
+    message: str
+    failures: int | None
+    rows: int | None
+    seconds: float
+    sql: Path | None = None
+    layer: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.status == "fail" or self.status in BROKEN
+
+    def __str__(self) -> str:
+        return f"{self.resource_type.replace('_', ' ')} {self.name}: {self.status}"
+
+
+@dataclass(frozen=True, slots=True)
+class DbtRun:
+    """One dbt command that ran to its end, whether its nodes passed or not.
+
+    Attributes:
+        command: "build", "docs generate", ...
+        target_path: where this run wrote its artifacts.
+        log: dbt's own log file.
+    """
+
+    command: str
+    invocation_id: str
+    nodes: tuple[NodeResult, ...]
+    seconds: float
+    target_path: Path
+    log: Path
+
+    @property
+    def failed(self) -> tuple[NodeResult, ...]:
+        return tuple(node for node in self.nodes if node.failed)
+
+    @property
+    def warned(self) -> tuple[NodeResult, ...]:
+        return tuple(node for node in self.nodes if node.status == "warn")
+
+    @property
+    def skipped(self) -> tuple[NodeResult, ...]:
+        return tuple(node for node in self.nodes if node.status == "skipped")
+
+    def counts(self, *resource_types: str) -> dict[str, int]:
+        """Nodes by status, of the given resource types or of all: {"pass": 20, "warn": 1}."""
+        found: dict[str, int] = {}
+        for node in self.nodes:
+            if not resource_types or node.resource_type in resource_types:
+                found[node.status] = found.get(node.status, 0) + 1
+        return found
+
+    def artifact(self, name: str) -> dict[str, Any]:
+        """The artifact `name` ("manifest", "run_results", "catalog", "sources") that this very run wrote.
+
+        Raises ToolError when it is missing or is left over from another run.
+        """
+        path = self.target_path / f"{name}.json"
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            written_by = content["metadata"]["invocation_id"]
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            raise ToolError(f"dbt {self.command}: cannot read {path} ({problem}). Run it again") from problem
+        if written_by != self.invocation_id:
+            raise ToolError(
+                f"dbt {self.command}: {path} is stale: run {written_by} wrote it, not {self.invocation_id}. "
+                f"Delete {self.target_path} and run again"
+            )
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Words that no message may show."""
+
+    words: tuple[str, ...] = field(repr=False, default=())
+
+    def mask(self, text: str) -> str:
+        for word in filter(None, self.words):
+            text = text.replace(word, "*****")
+        return _COLOURS.sub("", text)
+
+
+def node_result(result: Any, secrets: Secrets) -> NodeResult:
+    """dbt's result object as a NodeResult. Takes run results and freshness results."""
+    node = result.node
+    response = getattr(result, "adapter_response", None) or {}
+    rows = response.get("rows_affected") if isinstance(response, Mapping) else None
+    rows = rows if isinstance(rows, int) and rows >= 0 else None
+    failures = getattr(result, "failures", None)
+    if str(node.resource_type) == "test":  # one within its tolerance passes, and dbt's own count is then lost
+        counted = str(response.get("_message")).endswith(" failing")  # by macros/tests/tolerance.sql
+        failures, rows = rows if counted else failures, None
+    compiled = getattr(node, "compiled_path", None)
+    name = node.name if node.resource_type != "source" else f"{node.source_name}.{node.name}"
+    newest = getattr(result, "max_loaded_at", None)
+    status = "skipped" if newest and newest.year == 1 else str(result.status)
+    return NodeResult(
+        unique_id=node.unique_id,
+        name=name,
+        resource_type=str(node.resource_type),
+        status=status,
+        message=secrets.mask(_found(node, status, failures) or str(result.message or _age(newest, result))),
+        failures=failures,
+        rows=rows,
+        seconds=float(result.execution_time or 0.0),
+        sql=Path(compiled) if compiled else None,
+        layer=_layer(getattr(node, "original_file_path", "") or ""),
+    )
+
+
+def _found(node: Any, status: str, failures: int | None) -> str:
+    """What a test found, and its bound, if it has one. dbt's own words do not know of a tolerance."""
+    if str(node.resource_type) != "test" or status not in ("fail", "warn") or failures is None:
+        return ""
+    rows = formatting_counted(failures, "failing row")
+    tolerance = (node.config.meta or {}).get("tolerance")
+    if tolerance is not None:
+        return f"{rows} (tolerance {percent(float(tolerance))})"
+    bound = node.config.error_if if status == "fail" else node.config.warn_if
+    return rows if bound == "!= 0" else f"{rows} ({'fails' if status == 'fail' else 'warns'} if {bound})"
+
+
+def _layer(path: str) -> str:
+    folders = Path(path).parts[:-1]
+    return folders[1] if len(folders) > 1 and folders[0] == "models" else "".join(folders[:1])
+
+
+def _age(newest: datetime | None, result: Any) -> str:
+    """A freshness result's facts; dbt gives it no message."""
+    if not newest:
+        return ""
+    if newest.year == 1:
+        return "no row of it was ever loaded"
+    hours = result.age / 3600
+    age = f"{hours:.1f} hours" if hours < 72 else f"{hours // 24:.0f} days"
+    return f"its data goes up to {newest:%Y-%m-%d %H:%M} UTC, {age} old"

@@ -1,0 +1,141 @@
+"""Run one dbt command on one side; keep every node's result in `ops.dbt_results`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sluice.contract.errors import ConfigError
+from sluice.ledger.tables import dbt_results
+from sluice.marts.dbt.environment import DbtPlace
+from sluice.marts.dbt.results import COMMANDS_WITH_NODES, DbtRun, node_result
+from sluice.marts.dbt.verdict import DbtDidNotRun, judge
+from sluice.project import paths
+from sluice.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from sluice.marts.dbt.nodes import Outcome, Progress
+
+_one_at_a_time = threading.Lock()  # dbt keeps its adapter, flags and events in globals of the process
+
+
+def on_side(warehouse: Warehouse, side: str) -> DbtPlace:
+    """Where dbt builds a side of the warehouse."""
+    return DbtPlace(warehouse.url, side, warehouse.target, paths.home(), paths.dbt_project(), paths.profiles())
+
+
+def run_dbt(args: Sequence[str], place: DbtPlace, progress: Progress | None = None) -> DbtRun:
+    """Run one dbt command (`["build", "--select", ...]`) and return its nodes' results.
+
+    Args:
+        progress: called with (nodes done, nodes in all, node) from dbt's threads; must be quick, not raise.
+
+    Raises:
+        DataError: tests of severity error found rows (as DbtTestsFailed, which carries the run).
+        ToolError: dbt or one of its nodes broke (as DbtNodesBroke, which carries the run, where nodes ran).
+        ConfigError: dbt does not know the arguments, or a build selects no model or no test.
+    """
+    command = _command(args)
+    started = time.monotonic()
+    outcome = _invoke(args, command, place, progress)
+    results = getattr(outcome.result, "results", None) if command != "docs generate" else None
+    run = DbtRun(
+        command=command,
+        invocation_id=outcome.invocation_id,
+        nodes=tuple(node_result(result, place.secrets) for result in results or ()),
+        seconds=time.monotonic() - started,
+        target_path=place.target_path,
+        log=place.log,
+    )
+    if problem := judge(run):
+        raise problem
+    if command in COMMANDS_WITH_NODES:
+        run.artifact("run_results")
+    return run
+
+
+def list_nodes(args: Sequence[str], keys: Sequence[str], place: DbtPlace) -> list[str]:
+    """`dbt ls`: its lines, which may be none. Opens no connection. No option may come twice: prefect-dbt drops one.
+
+    Raises:
+        ToolError: the project, or the state it is compared with, cannot be read.
+        ConfigError: dbt does not know the arguments.
+    """
+    # That nothing is selected is an answer here, where in a build it is a mistake
+    lenient = ["--warn-error-options", '{"silence": ["NoNodesForSelectionCriteria"]}']
+    return list(_invoke(["ls", *args, *lenient, "--output-keys", *keys], "ls", place).result or ())
+
+
+def warm_up(place: DbtPlace) -> None:
+    """Import dbt and parse the project, so that the next run_dbt on this side starts at once.
+
+    For a thread beside the load. Opens no connection. A project that does not parse is run_dbt's to report.
+    """
+    with contextlib.suppress(DbtDidNotRun):
+        _invoke(["parse"], "parse", place)
+
+
+def _invoke(args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None = None) -> Outcome:
+    """Run dbt in this process; raise what kept it from running any node."""
+    from sluice.marts.dbt.nodes import NodeRunner  # imports dbt, 2 s: only for who runs it
+
+    place.logs.mkdir(parents=True, exist_ok=True)
+    # Prefect's logs and dbt's own file hold what dbt says; the console shows it once
+    quiet = ["--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats", "--log-path", str(place.logs)]
+    task_runs = command in (*COMMANDS_WITH_NODES, "source freshness")
+    with _one_at_a_time, place.environment():
+        runner = NodeRunner(place.project, place.profiles, place.target_path, progress)
+        outcome = runner.run([*args, "--target", place.target, *quiet], task_runs=task_runs)
+    if outcome.error is not None:
+        raise _why_it_did_not_run(outcome.error, command, args, place)
+    return outcome
+
+
+def _command(args: Sequence[str]) -> str:
+    """The command's name: the leading words, "docs generate" of `docs generate --no-compile`."""
+    words: list[str] = []
+    for arg in args:
+        if arg.startswith("-"):
+            break
+        words.append(arg)
+    if not words:
+        raise ConfigError(f"dbt {shlex.join(args)}: put the command first: build, test, docs generate, ...")
+    return " ".join(words[:2]) if words[0] in ("docs", "source") else words[0]
+
+
+def _why_it_did_not_run(
+    error: BaseException, command: str, args: Sequence[str], place: DbtPlace
+) -> ConfigError | DbtDidNotRun:
+    """dbt's own words for why it ran no node: usage, parsing, compiling, connecting."""
+    words = place.secrets.mask(str(error).strip() or type(error).__name__)
+    if type(error).__name__ == "DbtUsageException":
+        return ConfigError(f"dbt {place.secrets.mask(shlex.join(args))}: {words}")
+    return DbtDidNotRun(f"dbt {command} could not run: {words}\ndbt's log: {os.path.relpath(place.log)}")
+
+
+def keep(warehouse: Warehouse, side: str, run: DbtRun, run_id: str | None) -> None:
+    """Write every node's status, rows, failing count and time. A run with no node writes nothing."""
+    rows = [
+        {
+            "invocation_id": run.invocation_id,
+            "unique_id": node.unique_id,
+            "side": side,
+            "resource_type": node.resource_type,
+            "status": node.status,
+            "rows": node.rows,
+            "failures": node.failures,
+            "seconds": node.seconds,
+            "message": node.message or "",
+            "run_id": run_id,
+        }
+        for node in run.nodes
+    ]
+    if not rows:
+        return
+    with warehouse.engine.begin() as connection:
+        connection.execute(dbt_results.insert(), rows)

@@ -1,0 +1,63 @@
+"""How old the newest rows of each source are, by `dbt source freshness` and the contracts' limits. Stops nothing.
+
+Old data is no reason to keep readers from what there is; its owner is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from sluice.alerts import rules
+from sluice.ledger import builds, tables
+from sluice.marts.dbt import run as dbt_run
+from sluice.project.datasets import contract_for
+from sluice.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A dataset whose newest row is older than its contract allows.
+
+    Attributes:
+        late: dbt's word: `warn` past warn_after, `error` past error_after.
+        age: the newest row and its age, as one phrase.
+    """
+
+    dataset_id: str
+    late: str
+    age: str
+
+    def __str__(self) -> str:
+        limit = "warn_after" if self.late == "warn" else "error_after"
+        return f"{self.dataset_id} is stale: {self.age}, past the contract's {limit}"
+
+
+def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
+    """The datasets that are too old; keeps every source's result in `ops.dbt_results`.
+
+    A dataset that was never loaded has no age. The caller holds the lock on dbt.
+
+    Raises:
+        ToolError: dbt could not ask.
+    """
+    with warehouse.engine.begin() as connection:
+        now = builds.live(connection)
+        side = str(now.side) if now else builds.candidate(connection)
+        loads = tables.batches
+        loaded = set(connection.scalars(sa.select(loads.c.dataset).where(loads.c.status == "published").distinct()))
+    run = dbt_run.run_dbt(["source", "freshness"], dbt_run.on_side(warehouse, side))
+    dbt_run.keep(warehouse, side, run, run_id)
+    found = [(node.name.split(".", 1)[1], node) for node in run.nodes if node.status in ("warn", "error")]
+    stale = tuple(Stale(name, node.status, node.message) for name, node in found if name in loaded)
+    tell(warehouse, stale)
+    return stale
+
+
+def tell(warehouse: Warehouse, sources: Iterable[Stale]) -> None:
+    """Tell the owners of sources past `error_after`, and of those that are not any more. A late one the run tells."""
+    too_old = [(contract_for(source.dataset_id), str(source)) for source in sources if source.late == "error"]
+    with warehouse.engine.begin() as connection:
+        rules.ages(connection, too_old, warehouse.now())

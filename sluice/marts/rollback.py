@@ -1,0 +1,102 @@
+"""`sluice rollback`: the publish of the marts, backwards. Gives readers the side they had before; builds nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from sluice.contract.errors import ConfigError
+from sluice.ledger import builds, schema, tables
+from sluice.marts import publish
+from sluice.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What readers have again.
+
+    Attributes:
+        built_at: when what they have again was built (UTC).
+        without: batches they had until now, and have no more.
+        again: batches that are back, or back as an earlier load.
+    """
+
+    side: str
+    models: tuple[str, ...]
+    built_at: datetime
+    other_project: bool
+    without: tuple[str, ...]
+    again: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"Rolled back: readers have {self.side} again, as built {self.built_at:%Y-%m-%d %H:%M} UTC."]
+        lines += [f"  marts: {', '.join(self.models)}"]
+        lines += [f"  no more in them: {', '.join(self.without)}"] if self.without else []
+        lines += [f"  back in them: {', '.join(self.again)}"] if self.again else []
+        lines += ["  the dbt project is another than the one they were built by"] if self.other_project else []
+        lines += ["`staging` keeps every published batch. The next `sluice run` builds and publishes the marts anew."]
+        return "\n".join(lines)
+
+
+def rollback(warehouse: Warehouse, patience: publish.Patience | None = None) -> RolledBack:
+    """Make the side that was live before the last publish live again, in one transaction.
+
+    Raises:
+        ConfigError: there is nothing to go back to.
+        BusyError: a build is at work on that side.
+        ToolError: as `marts.publish_marts`.
+    """
+    with warehouse.lock("dbt"):
+        with warehouse.engine.begin() as connection:
+            schema.create(connection)
+            now, fence, left, back = _step_back(connection)
+            models = _models(connection, back.side)
+            made_of = builds.fingerprint(back.loads, back.project)
+            told = RolledBack(
+                side=back.side,
+                models=models,
+                built_at=back.finished_at,
+                other_project=back.project != left.project,
+                without=_batches(connection, set(left.loads) - set(back.loads)),
+                again=_batches(connection, set(back.loads) - set(left.loads)),
+            )
+        what = publish.Publication(back.side, models, made_of, back.build_id, now.run_id, "rollback")
+        publish.publish_marts(warehouse, what, fence, patience)
+        return told
+
+
+def _step_back(connection: sa.Connection) -> tuple[sa.Row, int, sa.Row, sa.Row]:
+    """The live publication, the newest build's number, the live build, and the build to go back to."""
+    now, newest = builds.live(connection), builds.newest(connection)
+    if now is None or newest is None:
+        raise ConfigError("there is nothing to roll back: no marts were published yet. Load something: sluice run")
+    if now.kind == "rollback":
+        raise ConfigError(
+            f"the marts were rolled back already, {now.published_at:%Y-%m-%d %H:%M} UTC, and no older ones are kept. "
+            "Build them anew: sluice run"
+        )
+    left = builds.newest_touching(connection, now.side)
+    back = builds.newest_touching(connection, builds.other(now.side))
+    if left is None or back is None:
+        raise ConfigError("there is nothing to roll back to: the marts were published only once")
+    if back.status != "published":
+        raise ConfigError(
+            f"there is nothing to roll back to: build {back.build_id} ({back.status}) has been at work on {back.side} "
+            "since it was live, so what it showed is gone. Readers keep the marts they have."
+        )
+    return now, int(newest.build_id), left, back
+
+
+def _models(connection: sa.Connection, side: str) -> tuple[str, ...]:
+    """The marts that the side's last publication showed."""
+    shown = tables.publications
+    query = sa.select(shown.c.models).where(shown.c.side == side).order_by(shown.c.publication_id.desc()).limit(1)
+    return tuple(connection.scalar(query) or ())
+
+
+def _batches(connection: sa.Connection, loads: set[int]) -> tuple[str, ...]:
+    batches = tables.batches
+    query = sa.select(batches.c.dataset, batches.c.batch).where(batches.c.load_id.in_(loads)).distinct()
+    return tuple(sorted(f"{dataset} {batch}" for dataset, batch in connection.execute(query).tuples()))

@@ -1,0 +1,1 @@
+"""The user's project: its paths, contracts and fingerprints."""

@@ -1,0 +1,111 @@
+"""Where things are: the project (contracts, flows, dbt project, profiles), Sluice's home, Prefect's home.
+
+A project is the nearest folder upward from the working directory that holds a `sluice.toml`, or the one that
+SLUICE_PROJECT names. No other module knows where a project's files lie. Imports nothing slow.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sluice.contract.errors import ConfigError
+
+MARK = "sluice.toml"
+VARIABLE = "SLUICE_PROJECT"
+FOLDERS = {"contracts": "contracts", "flows": "flows", "dbt_project": "dbt_project", "profiles": "profiles"}
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The folders of one project. `settings` is its sluice.toml."""
+
+    root: Path
+    settings: dict[str, Any]
+
+    def folder(self, name: str) -> Path:
+        """One of FOLDERS, where `[paths]` in sluice.toml does not name another."""
+        return self.root / self.settings.get("paths", {}).get(name, FOLDERS[name])
+
+
+def project() -> Project:
+    """The project that this process works for.
+
+    Raises:
+        ConfigError: there is none here, SLUICE_PROJECT names none, or its sluice.toml cannot be read.
+    """
+    return _read(root())
+
+
+def root() -> Path:
+    """The folder of the project. Raises as `project`."""
+    if named := os.environ.get(VARIABLE):
+        folder = Path(named).expanduser().absolute()
+        if not (folder / MARK).is_file():
+            raise ConfigError(f"{VARIABLE} names {folder}, which has no {MARK}. Create a project there: sluice init")
+        return folder
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / MARK).is_file():
+            return folder
+    raise ConfigError(f"{here} is not in a Sluice project: no {MARK} here or above. Create a project: sluice init")
+
+
+@cache
+def _read(folder: Path) -> Project:
+    try:
+        settings = tomllib.loads((folder / MARK).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{folder / MARK} cannot be read: {error}") from None
+    return Project(folder, settings)
+
+
+def contracts_folder() -> Path:
+    """Where the contract files are."""
+    return project().folder("contracts")
+
+
+def flows_folder() -> Path:
+    """Where the project's own flows are."""
+    return project().folder("flows")
+
+
+def dbt_project() -> Path:
+    """The dbt project."""
+    return project().folder("dbt_project")
+
+
+def profiles() -> Path:
+    """dbt's profiles."""
+    return project().folder("profiles")
+
+
+def home() -> Path:
+    """Sluice's folder for data: SLUICE_HOME, or `.sluice` beside sluice.toml."""
+    if named := os.environ.get("SLUICE_HOME"):
+        return Path(named).absolute()
+    return root() / ".sluice"
+
+
+def prefect_home() -> Path:
+    """Where Prefect keeps its profiles, results, and the database of a temporary server."""
+    return Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+
+
+def make_prefect_home() -> None:
+    """Create Prefect's folder and those above it, which Prefect does not; its server then waits two minutes in vain.
+
+    Raises:
+        ConfigError: it cannot be created or written.
+    """
+    folder, problem = prefect_home(), "it is not writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        problem = error.strerror or str(error)
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise ConfigError(f"Prefect's folder {folder} cannot be used: {problem}. Set PREFECT_HOME to one that can")

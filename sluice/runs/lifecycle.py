@@ -1,0 +1,173 @@
+"""A run from start to end: tables made, run recorded, lost runs found, old rows expired, crashes told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from sluice.alerts import incidents, outbox, rules
+from sluice.alerts.incidents import Cause
+from sluice.alerts.messages import Facts
+from sluice.contract.errors import BusyError, ConfigError, SluiceError
+from sluice.ledger import schema
+from sluice.ledger.tables import runs
+from sluice.project.datasets import contracts
+from sluice.project.paths import home
+from sluice.runs.outcomes import Outcome, RunFailed
+from sluice.runs.plan import Delivery
+from sluice.source import download_cache
+from sluice.source.files import SourceMissing
+from sluice.staging import quarantine
+from sluice.warehouse.connection import open_warehouse
+from sluice.warehouse.postgres import schema_evolution
+from sluice.warehouse.postgres.session import DATABASE_ERRORS
+from sluice.warehouse.warehouse import Warehouse
+
+UNENDED = sa.select(runs).where(runs.c.ended_at.is_(None)).order_by(runs.c.began_at)
+
+
+@contextmanager
+def at_work(warehouse: Warehouse, name: str, *, nightly: bool = False, run_id: str | None = None) -> Iterator[None]:
+    """Record the block's work as a run, and deliver the messages that it writes.
+
+    A run that finishes, whatever became of its batches, closes the incident of a run that did not.
+    """
+    with outbox.delivering(warehouse):
+        look_for_lost(warehouse)
+        this = str(uuid4())
+        with warehouse.lock(f"run {this}"):
+            row = {"id": this, "run_id": run_id, "name": name, "nightly": nightly, "began_at": warehouse.now()}
+            with warehouse.engine.begin() as connection:
+                connection.execute(runs.insert().values(**row))
+            try:
+                yield
+            except BaseException as error:  # what it means is the hook's to tell: `crashed`
+                with suppress(*DATABASE_ERRORS), warehouse.engine.begin() as connection:
+                    _end(connection, this, type(error).__name__, warehouse.now())
+                raise
+            with warehouse.engine.begin() as connection:
+                _end(connection, this, "finished", warehouse.now())
+                subjects = [rules.RUN, rules.NIGHT] if nightly else [rules.RUN]
+                incidents.over(connection, subjects, Facts([f"the run {name} finished"]), warehouse.now())
+
+
+def look_for_lost(warehouse: Warehouse) -> None:
+    """Find runs that were killed without a word, and tell the owners."""
+    with warehouse.engine.begin() as connection:
+        for row in connection.execute(UNENDED).all():
+            if _is_lost(connection, row):
+                _end(connection, row.id, "lost", warehouse.now())
+                reason = f"run {row.name}, begun {row.began_at:%Y-%m-%d %H:%M} UTC, was killed or lost its database"
+                _crashed(reason, connection, warehouse.now())
+
+
+def under_way(connection: sa.Connection) -> list[sa.Row]:
+    """Runs that are at work now, the oldest first."""
+    return [row for row in connection.execute(UNENDED).all() if not _is_lost(connection, row)]
+
+
+def _is_lost(connection: sa.Connection, row: sa.Row) -> bool:
+    key = sa.func.hashtextextended(f"sluice:run {row.id}", 0)
+    return bool(connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(key))))
+
+
+def nothing_new(delivery: Delivery) -> Outcome:
+    """Readers have what the source has: whatever was wrong with the batch is over."""
+    _fine(delivery, "readers have the file that its source has")
+    return Outcome.nothing_new(delivery)
+
+
+def undelivered(delivery: Delivery, error: SluiceError) -> Outcome:
+    """A delivery that came to no load: not there yet, which is no error, or broken, which its owner is told."""
+    if isinstance(error, SourceMissing) and not delivery.asked:
+        _fine(delivery, "its source answers again, the batch is not there yet", "batch_failed")
+        return Outcome.not_there_yet(delivery)
+
+    def tell(connection: sa.Connection, now: datetime) -> None:
+        rules.broken(connection, delivery.contract, delivery.batch, error, now)
+
+    if not rules.write(_warehouse(), tell):
+        reason = error.reason(delivery.contract.dataset_id, delivery.batch)
+        facts = Facts([f"{delivery}: {reason}"], readers_see="what they had", next_command="sluice doctor")
+        rules.tell_directly("batch_failed", facts)
+    return Outcome.broken(delivery, error)
+
+
+def crashed(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 - the names are Prefect's
+    """Prefect's hook for a run that ended without a verdict: killed, cancelled, a bug, or it could not begin at all.
+
+    A run that went through has told what was wrong already, and a person who started one sees why it cannot begin.
+    """
+    error = state.result(raise_on_failure=False)
+    if _seen(error, flow_run) or isinstance(error, RunFailed | BusyError):
+        return
+    kind, why = "run_crashed", state.message or "no reason given"
+    if isinstance(error, SluiceError):
+        kind, why = "run_failed", str(error)
+    reason = f"run {flow_run.name} ended as {state.name}: {why}"
+    warehouse = _warehouse()
+    if rules.write(warehouse, partial(_crashed, reason, kind=kind)) and warehouse is not None:
+        with outbox.delivering(warehouse):
+            return
+    rules.tell_directly(kind, _facts_of_crash(reason))
+
+
+def _seen(error: object, flow_run: Any) -> bool:
+    """Whether who started the run sees why it cannot begin: at a terminal, or with parameters given in a form.
+
+    Without parameters a run is the night's, whoever starts it: a scheduler of another kind, say, that nobody watches.
+    """
+    if flow_run.deployment_id is None:
+        return isinstance(error, SluiceError)
+    given = any(value is not None for value in flow_run.parameters.values())
+    return isinstance(error, ConfigError) and given and not flow_run.auto_scheduled
+
+
+def _crashed(reason: str, connection: sa.Connection, now: datetime, kind: str = "run_crashed") -> None:
+    cause = Cause(kind, rules.RUN)
+    incidents.saw(connection, cause, _facts_of_crash(reason), rules.everyone(), now)
+
+
+def _facts_of_crash(reason: str) -> Facts:
+    return Facts(
+        [reason], readers_see="what it had published, and all else as it was before", next_command="sluice doctor"
+    )
+
+
+def _fine(delivery: Delivery, how: str, *kinds: str) -> None:
+    def tell(connection: sa.Connection, now: datetime) -> None:
+        rules.fine(connection, delivery.contract, delivery.batch, how, now, *kinds)
+
+    rules.write(_warehouse(), tell)
+
+
+def _warehouse() -> Warehouse | None:
+    try:
+        return open_warehouse()
+    except SluiceError:
+        return None
+
+
+def _end(connection: sa.Connection, this: str, how: str, now: datetime) -> None:
+    connection.execute(runs.update().where(runs.c.id == this).values(ended_at=now, ended_as=how))
+
+
+def ensure_tables(warehouse: Warehouse) -> None:
+    """Make the ledger, and every dataset's tables: dbt's sources must be there before the first batch is."""
+    with warehouse.engine.begin() as connection:
+        schema.create(connection)
+    for contract in contracts().values():
+        schema_evolution.make(warehouse, contract)
+
+
+def expire(warehouse: Warehouse) -> None:
+    """Drop what contracts say is too old to keep, and downloads that nothing needs any more."""
+    download_cache.expire(home() / "downloads")
+    for contract in contracts().values():
+        quarantine.expire(warehouse, contract)

@@ -1,0 +1,223 @@
+"""What came of a run, as frozen values. How Prefect's UI shows it is in sluice/runs/prefect_records.py."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from prefect.runtime import flow_run
+
+from sluice.contract.errors import SluiceError
+from sluice.contract.formatting import percent
+from sluice.contract.gate import AuditReport, Decision
+from sluice.marts.dbt.results import DbtRun
+
+if TYPE_CHECKING:
+    from sluice.marts.build import Built
+    from sluice.runs.plan import Delivery
+
+EXPECTED = (SluiceError,)  # what a run tells and goes on from; anything else is a bug, and crashes it
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one batch.
+
+    Attributes:
+        verdict: published, held, failed, busy, `nothing new` or `not there yet`.
+    """
+
+    dataset_id: str
+    batch: str
+    verdict: str
+    rows: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    exit_code: int = 0
+
+    @classmethod
+    def nothing_new(cls, delivery: Delivery) -> Outcome:
+        return cls(delivery.contract.dataset_id, delivery.batch, "nothing new")
+
+    @classmethod
+    def not_there_yet(cls, delivery: Delivery) -> Outcome:
+        return cls(delivery.contract.dataset_id, delivery.batch, "not there yet")
+
+    @classmethod
+    def published(cls, delivery: Delivery, audit: AuditReport, decision: Decision) -> Outcome:
+        return cls._audited(delivery, "published", audit, decision, exit_code=0)
+
+    @classmethod
+    def held(cls, delivery: Delivery, audit: AuditReport, decision: Decision) -> Outcome:
+        return cls._audited(delivery, "held", audit, decision, exit_code=2)
+
+    @classmethod
+    def broken(cls, delivery: Delivery, error: SluiceError) -> Outcome:
+        verdict = "busy" if error.exit_code == 4 else "failed"
+        reason = error.reason(delivery.contract.dataset_id, delivery.batch)
+        return cls(delivery.contract.dataset_id, delivery.batch, verdict, reasons=(reason,), exit_code=error.exit_code)
+
+    @classmethod
+    def _audited(
+        cls, delivery: Delivery, verdict: str, audit: AuditReport, decision: Decision, exit_code: int
+    ) -> Outcome:
+        return cls(
+            delivery.contract.dataset_id,
+            delivery.batch,
+            verdict,
+            audit.rows,
+            audit.accepted,
+            audit.rejected,
+            decision.reasons,
+            decision.warnings,
+            exit_code,
+        )
+
+    @property
+    def message(self) -> str:
+        """One line that says why it was not published, and what to do next."""
+        subject = f"{self.dataset_id} {self.batch}"
+        if self.verdict != "held":
+            return f"{subject}: {'; '.join(self.reasons)}"
+        closed = "; ".join(self.reasons)
+        return f"{subject}: gate closed: {closed}. See them: sluice quarantine show {self.dataset_id} {self.batch}"
+
+
+NO_MARTS = (
+    "the dbt project has no model in models/marts/ yet: its other models were built and tested, "
+    "and there is nothing to publish in marts; what readers have is in staging"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Marts:
+    """What became of the marts.
+
+    Attributes:
+        layers: dbt's nodes by layer: models, tests, and of both those that warned, and that failed.
+        compared: each mart that is other than the one readers had, as one sentence.
+        models: the marts that readers now have, by name.
+    """
+
+    verdict: str
+    side: str | None = None
+    layers: tuple[tuple[str, int, int, int, int], ...] = ()
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    exit_code: int = 0
+    compared: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+    @classmethod
+    def nothing_new(cls) -> Marts:
+        return cls("nothing new")
+
+    @classmethod
+    def published(cls, built: Built, warnings: tuple[str, ...] = ()) -> Marts:
+        compared = tuple(str(mart) for mart in built.compared if mart.differs)
+        if not built.models:
+            warnings = (*warnings, NO_MARTS)
+        layers = layers_of(built.run)
+        return cls("published", built.side, layers, warnings=warnings, compared=compared, models=built.models)
+
+    @classmethod
+    def failed(cls, error: SluiceError) -> Marts:
+        run = getattr(error, "run", None)
+        layers = layers_of(run) if run else ()
+        return cls("failed", layers=layers, reasons=(str(error),), exit_code=error.exit_code)
+
+
+def layers_of(run: DbtRun) -> tuple[tuple[str, int, int, int, int], ...]:
+    """(layer, models, tests, warnings, failed) of a dbt run, in the order the data takes.
+
+    A test counts where its node is.
+    """
+    layers = {name: [0, 0, 0, 0] for name in ("seeds", "staging", "intermediate", "marts")}
+    for node in run.nodes:
+        if node.resource_type == "exposure":
+            continue
+        counts = layers.setdefault(node.layer, [0, 0, 0, 0])
+        counts[1 if node.resource_type in ("test", "unit_test") else 0] += 1
+        counts[2] += node.status == "warn"
+        counts[3] += node.failed
+    return tuple((name, *counts) for name, counts in layers.items() if sum(counts))  # type: ignore[misc]
+
+
+class RunFailed(SluiceError):
+    """A run that did not do all it was to do. Carries its summary; `exit_code` is that of the worst."""
+
+    def __init__(self, message: str, summary: Summary, exit_code: int) -> None:
+        super().__init__(message)
+        self.summary = summary
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A whole run.
+
+    Attributes:
+        site: the front page that tells it; if it could not be made, `warnings` say why.
+        stale: which sources are too old, one sentence each.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    marts: Marts
+    site: str | None = None
+    warnings: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        verdicts = Counter(outcome.verdict for outcome in self.outcomes)
+        batches = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+        warn = sum(layer[3] for layer in self.marts.layers)
+        warnings = f", {warn} dbt test{' warns' if warn == 1 else 's warn'}" if warn else ""
+        return f"{batches or 'no batch'}; marts: {self.marts.verdict}{warnings}"
+
+    def raise_worst(self) -> None:
+        """Raise RunFailed if anything was not published. A broken tool outweighs bad data, bad data a busy one."""
+        bad = [outcome for outcome in self.outcomes if outcome.exit_code]
+        messages = [outcome.message for outcome in bad] + list(self.marts.reasons)
+        if messages:
+            codes = {outcome.exit_code for outcome in bad} | ({self.marts.exit_code} - {0})
+            raise RunFailed("\n".join(messages), self, next(c for c in (5, 3, 2, 4) if c in codes))
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "batches": [asdict(outcome) for outcome in self.outcomes],
+            "marts": asdict(self.marts),
+            "site": self.site,
+            "warnings": list(self.warnings),
+            "stale": list(self.stale),
+        }
+
+
+def in_short(error: BaseException) -> str:
+    """One line of an error that a warning can hold."""
+    text = str(error).strip().splitlines()
+    what = text[0][:300] if text else "no reason given"
+    return what if isinstance(error, SluiceError) else f"{type(error).__name__}: {what}"
+
+
+def run_name() -> str:
+    """The flow run's name: which datasets and batches it was asked for."""
+    asked = flow_run.get_parameters()
+    datasets = ",".join(asked.get("datasets") or ["all datasets"])
+    return f"{datasets} {','.join(asked.get('batches') or ['what is new'])}"[:200]
+
+
+def _shown(outcome: Outcome) -> dict[str, str]:
+    numbers = [f"{n:,}" if outcome.rows else "" for n in (outcome.rows, outcome.accepted, outcome.rejected)]
+    share = percent(outcome.rejected / outcome.rows) if outcome.rows else ""
+    names = ("dataset", "batch", "verdict", "read", "accepted", "rejected", "share rejected")
+    return dict(zip(names, (outcome.dataset_id, outcome.batch, outcome.verdict, *numbers, share), strict=True))
+
+
+def rows_of(summary: Summary) -> Sequence[dict[str, str]]:
+    """The outcomes as the console's table shows them."""
+    return [_shown(outcome) for outcome in summary.outcomes]

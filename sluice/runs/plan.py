@@ -1,0 +1,88 @@
+"""Which deliveries a run looks at, and why a file counts as new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+
+import sqlalchemy as sa
+
+from sluice.contract.checks.version import version_of
+from sluice.contract.contract import Contract
+from sluice.contract.errors import ConfigError
+from sluice.project.datasets import contract_for, contracts
+from sluice.source.addresses import discover, expand, is_remote
+from sluice.source.files import Listing, SourceFile
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One batch that a run looks at.
+
+    Attributes:
+        asked: whether a person named the batch, so that a missing file is an error and not just early.
+    """
+
+    contract: Contract
+    batch: str
+    address: str
+    asked: bool
+
+    def __str__(self) -> str:
+        return f"{self.contract} {self.batch}"
+
+
+def deliveries(datasets: Sequence[str] | None, batches: Sequence[str] | None, url: str | None) -> list[Delivery]:
+    """The deliveries of a run, by dataset and batch order.
+
+    Raises:
+        ConfigError: an unknown dataset, a batch that is none, a template that does not fit.
+    """
+    chosen = [contract_for(name) for name in datasets] if datasets else list(contracts().values())
+    found = [delivery for contract in chosen for delivery in _of_dataset(contract, batches, url)]
+    if not found:
+        raise ConfigError(f"nothing to load: no file of {', '.join(map(str, chosen))} matches {url}")
+    return found
+
+
+def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | None) -> list[Delivery]:
+    template = url or contract.files.url
+    asked = bool(batches or url)
+    if batches:
+        names: Iterable[str] = sorted(set(batches))
+    elif is_remote(template):
+        names = contract.files.batches.due(datetime.now(UTC).date())
+    else:
+        names = discover(template, contract)
+    addresses = expand(template, contract, names)
+    return [Delivery(contract, batch, address, asked) for batch, address in addresses.items()]
+
+
+def by_dataset(found: Iterable[Delivery]) -> list[list[Delivery]]:
+    """The deliveries in groups of one dataset."""
+    return [list(group) for _, group in groupby(found, key=lambda delivery: delivery.contract.dataset_id)]
+
+
+def news(contract: Contract, file: Listing | SourceFile, known: sa.Row | None) -> tuple[str, ...]:
+    """Why the file is to be loaded; empty if readers already have this very file, audited by this very contract.
+
+    Args:
+        known: the ledger's row of the load that readers have, if the batch is published.
+    """
+    if known is None:
+        return ("never loaded",)
+    reasons = () if known.contract_version == version_of(contract) else ("contract changed",)
+    if isinstance(file, SourceFile):
+        return reasons if known.sha256 == file.sha256 else (*reasons, "file changed: its bytes")
+    if file.etag is None and file.modified is None:
+        return (*reasons, "its server gives neither ETag nor time: only its bytes can tell")
+    pairs = {
+        "address": (file.address, known.address),
+        "ETag": (file.etag, known.etag),
+        "size": (file.size, known.bytes),
+        "time": (file.modified, known.modified),
+    }
+    changed = [f"{name} {now}, was {before}" for name, (now, before) in pairs.items() if now != before]
+    return (*reasons, f"file changed: {'; '.join(changed)}") if changed else reasons

@@ -1,0 +1,137 @@
+"""What a run would do tonight: batches, why each would be loaded, checks, and whether dbt would build. Writes nothing.
+
+It asks what the run asks (plan.py), of sources and ledger, in read-only transactions; no file is fetched. So a
+file whose time changed while its bytes did not is foreseen as a load, and found out by the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from sluice.contract.checks.compile import checks_of
+from sluice.ledger import tables
+from sluice.marts import build as transform
+from sluice.project import size as project_size
+from sluice.project.paths import home
+from sluice.project.size import Size
+from sluice.runs import plan
+from sluice.runs.plan import Delivery
+from sluice.source import fetch
+from sluice.source.files import SourceMissing, SourceUnavailable
+from sluice.warehouse.connection import look_into_warehouse
+from sluice.warehouse.warehouse import OPS, Warehouse
+
+Would = Literal["load", "nothing", "not there yet", "missing", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a run would do with one batch.
+
+    Attributes:
+        would: `not there yet` is no error of a run, `missing` (a batch that was named) is one; `unknown` where the
+            source does not answer now.
+        why: the reasons, one sentence each.
+        checks: names of the checks that would be run.
+    """
+
+    dataset: str
+    batch: str
+    would: Would
+    why: tuple[str, ...]
+    checks: tuple[str, ...]
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Whether dbt would build, why, and how much of it there is."""
+
+    build: bool
+    why: str
+    size: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do."""
+
+    batches: tuple[Foreseen, ...]
+    models: Models
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+def foresee(datasets: Sequence[str] | None, batches: Sequence[str] | None, url: str | None) -> Plan:
+    """What a run with the same arguments would do now.
+
+    Raises:
+        ConfigError: an unknown dataset, a batch that is none, a template that does not fit.
+        ToolError: the warehouse does not answer.
+    """
+    found = plan.deliveries(datasets, batches, url)
+    warehouse = look_into_warehouse()
+    used = warehouse is not None and sa.inspect(warehouse.engine).has_table("batches", OPS)
+    known = _known(warehouse, found) if warehouse and used else {}
+    foreseen = tuple(_foreseen(each, known.get((each.contract.dataset_id, each.batch), [])) for each in found)
+    return Plan(foreseen, _models(warehouse if used else None, foreseen))
+
+
+def _known(warehouse: Warehouse, found: Iterable[Delivery]) -> dict[tuple[str, str], list[sa.Row]]:
+    """The loads of each batch, the newest first. Asks for no column that an older version's ledger may lack."""
+    loads = tables.batches.c
+    columns = (loads.load_id, loads.dataset, loads.batch, loads.status, loads.reasons, loads.started_at)
+    print_of_file = (loads.address, loads.bytes, loads.sha256, loads.etag, loads.modified, loads.contract_version)
+    wanted = {(each.contract.dataset_id, each.batch) for each in found}
+    query = sa.select(*columns, *print_of_file).where(sa.tuple_(loads.dataset, loads.batch).in_(sorted(wanted)))
+    known: dict[tuple[str, str], list[sa.Row]] = {}
+    with warehouse.engine.begin() as connection:
+        for row in connection.execute(query.order_by(loads.load_id.desc())):
+            known.setdefault((row.dataset, row.batch), []).append(row)
+    return known
+
+
+def _foreseen(delivery: Delivery, loads: Sequence[sa.Row]) -> Foreseen:
+    would: Would
+    why: tuple[str, ...]
+    published = next((load for load in loads if load.status == "published"), None)
+    try:
+        listing = fetch.look(delivery.address)
+    except SourceMissing as error:
+        would, why = ("missing", (str(error),)) if delivery.asked else ("not there yet", ())
+    except SourceUnavailable as error:
+        would, why = "unknown", (str(error),)
+    else:
+        why = plan.news(delivery.contract, listing, published)
+        would = "load" if why else "nothing"
+    if would == "load":
+        why = _with_former(why, loads)
+    checks = tuple(check.name for check in checks_of(delivery.contract, delivery.batch)) if would == "load" else ()
+    return Foreseen(delivery.contract.dataset_id, delivery.batch, would, why, checks, delivery.address)
+
+
+def _with_former(why: tuple[str, ...], loads: Sequence[sa.Row]) -> tuple[str, ...]:
+    """The reasons, and what became of the newest load if readers do not have it."""
+    if not loads or loads[0].status in ("published", "superseded"):
+        return why
+    newest, said = loads[0], f": {'; '.join(loads[0].reasons)}" if loads[0].reasons else ""
+    words = {"held": "held before", "failed": "failed before", "abandoned": "cut off before"}
+    under_way = f"a load began at {newest.started_at:%Y-%m-%d %H:%M} UTC and has not ended"
+    former = f"{words[newest.status]}{said}" if newest.status in words else under_way
+    return (*(reason for reason in why if reason != "never loaded"), former)
+
+
+def _models(warehouse: Warehouse | None, foreseen: Sequence[Foreseen]) -> Models:
+    loads = sum(each.would == "load" for each in foreseen)
+    size = project_size.of_project(home())
+    if warehouse is not None and transform.due(warehouse):
+        return Models(True, "the marts lack a published load, or the dbt project changed", size)
+    if loads:
+        return Models(True, f"if the gate opens for any of {loads} batch{'es' if loads > 1 else ''}", size)
+    return Models(False, "the marts show every published load", size)

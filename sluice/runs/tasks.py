@@ -1,0 +1,168 @@
+"""The Prefect tasks of all flows: thin shells over plain functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.tasks import exponential_backoff
+
+from sluice.contract.authoring import patches
+from sluice.contract.errors import ToolError
+from sluice.contract.formatting import counted
+from sluice.contract.gate import AuditReport, Decision, decide
+from sluice.ledger import loads
+from sluice.marts import build, freshness
+from sluice.project.datasets import contract_for
+from sluice.project.paths import home
+from sluice.runs.prefect_records import keep_audit
+from sluice.runs.progress import step
+from sluice.source import fetch as source
+from sluice.source.files import Listing, SourceFile, SourceUnavailable
+from sluice.source.readers.row_stream import open_rows
+from sluice.staging import load, publish, reload
+from sluice.staging.audit import audit
+from sluice.warehouse.connection import open_warehouse
+from sluice.warehouse.postgres.session import DATABASE_ERRORS
+from sluice.warehouse.warehouse import Batch
+
+
+def listing_key(_: TaskRunContext, parameters: dict[str, Any]) -> str | None:
+    """The same address, ETag, size and time mean the same bytes: what was fetched is used again for a day."""
+    listing: Listing = parameters["listing"]
+    known = (listing.address, listing.etag, listing.size, listing.modified)
+    return f"sluice-fetch-{home()}-{known!r}" if listing.etag or listing.modified else None
+
+
+def _may_heal(_task: Any, _run: TaskRun, state: State) -> bool:
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, SourceUnavailable) or (
+        isinstance(error, ToolError) and isinstance(error.__context__, DATABASE_ERRORS)
+    )
+
+
+heals: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=2),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": _may_heal,
+}
+
+
+@task(name="look", task_run_name="look at {address}", tags=["source"], cache_policy=NO_CACHE, **heals)
+def look(address: str) -> Listing:
+    """What is known of a file without reading it."""
+    return source.look(address)
+
+
+@task(
+    name="fetch",
+    task_run_name="fetch {listing.address}",
+    tags=["source"],
+    cache_key_fn=listing_key,
+    cache_expiration=timedelta(days=1),
+    persist_result=True,
+    **heals,
+)
+def fetch(listing: Listing) -> SourceFile:
+    """Bring the file here, with its fingerprint."""
+    with step(f"fetch {listing.address}", listing.size) as shown:
+        seen = 0
+
+        def progress(size: int) -> None:
+            nonlocal seen
+            seen += size
+            shown.advance(0, seen)
+
+        return source.fetch(listing, home() / "downloads", progress)
+
+
+@task(name="load", task_run_name="load {batch}", tags=["warehouse"], cache_policy=NO_CACHE, **heals)
+def load_batch(batch: Batch, file: SourceFile) -> Batch:
+    """Load every row of the file into the batch's incoming table."""
+    contract = contract_for(batch.dataset_id)
+    with step(f"load {batch}", file.size) as shown, open_rows(file, contract, batch.batch) as stream:
+        loaded = load.load(open_warehouse(), contract, batch, stream, shown.advance)
+        shown.advance(loaded.rows, file.size)
+    get_run_logger().info("%s: %s rows from %s", batch, f"{loaded.rows:,}", file)
+    return loaded
+
+
+@task(name="audit", task_run_name="audit {batch}", cache_policy=NO_CACHE)
+def audit_batch(batch: Batch) -> AuditReport:
+    """Apply the contract's checks to the loaded batch, in the database."""
+    with step(f"audit {batch}") as shown:
+        report = audit.audit(open_warehouse(), contract_for(batch.dataset_id), batch)
+        shown.say(f"{len(report.checks)} checks, {counted(report.rejected, 'row')} rejected")
+    keep_audit(batch, report)
+    return report
+
+
+@task(name="gate", task_run_name="gate {batch}", cache_policy=NO_CACHE)
+def decide_batch(batch: Batch, report: AuditReport) -> Decision:
+    """Open the gate, or close it and say why."""
+    contract = contract_for(batch.dataset_id)
+    with open_warehouse().engine.begin() as connection:
+        before = loads.rows_of_batch_before(connection, batch.dataset_id, batch.batch)
+    decision = decide(contract.gate, report, before)
+    if not decision.open:
+        decision = replace(decision, reasons=(*decision.reasons, *patches.unread(contract, report)))
+    get_run_logger().info("%s: %s", batch, decision)
+    return decision
+
+
+@task(name="publish", task_run_name="publish {batch}", cache_policy=NO_CACHE, **heals)
+def publish_batch(batch: Batch, report: AuditReport, decision: Decision) -> None:
+    """Make the batch's accepted rows visible in `staging`."""
+    with step(f"publish {batch}"):
+        publish.publish(open_warehouse(), contract_for(batch.dataset_id), batch, report, decision)
+
+
+@task(name="hold", task_run_name="hold {batch}", cache_policy=NO_CACHE, **heals)
+def hold_batch(batch: Batch, report: AuditReport, decision: Decision) -> None:
+    """Keep the batch aside; readers keep what they had."""
+    publish.hold(open_warehouse(), contract_for(batch.dataset_id), batch, report, decision)
+
+
+@task(name="dbt build", task_run_name="dbt build", tags=["dbt"], cache_policy=NO_CACHE)
+def build_marts(run_id: str | None) -> build.Built:
+    """Build and test the candidate side; every dbt node is a task run of its own."""
+    with step("dbt build") as shown:
+
+        def progress(done: int, total: int, node: str) -> None:
+            shown.say(f"{done}/{total} {node}", done, total)
+
+        built = build.build(open_warehouse(), run_id, progress)
+        shown.say(f"{len(built.run.nodes)} nodes on {built.side}")
+    return built
+
+
+@task(name="dbt source freshness", task_run_name="dbt source freshness", tags=["dbt"], cache_policy=NO_CACHE)
+def check_freshness(run_id: str | None) -> tuple[freshness.Stale, ...]:
+    """The datasets whose newest row is too old."""
+    with step("dbt source freshness") as shown:
+        stale = freshness.stale(open_warehouse(), run_id)
+        shown.say(f"{len(stale)} stale")
+    return stale
+
+
+@task(name="publish marts", task_run_name="publish marts", cache_policy=NO_CACHE)
+def publish_marts(built: build.Built, run_id: str | None) -> None:
+    """Point readers to the candidate, in one transaction."""
+    with step("publish marts"):
+        build.publish(open_warehouse(), built, run_id)
+
+
+@task(name="load again", task_run_name="load {batch} again", cache_policy=NO_CACHE)
+def load_again(batch: Batch) -> Batch:
+    """Load the rows of an earlier load, accepted and rejected."""
+    warehouse, contract = open_warehouse(), contract_for(batch.dataset_id)
+    with step(f"load {batch} again") as shown:
+        loaded = reload.load_again(warehouse, contract, batch, reload.replayed(warehouse, contract, batch.batch))
+        shown.advance(loaded.rows, 0)
+    return loaded

@@ -1,0 +1,1 @@
+"""`sluice up`: Prefect's server, its deployments and a worker."""

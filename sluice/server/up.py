@@ -1,0 +1,151 @@
+"""`sluice up`: a Prefect server with its UI, the deployments of prefect.yaml, and a worker that runs them.
+
+Starts, watches and stops processes; what a run does is the flow's matter. Listens on 127.0.0.1 unless the API
+is protected by a password.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import typer
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+from sluice.contract.errors import BusyError
+from sluice.project import paths
+from sluice.server import address as server_address
+from sluice.server import deployments, orphans, processes
+from sluice.server.address import Address
+from sluice.server.processes import Child
+from sluice.server.run_log import Runs
+from sluice.server.supervisor import Kept
+
+
+def up(
+    home: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    cron: str | None = None,
+    project: Path | None = None,
+    prepare: Callable[[], Mapping[str, str]] | None = None,
+    beside: Mapping[str, Sequence[str]] | None = None,
+) -> int:
+    """Serve the deployments of `project` until a KeyboardInterrupt, then stop everything that was started.
+
+    With `PREFECT_API_URL` set, that server is used and none is started.
+
+    Args:
+        home: the `.sluice` folder; the server's database and log are in `prefect/` under it.
+        port: of the server; None: 4200, or a free one if that is taken.
+        cron: a schedule to use instead of the one in prefect.yaml.
+        prepare: called first; starts the warehouse, say. Gives environment variables for server and runs.
+        beside: arguments of Python programs to keep running beside the worker, by what they are called. One that
+            ends is started again.
+
+    Raises:
+        ConfigError: an address others can reach, and no password; a port that is taken.
+        BusyError: another `sluice up` serves this home.
+        ToolError: the server or the worker does not start, or ends by itself; one beside them ends again and again.
+    """
+    home, project = home.resolve(), project or paths.root()
+    server_address.demand_password(host, port)
+    folder = home / "prefect"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    started: dict[str, Child] = {}
+    kept: list[Kept] = []
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(_only_one(folder / "up.lock"))
+            stack.enter_context(_nothing_left(home, folder / "up.lock"))
+            address = server_address.find(host, port)  # now that no server of a killed one is at its port
+            environment = _environment(home, address, prepare() if prepare else {})
+            if address.ours:
+                started[processes.SERVER] = processes.start_server(stack, address, environment, folder, project)
+            processes.wait_until_healthy(address, started.get(processes.SERVER), folder / "server.log")
+            stack.enter_context(
+                temporary_settings({PREFECT_API_URL: address.api, PREFECT_API_AUTH_STRING: server_address.password()})
+            )
+            served = deployments.apply(project, environment, cron=cron, alone=address.ours)
+            runs = Runs(address.ui)
+            started["worker"] = processes.start_worker(stack, environment, project)
+            for name, arguments in (beside or {}).items():
+                kept.append(Kept(name, partial(processes.start, arguments, environment, project, None)))
+                stack.callback(kept[-1].end)
+            _say_where(address, served, home)
+            processes.watch(started, folder / "server.log", [runs.tell, *(each.look for each in kept)])
+    except KeyboardInterrupt:
+        typer.echo(_what_ended([*started, *(each.name for each in kept)]))
+    return 0
+
+
+def _what_ended(names: Sequence[str]) -> str:
+    if "worker" in names:
+        return f"Stopped: {', '.join(reversed(names))}. A run that was under way ended; the next one takes up its work."
+    return f"Stopped: {', '.join(names)}." if names else "Stopped, before anything was started."
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    """Hold the home for this process. Waits while the remains of a killed one are being ended."""
+    deadline = time.monotonic() + 3 * orphans.GRACE
+    with lock.open("a+") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                file.seek(0)
+                owner = file.read().strip()
+                alive = owner.isdigit() and Path("/proc", owner).exists()
+                if alive or time.monotonic() > deadline:
+                    raise BusyError(
+                        f"sluice up: process {owner or 'unknown'} already serves {lock.parent.parent}. Stop "
+                        f"it with Ctrl-C in its terminal, or: kill {owner}"
+                    ) from None
+                time.sleep(0.2)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+@contextmanager
+def _nothing_left(home: Path, lock: Path) -> Iterator[None]:
+    """End what a killed predecessor left behind; leave nothing behind, even when killed."""
+    if ended := orphans.end(home):
+        typer.echo(f"Ended what an earlier, killed `sluice up` left running: {ended} process(es).")
+    watcher = orphans.watch(lock, home)
+    try:
+        yield
+    finally:
+        watcher.kill()
+        watcher.wait()
+        orphans.end(home)
+
+
+def _environment(home: Path, address: Address, more: Mapping[str, str]) -> dict[str, str]:
+    """What the server, the worker and the runs get: one address, one password, and the mark of `orphans`."""
+    environment = {**os.environ, **more, orphans.MARK: str(home), "PREFECT_API_URL": address.api}
+    if password := server_address.password():
+        environment["PREFECT_SERVER_API_AUTH_STRING"] = environment["PREFECT_API_AUTH_STRING"] = password
+    return environment
+
+
+def _say_where(address: Address, served: Mapping[str, str], home: Path) -> None:
+    site = home / "site" / "index.html"
+    made = "each run makes it anew" if site.exists() else "the first run makes it"
+    password = " PREFECT_API_AUTH_STRING=user:password" if server_address.password() else ""
+    typer.echo(f"\nPrefect UI:   {address.ui} ({address.reached_by})")
+    for name, identity in served.items():
+        typer.echo(f"Deployment:   {name}  {address.ui}/deployments/deployment/{identity}")
+    typer.echo(f"Site:         {site.as_uri()} ({made})")
+    typer.echo(f"Other shells: export PREFECT_API_URL={address.api}{password}")
+    typer.echo("Stop with Ctrl-C.\n")

@@ -1,0 +1,1 @@
+"""`sluice setup`: the Prefect blocks that a deployment needs."""

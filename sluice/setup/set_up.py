@@ -1,0 +1,32 @@
+"""`sluice setup`: makes and checks the Prefect blocks that this deployment needs, and the automations. Loads no data.
+
+What is needed is read from where it is named: `SLUICE_WAREHOUSE`, and `alerts=` and `files=` of each contract.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sluice.doctor.finding import Finding, examine
+from sluice.setup import automations, make_blocks, verify
+from sluice.setup.answers import Answers
+from sluice.setup.required_blocks import Wanted, wanted
+
+
+def set_up(answers: Answers, send: bool = False) -> list[Finding]:
+    """Every step, as findings: what was made, changed or found as it was, and whether it works.
+
+    Args:
+        send: also send a test message through each channel.
+    """
+    found = examine("blocks", make_blocks.register)
+    for block in wanted():
+        found += _one(block, answers, send)
+    return found + examine("automations", automations.apply)
+
+
+def _one(block: Wanted, answers: Answers, send: bool) -> list[Finding]:
+    found = examine(block.area, partial(make_blocks.make, block, answers))
+    if any(finding.verdict != "ok" for finding in found):
+        return found  # there is nothing to check
+    return found + examine(block.area, partial(verify.check, block, send))

@@ -1,0 +1,82 @@
+"""dbt's own docs, with its lineage graph, as one page; and what the site keeps of dbt's manifest and catalog.
+
+Made when the marts were published; whatever happens later, the last ones stay.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sluice.contract.errors import ToolError
+from sluice.marts.dbt import run as dbt_run
+from sluice.project import fingerprints, manifest, paths
+from sluice.project.paths import home
+from sluice.site.facts import lineage
+from sluice.warehouse.warehouse import MARTS, Warehouse
+
+
+def folder() -> Path:
+    """Where they are kept between runs."""
+    return home() / "dbt" / "docs"
+
+
+def write_docs(warehouse: Warehouse, side: str) -> Path:
+    """Write dbt's docs of one side as one page that opens from `file://`. It shows the name readers use, `marts`.
+
+    Raises:
+        ToolError: dbt could not write them.
+    """
+    run = dbt_run.run_dbt(["docs", "generate", "--static"], dbt_run.on_side(warehouse, side))
+    written = run.target_path / "static_index.html"
+    if not written.exists():
+        raise ToolError(f"dbt wrote no docs page; see {run.log}")
+    text = written.read_text(encoding="utf-8").replace(side, MARTS)
+    for place in (home(), paths.root(), Path.home()):  # the page may be put on the web
+        text = text.replace(f"{place}/", "")
+    kept = lineage.extract(run.target_path / "manifest.json", run.target_path / "catalog.json", side, MARTS)
+    _put(folder() / "project.json", json.dumps({**kept, "tests_of": fingerprints.project()}))
+    _put(folder() / "index.html", text)
+    return folder() / "index.html"
+
+
+def renew_tests(warehouse: Warehouse) -> None:
+    """Let the site know the tests that the dbt project has now, also one that is newer than the marts.
+
+    Models, columns and lineage stay as they were documented, for these are what readers have. Opens no connection, and
+    reads the project only if it changed since.
+
+    Raises:
+        SluiceError: dbt cannot read the project; the site shows the tests it had.
+    """
+    path = folder() / "project.json"
+    if not path.exists():
+        return
+    kept, now = json.loads(path.read_text(encoding="utf-8")), fingerprints.project()
+    if kept.get("tests_of") == now:
+        return
+    run = dbt_run.run_dbt(
+        ["parse"], dbt_run.on_side(warehouse, "site")
+    )  # no side: a build may be at work in its folder
+    tests = manifest.tests_of(run.artifact("manifest"))
+    for unique_id, node in kept["nodes"].items():
+        node["tests"] = tests.get(unique_id, [])
+    _put(path, json.dumps({**kept, "tests_of": now}))
+
+
+def framed(page: str, frame: str) -> str:
+    """dbt's page with the site's frame: its colours by night, its width on a phone, the way back.
+
+    Args:
+        frame: what takes the place of the end of its head. A page that has no such place stays as it is.
+    """
+    script, place, body = page.rpartition("</script></head><body>")
+    script = script.replace("</script", "<\\/script")  # in a description or a query, it would end dbt's script
+    return f"{script}</script>{frame}{body}" if place else page
+
+
+def _put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)

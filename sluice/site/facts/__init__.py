@@ -1,0 +1,1 @@
+"""What the site shows, read from the warehouse and dbt."""

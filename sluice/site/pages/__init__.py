@@ -1,0 +1,1 @@
+"""The pages, shaped from facts."""

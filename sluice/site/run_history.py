@@ -1,0 +1,32 @@
+"""What came of the last runs, kept beside the site, so that it can be made anew without a run."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sluice.runs.outcomes import Summary
+
+RUNS = 30
+
+
+def keep(home: Path, summary: Summary, run_id: str | None) -> None:
+    """Put a run before the others."""
+    run = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}", "run_id": run_id, **summary.as_dict()}
+    path = _path(home)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps([run, *last(home)][:RUNS]), encoding="utf-8")
+    fresh.replace(path)
+
+
+def last(home: Path) -> list[dict[str, Any]]:
+    """The last runs, newest first."""
+    path = _path(home)
+    return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
+
+
+def _path(home: Path) -> Path:
+    return home / "runs.json"

@@ -1,0 +1,172 @@
+"""Addresses of source files: which are allowed, and how a template becomes one. Opens nothing."""
+
+from __future__ import annotations
+
+import glob
+import ipaddress
+import re
+import string
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from sluice.contract.contract import Contract
+from sluice.contract.errors import ConfigError
+
+WEB, BUCKETS, BLOCK = ("http", "https"), ("gs", "s3"), "block"
+SCHEMES = (*WEB, *BUCKETS, BLOCK)  # fsspec knows 50 more, some of which run code or reach inside
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C:\ is a drive
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")  # as Prefect names blocks and their types
+_FIELDS = ("batch", "dataset", "entity")
+
+
+def is_remote(address: str) -> bool:
+    """Whether the address is fetched, and cannot be listed."""
+    return scheme_of(address) in SCHEMES
+
+
+def is_web(address: str) -> bool:
+    """Whether the address is a web server's."""
+    return scheme_of(address) in WEB
+
+
+def scheme_of(address: str) -> str:
+    """What stands before `://`, in lower case; empty if nothing does."""
+    scheme, mark, _ = address.partition("://")
+    return scheme.lower() if mark else ""
+
+
+def local_path(address: str) -> Path:
+    """The path of a local address, plain or `file://`."""
+    if address.lower().startswith("file:"):
+        parts = urlsplit(address)
+        if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+            raise ConfigError(f"{address}: a file address is written file:///folder/name")
+        return Path(unquote(parts.path))
+    return Path(address).expanduser()
+
+
+def check(address: str) -> str:
+    """The address, if it is a kind that Sluice opens.
+
+    Raises:
+        ConfigError: it is none: another scheme, a chain of them, a password within, a link-local host.
+    """
+    if not address or "\0" in address or "\n" in address:
+        raise ConfigError(f"{address!r} is no address of a file")
+    if "::" in address:
+        raise ConfigError(f"{address}: chained addresses are not opened; name the file itself")
+    match = _SCHEME.match(address)
+    if match is None:
+        return address
+    scheme = match[1].lower()
+    if scheme == "file":
+        local_path(address)
+        return address
+    if scheme not in SCHEMES or not is_remote(address):
+        raise ConfigError(
+            f"{address}: {scheme}: is no scheme Sluice opens; give a local path, or an address that begins with "
+            "https://, gs://, s3:// or block://type/name/ (a Prefect storage block)"
+        )
+    if is_web(address):
+        _check_host(address)
+    else:
+        _check_stored(address)
+    return address
+
+
+def _check_stored(address: str) -> None:
+    """A bucket's or a block's address is `place/path`, and stays within that place."""
+    place, _, path = address.partition("://")[2].partition("/")
+    if scheme_of(address) == BLOCK:
+        name, _, path = path.partition("/")
+        if not (_SLUG.fullmatch(place) and _SLUG.fullmatch(name) and path):
+            raise ConfigError(
+                f"{address}: a block's file is written block://type/name/path; prefect block ls lists them"
+            )
+    elif "@" in place or ":" in place:
+        shown = address.replace(place, "...", 1)
+        raise ConfigError(f"{shown}: addresses are logged and kept, so they may hold no user or password")
+    if not place or not path or ".." in path.split("/"):
+        raise ConfigError(f"{address}: names no file in a bucket; write it as s3://bucket/folder/name")
+
+
+def _check_host(address: str) -> None:
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"{address}: no web address: {error}") from None
+    if not host:
+        raise ConfigError(f"{address}: names no host")
+    if parts.username is not None or parts.password is not None:
+        shown = f"{parts.scheme}://...@{host}{parts.path}"
+        raise ConfigError(f"{shown}: addresses are logged and kept, so they may hold no user or password")
+    try:
+        inward = ipaddress.ip_address(host).is_link_local
+    except ValueError:
+        inward = False
+    if inward:  # 169.254.169.254 tells a cloud machine's secrets
+        raise ConfigError(f"{address}: link-local addresses are not opened")
+
+
+def expand(template: str, contract: Contract, batches: Iterable[str]) -> dict[str, str]:
+    """The address of each batch. `{batch}`, `{dataset}` and `{entity}` are filled in.
+
+    Raises:
+        ConfigError: the template asks for something else or lacks `{batch}` where there is more than one
+            batch, or a batch is not one of the dataset's.
+    """
+    addresses = {}
+    for batch in batches:
+        contract.files.batches.validate(batch)  # so that a batch can never lead out of its folder
+        addresses[batch] = check(_filled(template, contract, batch))
+    if len(set(addresses.values())) < len(addresses):
+        raise ConfigError(f"{template}: has no {{batch}}, so all batches of {contract} would be one file")
+    return addresses
+
+
+def discover(template: str, contract: Contract) -> tuple[str, ...]:
+    """The batches of a local template that have a file, in batch order. Other names are ignored.
+
+    Raises:
+        ConfigError: the template is none, or is not local (a web server cannot be listed).
+    """
+    check(_filled(template, contract, "0"))
+    if is_remote(template):
+        raise ConfigError(f"{template}: cannot be listed; name the batches with --batch")
+    path = str(local_path(_filled(template, contract, "\1")))
+    if "\1" not in path:  # one file for all there is: only a dataset of one batch can be meant
+        only = getattr(contract.files.batches, "name", None)
+        return (only,) if only is not None and Path(path).exists() else ()
+    head, *rest = path.split("\1")
+    tail = r"(?P=batch)".join(map(re.escape, rest))
+    pattern = re.compile(re.escape(head) + r"(?P<batch>[^/]+)" + tail, re.DOTALL)
+    found = set()
+    for name in glob.iglob("*".join(map(glob.escape, [head, *rest]))):  # noqa: PTH207 - any part may vary
+        match = pattern.fullmatch(name)
+        if match and _is_batch(contract, match["batch"]):
+            found.add(match["batch"])
+    return tuple(sorted(found))
+
+
+def _is_batch(contract: Contract, name: str) -> bool:
+    try:
+        contract.files.batches.validate(name)
+    except ConfigError:
+        return False
+    return True
+
+
+def _filled(template: str, contract: Contract, batch: str) -> str:
+    try:
+        fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+    except ValueError as error:
+        raise ConfigError(f"{template}: no template: {error}") from None
+    if strange := fields.difference(_FIELDS):
+        known = ", ".join("{" + field + "}" for field in _FIELDS)
+        raise ConfigError(f"{template}: {{{min(strange)}}} is unknown; a template knows {known}")
+    values = {"batch": batch, "dataset": contract.dataset_id, "entity": contract.entity}
+    for field, value in values.items():
+        template = template.replace("{" + field + "}", value)
+    return template.replace("{{", "{").replace("}}", "}")

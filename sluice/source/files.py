@@ -1,0 +1,54 @@
+"""Values and errors of the package: Listing, SourceFile, SourceMissing, SourceRefused, SourceUnavailable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluice.contract.errors import ToolError
+from sluice.source.sniff import Compression, Format
+
+
+class SourceMissing(ToolError):
+    """There is no such file, or we may not read it: trying again will not help."""
+
+
+class SourceRefused(SourceMissing):
+    """The store answers, and says that we may not read it."""
+
+
+class SourceUnavailable(ToolError):
+    """The file could not be had just now: the network, or a server in trouble. Trying again may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is known of a file without reading it. Equal listings mean the same bytes.
+
+    Attributes:
+        size: in bytes, if the server says.
+        modified: ISO time in UTC, if the server says.
+    """
+
+    address: str
+    size: int | None
+    etag: str | None
+    modified: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file that lies here whole, with its fingerprint."""
+
+    address: str
+    path: Path
+    size: int
+    etag: str | None
+    modified: str | None
+    sha256: str
+    format: Format
+    compression: Compression | None
+
+    def __str__(self) -> str:
+        packed = f", {self.compression}" if self.compression else ""
+        return f"{self.address} ({self.size:,} bytes of {self.format}{packed}, sha256 {self.sha256[:12]})"

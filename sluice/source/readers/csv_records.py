@@ -1,0 +1,169 @@
+"""The raw side of a CSV file: decompress it, cut it into pieces of whole records, count its lines.
+
+The count is the second, independent one: it looks at line ends only and never asks the CSV parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from sluice.contract.contract import Files
+from sluice.contract.errors import DataError
+from sluice.source.files import SourceFile
+
+BLOCK_BYTES = 1 << 20  # decompressed bytes a read; about 10,000 taxi trips, 12 MB of Arrow arrays at work
+FIELDS_PER_ROW = 4  # fields of max_field_bytes that a row may have; longer rows are rejected unread
+KEPT_OF_LONG = 1000  # bytes kept of a field or row that is too long
+_RECORDS = re.compile(rb'(?:"[^"]*(?:"|\Z)|[^"\r\n])+')
+
+
+class Piece(NamedTuple):
+    """Whole records, as they stand in the file; or the beginning of one record that is too long."""
+
+    data: bytes
+    too_long: int = 0  # bytes of the record, if it is
+
+
+def records(data: bytes, multiline: bool) -> list[bytes]:
+    """The records of a piece, blank lines left out."""
+    if multiline:
+        return _RECORDS.findall(data)
+    return [line for line in data.splitlines() if line]
+
+
+@dataclass
+class LineCount:
+    """Counts lines in blocks of bytes. CR LF, LF and CR each end a line; so the counts of blocks add up."""
+
+    filled: int = 0
+    blank: int = 0
+    _last: bytes = b"\n"
+    _held: bytes = b""
+
+    def feed(self, block: bytes) -> None:
+        block = self._held + block
+        self._held = b"\r" if block.endswith(b"\r") else b""  # its LF may come with the next block
+        block = block[: len(block) - len(self._held)]
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not block:
+            return
+        joined = self._last + block
+        blank = 0
+        if b"\n\n" in joined:
+            ends = np.frombuffer(joined, dtype=np.uint8) == 10
+            blank = int(np.count_nonzero(ends[1:] & ends[:-1]))
+        self.filled += block.count(b"\n") - blank
+        self.blank += blank
+        self._last = block[-1:]
+
+    def close(self) -> None:
+        """Count a last line that has no line end."""
+        if self._held:
+            self._held, self._last = b"", self._last if self._last == b"\n" else b"\r"
+            self.filled, self.blank = self.filled + (self._last != b"\n"), self.blank + (self._last == b"\n")
+        elif self._last != b"\n":
+            self.filled += 1
+        self._last = b"\n"
+
+
+class Lines:
+    """Iterates a CSV file's pieces; counts as it goes.
+
+    Attributes:
+        count: lines so far, the header's among them. In a multiline file, those outside of quotes.
+    """
+
+    def __init__(self, file: SourceFile, files: Files) -> None:
+        self._address, self._files = file.address, files
+        self._raw = pa.OSFile(str(file.path))
+        compressed = file.compression is not None
+        self._stream = pa.CompressedInputStream(self._raw, file.compression) if compressed else self._raw
+        self._quoted = False
+        self._longest = FIELDS_PER_ROW * max(files.max_field_bytes, BLOCK_BYTES)
+        self.count = LineCount()
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the file as it lies there (compressed), so that it can be held against its size."""
+        return int(self._raw.tell()) if not self._raw.closed else 0
+
+    def close(self) -> None:
+        self._stream.close()
+        self._raw.close()
+
+    def __iter__(self) -> Iterator[Piece]:
+        """Pieces of whole records, in order.
+
+        Raises:
+            DataError: damaged or cut compression, or more bytes than the contract allows.
+        """
+        rest, too_long = b"", 0
+        for block in self._blocks():
+            ends = self._without_quoted_ends(block)
+            self.count.feed(ends)
+            if too_long:
+                first = _first_end(ends)
+                too_long += len(block) if first < 0 else first
+                if first < 0:
+                    continue
+                yield Piece(rest, too_long)
+                rest, too_long, block, ends = b"", 0, block[first:], ends[first:]
+            end = _last_end(ends)
+            if end:
+                yield Piece(rest + block[:end])
+                rest = block[end:]
+            else:
+                rest += block
+            if len(rest) > self._longest:
+                rest, too_long = rest[:KEPT_OF_LONG], len(rest)
+        self.count.close()
+        if rest:
+            yield Piece(rest, too_long)
+
+    def _blocks(self) -> Iterator[bytes]:
+        total = 0
+        while True:
+            try:
+                block = self._stream.read(BLOCK_BYTES)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise DataError(
+                    f"{self._address}: damaged after {total:,} bytes of text ({error}); have it sent again"
+                ) from None
+            if not block:
+                return
+            total += len(block)
+            if total > self._files.max_bytes:
+                raise DataError(
+                    f"{self._address}: holds more than the {self._files.max_bytes:,} bytes of text that its "
+                    "contract allows; if that is right, raise Files.max_bytes"
+                )
+            yield block
+
+    def _without_quoted_ends(self, block: bytes) -> bytes:
+        """The block, its line ends inside of quotes blanked: they end no record of a multiline file."""
+        if not self._files.multiline or not (self._quoted or b'"' in block):
+            return block
+        cells = np.frombuffer(block, dtype=np.uint8).copy()
+        inside = (np.cumsum(cells == 34) + self._quoted) % 2 == 1
+        cells[inside & ((cells == 10) | (cells == 13))] = 32
+        self._quoted = bool(inside[-1])
+        return cells.tobytes()
+
+
+def _last_end(block: bytes) -> int:
+    """Where the last whole record ends; 0 if none does."""
+    end = block.rfind(b"\n") + 1
+    # A file with CR alone. A CR at the very end may be half of CR LF, and is left for the next block.
+    return end or block.rfind(b"\r", 0, len(block) - 1) + 1
+
+
+def _first_end(block: bytes) -> int:
+    found = [end for end in (block.find(b"\n"), block.find(b"\r")) if end >= 0]
+    return min(found) if found else -1

@@ -1,0 +1,178 @@
+"""Source file in, typed Arrow batches out: every row once and in order, whatever is in it.
+
+Cells that spell no value of their column's type come out null, with their text in `_unparsed`; what to do
+with such rows is the audit's. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from sluice.contract.columns import WHOLE_ROW, Column
+from sluice.contract.contract import Contract
+from sluice.contract.drift import locate
+from sluice.contract.errors import DataError
+from sluice.contract.values.casts import cast, delivered
+from sluice.source.files import SourceFile
+from sluice.source.readers.csv_reader import CsvReader
+from sluice.source.readers.parquet_reader import ROWS, ParquetReader
+from sluice.source.readers.rows import Rows
+from sluice.source.sniff import EmptyFile
+
+ROW_NUMBER, UNPARSED = "_row_number", "_unparsed"
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
+
+class _Reader(Protocol):
+    names: list[str]
+
+    @property
+    def types(self) -> list[pa.DataType] | None: ...
+    @property
+    def rows_counted(self) -> int: ...
+    @property
+    def blank_lines(self) -> int: ...
+    @property
+    def bytes_read(self) -> int: ...
+    def __iter__(self) -> Iterator[Rows]: ...
+    def close(self) -> None: ...
+
+
+def open_rows(file: SourceFile, contract: Contract, batch: str) -> RowStream:
+    """Open the rows of a batch's file. Use as a context manager.
+
+    Raises:
+        SchemaDrift: the file's columns are not the contract's.
+        EmptyFile: there is not even a header.
+        DataError: the file is damaged.
+    """
+    reader: _Reader = (ParquetReader if file.format == "parquet" else CsvReader)(file, contract.files)
+    try:
+        places = locate(contract, batch, reader.names, reader.types, file.address)
+    except BaseException:
+        reader.close()
+        raise
+    return RowStream(file, contract, reader, places)
+
+
+class RowStream:
+    """The typed rows of a file, to be iterated once.
+
+    Attributes:
+        schema: the contract's columns, then `_row_number` (1 = the file's first data row) and `_unparsed`
+            (null, or a JSON object of the cells that did not parse: column to text as delivered).
+        rows_read: rows that came out so far.
+    """
+
+    def __init__(self, file: SourceFile, contract: Contract, reader: _Reader, places: tuple[int | None, ...]) -> None:
+        self._file, self._reader = file, reader
+        self._columns = tuple(zip(contract.columns, places, strict=True))
+        self._stamp = _stamp(file)
+        self.schema = schema_of(contract)
+        self.rows_read = 0
+
+    @property
+    def rows_counted(self) -> int:
+        """The rows counted a second way, which does not parse: filled lines so far, or the Parquet footer."""
+        return self._reader.rows_counted
+
+    @property
+    def blank_lines(self) -> int:
+        return self._reader.blank_lines
+
+    @property
+    def bytes_read(self) -> int:
+        """Of the file's `size`, to show how far it is."""
+        return self._reader.bytes_read
+
+    def __enter__(self) -> RowStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.close()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Batches of at most 16,384 rows.
+
+        Raises:
+            EmptyFile: at the end, if there was no row.
+            DataError: damage; or, at the end, the two counts of rows differ, or the file has changed.
+        """
+        for rows in self._reader:
+            numbers = pa.array(np.arange(self.rows_read + 1, self.rows_read + 1 + rows.length))
+            batch = typed(rows, self._columns, numbers, self.schema)
+            for start in range(0, len(batch), ROWS):
+                piece = batch.slice(start, ROWS)
+                self.rows_read += len(piece)
+                yield piece
+        self._check()
+
+    def _check(self) -> None:
+        address = self._file.address
+        if _stamp(self._file) != self._stamp:
+            raise DataError(f"{address}: changed while it was read; run again when its writer is done")
+        if self.rows_read != self.rows_counted:
+            raise DataError(
+                f"{address}: {self.rows_read:,} rows were read, but {self.rows_counted:,} are there by a "
+                "count of its lines (stray quotes?) or its footer; have it mended"
+            )
+        if self.rows_read == 0:
+            raise EmptyFile(f"{address}: has column names but no row; have it delivered again")
+
+
+def schema_of(contract: Contract) -> pa.Schema:
+    """The contract's columns, then `_row_number` and `_unparsed`."""
+    fields = [pa.field(column.name, column.type.arrow) for column in contract.columns]
+    return pa.schema([*fields, pa.field(ROW_NUMBER, pa.int64()), pa.field(UNPARSED, pa.string())])
+
+
+def typed(
+    rows: Rows, columns: Sequence[tuple[Column, int | None]], numbers: pa.Array, schema: pa.Schema
+) -> pa.RecordBatch:
+    """Rows with each cell as its column's type, those that spell no such value null with their text in `_unparsed`.
+
+    Args:
+        columns: each column of the contract, and its place in the rows if it has one.
+        numbers: the rows' numbers in the source.
+    """
+    notes: dict[int, dict[str, str]] = defaultdict(dict)
+    arrays = [_column(rows, column, place, notes) for column, place in columns]
+    for row, text in rows.rejected.items():
+        notes[row][WHOLE_ROW] = text
+    unparsed = pa.nulls(rows.length, pa.string())
+    if notes:
+        texts: list[str | None] = [None] * rows.length
+        for row, cells in notes.items():
+            texts[row] = _JSON.encode(cells)
+        unparsed = pa.array(texts, pa.string())
+    return pa.RecordBatch.from_arrays([*arrays, numbers, unparsed], schema=schema)
+
+
+def _column(rows: Rows, column: Column, place: int | None, notes: dict[int, dict[str, str]]) -> pa.Array:
+    if place is None:
+        return pa.nulls(rows.length, column.type.arrow)
+    given = rows.columns[place]
+    values, bad = cast(given, column.type)
+    if bad is not None:
+        for row in np.flatnonzero(np.asarray(bad)).tolist():
+            notes[row][column.name] = delivered(given, row)
+    for (row, cell_place), text in rows.cells.items():
+        if cell_place == place:
+            notes[row][column.name] = text
+    return values
+
+
+def _stamp(file: SourceFile) -> tuple[int, int]:
+    found = file.path.stat()
+    return found.st_size, found.st_mtime_ns

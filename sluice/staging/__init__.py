@@ -1,0 +1,1 @@
+"""The first round: write, audit, publish a batch."""

@@ -1,0 +1,1 @@
+"""The checks of a contract, applied to a loaded batch."""

@@ -1,0 +1,64 @@
+"""The canary rows: put into every batch before its audit, and all must be rejected, or the audit is dead.
+
+They pass through the same scan as every other row: if it saw nothing, or let everything pass, they tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from sluice.contract.checks.compile import Check
+from sluice.contract.checks.names import SHAPE_CHECK
+from sluice.contract.contract import Contract
+from sluice.contract.gate import CANARY, CheckResult
+from sluice.warehouse import warehouse
+from sluice.warehouse.postgres.tables import RowPlace, findings_table, incoming_table
+
+UNREADABLE, EMPTY = 0, -1  # row numbers; those of real rows start at 1
+TEXTS, PLACES = ARRAY(sa.Text()), ARRAY(RowPlace())
+
+
+def put_in(connection: sa.Connection, contract: Contract, batch: warehouse.Batch) -> Sequence[str]:
+    """Add one row that could not be divided into cells, and one that is all null.
+
+    Returns:
+        Their places.
+    """
+    table = incoming_table(contract, batch.batch)
+    rows = [
+        {"_row_number": UNREADABLE, "_unparsed": '{"_row": "canary"}'},
+        {"_row_number": EMPTY, "_unparsed": None},
+    ]
+    return connection.scalars(table.insert().values(rows).returning(table.c.ctid)).all()
+
+
+def take_out(
+    connection: sa.Connection,
+    contract: Contract,
+    batch: warehouse.Batch,
+    places: Sequence[str],
+    checks: Sequence[Check],
+) -> CheckResult:
+    """Remove the canary rows, from the findings too.
+
+    Args:
+        places: where `put_in` left them.
+        checks: those that could be run.
+
+    Returns:
+        Passed, or errored, which closes the gate, unless each canary was rejected for every reason it had to be.
+    """
+    table, findings = incoming_table(contract, batch.batch), findings_table(contract, batch.batch)
+    connection.execute(table.delete().where(table.c.ctid == sa.any_(sa.cast(sa.literal(places, TEXTS), PLACES))))
+    removed = findings.delete().where(findings.c._row_number <= 0)
+    found = connection.execute(removed.returning(findings.c._row_number, findings.c._rejected, findings.c._reasons))
+    rejected = {row._row_number: set(row._reasons) for row in found if row._rejected}
+    due = {f"{column.name} not null" for column in contract.columns if not column.nullable}
+    due &= {check.name for check in checks if check.severity == "error"}
+    wanted = {UNREADABLE: {SHAPE_CHECK}, **({EMPTY: due} if due else {})}
+    missed = [number for number, reasons in wanted.items() if not reasons <= rejected.get(number, set())]
+    error = "a row that had to be rejected was not, so nothing this audit says can be trusted" if missed else None
+    return CheckResult(CANARY, "error", 0, len(wanted), len(missed), error)

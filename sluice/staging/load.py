@@ -1,0 +1,53 @@
+"""Begin a load and fill the batch's incoming table."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from sluice.contract.contract import Contract
+from sluice.contract.errors import ToolError
+from sluice.ledger import loads
+from sluice.source.readers.row_stream import RowStream
+from sluice.warehouse import warehouse as ledger
+from sluice.warehouse.postgres import batch_tables
+from sluice.warehouse.postgres.bulk_load import Progress, copy
+from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
+from sluice.warehouse.postgres.tables import findings_table, incoming_table
+from sluice.warehouse.warehouse import Warehouse
+
+
+def load(
+    warehouse: Warehouse, contract: Contract, batch: ledger.Batch, stream: RowStream, progress: Progress | None = None
+) -> ledger.Batch:
+    """Fill the batch's incoming table with every row of the stream, replacing what a former load left there.
+
+    Returns:
+        The batch, with the number of rows read.
+
+    Raises:
+        DataError: the file is bad; nothing is left behind.
+        ToolError: the database failed, or a later run took over.
+    """
+    table = incoming_table(contract, batch.batch)
+    try:
+        with warehouse.engine.begin() as connection:
+            loads.fence(connection, batch)
+            table.drop(connection, checkfirst=True)
+            batch_tables.drop_set_aside(connection, contract, batch.batch)
+            findings_table(contract, batch.batch).drop(connection, checkfirst=True)
+            table.create(connection)
+            copy(connection, table, stream, progress)
+            loads.supersede(connection, batch, "held")  # its rows were in that table
+            loads.note(
+                connection,
+                batch,
+                rows_read=stream.rows_read,
+                rows_counted=stream.rows_counted,
+                loaded_at=sa.func.clock_timestamp(),
+            )
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"{batch}: loading failed in the database: {first_line(error)}. Nothing was kept.") from None
+    finally:
+        pa.default_memory_pool().release_unused()  # Arrow would keep it; dbt, later in this process, needs its own
+    return ledger.Batch(batch.dataset_id, batch.batch, batch.load_id, stream.rows_read)

@@ -1,0 +1,128 @@
+"""Publish, hold, release or fail a batch, each in one transaction."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from sluice.alerts import rules
+from sluice.contract.contract import Contract
+from sluice.contract.errors import SluiceError, ToolError
+from sluice.contract.gate import AuditReport, Decision
+from sluice.ledger import loads, tables
+from sluice.warehouse import warehouse as ledger
+from sluice.warehouse.postgres import batch_tables, schema_evolution
+from sluice.warehouse.postgres.batch_tables import make_constant_columns, swap_partition
+from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
+from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table
+from sluice.warehouse.warehouse import Warehouse
+
+
+def publish(
+    warehouse: Warehouse, contract: Contract, batch: ledger.Batch, report: AuditReport, decision: Decision
+) -> None:
+    """Make the accepted rows of a batch whose gate is open visible in `staging.<dataset>`.
+
+    Raises:
+        ToolError: a later run took over, counts do not add up, or the database failed; nothing was changed.
+    """
+    if not decision.open:
+        raise ValueError(f"{batch}: {decision}")  # a bug of the caller: there is no way round the gate
+    try:
+        with warehouse.engine.begin() as connection:
+            _set_rejected_apart(connection, contract, batch, report)
+            _drop_older_quarantine(connection, contract, batch)
+            make_constant_columns(connection, contract, batch)
+            swap_partition(connection, contract, batch)
+            batch_tables.drop_set_aside(connection, contract, batch.batch)
+            loads.supersede(connection, batch, "published", "held")
+            _account(connection, batch, "published", report, decision)
+            rules.published(connection, contract, batch, report, warehouse.now())
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"{batch}: publishing failed: {first_line(error)}. Readers keep what they had.") from None
+
+
+def hold(
+    warehouse: Warehouse, contract: Contract, batch: ledger.Batch, report: AuditReport, decision: Decision
+) -> None:
+    """Keep a batch whose gate is closed: accepted rows in its incoming table, rejected rows in quarantine.
+
+    Raises:
+        ToolError: as `publish`.
+    """
+    try:
+        with warehouse.engine.begin() as connection:
+            _set_rejected_apart(connection, contract, batch, report)
+            _drop_older_quarantine(connection, contract, batch, held_only=True)
+            batch_tables.drop_set_aside(connection, contract, batch.batch)
+            loads.supersede(connection, batch, "held")
+            _account(connection, batch, "held", report, decision)
+            rules.held(connection, contract, batch, report, decision, warehouse.now())
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"{batch}: holding the batch failed: {first_line(error)}. Nothing was published.") from None
+
+
+def release(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, who: str, why: str) -> None:
+    """Make the accepted rows of a held load visible, on a person's word. Its rejected rows stay in quarantine.
+
+    Raises:
+        DataError: its rows were dropped after the contract's retention, or are not what the contract demands now.
+        ToolError: the database failed; nothing was changed.
+    """
+    try:
+        with warehouse.engine.begin() as connection:
+            loads.fence(connection, batch, "held")
+            schema_evolution.fit_held(connection, contract, batch.batch)
+            _drop_older_quarantine(connection, contract, batch)
+            make_constant_columns(connection, contract, batch)
+            swap_partition(connection, contract, batch)
+            loads.supersede(connection, batch, "published")
+            loads.note(connection, batch, status="published", released_by=who, released_why=why)
+            rules.fine(connection, contract, batch.batch, f"released by {who}: {why}", warehouse.now())
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"{batch}: the release failed: {first_line(error)}. Readers keep what they had.") from None
+
+
+def fail(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, why: str | SluiceError) -> None:
+    """End a load that never came to a verdict, and drop what it left. The owner is told of an error."""
+    with warehouse.engine.begin() as connection:
+        loads.fence(connection, batch)
+        if _has_loaded(connection, batch):  # else what is there is of another load, which may be held
+            incoming_table(contract, batch.batch).drop(connection, checkfirst=True)
+            findings_table(contract, batch.batch).drop(connection, checkfirst=True)
+        batch_tables.put_back(connection, contract, batch.batch)
+        loads.finish(connection, batch, "failed", Decision(False, (str(why),)))
+        if isinstance(why, SluiceError):
+            rules.broken(connection, contract, batch.batch, why, warehouse.now())
+
+
+def _has_loaded(connection: sa.Connection, batch: ledger.Batch) -> bool:
+    """Whether the rows in the batch's incoming table are this load's."""
+    query = sa.select(tables.batches.c.loaded_at.is_not(None)).where(tables.batches.c.load_id == batch.load_id)
+    return bool(connection.scalar(query))
+
+
+def _set_rejected_apart(
+    connection: sa.Connection, contract: Contract, batch: ledger.Batch, report: AuditReport
+) -> None:
+    loads.fence(connection, batch)
+    moved = batch_tables.move_to_quarantine(connection, contract, batch)
+    if moved != report.rejected:
+        raise ToolError(f"{batch}: the audit rejected {report.rejected:,} rows, but {moved:,} are found now; try again")
+
+
+def _drop_older_quarantine(
+    connection: sa.Connection, contract: Contract, batch: ledger.Batch, held_only: bool = False
+) -> None:
+    """A batch is replaced whole, its quarantine too; a held load replaces only what another held load left."""
+    quarantine = quarantine_table(contract)
+    older = (quarantine.c._batch == batch.batch) & (quarantine.c._load_id != batch.load_id)
+    if held_only:
+        live = sa.select(tables.batches.c.load_id).where(tables.batches.c.status == "published")
+        older &= quarantine.c._load_id.not_in(live)
+    connection.execute(quarantine.delete().where(older))
+
+
+def _account(
+    connection: sa.Connection, batch: ledger.Batch, status: str, report: AuditReport, decision: Decision
+) -> None:
+    loads.finish(connection, batch, status, decision, rows_accepted=report.accepted, rows_rejected=report.rejected)

@@ -1,0 +1,99 @@
+"""What is in quarantine, and dropping what is past its retention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import sqlalchemy as sa
+
+from sluice.contract.contract import Contract
+from sluice.contract.errors import BusyError
+from sluice.contract.formatting import counted
+from sluice.ledger import loads as ledger
+from sluice.ledger import tables
+from sluice.warehouse.postgres import batch_tables
+from sluice.warehouse.postgres.tables import incoming_table, quarantine_table
+from sluice.warehouse.warehouse import Warehouse
+
+
+def held_and_rejected(warehouse: Warehouse, contracts: Sequence[Contract]) -> list[dict[str, Any]]:
+    """One entry for each load that has rows in quarantine or is held: counts, and the check that most rows failed."""
+    found: list[dict[str, Any]] = []
+    with warehouse.engine.connect() as connection:
+        inspector = sa.inspect(connection)
+        for contract in contracts:
+            table = quarantine_table(contract)
+            if inspector.has_table(table.name, schema=table.schema):
+                found += _of_dataset(connection, contract, table)
+    return found
+
+
+def _of_dataset(connection: sa.Connection, contract: Contract, table: sa.Table) -> list[dict[str, Any]]:
+    loads = tables.batches
+    counts = sa.select(table.c._load_id, sa.func.count().label("rows")).group_by(table.c._load_id).subquery()
+    reasons = sa.select(table.c._load_id, sa.func.unnest(table.c._reasons).label("reason")).subquery()
+    by_reason = sa.select(reasons, sa.func.count().label("n")).group_by(*reasons.columns).subquery()
+    most = sa.select(by_reason).distinct(by_reason.c._load_id).order_by(by_reason.c._load_id, by_reason.c.n.desc())
+    first = most.subquery()
+    query = (
+        sa.select(loads, counts.c.rows, first.c.reason)
+        .outerjoin(counts, counts.c._load_id == loads.c.load_id)
+        .outerjoin(first, first.c._load_id == loads.c.load_id)
+        .where(loads.c.dataset == contract.dataset_id, loads.c.status.in_(("published", "held")))
+        .where(counts.c.rows.is_not(None) | (loads.c.status == "held") | loads.c.rows_dropped_at.is_not(None))
+        .order_by(loads.c.batch, loads.c.load_id)
+    )
+    return [
+        {
+            "dataset": row.dataset,
+            "batch": row.batch,
+            "load": row.load_id,
+            "status": row.status,
+            "rows dropped": f"{row.rows_dropped_at:%Y-%m-%d}" if row.rows_dropped_at else None,
+            "rejected": row.rows or 0,
+            "read": row.rows_read,
+            "most fail": row.reason or "",
+        }
+        for row in connection.execute(query)
+    ]
+
+
+def expire(warehouse: Warehouse, contract: Contract) -> int:
+    """Drop rejected rows, and the rows of held batches, that are older than the contract's retention.
+
+    A held load stays held: the ledger says of each load when its rows were dropped, and their counts stay.
+
+    Returns:
+        How many rejected rows were dropped; none while another run is at work on the dataset.
+    """
+    if contract.retention is None:
+        return 0
+    table, loads = quarantine_table(contract), tables.batches
+    oldest = sa.func.now() - contract.retention
+    old = (loads.c.dataset == contract.dataset_id) & (loads.c.finished_at < oldest)
+    held = loads.update().where(old, loads.c.status == "held", loads.c.rows_dropped_at.is_(None))
+    held = held.values(rows_dropped_at=sa.func.now()).returning(loads.c.batch)
+    with suppress(BusyError), warehouse.lock(contract.dataset_id), warehouse.engine.begin() as connection:
+        for batch in connection.scalars(held).all():
+            batch_tables.put_back(connection, contract, batch)
+            incoming_table(contract, batch).drop(connection, checkfirst=True)
+        gone = table.delete().where(table.c._quarantined_at < oldest).returning(table.c._load_id).cte("gone")
+        counts = sa.select(gone.c._load_id, sa.func.count()).group_by(gone.c._load_id)
+        dropped: dict[int, int] = {row[0]: row[1] for row in connection.execute(counts)}
+        noted = loads.update().where(loads.c.load_id.in_(dropped), loads.c.rows_dropped_at.is_(None))
+        connection.execute(noted.values(rows_dropped_at=sa.func.now()))
+        return sum(dropped.values())
+    return 0
+
+
+def dropped_of(connection: sa.Connection, contract: Contract, batch: str) -> str:
+    """When the rejected rows of the batch's newest load were dropped, in words; empty if they were not."""
+    load = ledger.latest(connection, contract.dataset_id, batch, "published", "held")
+    if load is None or load.rows_dropped_at is None:
+        return ""
+    rows = counted(load.rows_rejected, "rejected row")
+    return (
+        f"the {rows} of load {load.load_id} were dropped on {load.rows_dropped_at:%Y-%m-%d}: the contract's retention"
+    )

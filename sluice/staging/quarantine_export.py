@@ -1,0 +1,75 @@
+"""Rejected rows into a CSV or JSON Lines file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from sluice.contract.contract import Contract, masked
+from sluice.contract.errors import ConfigError
+from sluice.warehouse.postgres.tables import quarantine_table
+from sluice.warehouse.warehouse import Warehouse
+
+ROWS = 10_000  # in memory at once
+
+
+def export(warehouse: Warehouse, contract: Contract, batch: str | None, path: Path) -> int:
+    """Write the rejected rows of a dataset, or of one batch of it, into a CSV or JSON Lines file.
+
+    Values of `pii` columns are masked. The file appears when it is whole.
+
+    Returns:
+        How many rows it has.
+
+    Raises:
+        ConfigError: the file's name ends in neither .csv nor .jsonl, or its folder does not exist.
+    """
+    if path.suffix not in (".csv", ".jsonl") or not path.parent.is_dir():
+        raise ConfigError(f"{path}: write into a file that ends in .csv or .jsonl, in a folder that is there")
+    if batch is not None:
+        contract.files.batches.validate(batch)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="") as file:
+            rows = _rows(warehouse, contract, batch)
+            count = _write_csv(file, contract, rows) if path.suffix == ".csv" else _write_lines(file, rows)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return count
+
+
+def _rows(warehouse: Warehouse, contract: Contract, batch: str | None) -> Iterator[Mapping[str, Any]]:
+    table = quarantine_table(contract)
+    query = sa.select(table.c._batch, table.c._load_id, table.c._row_number, table.c._reasons, table.c._row)
+    query = query.order_by(table.c._batch, table.c._load_id, table.c._row_number)
+    if batch is not None:
+        query = query.where(table.c._batch == batch)
+    with warehouse.engine.connect() as connection:
+        streamed = connection.execution_options(stream_results=True, max_row_buffer=ROWS).execute(query)
+        for name, load_id, number, reasons, row in streamed:
+            system = {"_batch": name, "_load_id": load_id, "_row_number": number, "_reasons": reasons}
+            yield {**system, **masked(contract, row)}
+
+
+def _write_csv(file: Any, contract: Contract, rows: Iterator[Mapping[str, Any]]) -> int:
+    system = ("_batch", "_load_id", "_row_number", "_reasons")
+    names = [*system, *(column.name for column in contract.columns), "_row"]
+    writer = csv.DictWriter(file, names, extrasaction="ignore")
+    writer.writeheader()
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007 - the last number is the count
+        writer.writerow({**row, "_reasons": "; ".join(row["_reasons"])})
+    return count
+
+
+def _write_lines(file: Any, rows: Iterator[Mapping[str, Any]]) -> int:
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return count

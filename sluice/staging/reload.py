@@ -1,0 +1,132 @@
+"""Load a batch again from the warehouse: the rows it had and its quarantined rows, read by today's contract.
+
+A replay is a load like any other: audited whole, then published or held, so no row comes in twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from sluice.contract.checks.names import parse_check_name
+from sluice.contract.columns import WHOLE_ROW
+from sluice.contract.contract import Contract
+from sluice.contract.derive.tables import STAGING
+from sluice.contract.errors import DataError, ToolError
+from sluice.ledger import loads
+from sluice.source.readers.row_stream import schema_of, typed
+from sluice.source.readers.rows import Rows
+from sluice.staging.quarantine import dropped_of
+from sluice.warehouse import warehouse as ledger
+from sluice.warehouse.postgres import batch_tables, schema_evolution
+from sluice.warehouse.postgres.bulk_load import copy
+from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
+from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table, table_name
+from sluice.warehouse.warehouse import Warehouse
+
+ROWS = 8_192  # quarantined rows in memory at once
+
+
+def replayed(warehouse: Warehouse, contract: Contract, batch: str) -> sa.Row:
+    """The ledger's row of the load that a replay of this batch would load again: its newest that still has rows.
+
+    Raises:
+        DataError: there is none.
+    """
+    contract.files.batches.validate(batch)
+    with warehouse.engine.connect() as connection:
+        found = loads.latest(connection, contract.dataset_id, batch, "published", "held")
+        dropped = dropped_of(connection, contract, batch)
+    if found is None:
+        raise DataError(f"{contract} {batch} has no published and no held load; load its file: sluice run {contract}")
+    if dropped:
+        raise DataError(f"{contract} {batch}: {dropped}. Load its file again: sluice run {contract} --batch {batch}")
+    return found
+
+
+def load_again(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, of: sa.Row) -> ledger.Batch:
+    """Fill the batch's incoming table with every row of another load of it, accepted and rejected.
+
+    Returns:
+        The batch, with the number of rows.
+
+    Raises:
+        ToolError: rows of that load are missing, a later run took over, or the database failed.
+    """
+    table = incoming_table(contract, batch.batch)
+    try:
+        with warehouse.engine.begin() as connection, warehouse.engine.connect() as reading:
+            loads.fence(connection, batch)
+            accepted = _set_accepted_apart(connection, contract, of)
+            table.drop(connection, checkfirst=True)  # of a load that was killed
+            findings_table(contract, batch.batch).drop(connection, checkfirst=True)
+            table.create(connection)
+            quarantined = Quarantined(reading, contract, of.load_id)
+            copy(connection, table, quarantined)
+            rows = quarantined.rows_read + _insert(connection, table, contract, accepted)
+            if rows != of.rows_read:
+                raise ToolError(
+                    f"{batch}: load {of.load_id} read {of.rows_read:,} rows, of which {rows:,} are left "
+                    "(was its quarantine emptied?); load its file again"
+                )
+            loads.note(connection, batch, rows_read=rows, rows_counted=rows, loaded_at=sa.func.clock_timestamp())
+    except DATABASE_ERRORS as error:
+        raise ToolError(
+            f"{batch}: the replay failed in the database: {first_line(error)}. Nothing was changed."
+        ) from None
+    return ledger.Batch(batch.dataset_id, batch.batch, batch.load_id, rows)
+
+
+def _set_accepted_apart(connection: sa.Connection, contract: Contract, of: sa.Row) -> str:
+    """The table of the accepted rows: the partition, or what the held load left, under another name."""
+    if of.status == "published":
+        return table_name(contract.dataset_id, of.batch)
+    schema_evolution.fit_held(connection, contract, of.batch)
+    return batch_tables.set_aside(connection, contract, of.batch)
+
+
+def _insert(connection: sa.Connection, table: sa.Table, contract: Contract, accepted: str) -> int:
+    names = [*(column.name for column in contract.columns), "_row_number"]
+    rows = sa.table(accepted, *(sa.column(name) for name in names), schema=STAGING)
+    return connection.execute(table.insert().from_select(names, sa.select(*rows.columns))).rowcount
+
+
+class Quarantined:
+    """The quarantined rows of a load, each cell read anew from its text; to be iterated once."""
+
+    bytes_read = 0
+
+    def __init__(self, connection: sa.Connection, contract: Contract, load_id: int) -> None:
+        self._connection, self._contract, self._load_id = connection, contract, load_id
+        self.schema = schema_of(contract)
+        self.rows_read = 0
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Batches of at most 8,192 rows."""
+        table = quarantine_table(self._contract)
+        cells = [table.c._row[column.name].astext for column in self._contract.columns]
+        query = sa.select(table.c._row_number, table.c._reasons, table.c._row[WHOLE_ROW].astext, *cells)
+        query = query.where(table.c._load_id == self._load_id).order_by(table.c._row_number)
+        streamed = self._connection.execution_options(stream_results=True, max_row_buffer=ROWS).execute(query)
+        for rows in streamed.partitions(ROWS):
+            self.rows_read += len(rows)
+            yield self._typed(rows)
+
+    def _typed(self, rows: Sequence[Any]) -> pa.RecordBatch:
+        numbers, reasons, lines, *cells = zip(*rows, strict=True)
+        texts = [list(column) for column in cells]
+        unread: dict[tuple[int, int], str] = {}
+        for place, column in enumerate(self._contract.columns):
+            # A text that could not be read then cannot be now: what is kept of it are its bytes in hexadecimal.
+            if column.type.name != "text":
+                continue
+            for row, names in enumerate(reasons):
+                if parse_check_name(column) in names and texts[place][row] is not None:
+                    unread[row, place], texts[place][row] = texts[place][row], None
+        whole = {row: line for row, line in enumerate(lines) if line is not None}
+        given = Rows([pa.array(column, pa.string()) for column in texts], len(rows), whole, unread)
+        places = [(column, place) for place, column in enumerate(self._contract.columns)]
+        return typed(given, places, pa.array(numbers, pa.int64()), self.schema)

@@ -1,0 +1,1 @@
+"""The database that batches are loaded into."""

@@ -1,0 +1,153 @@
+"""From a Prefect block to an open Warehouse: embedded or external, read-only or not."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from sluice.contract.derive.tables import QUARANTINE, STAGING
+from sluice.contract.errors import ConfigError, ToolError
+from sluice.project.paths import home as paths_home
+from sluice.warehouse import embedded
+from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line, set_session
+from sluice.warehouse.warehouse import MARTS, OPS, Warehouse
+
+if TYPE_CHECKING:
+    from prefect_sqlalchemy import SqlAlchemyConnector
+
+OLDEST_POSTGRES = 15
+BLOCK_VARIABLE = "SLUICE_WAREHOUSE"
+
+
+def open_warehouse() -> Warehouse:
+    """The warehouse that this process is to use: opened once, its schemas made if missing.
+
+    Raises:
+        ConfigError: the block does not exist, or does not name a PostgreSQL through psycopg2.
+        ToolError: the database does not answer, or is too old.
+    """
+    return _open(os.environ.get(BLOCK_VARIABLE), paths_home())
+
+
+def look_into_warehouse() -> Warehouse | None:
+    """The same warehouse for one who changes nothing: no schema is made, and its transactions are read-only.
+
+    None if it is the embedded one and was never started, for starting it would make it. Raises as `open_warehouse`.
+    """
+    block = os.environ.get(BLOCK_VARIABLE)
+    if not block and not embedded.exists(paths_home()):
+        return None
+    return _open(block, paths_home(), readonly=True)
+
+
+def forget_warehouse() -> None:
+    """Open it anew the next time: its block may say something else by then."""
+    _open.cache_clear()
+
+
+@cache
+def _open(block: str | None, home: Path, readonly: bool = False) -> Warehouse:
+    if block:
+        return connect(_load_block(block), block, "postgres", readonly)
+    return connect(_embedded_connector(home), _embedded_block_name(home), "embedded", readonly)
+
+
+def connect(connector: SqlAlchemyConnector, block: str, target: str, readonly: bool = False) -> Warehouse:
+    """The warehouse a connector block names, its schemas made if missing. Raises as `open_warehouse`.
+
+    Args:
+        readonly: make nothing, and let the database refuse every write.
+    """
+    engine = _engine(connector, block)
+    if readonly:
+        engine = engine.execution_options(postgresql_readonly=True)
+    try:
+        with engine.begin() as connection:
+            _refuse_old(connection, block)
+            if not readonly:
+                _create_schemas(connection)
+    except DATABASE_ERRORS as error:
+        raise ToolError(
+            f"the warehouse of block {block!r} cannot be used: {first_line(error)}. "
+            "Is the server up, do host, port and database in the block name it, may its user create schemas?"
+        ) from None
+    return Warehouse(engine, block, target)
+
+
+def start_embedded() -> dict[str, str]:
+    """Keep the embedded server up while this process lives, if it is what runs use; gives runs its home."""
+    if not os.environ.get(BLOCK_VARIABLE):
+        embedded.start(paths_home())
+    return {"SLUICE_HOME": str(paths_home())}
+
+
+def _embedded_block_name(home: Path) -> str:
+    return f"sluice-embedded-{sha256(str(home).encode()).hexdigest()[:8]}"
+
+
+def register_embedded() -> None:
+    """Save the embedded server's block anew, if that is what runs use; its name tells checkouts apart.
+
+    For runs: what only reads needs no Prefect server, and should not wait for one to start.
+    """
+    if not os.environ.get(BLOCK_VARIABLE):
+        _embedded_connector(paths_home()).save(_embedded_block_name(paths_home()), overwrite=True)
+
+
+def _embedded_connector(home: Path) -> SqlAlchemyConnector:
+    """Start the embedded server, if it does not run, and make the block that names it."""
+    url = embedded.start(home)
+    from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
+
+    return SqlAlchemyConnector(
+        connection_info=ConnectionComponents(
+            driver=SyncDriver.POSTGRESQL_PSYCOPG2,
+            username=url.username,
+            database=url.database,
+            query={key: str(value) for key, value in url.query.items()},
+        )
+    )
+
+
+def _load_block(name: str) -> SqlAlchemyConnector:
+    try:
+        from prefect_sqlalchemy import SqlAlchemyConnector
+
+        return SqlAlchemyConnector.load(name)
+    except ValueError as error:
+        raise ConfigError(
+            f"block {name!r} (from {BLOCK_VARIABLE}) cannot be used: {first_line(error)}\n"
+            "Create it in the Prefect UI (Blocks, SQLAlchemy Connector) or with: prefect block register "
+            "-m prefect_sqlalchemy; prefect block create sqlalchemy-connector"
+        ) from None
+
+
+def _engine(connector: SqlAlchemyConnector, block: str) -> sa.Engine:
+    from prefect_sqlalchemy import SyncDriver
+
+    driver = connector._rendered_url.drivername
+    if driver != SyncDriver.POSTGRESQL_PSYCOPG2.value:
+        raise ConfigError(
+            f"block {block!r} names the driver {driver!r}; use {SyncDriver.POSTGRESQL_PSYCOPG2.value!r} "
+            "(a bare 'postgresql' means another driver since SQLAlchemy 2.1)"
+        )
+    connector.logger.disabled = True  # it would report each engine it makes
+    engine = connector.get_engine(hide_parameters=True, pool_pre_ping=True)
+    sa.event.listen(engine, "connect", set_session)
+    return engine
+
+
+def _refuse_old(connection: sa.Connection, block: str) -> None:
+    version = connection.dialect.server_version_info or (0,)
+    if int(version[0]) < OLDEST_POSTGRES:
+        raise ToolError(f"block {block!r}: PostgreSQL {version[0]}; Sluice needs {OLDEST_POSTGRES} or newer")
+
+
+def _create_schemas(connection: sa.Connection) -> None:
+    for schema in (STAGING, QUARANTINE, OPS, MARTS):
+        connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))

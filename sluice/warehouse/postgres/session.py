@@ -1,0 +1,51 @@
+"""Session settings, driver errors, raw statements."""
+
+from __future__ import annotations
+
+import psycopg2
+import sqlalchemy as sa
+from psycopg2 import sql
+from psycopg2.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
+from sqlalchemy.exc import DBAPIError
+
+from sluice.contract.errors import ToolError
+
+DATABASE_ERRORS = (DBAPIError, psycopg2.Error)  # through SQLAlchemy, and from the driver itself
+APPLICATION = "sluice"  # how Sluice's sessions are named in pg_stat_activity; dbt's begin with it
+# Settings of every session, so that the same file gives the same rows on any server.
+SESSION = {
+    "application_name": APPLICATION,
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "client_connection_check_interval": "500ms",  # a killed client's query ends, and commits nothing
+    "idle_in_transaction_session_timeout": "10min",  # a half-open link frees its locks
+}
+
+
+def first_line(error: BaseException) -> str:
+    """What a driver says, without the statement and its parameters (which hold data)."""
+    text = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+
+
+def execute(connection: sa.Connection, statement: sql.Composable) -> None:
+    """Run composed SQL in the connection's transaction, for statements that SQLAlchemy has no words for.
+
+    Raises:
+        psycopg2.Error: as the driver raises it.
+    """
+    driver_connection = connection.connection.driver_connection
+    if driver_connection is None:
+        raise ToolError("the connection to the warehouse is gone; run again")
+    with driver_connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def set_session(driver_connection, _record) -> None:  # type: ignore[no-untyped-def]
+    with driver_connection.cursor() as cursor:
+        for name, value in SESSION.items():
+            cursor.execute("select set_config(%s, %s, false)", (name, value))
+    driver_connection.commit()
+
+
+IN_THE_WAY = (LockNotAvailable, QueryCanceled, DeadlockDetected)  # a reader, for now: try again
