@@ -29,7 +29,7 @@ import sqlalchemy as sa
 from sqlalchemy import URL
 
 from sluice.warehouse import embedded
-from tests.postgres15 import find_binaries, running_server
+from tests.support.postgres15 import find_binaries, running_server
 
 # Before any test imports Prefect: no test reads or writes the home of the user who runs it.
 PREFECT_HOME = Path(tempfile.mkdtemp(prefix="sluice-prefect-"))

@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from sluice.warehouse import embedded
-from tests import taxi
-from tests.chromium import chromium
+from tests.support import taxi
+from tests.support.chromium import chromium
 
 IMAGE = '<img src=x onerror="document.title=1">'
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}

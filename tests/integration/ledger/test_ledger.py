@@ -1,0 +1,90 @@
+"""The ledger: one row a load, whatever became of it, and every result of every check."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from sluice.contract.checks.version import version_of
+from sluice.contract.errors import DataError
+from sluice.ledger import loads, schema
+from sluice.project import fingerprints
+from sluice.source import fetch
+from tests.support import shops
+
+
+def test_a_load_that_was_killed_stays_in_the_ledger(deliver, warehouse, rows, tmp_path) -> None:
+    path = shops.write(tmp_path / "o.csv", shops.good_lines(10))
+    file = fetch.fetch(fetch.look(str(path)), tmp_path)
+    with warehouse.engine.begin() as connection:
+        loads.begin(connection, shops.contract(), "2021-01", file, None)  # and then the power went
+    deliver(shops.contract(), "2021-01", path)
+    assert rows("select status, reasons from ops.batches order by load_id") == [
+        ("abandoned", ["its run ended without a word"]),
+        ("published", []),
+    ]
+
+
+def test_a_load_says_what_it_was_made_by_and_of(deliver, rows, tmp_path) -> None:
+    delivered = deliver(shops.contract(), "2021-01", shops.write(tmp_path / "o.csv", shops.good_lines(10)))
+    [load] = rows("select * from ops.batches")
+    assert (load.load_id, load.contract_version) == (delivered.batch.load_id, version_of(shops.contract()))
+    assert (load.code_version, load.dbt_project) == (fingerprints.code(), fingerprints.project())
+    assert (load.rows_read, load.rows_counted, load.rows_accepted, load.rows_rejected) == (10, 10, 10, 0)
+    [(published_from,)] = rows("select min(_loaded_at) from staging.shop__orders")
+    assert load.started_at <= load.loaded_at <= load.audited_at <= published_from < load.finished_at
+    assert len(load.sha256) == 64
+    assert load.bytes == (tmp_path / "o.csv").stat().st_size
+
+
+def test_every_result_is_kept_also_of_what_passed(deliver, rows, tmp_path) -> None:
+    delivered = deliver(shops.contract(), "2021-01", shops.write(tmp_path / "o.csv", shops.good_lines(10)))
+    kept = rows("select check_name, outcome, rows, failing from ops.checks")
+    assert {row.check_name for row in kept} == {result.name for result in delivered.report.results}
+    assert ("canary rows are rejected", "passed", 2, 0) in kept
+    assert ("quantity >= 1", "passed", 10, 0) in kept
+    assert len(kept) == 14
+
+
+def test_a_column_that_comes_as_double_gives_the_same_tables(deliver, rows, tmp_path) -> None:
+    def file(kind: pa.DataType, name: str) -> Path:
+        columns = {
+            "OrderId": pa.array([1, 2]),
+            "ordered_at": pa.array([datetime(2021, 1, 2, 10)] * 2, pa.timestamp("us")),
+            "shop": pa.array(["north"] * 2),
+            "quantity": pa.array([3, None]).cast(kind),
+            "price": pa.array([Decimal("1.50")] * 2),
+            "weight": pa.array([1.0, 2.0]),
+            "email": pa.nulls(2),
+        }
+        pyarrow.parquet.write_table(pa.table(columns), tmp_path / name)
+        return tmp_path / name
+
+    tables = []
+    for kind, name in ((pa.int64(), "a.parquet"), (pa.float64(), "b.parquet")):
+        deliver(shops.contract(), "2021-01", file(kind, name))
+        tables.append(rows("select order_id, quantity, pg_typeof(quantity)::text from staging.shop__orders order by 1"))
+    assert tables[0] == tables[1] == [(1, 3, "bigint"), (2, None, "bigint")]
+
+    with pytest.raises(DataError, match=r"retyped: quantity .* bool"):
+        deliver(shops.contract(), "2021-01", file(pa.bool_(), "c.parquet"))
+    assert rows("select count(*) from staging.shop__orders") == [(2,)]
+    assert rows("select status from ops.batches order by load_id") == [("superseded",), ("published",), ("failed",)]
+
+
+def test_an_older_ledger_gets_the_columns_and_descriptions_of_this_version(warehouse, rows) -> None:
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE ops.batches DROP COLUMN warnings")
+        connection.exec_driver_sql("COMMENT ON COLUMN ops.batches.bytes IS NULL")
+        schema.create(connection)
+    described = rows(
+        "select attname, col_description(attrelid, attnum) from pg_attribute"
+        " where attrelid = 'ops.batches'::regclass and attnum > 0 and not attisdropped"
+    )
+    assert {"warnings", "bytes"} <= {name for name, _ in described}
+    assert [name for name, description in described if not description] == []

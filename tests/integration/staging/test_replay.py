@@ -1,0 +1,247 @@
+"""Quarantined rows that a changed contract accepts, and held loads that a person lets through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from sluice.contract.contract import Contract
+from sluice.contract.errors import DataError, ToolError
+from sluice.contract.gate import decide
+from sluice.ledger import loads
+from sluice.ledger import tables as ledger
+from sluice.source import fetch
+from sluice.source.readers.row_stream import open_rows
+from sluice.staging import load as staging_load
+from sluice.staging import publish, quarantine, reload
+from sluice.staging.audit import audit
+from sluice.warehouse import warehouse as warehouse_warehouse
+from sluice.warehouse.warehouse import Warehouse
+from tests.support import shops
+
+BAD = [
+    "11,2021-01-02 10:00:00,north,11,0.00,1.5,",  # not_free_in_bulk
+    "12,2021-01-02 10:00:00,north,1,1.005,1.5,",  # no cents
+    "13,2021-01-02 10:00:00,north,0,9.50,0.1,",  # quantity >= 1
+    "14,2021-01-02 10:00:00,north",  # cut short
+]
+
+
+@pytest.fixture
+def again(warehouse: Warehouse) -> Callable[[Contract, str], sa.Row]:
+    """Replay a batch, and give the ledger's row of the new load."""
+
+    def put(contract: Contract, name: str) -> sa.Row:
+        of = reload.replayed(warehouse, contract, name)
+        with warehouse.engine.begin() as connection:
+            batch = loads.begin_replay(connection, contract, of, None)
+        try:
+            batch = reload.load_again(warehouse, contract, batch, of)
+        except ToolError as error:
+            publish.fail(warehouse, contract, batch, str(error))
+            raise
+        report = audit.audit(warehouse, contract, batch)
+        decision = decide(contract.gate, report)
+        (publish.publish if decision.open else publish.hold)(warehouse, contract, batch, report, decision)
+        with warehouse.engine.connect() as connection:
+            row: sa.Row = connection.execute(
+                sa.select(ledger.batches).order_by(ledger.batches.c.load_id.desc())
+            ).first()  # type: ignore[assignment]
+        return row
+
+    return put
+
+
+def deliver_bad(deliver, tmp_path: Path, **gate: object):  # type: ignore[no-untyped-def]
+    path = shops.write(tmp_path / "o.csv", [*shops.good_lines(10), *BAD])
+    return deliver(shops.contract(**gate), "2021-01", path)
+
+
+def test_a_replay_lets_in_what_passes_now_and_keeps_the_rest(deliver, again, rows, tmp_path) -> None:
+    first = deliver_bad(deliver, tmp_path)
+    assert rows("select count(*) from quarantine.shop__orders") == [(4,)]
+
+    load = again(shops.contract(shops.LenientOrders), "2021-01")
+
+    assert (load.status, load.replay_of) == ("published", first.batch.load_id)
+    assert (load.rows_read, load.rows_accepted, load.rows_rejected) == (14, 11, 3)
+    shown = rows("select order_id, _row_number, price, weight, _load_id from staging.shop__orders where order_id > 10")
+    assert [(r.order_id, r._row_number, str(r.price), r.weight) for r in shown] == [(13, 13, "9.50", 0.1)]
+    assert {r._load_id for r in shown} == {load.load_id}
+    left = rows("select _row_number, _reasons, _row from quarantine.shop__orders order by 1")
+    assert [(r._row_number, r._reasons) for r in left] == [
+        (11, ["not_free_in_bulk"]),
+        (12, ["price is decimal(10,2)"]),
+        (14, ["row has the header's fields"]),
+    ]
+    assert left[1]._row["price"] == "1.005"
+    assert "14,2021-01-02 10:00:00,north" in left[2]._row["_row"]
+
+
+def test_a_replay_twice_gives_the_same_tables_as_once(deliver, again, rows, tmp_path) -> None:
+    deliver_bad(deliver, tmp_path)
+    tables = (
+        "select order_id, _row_number, price from staging.shop__orders order by 1",
+        "select _row_number, _reasons, _row from quarantine.shop__orders order by 1",
+    )
+    again(shops.contract(shops.LenientOrders), "2021-01")
+    once = [rows(table) for table in tables]
+    again(shops.contract(shops.LenientOrders), "2021-01")
+    assert [rows(table) for table in tables] == once
+
+
+def test_a_held_batch_is_replayed_and_published_once_its_contract_allows(deliver, again, rows, tmp_path) -> None:
+    held = deliver_bad(deliver, tmp_path, max_rejected=0.0)
+    assert not held.decision.open
+
+    load = again(shops.contract(), "2021-01")
+
+    assert (load.status, load.replay_of, load.rows_accepted) == ("published", held.batch.load_id, 10)
+    assert rows("select count(*) from staging.shop__orders") == [(10,)]
+    assert [row.status for row in rows("select status from ops.batches order by load_id")] == [
+        "superseded",
+        "published",
+    ]
+    assert rows("select count(*) from pg_class where relname ~ 'replayed|findings|incoming'") == [(0,)]
+
+
+def test_a_replay_that_closes_the_gate_leaves_what_readers_have(deliver, again, rows, tmp_path) -> None:
+    deliver_bad(deliver, tmp_path)
+    load = again(shops.contract(max_rejected=0.0), "2021-01")
+    assert load.status == "held"
+    assert rows("select count(*) from staging.shop__orders") == [(10,)]
+    assert rows("select distinct status from ops.batches order by 1") == [("held",), ("published",)]
+
+
+def test_rows_that_left_the_quarantine_stop_a_replay(deliver, again, warehouse, rows, tmp_path) -> None:
+    deliver_bad(deliver, tmp_path)
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.text("delete from quarantine.shop__orders where _row_number = 12"))
+    with pytest.raises(ToolError, match="read 14 rows, of which 13 are left"):
+        again(shops.contract(), "2021-01")
+    assert rows("select count(*) from staging.shop__orders") == [(10,)]
+
+
+def test_a_release_publishes_a_held_load_and_says_who_and_why(deliver, warehouse, rows, tmp_path) -> None:
+    held = deliver_bad(deliver, tmp_path, max_rejected=0.0)
+
+    publish.release(warehouse, shops.contract(max_rejected=0.0), held.batch, "ada", "the shop moved")
+
+    assert rows("select count(*) from staging.shop__orders") == [(10,)]
+    [load] = rows("select * from ops.batches")
+    assert (load.status, load.released_by, load.released_why) == ("published", "ada", "the shop moved")
+    assert load.reasons
+    with pytest.raises(ToolError, match="is published"):
+        publish.release(warehouse, shops.contract(), held.batch, "ada", "twice")
+
+
+def test_a_held_load_cannot_be_released_once_a_killed_load_has_taken_its_place(
+    deliver, warehouse, rows, tmp_path
+) -> None:
+    contract = shops.contract(max_rejected=0.0)
+    held = deliver_bad(deliver, tmp_path, max_rejected=0.0)
+    file = fetch.fetch(fetch.look(str(shops.write(tmp_path / "new.csv", BAD))), tmp_path)
+    with warehouse.engine.begin() as connection:
+        killed = loads.begin(connection, contract, "2021-01", file, None)
+    with open_rows(file, contract, "2021-01") as stream:
+        staging_load.load(warehouse, contract, killed, stream)  # and not a step further: nothing of it was audited
+
+    with pytest.raises(ToolError, match="is superseded"):
+        publish.release(warehouse, contract, held.batch, "ada", "why not")
+    with pytest.raises(DataError, match="no held load"):
+        reload.replayed(warehouse, contract, "2021-01")
+    assert rows("select count(*) from staging.shop__orders") == [(0,)]
+
+
+def loaded_again(warehouse: Warehouse, contract: Contract) -> warehouse_warehouse.Batch:
+    """A replay that comes no further: its rows are loaded, and nothing of them is audited."""
+    of = reload.replayed(warehouse, contract, "2021-01")
+    with warehouse.engine.begin() as connection:
+        cut_off = loads.begin_replay(connection, contract, of, None)
+    return reload.load_again(warehouse, contract, cut_off, of)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_replay_that_was_cut_off_is_done_by_the_next(deliver, again, warehouse, rows, tmp_path, held: bool) -> None:
+    deliver_bad(deliver, tmp_path, max_rejected=0.0 if held else 0.5)
+    for _ in range(2):
+        loaded_again(warehouse, shops.contract(shops.LenientOrders))
+
+    load = again(shops.contract(shops.LenientOrders), "2021-01")
+
+    assert (load.status, load.rows_read, load.rows_accepted, load.rows_rejected) == ("published", 14, 11, 3)
+    assert rows("select count(*), count(distinct _row_number) from staging.shop__orders") == [(11, 11)]
+    assert rows("select count(*), count(distinct _load_id) from quarantine.shop__orders") == [(3, 1)]
+    statuses = [row.status for row in rows("select status from ops.batches order by load_id")]
+    assert statuses == ["superseded", "abandoned", "abandoned", "published"]
+    assert rows("select count(*) from pg_class where relname ~ 'replayed|findings|incoming'") == [(0,)]
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_after_a_replay_without_a_verdict_only_the_held_rows_are_released(
+    deliver, warehouse, rows, tmp_path, failed: bool
+) -> None:
+    contract = shops.contract(max_rejected=0.0)
+    held = deliver_bad(deliver, tmp_path, max_rejected=0.0)
+    batch = loaded_again(warehouse, contract)
+    if failed:
+        publish.fail(warehouse, contract, batch, "the database was away")
+
+    publish.release(warehouse, contract, held.batch, "ada", "the shop moved")
+    assert rows("select count(*), max(_row_number) from staging.shop__orders") == [(10, 10)]
+    assert rows("select count(*) from pg_class where relname ~ 'replayed|findings|incoming'") == [(0,)]
+
+
+def test_a_load_that_fails_before_its_first_row_leaves_the_held_one(deliver, warehouse, rows, tmp_path) -> None:
+    contract = shops.contract(max_rejected=0.0)
+    held = deliver_bad(deliver, tmp_path, max_rejected=0.0)
+    with pytest.raises(DataError, match="does not have the contract's columns"):
+        deliver(contract, "2021-01", shops.write(tmp_path / "drifted.csv", ["1,2"], header="OrderId,shop"))
+
+    publish.release(warehouse, contract, held.batch, "ada", "the shop moved")
+    assert rows("select count(*) from staging.shop__orders") == [(10,)]
+
+
+def test_retention_drops_old_rejected_rows_and_held_batches_only(deliver, warehouse, rows, tmp_path) -> None:
+    contract = shops.contract(retention=timedelta(days=30), max_rejected=0.0)
+    deliver_bad(deliver, tmp_path, max_rejected=0.0)
+    assert quarantine.expire(warehouse, contract) == 0
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.text("update quarantine.shop__orders set _quarantined_at = now() - interval '31 days'"))
+        connection.execute(sa.text("update ops.batches set finished_at = now() - interval '31 days'"))
+
+    assert quarantine.expire(warehouse, contract) == 4
+    assert rows("select count(*) from quarantine.shop__orders") == [(0,)]
+    assert rows("select count(*) from pg_class where relname ~ 'incoming'") == [(0,)]
+    [load] = rows("select load_id, rows_rejected, status from ops.batches")
+    assert (load.rows_rejected, load.status) == (4, "held")  # so that the next night finds what it found before
+    [listed] = quarantine.held_and_rejected(warehouse, [contract])
+    assert (listed["status"], listed["rejected"], listed["rows dropped"]) == (
+        "held",
+        0,
+        f"{datetime.now(UTC):%Y-%m-%d}",
+    )
+    assert quarantine.expire(warehouse, contract) == 0
+    with pytest.raises(DataError, match="are gone"):
+        publish.release(
+            warehouse, contract, warehouse_warehouse.Batch("shop__orders", "2021-01", load.load_id), "ada", "late"
+        )
+
+
+def test_of_a_published_load_it_is_said_when_its_rejected_rows_were_dropped(deliver, warehouse, rows, tmp_path) -> None:
+    contract = shops.contract(retention=timedelta(days=30))
+    deliver_bad(deliver, tmp_path)
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.text("update quarantine.shop__orders set _quarantined_at = now() - interval '31 days'"))
+    assert quarantine.expire(warehouse, contract) == 4
+
+    [listed] = quarantine.held_and_rejected(warehouse, [contract])
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert (listed["status"], listed["rows dropped"]) == ("published", today)
+    with pytest.raises(DataError, match=f"the 4 rejected rows of load 1 were dropped on {today}.*Load its file again"):
+        reload.replayed(warehouse, contract, "2021-01")
+    assert rows("select count(*) from staging.shop__orders") == [(10,)]

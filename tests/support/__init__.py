@@ -1,0 +1,1 @@
+"""What tests share: files, servers, readers. Holds no test."""

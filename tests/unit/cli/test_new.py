@@ -1,0 +1,298 @@
+"""A sample becomes the first draft of a dataset, or one clear error and no file at all."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from sluice.cli import new_dataset
+from sluice.contract.authoring.names import column_names
+from sluice.contract.columns import column_type
+from sluice.contract.errors import ConfigError, SluiceError
+from sluice.contract.scaffold.guess import guess
+from tests.support.deliveries import parcels
+from tests.support.repository import ROOT
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project to write into."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "sluice.toml").touch()
+    monkeypatch.setenv("SLUICE_PROJECT", str(folder))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def make(sample: Path | str, source: str = "post", entity: str = "parcels", **options: str | None) -> None:
+    new_dataset.new(source, entity, str(sample), options.get("monthly"), options.get("by"), "me@example.com")
+
+
+def written(project: Path) -> list[str]:
+    return sorted(
+        str(path.relative_to(project)) for path in project.rglob("*") if path.is_file() and path.name != "sluice.toml"
+    )
+
+
+def test_names_are_lower_snake_case_and_need_no_quotes() -> None:
+    given = [
+        "OrderId",
+        "PULocationID",
+        "Unit Price (USD)",
+        "order",
+        "1st",
+        "a",
+        "A",
+        "validate",
+        "type",
+        "größe",
+        "日本",
+    ]
+    assert column_names(given) == [
+        "order_id", "pu_location_id", "unit_price_usd", "column_order", "column_1st", "a", "a_2", "column_validate",
+        "type", "gr_e", "column_11",
+    ]  # fmt: skip
+
+
+TYPES = {
+    "integer": ("count", ["1", "20", "-3"]),
+    "decimal(10,2)": ("x", ["1.50", "2.00"]),
+    "float": ("x", ["1.5", "2"]),
+    "boolean": ("x", ["true", "FALSE"]),
+    "date": ("x", ["2024-02-29"]),
+    "timestamp": ("x", ["2024-02-29 10:00:00"]),
+    "timestamp with time zone": ("x", ["2024-02-29T10:00:00+01:00"]),
+    "text": ("x", ["2024-02-30"]),
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_type_is_one_that_every_cell_of_the_sample_has(kind: str) -> None:
+    name, cells = TYPES[kind]
+    assert str(guess(name, name, pa.array([cell.encode() for cell in cells])).type) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "kind"),
+    [
+        ("postcode", ["00501", "10001"], "text"),  # a number would lose its zeros
+        ("flag", ["1", "0"], "integer"),
+        ("passengers", ["1.0", "2.0"], "integer"),  # how writers spell integers of a column with nulls
+        ("tip", ["1", "2.5"], "decimal(10,2)"),
+        ("note", [], "text"),
+        ("tax_id", ["12345678901234567890123", "2"], "text"),  # a float would lose digits
+    ],
+)
+def test_a_type_is_the_likely_one(name: str, cells: list[str], kind: str) -> None:
+    assert str(guess(name, name, pa.array([cell.encode() for cell in cells], pa.binary())).type) == kind
+
+
+def test_typed_columns_keep_their_types() -> None:
+    found = {
+        "integer": pa.array([1.0, None]),  # pandas' integers with a null
+        "decimal(12,4)": pa.array([Decimal("1.2345")], pa.decimal128(12, 4)),
+        "timestamp": pa.array([0], pa.timestamp("ns")),
+        "text": pa.array(["a"]).dictionary_encode(),
+    }
+    assert [str(guess("x", "x", cells).type) for cells in found.values()] == list(found)
+    assert guess("x", "x", pa.array([True])).type == column_type(pa.bool_())
+
+
+def test_a_draft_has_every_file_is_formatted_and_marks_its_guesses(project: Path, capfd) -> None:
+    make(parcels(project.parent / "parcels_2024-01.csv"), monthly="2024-01", by="sent_at")
+    files = written(project)
+    assert "contracts/post_parcels.py" in files
+    assert "dbt_project/models/staging/post/_post__sources.generated.yml" in files
+    assert "tests/data/post__parcels/bad.csv" in files
+    text = (project / "contracts/post_parcels.py").read_text()
+    for line in (
+        'url="parcels_{batch}.csv",  # confirm: ',
+        'delimiter=";",',
+        'null_values=("", "NA"),  # confirm: ',
+        "unique=True,  # confirm: ",
+        'isin=["delivered", "lost", "sent"],  # confirm: ',
+        "ge=0,  # confirm: 1.25 to 150.00 in the sample",
+        "nullable=True,  # confirm: 12 of 120",
+        "pii=True,  # confirm: ",
+        'source="Weight (kg)",',
+    ):
+        assert line in text
+    assert "c1@example.com" not in (project / "tests/data/post__parcels/good.csv").read_text()
+    ruff = str(Path(sys.executable).with_name("ruff"))
+    root = ROOT
+    shutil.copy(root / "pyproject.toml", project)
+    for command in (["check"], ["format", "--check"]):
+        said = subprocess.run([ruff, *command, "--no-cache", "."], cwd=project, capture_output=True, text=True)
+        assert said.returncode == 0, said.stdout
+    assert "sluice run post__parcels" in capfd.readouterr().out
+
+
+def test_texts_that_look_like_dates_numbers_or_truth_values_are_told_with_the_sql_that_reads_them(
+    project: Path,
+) -> None:
+    sample = project.parent / "orders.csv"
+    rows = ["31.12.2024;1,50;1.234,5;Y;1,234;12/31/2024;31.12.2024 10:00:00;north", "1.2.2025;;2,0;n;5;;;south"]
+    sample.write_text("\n".join(["sent;weight;paid;insured;people;due;seen;shop", *rows]) + "\n")
+    make(sample, "shop", "orders")
+    lines = (project / "contracts/shop_orders.py").read_text().splitlines()
+    looks = {lines[n + 2].split(":")[0].strip(): line for n, line in enumerate(lines) if "looks like" in line}
+    assert {name: line.split("looks like ")[1].split(", kept as text")[0] for name, line in looks.items()} == {
+        "sent": "day.month.year dates",
+        "weight": "numbers with a decimal comma",
+        "paid": "numbers with a decimal comma",
+        "insured": "yes and no",
+        "people": "numbers with thousands parted",
+        "due": "dates, day or month first",
+        "seen": "day.month.year times",
+    }
+    assert "    # to_date(..., 'DD.MM.YYYY')" in lines
+    assert max(map(len, lines)) <= 120
+
+
+def test_gzip_and_parquet_are_samples_too(project: Path) -> None:
+    plain = parcels(project.parent / "parcels.csv")
+    packed = project.parent / "packed"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    make(packed)
+    table = pa.table({"Id": [1, 2], "Paid Amount": [1.5, 2.25], "at": pa.array([0, 1], pa.timestamp("us", "UTC"))})
+    pq.write_table(table, project.parent / "bills.parquet")
+    make(project.parent / "bills.parquet", entity="bills")
+    (project.parent / "notes.csv").write_text('n,note\n1,"two\nlines"\n')
+    make(project.parent / "notes.csv", entity="notes")
+    assert "multiline=True,  # confirm: " in (project / "contracts/post_notes.py").read_text()
+    text = (project / "contracts/post_bills.py").read_text()
+    assert all(line in text for line in ("id: Int", "paid_amount: Money", "at: UtcTimestamp", "batches=Single()"))
+
+
+def test_names_in_quotes_are_names(project: Path) -> None:
+    (project.parent / "sample").write_text('"id";"size, cm"\n"1";"2"\n')
+    make(project.parent / "sample")
+    text = (project / "contracts/post_parcels.py").read_text()
+    assert all(line in text for line in ("id: Int", 'source="size, cm"', 'delimiter=";"'))
+
+
+def test_names_that_yaml_reads_otherwise_are_texts_in_the_staging_model(project: Path) -> None:
+    (project.parent / "sample").write_text("no,2019,off\n1,2,3\n")
+    make(project.parent / "sample")
+    [model] = yaml.safe_load((project / "dbt_project/models/staging/post/_post__parcels__models.yml").read_text())[
+        "models"
+    ]
+    described = [(column["name"], column["description"]) for column in model["columns"][:3]]
+    assert described == [("no", "No."), ("column_2019", "2019."), ("column_off", "Off.")]
+
+
+def test_a_month_may_be_dated_by_a_date(project: Path) -> None:
+    make(parcels(project.parent / "parcels.csv"), monthly="2024-02", by="due_on")
+    assert 'by="due_on"' in (project / "contracts/post_parcels.py").read_text()
+
+
+NO_SAMPLES = {
+    "empty": b"",
+    "header only": b"a,b\n",
+    "a web page": b"<!DOCTYPE html><html></html>",
+    "two columns of one name": b"a,a\n1,2\n",
+    "a column without a name": b"a,,c\n1,2,3\n",
+    "cut gzip": gzip.compress(b"a,b\n" + b"1,2\n" * 9999)[:-20],
+    "cut Parquet": b"PAR1 and no more",
+}
+
+
+@pytest.mark.parametrize("case", NO_SAMPLES)
+def test_a_file_that_is_no_sample_writes_nothing(project: Path, case: str) -> None:
+    path = project.parent / "sample"
+    path.write_bytes(NO_SAMPLES[case])
+    with pytest.raises(SluiceError):
+        make(path)
+    assert written(project) == []
+
+
+def test_a_sample_that_is_no_utf_8_says_which_column(project: Path) -> None:
+    (project.parent / "sample").write_bytes("name,town\na,Zürich\nb,Bonn\nc,Köln\n".encode("latin-1"))
+    with pytest.raises(SluiceError, match="column 'town': 2 of 3 cells are no UTF-8"):
+        make(project.parent / "sample")
+    assert written(project) == []
+
+
+def test_a_parquet_column_that_no_type_holds_is_named(project: Path) -> None:
+    pq.write_table(pa.table({"tags": [["a"]]}), project.parent / "sample")
+    with pytest.raises(SluiceError, match="'tags' is list"):
+        make(project.parent / "sample")
+    assert written(project) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "entity"),
+    [
+        ("Post", "x"),
+        ("post", "x y"),
+        ("post", "../x"),
+        ("_post", "x"),
+        ("a__b", "x"),
+        ("ops", "x"),
+        ("p" * 30, "x" * 9),
+    ],
+)
+def test_a_name_that_cannot_name_a_table_writes_nothing(project: Path, source: str, entity: str) -> None:
+    with pytest.raises(ConfigError):
+        make(parcels(project.parent / "parcels.csv"), source, entity)
+    assert written(project) == []
+
+
+def test_what_is_there_is_never_overwritten(project: Path) -> None:
+    sample = parcels(project.parent / "parcels.csv")
+    mine = project / "dbt_project/models/staging/post/stg_post__parcels.sql"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(ConfigError, match="nothing was written"):
+        make(sample)
+    assert (written(project), mine.read_text()) == ([str(mine.relative_to(project))], "mine")
+
+
+def test_a_dataset_that_is_there_under_another_file_name_is_not_drafted_again(project: Path) -> None:
+    sample = parcels(project.parent / "parcels.csv")
+    make(sample)
+    (project / "contracts/post_parcels.py").rename(project / "contracts/renamed.py")
+    for path in (project / "dbt_project/models/staging/post").iterdir():
+        path.unlink()
+    shutil.rmtree(project / "tests")
+    with pytest.raises(ConfigError, match="post__parcels is there already"):
+        make(sample)
+
+
+@pytest.mark.parametrize(
+    ("monthly", "by", "words"),
+    [
+        ("2024-02", "sent_at", "no row of the sample"),
+        ("2024-01", "status", "there are sent_at, due_on"),
+        ("January", None, "write it as 2021-01"),
+        (None, "sent_at", "--monthly"),
+    ],
+)
+def test_batches_that_the_sample_does_not_fit_are_refused(project: Path, monthly, by, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        make(parcels(project.parent / "parcels.csv"), monthly=monthly, by=by)
+    assert written(project) == []
+
+
+def test_a_date_in_another_spelling_dates_no_rows_and_the_message_says_what_to_do(project: Path) -> None:
+    sample = project / "p_2024-01.csv"
+    sample.write_text("n,am\n1,05.01.2024\n2,31.01.2024\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"--by am: looks like day.month.year dates.* leave --by away"):
+        make(sample, monthly="2024-01", by="am")
+
+
+def test_a_folder_that_cannot_be_written_leaves_nothing_behind(project: Path) -> None:
+    (project / "tests").write_text("a file where a folder is due")
+    with pytest.raises(SluiceError, match="nothing was kept"):
+        make(parcels(project.parent / "parcels.csv"))
+    assert written(project) == ["tests"]
