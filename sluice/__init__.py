@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sluice.cli.app import main
     from sluice.contract.batches import Monthly, Single
     from sluice.contract.columns import Bool, Date, Float, Int, Money, Text, Timestamp, UtcTimestamp, column, days
     from sluice.contract.contract import Contract, Files, Freshness, Gate
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
         SluiceError,
         ToolError,
     )
+    from sluice.runs.outcomes import Marts, Outcome, RunFailed, Summary
+    from sluice.steps.corrections import release, replay
+    from sluice.steps.deliver import deliver, deliver_range
+    from sluice.steps.finish import finish
+    from sluice.steps.flow import flow
+    from sluice.steps.transform import transform
 
 __all__ = [
     "Bool",
@@ -35,16 +42,28 @@ __all__ = [
     "Freshness",
     "Gate",
     "Int",
+    "Marts",
     "Money",
     "Monthly",
+    "Outcome",
+    "RunFailed",
     "Single",
     "SluiceError",
+    "Summary",
     "Text",
     "Timestamp",
     "ToolError",
     "UtcTimestamp",
     "column",
     "days",
+    "deliver",
+    "deliver_range",
+    "finish",
+    "flow",
+    "main",
+    "release",
+    "replay",
+    "transform",
 ]
 
 _HOMES = {
@@ -57,6 +76,13 @@ _HOMES = {
     "sluice.contract.errors": (
         *("BusyError", "ConfigError", "ContractError", "DataError", "SluiceError", "ToolError"),
     ),
+    "sluice.cli.app": ("main",),
+    "sluice.runs.outcomes": ("Marts", "Outcome", "RunFailed", "Summary"),
+    "sluice.steps.corrections": ("release", "replay"),
+    "sluice.steps.deliver": ("deliver", "deliver_range"),
+    "sluice.steps.finish": ("finish",),
+    "sluice.steps.flow": ("flow",),
+    "sluice.steps.transform": ("transform",),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -26,6 +26,14 @@ def package_of(root: Path) -> str:
     return name
 
 
+def forget_modules(folder: Path) -> None:
+    """Let the modules of a project's folder be imported anew: a file may have changed since."""
+    package = f"{package_of(folder.parent)}.{folder.name}"
+    for loaded in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[loaded]
+    importlib.invalidate_caches()
+
+
 def load_contracts(folder: Path) -> dict[str, Contract]:
     """Every contract of the folder by dataset id, in alphabetical order.
 
@@ -33,10 +41,7 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
         ContractError: a file cannot be imported, has no CONTRACT, or two name the same dataset.
     """
     found: dict[str, Contract] = {}
-    importlib.invalidate_caches()
-    package = f"{package_of(folder.parent)}.{folder.name}"
-    for loaded in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
-        del sys.modules[loaded]  # of another time: a file may have changed since
+    forget_modules(folder)
     for file in sorted(folder.glob("*.py")):
         if file.name.startswith("_"):
             continue

@@ -117,6 +117,10 @@ class Marts:
         return cls("nothing new")
 
     @classmethod
+    def not_built(cls) -> Marts:
+        return cls("not built")
+
+    @classmethod
     def published(cls, built: Built, warnings: tuple[str, ...] = ()) -> Marts:
         compared = tuple(str(mart) for mart in built.compared if mart.differs)
         if not built.models:

@@ -22,6 +22,7 @@ from sluice.ledger import schema
 from sluice.marts import build
 from sluice.marts import rollback as back
 from sluice.project.datasets import contracts
+from sluice.project.flows import call_flow
 from sluice.runs import logs, preview, progress
 from sluice.runs.outcomes import RunFailed, Summary, rows_of
 from sluice.site import dbt_docs, serve, write
@@ -45,30 +46,25 @@ class _ToldOnce(logging.Filter):
 
 def run(datasets: list[str] | None, batches: list[str] | None, url: str | None, as_json: bool) -> None:
     """The nightly flow, with progress on the console and a summary at the end."""
-    from flows.nightly import nightly
-
-    _follow(lambda: nightly(datasets, batches, url), as_json)
+    given = {"datasets": datasets, "batches": batches, "url": url}
+    _follow(lambda: call_flow("nightly", "nightly", given), as_json)
 
 
 def backfill(dataset: str, first: str, last: str, url: str | None, parallel: int, as_json: bool) -> None:
     """The backfill flow, shown as a run is."""
-    from flows.backfill import backfill as load_range
-
-    _follow(lambda: load_range(dataset, first, last, url, parallel), as_json)
+    given = {"dataset": dataset, "first": first, "last": last, "url": url, "parallel": parallel}
+    _follow(lambda: call_flow("backfill", "backfill", given), as_json)
 
 
 def replay(dataset: str, batch: str, as_json: bool) -> None:
     """The replay flow, shown as a run is."""
-    from flows.corrections import replay_batch
-
-    _follow(lambda: replay_batch(dataset, batch), as_json)
+    _follow(lambda: call_flow("corrections", "replay_batch", {"dataset": dataset, "batch": batch}), as_json)
 
 
 def release(dataset: str, batch: str, why: str, who: str | None, as_json: bool) -> None:
     """The release flow, shown as a run is."""
-    from flows.corrections import release_batch
-
-    _follow(lambda: release_batch(dataset, batch, why, who), as_json)
+    given = {"dataset": dataset, "batch": batch, "why": why, "who": who}
+    _follow(lambda: call_flow("corrections", "release_batch", given), as_json)
 
 
 def _follow(flow: Callable[[], Summary], as_json: bool) -> None:

@@ -16,7 +16,6 @@ import pandera.pandas as pa
 import pytest
 import sqlalchemy as sa
 
-from flows import nightly
 from sluice.cli import app
 from sluice.contract.batches import Single
 from sluice.contract.columns import Text, column
@@ -29,6 +28,7 @@ from sluice.site import write
 from sluice.site.pages.wording import NONE
 from sluice.source import fetch
 from sluice.staging import publish
+from sluice.steps import finish, transform
 from sluice.warehouse.warehouse import Warehouse
 from tests.integration.conftest import connector_for
 from tests.support import shops
@@ -229,14 +229,14 @@ def test_before_the_first_run_the_site_says_how_to_begin(block: None, home: Path
 def test_a_run_whose_site_cannot_be_made_warns_and_goes_on(block: None, home: Path) -> None:
     home.mkdir()
     (home / "sites").write_text("a file stands where the folder should be")
-    summary = nightly.browsable(Summary((), Marts.nothing_new()))
+    summary = finish.browsable(Summary((), Marts.nothing_new()))
     assert summary.site is None
-    assert "the site was not made, the last one stays: the site cannot be written" in summary.warnings[0]
+    assert "the site was not written, the last one stays: the site cannot be written" in summary.warnings[0]
     summary.raise_worst()
 
 
 def test_a_run_whose_dbt_docs_cannot_be_made_warns_and_goes_on(block: None, home: Path) -> None:
-    [warning] = nightly.documented("marts__a")  # of a warehouse that has nothing to document
+    [warning] = transform.documented("marts__a")  # of a warehouse that has nothing to document
     assert "the lineage were not written, the last ones stay: dbt docs generate could not run" in warning
 
 

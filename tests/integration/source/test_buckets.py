@@ -13,12 +13,12 @@ from prefect import flow
 from prefect.filesystems import LocalFileSystem, RemoteFileSystem
 from pytest_httpserver import HTTPServer
 
-from flows import nightly
 from sluice.contract.errors import ConfigError
 from sluice.runs import lifecycle, plan
 from sluice.source import buckets
 from sluice.source.fetch import fetch, look
 from sluice.source.files import SourceMissing, SourceUnavailable
+from sluice.steps import deliver
 from sluice.warehouse import connection as warehouse_connection
 from tests.support import stores
 from tests.support.stores import BUCKET, Store
@@ -191,7 +191,7 @@ def test_a_corrected_object_replaces_its_batch(
     def load(url: str) -> list[str]:
         deliveries = plan.deliveries(["tlc__zones"], None, url)
         lifecycle.ensure_tables(warehouse_connection.open_warehouse())
-        return [outcome.verdict for outcome in nightly.deliver_dataset(deliveries)]
+        return [outcome.verdict for outcome in deliver.deliver_dataset(deliveries)]
 
     address = s3.put("zones.csv", ZONES)
     assert load(address) == ["published"]

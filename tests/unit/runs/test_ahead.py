@@ -8,11 +8,11 @@ from datetime import date
 
 import pytest
 
-from flows.backfill import months
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.project.datasets import contract_for
 from sluice.runs.new_files import ahead
 from sluice.runs.plan import Delivery
+from sluice.steps.deliver import months
 
 YELLOW = contract_for("tlc__yellow_trips")
 

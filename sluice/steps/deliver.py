@@ -1,0 +1,132 @@
+"""The first step: what is new of each dataset is loaded, audited and published, in order, under the dataset's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+
+import pandas as pd
+from prefect.runtime import deployment, flow_run
+
+from sluice.alerts import missed_nights
+from sluice.contract.batches import Monthly
+from sluice.contract.contract import Contract
+from sluice.contract.errors import ConfigError
+from sluice.project.datasets import contract_for
+from sluice.runs import lifecycle, logs, new_files, plan, tasks
+from sluice.runs.new_files import Bring
+from sluice.runs.outcomes import EXPECTED, Outcome
+from sluice.runs.plan import Delivery
+from sluice.staging import publish
+from sluice.steps.flow import current
+from sluice.warehouse.connection import open_warehouse
+from sluice.warehouse.postgres import schema_evolution
+from sluice.warehouse.warehouse import Batch
+
+
+def deliver(
+    datasets: Sequence[str] | None = None, batches: Sequence[str] | None = None, url: str | None = None
+) -> tuple[Outcome, ...]:
+    """Load what is new, audit it, and publish what passes its gate.
+
+    Args:
+        datasets: ids such as tlc__yellow_trips; all of the project's if none are given.
+        batches: such as 2021-01; those that are due if none are given.
+        url: path or address to load from instead of the contract's; {batch}, {dataset} and {entity} are filled in.
+
+    Returns:
+        What became of each batch, by dataset and in batch order.
+
+    Raises:
+        ConfigError: an unknown dataset or batch, or a template that does not fit. What fails later is an outcome.
+    """
+    run, deliveries = current(), plan.deliveries(datasets, batches, url)
+    named = bool(datasets or batches or url)  # somebody asked for this; the age of all sources was not the question
+    warehouse = run.begin(night=not named or bool(deployment.get_id()), freshness=not named)
+    missed_nights.look(warehouse)
+    outcomes = [outcome for group in plan.by_dataset(deliveries) for outcome in deliver_dataset(group)]
+    lifecycle.expire(warehouse)
+    run.delivered += outcomes
+    return tuple(outcomes)
+
+
+def deliver_range(
+    dataset: str, first: str, last: str, url: str | None = None, parallel: int = 2
+) -> tuple[Outcome, ...]:
+    """Load every batch from `first` to `last`, both included; files are fetched ahead.
+
+    Args:
+        parallel: files that may be on their way at a time.
+
+    Raises:
+        ConfigError: the dataset does not come in months, or the range is not valid.
+    """
+    run = current()
+    deliveries = plan.deliveries([dataset], months(contract_for(dataset), first, last, datetime.now(UTC).date()), url)
+    run.begin()
+    with new_files.ahead(deliveries, new_files.new_file, parallel) as bring:
+        outcomes = deliver_dataset(deliveries, bring)
+    run.delivered += outcomes
+    return tuple(outcomes)
+
+
+def months(contract: Contract, first: str, last: str, today: date) -> list[str]:
+    """The batches of a range, both ends included.
+
+    Raises:
+        ConfigError: the dataset does not come in months, an end is not a month of it or has not begun, or the order
+            is wrong.
+    """
+    batches = contract.files.batches
+    if not isinstance(batches, Monthly):
+        raise ConfigError(f"{contract} does not come in months, so it has no range. Load it: sluice run {contract}")
+    for month in (first, last):
+        batches.validate(month)
+    if first > last:
+        raise ConfigError(f"--from {first} lies after --to {last}: name the older month first")
+    if last > f"{today:%Y-%m}":
+        raise ConfigError(f"--to {last} has not begun yet")
+    return [str(period) for period in pd.period_range(first, last, freq="M")]
+
+
+def deliver_dataset(deliveries: Sequence[Delivery], bring: Bring = new_files.new_file) -> list[Outcome]:
+    """Every delivery of one dataset, one after the other, under the dataset's lock."""
+    try:
+        warehouse, contract = open_warehouse(), deliveries[0].contract
+        with warehouse.lock(contract.dataset_id):
+            schema_evolution.verify(warehouse, contract)
+            return [_deliver_one(delivery, bring) for delivery in deliveries]
+    except EXPECTED as error:
+        return [lifecycle.undelivered(delivery, error) for delivery in deliveries]
+
+
+def _deliver_one(delivery: Delivery, bring: Bring) -> Outcome:
+    """One delivery: looked up, fetched if it is new, then judged."""
+    with logs.about(delivery.contract.dataset_id, delivery.batch):
+        try:
+            file = bring(delivery)
+            if file is None:
+                return lifecycle.nothing_new(delivery)
+            batch = new_files.begin_load(delivery, file, flow_run.get_id())
+        except EXPECTED as error:
+            return lifecycle.undelivered(delivery, error)
+        return judge(delivery, batch, lambda: tasks.load_batch(batch, file))
+
+
+def judge(delivery: Delivery, batch: Batch, load: Callable[[], Batch]) -> Outcome:
+    """A batch from its first row on: load, audit, gate; then publish or hold."""
+    try:
+        batch = load()
+        audit = tasks.audit_batch(batch)
+        decision = tasks.decide_batch(batch, audit)
+        if decision.open:
+            tasks.publish_batch(batch, audit, decision)
+            return Outcome.published(delivery, audit, decision)
+        tasks.hold_batch(batch, audit, decision)
+        return Outcome.held(delivery, audit, decision)
+    except EXPECTED as error:
+        publish.fail(open_warehouse(), delivery.contract, batch, error)
+        return Outcome.broken(delivery, error)
+    except BaseException as error:  # stopped, or a bug: the ledger says so, and the run ends
+        publish.fail(open_warehouse(), delivery.contract, batch, f"stopped: {type(error).__name__}")
+        raise

@@ -1,0 +1,48 @@
+"""The second step: dbt builds and tests the side that no reader sees; when all passes, readers get it."""
+
+from __future__ import annotations
+
+from prefect.runtime import flow_run
+
+from sluice.marts import build
+from sluice.runs import tasks
+from sluice.runs.outcomes import EXPECTED, Marts, in_short
+from sluice.site import tasks as site_tasks
+from sluice.steps.flow import current
+from sluice.warehouse.connection import open_warehouse
+
+
+def transform() -> Marts:
+    """Build, test and publish the marts, unless they already show every published load.
+
+    Returns:
+        What became of them; a failed build or test is a verdict here, and `finish` raises it.
+    """
+    run = current()
+    run.begin()
+    run.marts = refresh_marts()
+    return run.marts
+
+
+def refresh_marts() -> Marts:
+    """Build the candidate side and publish it, under the lock on dbt."""
+    warehouse = open_warehouse()
+    if not build.due(warehouse):
+        return Marts.nothing_new()
+    try:
+        with warehouse.lock("dbt"):
+            run_id = flow_run.get_id()
+            built = tasks.build_marts(run_id)
+            tasks.publish_marts(built, run_id)
+            return Marts.published(built, documented(built.side))
+    except EXPECTED as error:
+        return Marts.failed(error)
+
+
+def documented(side: str) -> tuple[str, ...]:
+    """Write dbt's docs of the marts just published. Returns a warning if that fails: readers have their marts."""
+    try:
+        site_tasks.write_docs(side)
+    except Exception as error:  # noqa: BLE001 - whatever broke, readers have their marts
+        return (f"dbt's docs and the lineage were not written, the last ones stay: {in_short(error)}",)
+    return ()
