@@ -26,7 +26,6 @@ from sluice.contract.checks.symbols.literals import (
     Untraceable,
     as_float,
     listed,
-    literal,
 )
 
 
@@ -50,41 +49,9 @@ def _of_rows(method: Callable[..., Symbol]) -> Callable[..., Symbol]:
 
 
 class Symbol(Aggregates, Arithmetic):
-    """One column, or an expression over columns.
-
-    Attributes:
-        element: the SQL expression.
-        kind: contract type of its values, or `interval` for the difference of two timestamps.
-        aggregate: whether it is one value for the whole table.
-        nulls: whether rows in which its column is null are asked about, and what the expression says of them.
-    """
-
-    def __init__(self, element: Any, kind: str, aggregate: bool = False, nulls: Nulls = Nulls.KEPT) -> None:
-        self.element = element
-        self.kind = kind
-        self.aggregate = aggregate
-        self.nulls = nulls
-
-    def _made(self, element: Any, kind: str, other: Symbol | None = None, nulls: Nulls = Nulls.KEPT) -> Symbol:
-        """A symbol made from this one and another."""
-        return Symbol(
-            element, kind, self.aggregate, max(self.nulls, nulls, self.nulls if other is None else other.nulls)
-        )
-
-    def _if_null(self, element: Any, answer: bool) -> Any:
-        """A truth value that is `answer` for a null; the nulls of a column check are not asked about."""
-        return sa.func.coalesce(element, sa.literal(answer)) if self.nulls is Nulls.KEPT else element
+    """What a check function is given: one column, or an expression over columns."""
 
     __class__ = property(lambda self: Symbol if self.aggregate else pd.Series)  # what isinstance() is told
-
-    # -- values that stand beside a symbol ------------------------------------------------------------
-
-    def _other(self, value: object) -> Symbol:
-        if isinstance(value, Symbol):
-            if value.aggregate != self.aggregate:
-                raise AcrossRows("compares rows with an aggregate over all rows")
-            return value
-        return Symbol(*literal(value), self.aggregate, self.nulls)
 
     # -- comparison ------------------------------------------------------------------------------------
 
@@ -191,13 +158,13 @@ class Symbol(Aggregates, Arithmetic):
     # -- parts of texts and times -----------------------------------------------------------------------------
 
     @property
-    def str(self) -> SymbolicText:
+    def str(self) -> SymbolicText[Symbol]:
         if self.kind != "text" or self.aggregate:
             raise Untraceable(f".str of {self.kind}")
         return SymbolicText(self)
 
     @property
-    def dt(self) -> SymbolicTime:
+    def dt(self) -> SymbolicTime[Symbol]:
         if self.kind not in (*TIMES, "date", "interval") or self.aggregate:
             raise Untraceable(f".dt of {self.kind}")
         return SymbolicTime(self)
