@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from psycopg2 import sql
-
 from sluice.alerts import downstream
 from sluice.alerts.messages import Facts, plain
 from sluice.marts.dbt.results import DbtRun, NodeResult
 from sluice.marts.dbt.verdict import rows_command
 from sluice.project import personal_columns
-from sluice.warehouse.postgres.session import DATABASE_ERRORS, execute
+from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_rows_of
 from sluice.warehouse.warehouse import Warehouse
 
 TESTS, ROWS = 5, 3  # shown in one message; the rest are seen with the command that stands beside them
@@ -46,18 +44,9 @@ def samples(warehouse: Warehouse, run: DbtRun, nodes: Sequence[NodeResult]) -> d
 def _rows(warehouse: Warehouse, node: NodeResult) -> Iterator[Mapping[str, Any]]:
     if node.sql is None or not node.sql.exists():
         return
-    query = sql.SQL("SELECT * FROM ({}) AS failing LIMIT {}").format(  # dbt's own text, which it has just run
-        sql.SQL(_query(node)), sql.Literal(ROWS)
-    )
     try:
         with warehouse.engine.connect() as connection:
-            execute(connection, sql.SQL("SET TRANSACTION READ ONLY"))
-            execute(connection, sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(f"{SECONDS}s")))
-            driver = connection.connection.driver_connection
-            with driver.cursor() as cursor:  # type: ignore[union-attr]
-                cursor.execute(query)
-                names = [column.name for column in cursor.description]
-                yield from [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            yield from first_rows_of(connection, _query(node), ROWS, SECONDS)  # dbt's own text, which it has just run
     except (*DATABASE_ERRORS, OSError):
         return  # the message says how to see them, and why the test failed
 

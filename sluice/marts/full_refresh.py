@@ -11,17 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from psycopg2 import sql
 
 from sluice.contract.errors import SluiceError
 from sluice.ledger.builds import Base
 from sluice.marts.dbt import run
 from sluice.project.paths import home
-from sluice.warehouse.postgres.session import execute
 from sluice.warehouse.warehouse import Warehouse
 
 # Of dbt's `state:modified`, what changes rows. Its rest, descriptions and documents, dbt renews on every table anyway.
 MODIFIED = " ".join(f"state:modified.{what}+" for what in ("body", "configs", "contract", "macros", "relation"))
+DROP = sa.DDL("DROP TABLE %(fullname)s CASCADE")
 KEPT = ("seed", "incremental")  # what dbt fills again instead of making it anew
 
 
@@ -65,7 +64,7 @@ def drop(warehouse: Warehouse, side: str, models: Iterable[str]) -> None:
         found = {*sa.inspect(connection).get_table_names(schema=side)} if _exists(connection, side) else set()
     for model in sorted(found.intersection(models)):
         with warehouse.engine.begin() as connection:
-            execute(connection, sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(side, model)))
+            connection.execute(DROP.against(sa.Table(model, sa.MetaData(), schema=side)))
 
 
 def _exists(connection: sa.Connection, side: str) -> bool:

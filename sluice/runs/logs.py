@@ -50,8 +50,10 @@ def let_services_end_quietly() -> None:
         logging.getLogger(sender).addFilter(lambda record: not record.msg.startswith("Still processing items"))
 
 
-def begin(run: str | None = None) -> None:
+def begin(run: str | None = None) -> bool:
     """From now on write JSON lines, if they are wanted, instead of those for people; neither with expected tracebacks.
+
+    Returns whether JSON lines began with this call.
 
     Args:
         run: the flow run's id.
@@ -60,15 +62,13 @@ def begin(run: str | None = None) -> None:
     _run = run or _run
     root = logging.getLogger()
     if any(isinstance(handler, _Handler) for handler in root.handlers):
-        return
+        return False
     for handler in root.handlers:  # Prefect sets handlers' levels anew at times, but leaves their filters
         handler.addFilter(_nothing if wanted() else _one_line)
     if not wanted():
-        return
+        return False
     root.addHandler(_Handler())
-    from sluice.runs import progress
-
-    progress.listen(progress.JsonLines())
+    return True
 
 
 def line(level: str, message: str, **more: object) -> str:

@@ -108,6 +108,16 @@ def listen(listener: Silent) -> None:
     _listener = listener
 
 
+def begin(run: str | None = None) -> None:
+    """Write JSON lines from now on, those of progress among them, where they are wanted.
+
+    Args:
+        run: the flow run's id.
+    """
+    if logs.begin(run):
+        listen(JsonLines())
+
+
 @contextmanager
 def step(what: str, total: int | None = None) -> Iterator[Step]:
     """A step of the work, shown while the block runs."""

@@ -11,10 +11,8 @@ from typing import Any
 
 from sluice.contract.errors import ConfigError
 from sluice.source.addresses import check, is_remote, is_web, local_path
-from sluice.source.files import Listing, SourceFile, SourceMissing
+from sluice.source.files import BLOCK_BYTES, Listing, SourceFile, SourceMissing
 from sluice.source.sniff import sniff
-
-BLOCK_BYTES = 1 << 20  # one read for the fingerprint; larger ones are not faster
 
 
 def look(address: str) -> Listing:

@@ -8,6 +8,8 @@ from pathlib import Path
 from sluice.contract.errors import ToolError
 from sluice.source.sniff import Compression, Format
 
+BLOCK_BYTES = 1 << 20  # one read of a file or a download; larger ones are not faster
+
 
 class SourceMissing(ToolError):
     """There is no such file, or we may not read it: trying again will not help."""

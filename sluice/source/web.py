@@ -22,8 +22,7 @@ from fsspec.asyn import sync
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.source.addresses import check
 from sluice.source.download_cache import here, place_for
-from sluice.source.fetch import BLOCK_BYTES
-from sluice.source.files import Listing, SourceMissing, SourceUnavailable
+from sluice.source.files import BLOCK_BYTES, Listing, SourceMissing, SourceUnavailable
 
 REDIRECTS = 5
 # Seconds: to connect, between two reads of the body, and for all of it (a file of 5 GB at 1.5 MB/s).

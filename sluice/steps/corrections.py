@@ -14,7 +14,7 @@ from sluice.runs.plan import Delivery
 from sluice.runs.tasks import load_again
 from sluice.staging import publish, reload
 from sluice.steps.deliver import judge
-from sluice.steps.flow import current
+from sluice.steps.run import current
 from sluice.warehouse.postgres import schema_evolution
 from sluice.warehouse.warehouse import Batch
 

@@ -18,7 +18,7 @@ from sluice.runs.new_files import Bring
 from sluice.runs.outcomes import EXPECTED, Outcome
 from sluice.runs.plan import Delivery
 from sluice.staging import publish
-from sluice.steps.flow import current
+from sluice.steps.run import current
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres import schema_evolution
 from sluice.warehouse.warehouse import Batch

@@ -13,7 +13,7 @@ from sluice.project.paths import home
 from sluice.runs import heartbeat, prefect_records, tasks
 from sluice.runs.outcomes import EXPECTED, Marts, Outcome, Summary, in_short
 from sluice.site import tasks as site_tasks
-from sluice.steps.flow import Run, current
+from sluice.steps.run import Run, current
 from sluice.warehouse.connection import open_warehouse
 
 

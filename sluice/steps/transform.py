@@ -8,7 +8,7 @@ from sluice.marts import build
 from sluice.runs import tasks
 from sluice.runs.outcomes import EXPECTED, Marts, in_short
 from sluice.site import tasks as site_tasks
-from sluice.steps.flow import current
+from sluice.steps.run import current
 from sluice.warehouse.connection import open_warehouse
 
 

@@ -69,7 +69,7 @@ def release(dataset: str, batch: str, why: str, who: str | None, as_json: bool) 
 
 def _follow(flow: Callable[[], Summary], as_json: bool) -> None:
     if logs.wanted():
-        logs.begin()
+        progress.begin()
     else:
         progress.listen(progress.Lines(err))
     for handler in logging.getLogger().handlers:  # Prefect's console; what goes to its API is left whole

@@ -41,6 +41,21 @@ def execute(connection: sa.Connection, statement: sql.Composable) -> None:
         cursor.execute(statement)
 
 
+def first_rows_of(connection: sa.Connection, query: str, rows: int, seconds: int) -> list[dict[str, object]]:
+    """The first rows of somebody's query, read-only and within a time; the text is taken as it is, `:` and `%` too.
+
+    Raises:
+        psycopg2.Error: as the driver raises it, such as when the time has passed.
+    """
+    execute(connection, sql.SQL("SET TRANSACTION READ ONLY"))
+    execute(connection, sql.SQL("SET LOCAL statement_timeout = {}").format(sql.Literal(f"{seconds}s")))
+    limited = sql.SQL("SELECT * FROM ({}) AS failing LIMIT {}").format(sql.SQL(query), sql.Literal(rows))
+    with connection.connection.driver_connection.cursor() as cursor:  # type: ignore[union-attr]
+        cursor.execute(limited)
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
 def set_session(driver_connection, _record) -> None:  # type: ignore[no-untyped-def]
     with driver_connection.cursor() as cursor:
         for name, value in SESSION.items():

@@ -44,7 +44,7 @@ def test_each_line_carries_run_dataset_and_batch(
     monkeypatch.setenv(logs.VARIABLE, "json")
     monkeypatch.setattr(logs, "_run", None)
     try:
-        logs.begin("run-1")
+        progress.begin("run-1")
         with logs.about("tlc__zones", "all"), progress.step("load tlc__zones all"):
             logging.getLogger("somewhere").warning("two\nlines of %s", "text")
         logging.getLogger("elsewhere").warning("about nothing")
@@ -69,7 +69,7 @@ def test_an_expected_error_of_a_scheduled_run_is_one_line_and_a_bug_has_its_trac
 ) -> None:
     console, root = logging.StreamHandler(sys.stderr), logging.getLogger()
     monkeypatch.setattr(root, "handlers", [console])
-    logs.begin()
+    progress.begin()
     for error in (DataError("tlc__zones all: gate closed"), ZeroDivisionError("a bug")):
         for said in (
             f"Encountered exception during execution: {error!r}",
