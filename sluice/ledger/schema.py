@@ -1,16 +1,14 @@
 """The tables of the schema `ops` in the database: made where they are missing, and brought to this version.
 
-Each module of flows/ that keeps something there declares its own table on `ledger.metadata`.
+They are declared in tables.py, all of them, so that what is made does not depend on what was imported.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
-from psycopg2 import sql
 from sqlalchemy.schema import SetColumnComment
 
 from sluice.ledger.tables import metadata
-from sluice.warehouse.postgres.session import execute
 from sluice.warehouse.warehouse import OPS
 
 
@@ -24,11 +22,8 @@ def create(connection: sa.Connection) -> None:
         known = {column["name"]: column["comment"] for column in found.get_columns(table.name, schema=OPS)}
         for column in table.columns:
             if column.name not in known:
-                statement = sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}").format(
-                    sql.Identifier(OPS, table.name),
-                    sql.Identifier(column.name),
-                    sql.SQL(column.type.compile(connection.dialect)),
-                )
-                execute(connection, statement)
+                name = connection.dialect.identifier_preparer.format_column(column)
+                added = f"{name} {column.type.compile(connection.dialect)}"
+                connection.execute(sa.DDL(f"ALTER TABLE %(fullname)s ADD COLUMN IF NOT EXISTS {added}").against(table))
             if column.comment != known.get(column.name):
                 connection.execute(SetColumnComment(column))
