@@ -14,9 +14,8 @@ from sluice.runs import lifecycle
 from sluice.source import fetch
 from sluice.source.readers.row_stream import open_rows
 from sluice.staging.load import load
-from sluice.warehouse import warehouse as ledger
 from sluice.warehouse.postgres.tables import incoming_table
-from sluice.warehouse.warehouse import Warehouse
+from sluice.warehouse.warehouse import Batch, Warehouse
 
 DATASET = "tlc__yellow_trips"
 
@@ -90,7 +89,7 @@ def prepare(database: Database) -> dict:
     }
 
 
-def load_month(database: Database, contract: Contract, month: make_month.Month) -> ledger.Batch:
+def load_month(database: Database, contract: Contract, month: make_month.Month) -> Batch:
     """An empty warehouse with the one load, started and not finished."""
     database.empty()
     warehouse = Warehouse(sa.create_engine(database.url), "bench", "embedded")

@@ -28,9 +28,9 @@ def run(
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show datasets, batches, verdicts and freshness, runs at work, open incidents."""
-    from sluice.cli.output import status as browse
+    from sluice.cli.output import status as shown
 
-    browse.status(as_json)
+    shown.status(as_json)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # a file's SQL may begin with a comment: -- why

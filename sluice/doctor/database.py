@@ -16,10 +16,9 @@ from sluice.doctor.finding import Finding, fail, ok, warn
 from sluice.ledger import schema as ledger_tables
 from sluice.project.datasets import contracts
 from sluice.staging.audit import canary, findings
-from sluice.warehouse import warehouse as ledger
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import incoming_table
-from sluice.warehouse.warehouse import MARTS, OPS, SIDES, Warehouse
+from sluice.warehouse.warehouse import MARTS, OPS, SIDES, Batch, Warehouse
 
 APART, TOO_FAR_APART = timedelta(seconds=5), timedelta(minutes=5)  # freshness counts in days, the heartbeat in hours
 FEW_CONNECTIONS = 10  # a run has about 3, and dbt one a thread
@@ -109,9 +108,7 @@ def gates(warehouse: Warehouse) -> Iterator[Finding]:
 
 def _gate(warehouse: Warehouse, contract: Contract) -> Finding:
     # No real batch has this name, so no held load's table is touched
-    batch = ledger.Batch(
-        contract.dataset_id, "9998-12" if isinstance(contract.files.batches, Monthly) else "canary", -1
-    )
+    batch = Batch(contract.dataset_id, "9998-12" if isinstance(contract.files.batches, Monthly) else "canary", -1)
     checks = checks_of(contract, batch.batch)
     with _writing(warehouse) as connection:  # never committed
         connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))

@@ -13,8 +13,7 @@ from sluice.contract.contract import Contract
 from sluice.contract.errors import ToolError
 from sluice.contract.gate import CheckResult, Decision
 from sluice.ledger import tables
-from sluice.ledger.tables import batches as tables_batches
-from sluice.ledger.tables import checks
+from sluice.ledger.tables import batches, checks
 from sluice.project import fingerprints
 from sluice.source.files import SourceFile
 from sluice.warehouse.warehouse import Batch
@@ -33,8 +32,8 @@ class Fingerprint:
 
 def published(connection: sa.Connection, dataset_id: str, batch: str) -> sa.Row | None:
     """The ledger's row of the load whose rows readers have, if the batch is published."""
-    query = sa.select(tables_batches).where(
-        tables_batches.c.dataset == dataset_id, tables_batches.c.batch == batch, tables_batches.c.status == "published"
+    query = sa.select(batches).where(
+        batches.c.dataset == dataset_id, batches.c.batch == batch, batches.c.status == "published"
     )
     return connection.execute(query).one_or_none()
 
@@ -42,13 +41,13 @@ def published(connection: sa.Connection, dataset_id: str, batch: str) -> sa.Row 
 def rows_of_batch_before(connection: sa.Connection, dataset_id: str, batch: str) -> int | None:
     """Rows read of the published batch that comes before this one in batch order."""
     query = (
-        sa.select(tables_batches.c.rows_read)
+        sa.select(batches.c.rows_read)
         .where(
-            tables_batches.c.dataset == dataset_id,
-            tables_batches.c.batch < batch,
-            tables_batches.c.status == "published",
+            batches.c.dataset == dataset_id,
+            batches.c.batch < batch,
+            batches.c.status == "published",
         )
-        .order_by(tables_batches.c.batch.desc())
+        .order_by(batches.c.batch.desc())
         .limit(1)
     )
     return connection.scalar(query)
@@ -57,13 +56,13 @@ def rows_of_batch_before(connection: sa.Connection, dataset_id: str, batch: str)
 def latest(connection: sa.Connection, dataset_id: str, batch: str, *statuses: str) -> sa.Row | None:
     """The ledger's row of the newest load of a batch that has one of these statuses."""
     query = (
-        sa.select(tables_batches)
+        sa.select(batches)
         .where(
-            tables_batches.c.dataset == dataset_id,
-            tables_batches.c.batch == batch,
-            tables_batches.c.status.in_(statuses),
+            batches.c.dataset == dataset_id,
+            batches.c.batch == batch,
+            batches.c.status.in_(statuses),
         )
-        .order_by(tables_batches.c.load_id.desc())
+        .order_by(batches.c.load_id.desc())
         .limit(1)
     )
     return connection.execute(query).one_or_none()
@@ -82,12 +81,12 @@ def begin(
 ) -> Batch:
     """Write the load's row. Whoever holds the dataset's lock calls it, so any other started load is dead."""
     connection.execute(
-        tables_batches.update()
-        .where(tables_batches.c.dataset == contract.dataset_id, tables_batches.c.status == "started")
+        batches.update()
+        .where(batches.c.dataset == contract.dataset_id, batches.c.status == "started")
         .values(status="abandoned", finished_at=sa.func.now(), reasons=["its run ended without a word"])
     )
     load_id = connection.scalar(
-        tables_batches.insert()
+        batches.insert()
         .values(
             dataset=contract.dataset_id,
             batch=batch,
@@ -102,7 +101,7 @@ def begin(
             dbt_project=fingerprints.project(),
             run_id=run_id,
         )
-        .returning(tables_batches.c.load_id)
+        .returning(batches.c.load_id)
     )
     return Batch(contract.dataset_id, batch, int(load_id or 0))
 
@@ -113,7 +112,7 @@ def fence(connection: sa.Connection, batch: Batch, expected: str = "started") ->
     Raises:
         ToolError: a later run has taken over, so this one must not write.
     """
-    query = sa.select(tables_batches.c.status).where(tables_batches.c.load_id == batch.load_id).with_for_update()
+    query = sa.select(batches.c.status).where(batches.c.load_id == batch.load_id).with_for_update()
     status = connection.scalar(query)
     if status != expected:
         raise ToolError(f"{batch}: load {batch.load_id} is {status}: a later run took over. Nothing was changed.")
@@ -121,15 +120,13 @@ def fence(connection: sa.Connection, batch: Batch, expected: str = "started") ->
 
 def note(connection: sa.Connection, batch: Batch, **values: Any) -> None:
     """Write facts into the load's row."""
-    connection.execute(tables_batches.update().where(tables_batches.c.load_id == batch.load_id).values(**values))
+    connection.execute(batches.update().where(batches.c.load_id == batch.load_id).values(**values))
 
 
 def supersede(connection: sa.Connection, batch: Batch, *statuses: str) -> None:
     """Take the loads that this one replaces off the books."""
-    same = (tables_batches.c.dataset == batch.dataset_id) & (tables_batches.c.batch == batch.batch)
-    connection.execute(
-        tables_batches.update().where(same, tables_batches.c.status.in_(statuses)).values(status="superseded")
-    )
+    same = (batches.c.dataset == batch.dataset_id) & (batches.c.batch == batch.batch)
+    connection.execute(batches.update().where(same, batches.c.status.in_(statuses)).values(status="superseded"))
 
 
 def finish(connection: sa.Connection, batch: Batch, status: str, decision: Decision, **values: Any) -> None:

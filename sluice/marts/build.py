@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sluice.alerts import rules
 from sluice.contract.errors import ConfigError, SluiceError
 from sluice.ledger import builds, tables
-from sluice.ledger import loads as ledger_loads
+from sluice.ledger.loads import published_loads
 from sluice.marts import compare, failed_tests, full_refresh
 from sluice.marts import publish as marts
 from sluice.marts.compare import Compared
@@ -57,9 +57,7 @@ def due(warehouse: Warehouse) -> bool:
         now = builds.live(connection)
         if now is None and not connection.scalar(sa.select(sa.exists().where(tables.batches.c.status == "published"))):
             return False
-        return now is None or now.inputs != builds.fingerprint(
-            ledger_loads.published_loads(connection), fingerprints.project()
-        )
+        return now is None or now.inputs != builds.fingerprint(published_loads(connection), fingerprints.project())
 
 
 def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = None) -> Built:
@@ -73,7 +71,7 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
     project = fingerprints.project()
     with warehouse.engine.begin() as connection:
         builds.hold(connection)
-        side, loads = builds.candidate(connection), ledger_loads.published_loads(connection)
+        side, loads = builds.candidate(connection), published_loads(connection)
         build_id = builds.begin(connection, side, project, loads, run_id)
         other_sessions.end_strays(connection, side)
         bases = builds.bases(connection, side, build_id)

@@ -22,7 +22,7 @@ from sluice.project.datasets import contract_for
 from sluice.project.paths import home
 from sluice.runs.prefect_records import keep_audit
 from sluice.runs.progress import step
-from sluice.source import fetch as source
+from sluice.source import fetch as source_file
 from sluice.source.files import Listing, SourceFile, SourceUnavailable
 from sluice.source.readers.row_stream import open_rows
 from sluice.staging import load, publish, reload
@@ -57,7 +57,7 @@ heals: dict[str, Any] = {
 @task(name="look", task_run_name="look at {address}", tags=["source"], cache_policy=NO_CACHE, **heals)
 def look(address: str) -> Listing:
     """What is known of a file without reading it."""
-    return source.look(address)
+    return source_file.look(address)
 
 
 @task(
@@ -79,7 +79,7 @@ def fetch(listing: Listing) -> SourceFile:
             seen += size
             shown.advance(0, seen)
 
-        return source.fetch(listing, home() / "downloads", progress)
+        return source_file.fetch(listing, home() / "downloads", progress)
 
 
 @task(name="load", task_run_name="load {batch}", tags=["warehouse"], cache_policy=NO_CACHE, **heals)

@@ -9,17 +9,16 @@ from sluice.contract.contract import Contract
 from sluice.contract.errors import ToolError
 from sluice.ledger import loads
 from sluice.source.readers.row_stream import RowStream
-from sluice.warehouse import warehouse as ledger
 from sluice.warehouse.postgres import batch_tables
 from sluice.warehouse.postgres.bulk_load import Progress, copy
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import findings_table, incoming_table
-from sluice.warehouse.warehouse import Warehouse
+from sluice.warehouse.warehouse import Batch, Warehouse
 
 
 def load(
-    warehouse: Warehouse, contract: Contract, batch: ledger.Batch, stream: RowStream, progress: Progress | None = None
-) -> ledger.Batch:
+    warehouse: Warehouse, contract: Contract, batch: Batch, stream: RowStream, progress: Progress | None = None
+) -> Batch:
     """Fill the batch's incoming table with every row of the stream, replacing what a former load left there.
 
     Returns:
@@ -50,4 +49,4 @@ def load(
         raise ToolError(f"{batch}: loading failed in the database: {first_line(error)}. Nothing was kept.") from None
     finally:
         pa.default_memory_pool().release_unused()  # Arrow would keep it; dbt, later in this process, needs its own
-    return ledger.Batch(batch.dataset_id, batch.batch, batch.load_id, stream.rows_read)
+    return Batch(batch.dataset_id, batch.batch, batch.load_id, stream.rows_read)

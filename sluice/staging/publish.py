@@ -9,17 +9,14 @@ from sluice.contract.contract import Contract
 from sluice.contract.errors import SluiceError, ToolError
 from sluice.contract.gate import AuditReport, Decision
 from sluice.ledger import loads, tables
-from sluice.warehouse import warehouse as ledger
 from sluice.warehouse.postgres import batch_tables, schema_evolution
 from sluice.warehouse.postgres.batch_tables import make_constant_columns, swap_partition
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table
-from sluice.warehouse.warehouse import Warehouse
+from sluice.warehouse.warehouse import Batch, Warehouse
 
 
-def publish(
-    warehouse: Warehouse, contract: Contract, batch: ledger.Batch, report: AuditReport, decision: Decision
-) -> None:
+def publish(warehouse: Warehouse, contract: Contract, batch: Batch, report: AuditReport, decision: Decision) -> None:
     """Make the accepted rows of a batch whose gate is open visible in `staging.<dataset>`.
 
     Raises:
@@ -41,9 +38,7 @@ def publish(
         raise ToolError(f"{batch}: publishing failed: {first_line(error)}. Readers keep what they had.") from None
 
 
-def hold(
-    warehouse: Warehouse, contract: Contract, batch: ledger.Batch, report: AuditReport, decision: Decision
-) -> None:
+def hold(warehouse: Warehouse, contract: Contract, batch: Batch, report: AuditReport, decision: Decision) -> None:
     """Keep a batch whose gate is closed: accepted rows in its incoming table, rejected rows in quarantine.
 
     Raises:
@@ -61,7 +56,7 @@ def hold(
         raise ToolError(f"{batch}: holding the batch failed: {first_line(error)}. Nothing was published.") from None
 
 
-def release(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, who: str, why: str) -> None:
+def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, why: str) -> None:
     """Make the accepted rows of a held load visible, on a person's word. Its rejected rows stay in quarantine.
 
     Raises:
@@ -82,7 +77,7 @@ def release(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, who: 
         raise ToolError(f"{batch}: the release failed: {first_line(error)}. Readers keep what they had.") from None
 
 
-def fail(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, why: str | SluiceError) -> None:
+def fail(warehouse: Warehouse, contract: Contract, batch: Batch, why: str | SluiceError) -> None:
     """End a load that never came to a verdict, and drop what it left. The owner is told of an error."""
     with warehouse.engine.begin() as connection:
         loads.fence(connection, batch)
@@ -95,15 +90,13 @@ def fail(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, why: str
             rules.broken(connection, contract, batch.batch, why, warehouse.now())
 
 
-def _has_loaded(connection: sa.Connection, batch: ledger.Batch) -> bool:
+def _has_loaded(connection: sa.Connection, batch: Batch) -> bool:
     """Whether the rows in the batch's incoming table are this load's."""
     query = sa.select(tables.batches.c.loaded_at.is_not(None)).where(tables.batches.c.load_id == batch.load_id)
     return bool(connection.scalar(query))
 
 
-def _set_rejected_apart(
-    connection: sa.Connection, contract: Contract, batch: ledger.Batch, report: AuditReport
-) -> None:
+def _set_rejected_apart(connection: sa.Connection, contract: Contract, batch: Batch, report: AuditReport) -> None:
     loads.fence(connection, batch)
     moved = batch_tables.move_to_quarantine(connection, contract, batch)
     if moved != report.rejected:
@@ -111,7 +104,7 @@ def _set_rejected_apart(
 
 
 def _drop_older_quarantine(
-    connection: sa.Connection, contract: Contract, batch: ledger.Batch, held_only: bool = False
+    connection: sa.Connection, contract: Contract, batch: Batch, held_only: bool = False
 ) -> None:
     """A batch is replaced whole, its quarantine too; a held load replaces only what another held load left."""
     quarantine = quarantine_table(contract)
@@ -122,7 +115,5 @@ def _drop_older_quarantine(
     connection.execute(quarantine.delete().where(older))
 
 
-def _account(
-    connection: sa.Connection, batch: ledger.Batch, status: str, report: AuditReport, decision: Decision
-) -> None:
+def _account(connection: sa.Connection, batch: Batch, status: str, report: AuditReport, decision: Decision) -> None:
     loads.finish(connection, batch, status, decision, rows_accepted=report.accepted, rows_rejected=report.rejected)

@@ -20,12 +20,11 @@ from sluice.ledger import loads
 from sluice.source.readers.row_stream import schema_of, typed
 from sluice.source.readers.rows import Rows
 from sluice.staging.quarantine import dropped_of
-from sluice.warehouse import warehouse as ledger
 from sluice.warehouse.postgres import batch_tables, schema_evolution
 from sluice.warehouse.postgres.bulk_load import copy
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table, table_name
-from sluice.warehouse.warehouse import Warehouse
+from sluice.warehouse.warehouse import Batch, Warehouse
 
 ROWS = 8_192  # quarantined rows in memory at once
 
@@ -47,7 +46,7 @@ def replayed(warehouse: Warehouse, contract: Contract, batch: str) -> sa.Row:
     return found
 
 
-def load_again(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, of: sa.Row) -> ledger.Batch:
+def load_again(warehouse: Warehouse, contract: Contract, batch: Batch, of: sa.Row) -> Batch:
     """Fill the batch's incoming table with every row of another load of it, accepted and rejected.
 
     Returns:
@@ -77,7 +76,7 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: ledger.Batch, of
         raise ToolError(
             f"{batch}: the replay failed in the database: {first_line(error)}. Nothing was changed."
         ) from None
-    return ledger.Batch(batch.dataset_id, batch.batch, batch.load_id, rows)
+    return Batch(batch.dataset_id, batch.batch, batch.load_id, rows)
 
 
 def _set_accepted_apart(connection: sa.Connection, contract: Contract, of: sa.Row) -> str:

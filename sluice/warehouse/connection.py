@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from sluice.contract.derive.tables import QUARANTINE, STAGING
 from sluice.contract.errors import ConfigError, ToolError
-from sluice.project.paths import home as paths_home
+from sluice.project import paths
 from sluice.warehouse import embedded
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line, set_session
 from sluice.warehouse.warehouse import MARTS, OPS, Warehouse
@@ -31,7 +31,7 @@ def open_warehouse() -> Warehouse:
         ConfigError: the block does not exist, or does not name a PostgreSQL through psycopg2.
         ToolError: the database does not answer, or is too old.
     """
-    return _open(os.environ.get(BLOCK_VARIABLE), paths_home())
+    return _open(os.environ.get(BLOCK_VARIABLE), paths.home())
 
 
 def look_into_warehouse() -> Warehouse | None:
@@ -40,9 +40,9 @@ def look_into_warehouse() -> Warehouse | None:
     None if it is the embedded one and was never started, for starting it would make it. Raises as `open_warehouse`.
     """
     block = os.environ.get(BLOCK_VARIABLE)
-    if not block and not embedded.exists(paths_home()):
+    if not block and not embedded.exists(paths.home()):
         return None
-    return _open(block, paths_home(), readonly=True)
+    return _open(block, paths.home(), readonly=True)
 
 
 def forget_warehouse() -> None:
@@ -82,8 +82,8 @@ def connect(connector: SqlAlchemyConnector, block: str, target: str, readonly: b
 def start_embedded() -> dict[str, str]:
     """Keep the embedded server up while this process lives, if it is what runs use; gives runs its home."""
     if not os.environ.get(BLOCK_VARIABLE):
-        embedded.start(paths_home())
-    return {"SLUICE_HOME": str(paths_home())}
+        embedded.start(paths.home())
+    return {"SLUICE_HOME": str(paths.home())}
 
 
 def _embedded_block_name(home: Path) -> str:
@@ -96,7 +96,7 @@ def register_embedded() -> None:
     For runs: what only reads needs no Prefect server, and should not wait for one to start.
     """
     if not os.environ.get(BLOCK_VARIABLE):
-        _embedded_connector(paths_home()).save(_embedded_block_name(paths_home()), overwrite=True)
+        _embedded_connector(paths.home()).save(_embedded_block_name(paths.home()), overwrite=True)
 
 
 def _embedded_connector(home: Path) -> SqlAlchemyConnector:

@@ -19,10 +19,9 @@ from sluice.source import fetch
 from sluice.source.readers.row_stream import open_rows
 from sluice.staging import load, publish
 from sluice.staging.audit import audit
-from sluice.warehouse import warehouse as ledger
 from sluice.warehouse.connection import connect
 from sluice.warehouse.postgres import schema_evolution
-from sluice.warehouse.warehouse import Warehouse
+from sluice.warehouse.warehouse import Batch, Warehouse
 
 
 def connector_for(url: sa.URL) -> SqlAlchemyConnector:
@@ -54,7 +53,7 @@ def warehouse(warehouse_url: sa.URL) -> Iterator[Warehouse]:
 class Delivered:
     """What became of one delivery."""
 
-    batch: ledger.Batch
+    batch: Batch
     report: AuditReport
     decision: Decision
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sluice.cli.output.tables import number as tables_number
-from sluice.cli.output.tables import out, print_json, print_table
+from sluice.cli.output.tables import number, out, print_json, print_table
 from sluice.contract.contract import Contract, masked
 from sluice.contract.errors import ToolError
 from sluice.project.datasets import contract_for, contracts
@@ -29,9 +28,7 @@ def quarantined(datasets: list[str] | None, as_json: bool) -> None:
     elif not rows:
         out.print("Nothing is in quarantine, and no batch is held.")
     else:
-        shown = [
-            {**row, "rejected": tables_number(row["rejected"]), "read": tables_number(row["read"])} for row in rows
-        ]
+        shown = [{**row, "rejected": number(row["rejected"]), "read": number(row["read"])} for row in rows]
         for row in shown:
             dropped = row.pop("rows dropped")
             row["status"] += f", rows dropped on {dropped}" if dropped else ""
@@ -90,7 +87,7 @@ def _sample(connection: sa.Connection, found: Contract, batch: str, reason: str,
         .limit(limit)
     )
     rows = connection.execute(query).tuples()
-    return [{"_row_number": number, **masked(found, row)} for number, row in rows]
+    return [{"_row_number": at, **masked(found, row)} for at, row in rows]
 
 
 def _print_quarantine(dataset: str, batch: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -18,7 +18,7 @@ from sluice.contract.errors import ConfigError, DataError
 from sluice.contract.scaffold import examples
 from sluice.contract.scaffold.contract_file import contract_file
 from sluice.contract.scaffold.guess import Guess
-from sluice.contract.scaffold.guess import guess as guess_guess
+from sluice.contract.scaffold.guess import guess as guess_column
 from sluice.contract.scaffold.new_dataset import Facts
 from sluice.contract.scaffold.spellings import looks_like
 from sluice.contract.scaffold.staging import staging_sql, staging_yaml
@@ -75,7 +75,7 @@ def _guesses(sample: Sample) -> list[Guess]:
     if twice:
         raise DataError(f"the sample has more than one column {twice[0]!r}; a contract needs one name each")
     names = column_names(sample.names)
-    return [guess_guess(*column) for column in zip(names, sample.names, sample.columns, strict=True)]
+    return [guess_column(*column) for column in zip(names, sample.names, sample.columns, strict=True)]
 
 
 def _check_dated(facts: Facts, guesses: Sequence[Guess]) -> None:

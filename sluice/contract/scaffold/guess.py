@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sluice.contract.authoring.annotations import annotation as annotations_annotation
+from sluice.contract.authoring.annotations import annotation as as_written
 from sluice.contract.authoring.annotations import holding
 from sluice.contract.columns import ColumnType, column_type
 from sluice.contract.errors import DataError
@@ -65,7 +65,7 @@ class Guess:
     @property
     def annotation(self) -> str:
         """The type as a contract file writes it."""
-        return annotations_annotation(self.type)
+        return as_written(self.type)
 
 
 def guess(name: str, source: str, cells: pa.Array) -> Guess:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice.contract.errors import ToolError
-from sluice.contract.formatting import counted as formatting_counted
-from sluice.contract.formatting import percent
+from sluice.contract.formatting import counted, percent
 
 BROKEN = ("error", "runtime error", "partial success")  # dbt could not do it: a tool's failure
 TESTS = ("test", "unit_test")
@@ -129,8 +128,8 @@ def node_result(result: Any, secrets: Secrets) -> NodeResult:
     rows = rows if isinstance(rows, int) and rows >= 0 else None
     failures = getattr(result, "failures", None)
     if str(node.resource_type) == "test":  # one within its tolerance passes, and dbt's own count is then lost
-        counted = str(response.get("_message")).endswith(" failing")  # by macros/tests/tolerance.sql
-        failures, rows = rows if counted else failures, None
+        of_a_count = str(response.get("_message")).endswith(" failing")  # by macros/tests/tolerance.sql
+        failures, rows = rows if of_a_count else failures, None
     compiled = getattr(node, "compiled_path", None)
     name = node.name if node.resource_type != "source" else f"{node.source_name}.{node.name}"
     newest = getattr(result, "max_loaded_at", None)
@@ -153,7 +152,7 @@ def _found(node: Any, status: str, failures: int | None) -> str:
     """What a test found, and its bound, if it has one. dbt's own words do not know of a tolerance."""
     if str(node.resource_type) != "test" or status not in ("fail", "warn") or failures is None:
         return ""
-    rows = formatting_counted(failures, "failing row")
+    rows = counted(failures, "failing row")
     tolerance = (node.config.meta or {}).get("tolerance")
     if tolerance is not None:
         return f"{rows} (tolerance {percent(float(tolerance))})"

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import sqlalchemy as sa
 
-from sluice.ledger import tables as node_results
+from sluice.ledger import tables
 from sluice.warehouse.warehouse import OPS
 
 COMPARED = 500  # differences between old and new marts
@@ -28,7 +28,7 @@ def rows(connection: sa.Connection, publication: sa.Row | None) -> dict[str, int
 
 def results(connection: sa.Connection, count: int) -> dict[str, list[sa.Row]]:
     """The last results of each dbt node, newest first."""
-    kept = node_results.dbt_results
+    kept = tables.dbt_results
     place = sa.func.row_number().over(partition_by=kept.c.unique_id, order_by=kept.c.recorded_at.desc())
     placed = sa.select(kept, place.label("place")).subquery()
     found: dict[str, list[sa.Row]] = defaultdict(list)

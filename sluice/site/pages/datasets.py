@@ -14,8 +14,9 @@ from sluice.contract.contract import Contract
 from sluice.contract.errors import ContractError
 from sluice.contract.freshness import Age, age_of
 from sluice.site.facts.ledger import Facts
-from sluice.site.pages import checks as pages_checks
 from sluice.site.pages import plots
+from sluice.site.pages.checks import CheckView, anchor
+from sluice.site.pages.checks import views as views_of_checks
 from sluice.site.pages.plots import Point
 
 FEW = 18  # slots of the wide plot, at least: bars of two batches need not be as wide as the page
@@ -36,7 +37,7 @@ class DatasetView:
     age: Age | None
     batches: tuple[sa.Row, ...]
     loads: tuple[sa.Row, ...]
-    checks: tuple[pages_checks.CheckView, ...]
+    checks: tuple[CheckView, ...]
     reasons: tuple[tuple[str, str, int], ...]  # reason, anchor of its check, rows
     rows_plot: Markup
     rows_plot_wide: Markup
@@ -72,8 +73,8 @@ def view(contract: Contract, facts: Facts) -> DatasetView:
         age=age_of(contract, published.batch) if published is not None else None,
         batches=tuple(batches),
         loads=tuple(facts.loads.get(name, ())),
-        checks=pages_checks.views(contract, declared, facts),
-        reasons=tuple((reason, pages_checks.anchor(reason), count) for reason, count in reasons),
+        checks=views_of_checks(contract, declared, facts),
+        reasons=tuple((reason, anchor(reason), count) for reason, count in reasons),
         rows_plot=plots.rows(points, f"Rows of {name} by batch"),
         rows_plot_wide=plots.rows(points, f"Rows of {name} by batch", 720, 110, max(FEW, len(points))),
         share_plot=plots.shares(shares, f"Share of rows of {name} in quarantine by batch", cap),

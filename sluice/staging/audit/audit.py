@@ -20,13 +20,12 @@ from sluice.contract.gate import AuditReport, CheckResult
 from sluice.ledger import loads
 from sluice.staging.audit import canary, findings, marked_rows, pandas_checks
 from sluice.staging.audit.samples import samples
-from sluice.warehouse import warehouse as ledger
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import incoming_table
-from sluice.warehouse.warehouse import Warehouse
+from sluice.warehouse.warehouse import Batch, Warehouse
 
 
-def audit(warehouse: Warehouse, contract: Contract, batch: ledger.Batch) -> AuditReport:
+def audit(warehouse: Warehouse, contract: Contract, batch: Batch) -> AuditReport:
     """Run every check and keep every result in `ops.checks`, and the findings for publishing.
 
     Raises:
@@ -46,7 +45,7 @@ def audit(warehouse: Warehouse, contract: Contract, batch: ledger.Batch) -> Audi
     return report
 
 
-def _audit(connection: sa.Connection, contract: Contract, batch: ledger.Batch, checks: Sequence[Check]) -> AuditReport:
+def _audit(connection: sa.Connection, contract: Contract, batch: Batch, checks: Sequence[Check]) -> AuditReport:
     rows, failing, errors = _whole_table(connection, contract, batch, checks)
     errors |= _mark_failed_rows(connection, contract, batch, checks)
     places = canary.put_in(connection, contract, batch)
@@ -72,7 +71,7 @@ def _tolerance(check: Check) -> float | None:
 
 
 def _whole_table(
-    connection: sa.Connection, contract: Contract, batch: ledger.Batch, checks: Sequence[Check]
+    connection: sa.Connection, contract: Contract, batch: Batch, checks: Sequence[Check]
 ) -> tuple[int, dict[str, int], dict[str, str]]:
     """Rows; how many fail each check of one value for the whole table: all, or none; why one could not be run."""
     aggregates = [check for check in checks if check.kind == "aggregate"]
@@ -96,7 +95,7 @@ def _totals(table: sa.Table, aggregates: Sequence[Check]) -> sa.Select:
 
 
 def _mark_failed_rows(
-    connection: sa.Connection, contract: Contract, batch: ledger.Batch, checks: Sequence[Check]
+    connection: sa.Connection, contract: Contract, batch: Batch, checks: Sequence[Check]
 ) -> dict[str, str]:
     """Write down the rows that fail the grouped and the pandas checks.
 

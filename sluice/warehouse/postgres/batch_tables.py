@@ -11,13 +11,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
 from sluice.contract.derive.tables import STAGING
-from sluice.warehouse import warehouse as ledger
 from sluice.warehouse.postgres.session import execute
 from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table, table_name
-from sluice.warehouse.warehouse import Warehouse
+from sluice.warehouse.warehouse import Batch, Warehouse
 
 
-def move_to_quarantine(connection: sa.Connection, contract: Contract, batch: ledger.Batch) -> int:
+def move_to_quarantine(connection: sa.Connection, contract: Contract, batch: Batch) -> int:
     """Take the rejected rows out of the incoming table and keep each once, with every check it failed.
 
     Returns:
@@ -96,7 +95,7 @@ def analyze_new(warehouse: Warehouse) -> None:
             execute(connection, sql.SQL("ANALYZE {}").format(sql.Identifier(STAGING, table)))
 
 
-def make_constant_columns(connection: sa.Connection, contract: Contract, batch: ledger.Batch) -> None:
+def make_constant_columns(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """Add the other system columns. A constant default reads and writes no row (PostgreSQL 11 and later)."""
     name = incoming_table(contract, batch.batch).name
     constants = {"_dataset": batch.dataset_id, "_load_id": batch.load_id}
@@ -115,7 +114,7 @@ def make_constant_columns(connection: sa.Connection, contract: Contract, batch: 
     execute(connection, sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(parts)))
 
 
-def swap_partition(connection: sa.Connection, contract: Contract, batch: ledger.Batch) -> None:
+def swap_partition(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     incoming = incoming_table(contract, batch.batch).name
     partition = table_name(contract.dataset_id, batch.batch)
     for statement in (

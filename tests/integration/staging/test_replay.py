@@ -19,8 +19,7 @@ from sluice.source.readers.row_stream import open_rows
 from sluice.staging import load as staging_load
 from sluice.staging import publish, quarantine, reload
 from sluice.staging.audit import audit
-from sluice.warehouse import warehouse as warehouse_warehouse
-from sluice.warehouse.warehouse import Warehouse
+from sluice.warehouse.warehouse import Batch, Warehouse
 from tests.support import shops
 
 BAD = [
@@ -157,7 +156,7 @@ def test_a_held_load_cannot_be_released_once_a_killed_load_has_taken_its_place(
     assert rows("select count(*) from staging.shop__orders") == [(0,)]
 
 
-def loaded_again(warehouse: Warehouse, contract: Contract) -> warehouse_warehouse.Batch:
+def loaded_again(warehouse: Warehouse, contract: Contract) -> Batch:
     """A replay that comes no further: its rows are loaded, and nothing of them is audited."""
     of = reload.replayed(warehouse, contract, "2021-01")
     with warehouse.engine.begin() as connection:
@@ -227,9 +226,7 @@ def test_retention_drops_old_rejected_rows_and_held_batches_only(deliver, wareho
     )
     assert quarantine.expire(warehouse, contract) == 0
     with pytest.raises(DataError, match="are gone"):
-        publish.release(
-            warehouse, contract, warehouse_warehouse.Batch("shop__orders", "2021-01", load.load_id), "ada", "late"
-        )
+        publish.release(warehouse, contract, Batch("shop__orders", "2021-01", load.load_id), "ada", "late")
 
 
 def test_of_a_published_load_it_is_said_when_its_rejected_rows_were_dropped(deliver, warehouse, rows, tmp_path) -> None:
