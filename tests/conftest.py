@@ -39,6 +39,7 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "false"  # 8 s of each server's start
 os.environ["PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+os.environ["SLUICE_SOURCE_HOSTS"] = "127.0.0.1,localhost"  # where tests serve files
 for variable in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "SLUICE_WAREHOUSE"):
     os.environ.pop(variable, None)
 

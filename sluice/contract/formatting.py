@@ -1,6 +1,18 @@
-"""Numbers, shares and first lines as people read them."""
+"""Numbers, shares and addresses as people read them."""
 
 from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+HIDDEN = "..."
+# Parameters that sign or open an address, in lower case: of S3, Google, Azure, CloudFront, Akamai, and usual ones.
+_SIGNING = re.compile(
+    r"(x-(amz|goog|ms|oss|cos|obs)-.*|.*(sig|signature|token|secret|passw(or)?d|passwd|pwd|credentials?|api-?_?key|jwt|hmac)"
+    r"|auth(orization)?|s[tevrpig]|spr|sr[st]|sk(oid|tid|t|e|s|v)|expires|policy|key-pair-id|awsaccesskeyid|googleaccessid|hdn[et][a-z]*)"
+)
+_SCHEME_ALONE = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+:/?).*@")
+_PLAIN = re.compile(r"\d{4}(-\d{2}){0,2}|\{[a-z]*\}|~[0-9a-f]{8}|" + re.escape(HIDDEN))
 
 
 def counted(number: int, what: str) -> str:
@@ -14,3 +26,53 @@ def percent(share: float | None) -> str:
         return "-"
     text = f"{share * 100:.2f}".rstrip("0").rstrip(".")
     return f"{text}%" if text != "0" or share == 0 else "<0.01%"
+
+
+def address_name(address: str) -> str:
+    """The address as it is shown and kept: without user, password, and whatever its query may hold that is secret.
+
+    The same file has the same name, however often its address is signed again: signatures are left out, and other
+    values of a query are given as a digest, unless they are a date. The name of a name is that name.
+    """
+    if is_chained(address):
+        scheme, mark, _ = address.partition("::")[0].partition("://")
+        return f"{scheme}{mark and mark + HIDDEN}::{HIDDEN}"  # refused, so that it need not be found again
+    scheme, mark, rest = address.partition("://")
+    if not mark:
+        return _SCHEME_ALONE.sub(rf"\1{HIDDEN}@", address)
+    place, path = _divided(rest)
+    where = f"{HIDDEN}@{place.rpartition('@')[2]}" if "@" in place else place
+    if scheme.lower() not in ("http", "https"):
+        return f"{scheme}://{where}{path}"  # a `?` in a bucket is a letter of a name
+    path, question, query = path.partition("#")[0].partition("?")
+    shown = "&".join(_parameter(each) for each in query.split("&")) if question else ""
+    return f"{scheme}://{where}{path}{question}{shown}"
+
+
+def is_chained(address: str) -> bool:
+    """Whether it is several addresses in one, as fsspec chains them. An IPv6 address in brackets is none."""
+    return "::" in re.sub(r"://(?:[^/?#@]*@)?\[[0-9A-Fa-f:.%]*\]", "://", address, count=1)
+
+
+def _divided(rest: str) -> tuple[str, str]:
+    """Host and path. A password with a slash in it is no path: the host then comes after the last @."""
+    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    _, colon, port = place.partition(":")
+    if colon and not place.startswith("[") and not port.isdigit() and "@" in rest:
+        at = rest.rindex("@")
+        after = re.split(r"[/?#]", rest[at:], maxsplit=1)[0]
+        place = rest[: at + len(after)]
+    return place, rest[len(place) :]
+
+
+def _parameter(text: str) -> str:
+    name, equals, value = text.partition("=")
+    if not equals:
+        return text if _PLAIN.fullmatch(text) or not text else _digest(text)
+    if _SIGNING.fullmatch(name.lower()):
+        return f"{name}={HIDDEN}"
+    return text if _PLAIN.fullmatch(value) or not value else f"{name}={_digest(value)}"
+
+
+def _digest(value: str) -> str:
+    return f"~{sha256(value.encode()).hexdigest()[:8]}"

@@ -61,10 +61,10 @@ def unchanged(delivery: Delivery, file: Listing | SourceFile) -> bool:
 
 
 def fetched(listing: Listing) -> SourceFile:
-    """The file here; fetched again if what a former run fetched is gone."""
+    """The file here; fetched again if what a former run fetched is gone, or another file lies in its place."""
     file: SourceFile = tasks.fetch(listing)
     download_cache.used(file.path, home() / "downloads")
-    return file if file.path.exists() else tasks.fetch.with_options(refresh_cache=True)(listing)
+    return file if file.is_same() else tasks.fetch.with_options(refresh_cache=True)(listing)
 
 
 def new_file(delivery: Delivery) -> SourceFile | None:

@@ -13,7 +13,7 @@ from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
 from sluice.project.datasets import contract_for, contracts
-from sluice.source.addresses import discover, expand, is_remote
+from sluice.source.addresses import Address, discover, expand, is_remote, reveal
 from sluice.source.files import Listing, SourceFile
 
 
@@ -22,6 +22,7 @@ class Delivery:
     """One batch that a run looks at.
 
     Attributes:
+        address: its name; of a file that is yet to be fetched, one that also opens it (`Address`).
         asked: whether a person named the batch, so that a missing file is an error and not just early.
     """
 
@@ -43,12 +44,12 @@ def deliveries(datasets: Sequence[str] | None, batches: Sequence[str] | None, ur
     chosen = [contract_for(name) for name in datasets] if datasets else list(contracts().values())
     found = [delivery for contract in chosen for delivery in _of_dataset(contract, batches, url)]
     if not found:
-        raise ConfigError(f"nothing to load: no file of {', '.join(map(str, chosen))} matches {url}")
+        raise ConfigError(f"nothing to load: no file of {', '.join(map(str, chosen))} matches {url and Address(url)}")
     return found
 
 
 def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | None) -> list[Delivery]:
-    template = url or contract.files.url
+    template = reveal(url) if url else contract.files.url
     asked = bool(batches or url)
     if batches:
         names: Iterable[str] = sorted(set(batches))
@@ -79,7 +80,7 @@ def news(contract: Contract, file: Listing | SourceFile, known: sa.Row | None) -
     if file.etag is None and file.modified is None:
         return (*reasons, "its server gives neither ETag nor time: only its bytes can tell")
     pairs = {
-        "address": (file.address, known.address),
+        "address": (str(file.address), str(Address(known.address))),
         "ETag": (file.etag, known.etag),
         "size": (file.size, known.bytes),
         "time": (file.modified, known.modified),

@@ -21,7 +21,7 @@ from sluice.project.size import Size
 from sluice.runs import plan
 from sluice.runs.plan import Delivery
 from sluice.source import fetch
-from sluice.source.files import SourceMissing, SourceUnavailable
+from sluice.source.files import SourceMissing, SourceUnavailable, SourceUnreadable
 from sluice.warehouse.connection import look_into_warehouse
 from sluice.warehouse.warehouse import OPS, Warehouse
 
@@ -105,7 +105,7 @@ def _foreseen(delivery: Delivery, loads: Sequence[sa.Row]) -> Foreseen:
         listing = fetch.look(delivery.address)
     except SourceMissing as error:
         would, why = ("missing", (str(error),)) if delivery.asked else ("not there yet", ())
-    except SourceUnavailable as error:
+    except (SourceUnavailable, SourceUnreadable) as error:
         would, why = "unknown", (str(error),)
     else:
         why = plan.news(delivery.contract, listing, published)
@@ -113,7 +113,7 @@ def _foreseen(delivery: Delivery, loads: Sequence[sa.Row]) -> Foreseen:
     if would == "load":
         why = _with_former(why, loads)
     checks = tuple(check.name for check in checks_of(delivery.contract, delivery.batch)) if would == "load" else ()
-    return Foreseen(delivery.contract.dataset_id, delivery.batch, would, why, checks, delivery.address)
+    return Foreseen(delivery.contract.dataset_id, delivery.batch, would, why, checks, str(delivery.address))
 
 
 def _with_former(why: tuple[str, ...], loads: Sequence[sa.Row]) -> tuple[str, ...]:

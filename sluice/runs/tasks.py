@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -23,6 +24,7 @@ from sluice.project.paths import home
 from sluice.runs.prefect_records import keep_audit
 from sluice.runs.progress import step
 from sluice.source import fetch as source_file
+from sluice.source.addresses import Address
 from sluice.source.files import Listing, SourceFile, SourceUnavailable
 from sluice.source.readers.row_stream import open_rows
 from sluice.staging import load, publish, reload
@@ -33,10 +35,13 @@ from sluice.warehouse.warehouse import Batch
 
 
 def listing_key(_: TaskRunContext, parameters: dict[str, Any]) -> str | None:
-    """The same address, ETag, size and time mean the same bytes: what was fetched is used again for a day."""
+    """The same address, ETag, size and time mean the same bytes: what was fetched is used again for a day.
+
+    A digest: the key names a file of Prefect's, and an address may hold a token, `../`, or be longer than a name.
+    """
     listing: Listing = parameters["listing"]
-    known = (listing.address, listing.etag, listing.size, listing.modified)
-    return f"sluice-fetch-{home()}-{known!r}" if listing.etag or listing.modified else None
+    known = (str(home()), Address(listing.address).real, listing.etag, listing.size, listing.modified)
+    return f"sluice-fetch-{sha256(repr(known).encode()).hexdigest()}" if listing.etag or listing.modified else None
 
 
 def _may_heal(_task: Any, _run: TaskRun, state: State) -> bool:

@@ -1,9 +1,11 @@
-"""Addresses of source files: which are allowed, and how a template becomes one. Opens nothing."""
+"""Addresses of source files: which are allowed, what they are called, and how a template becomes one. Opens nothing.
+
+An address may be signed, or hold a token. So it is shown, kept and compared by its name, which holds no secret.
+"""
 
 from __future__ import annotations
 
 import glob
-import ipaddress
 import re
 import string
 from collections.abc import Iterable
@@ -12,12 +14,40 @@ from urllib.parse import unquote, urlsplit
 
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
+from sluice.contract.formatting import address_name, is_chained
 
 WEB, BUCKETS, BLOCK = ("http", "https"), ("gs", "s3"), "block"
 SCHEMES = (*WEB, *BUCKETS, BLOCK)  # fsspec knows 50 more, some of which run code or reach inside
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C:\ is a drive
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")  # as Prefect names blocks and their types
 _FIELDS = ("batch", "dataset", "entity")
+_given: dict[str, str] = {}  # templates by their names
+
+
+class Address(str):
+    """The name of an address; `real` is what opens it."""
+
+    real: str
+
+    def __new__(cls, address: str) -> Address:
+        """Of an address, or of one that has its name already."""
+        if isinstance(address, Address):
+            return address
+        named = super().__new__(cls, address_name(address))
+        named.real = address
+        return named
+
+
+def hide(template: str) -> str:
+    """The name of a template that a person gave: what Prefect may keep as a run's parameter."""
+    named = Address(template)
+    _given[str(named)] = template
+    return str(named)
+
+
+def reveal(name: str) -> str:
+    """The template that was hidden in this process."""
+    return _given.get(name, name)
 
 
 def is_remote(address: str) -> bool:
@@ -47,15 +77,16 @@ def local_path(address: str) -> Path:
 
 
 def check(address: str) -> str:
-    """The address, if it is a kind that Sluice opens.
+    """The address, if it is a kind that Sluice opens. Messages hold its name.
 
     Raises:
         ConfigError: it is none: another scheme, a chain of them, a password within, a link-local host.
     """
+    name = address_name(address)
     if not address or "\0" in address or "\n" in address:
-        raise ConfigError(f"{address!r} is no address of a file")
-    if "::" in address:
-        raise ConfigError(f"{address}: chained addresses are not opened; name the file itself")
+        raise ConfigError(f"{name!r}: not a valid file address")
+    if is_chained(address):
+        raise ConfigError(f"{name}: chained addresses are not opened; name the file itself")
     match = _SCHEME.match(address)
     if match is None:
         return address
@@ -65,52 +96,44 @@ def check(address: str) -> str:
         return address
     if scheme not in SCHEMES or not is_remote(address):
         raise ConfigError(
-            f"{address}: {scheme}: is no scheme Sluice opens; give a local path, or an address that begins with "
+            f"{name}: {scheme}: is not a scheme that Sluice opens; give a local path, or an address that begins with "
             "https://, gs://, s3:// or block://type/name/ (a Prefect storage block)"
         )
     if is_web(address):
-        _check_host(address)
+        _check_host(address, name)
     else:
-        _check_stored(address)
+        _check_stored(address, name)
     return address
 
 
-def _check_stored(address: str) -> None:
+def _check_stored(address: str, name: str) -> None:
     """A bucket's or a block's address is `place/path`, and stays within that place."""
     place, _, path = address.partition("://")[2].partition("/")
     if scheme_of(address) == BLOCK:
-        name, _, path = path.partition("/")
-        if not (_SLUG.fullmatch(place) and _SLUG.fullmatch(name) and path):
-            raise ConfigError(
-                f"{address}: a block's file is written block://type/name/path; prefect block ls lists them"
-            )
+        block, _, path = path.partition("/")
+        if not (_SLUG.fullmatch(place) and _SLUG.fullmatch(block) and path):
+            raise ConfigError(f"{name}: a block's file is written block://type/name/path; prefect block ls lists them")
     elif "@" in place or ":" in place:
-        shown = address.replace(place, "...", 1)
+        shown = address_name(address.replace(place, "...", 1))
         raise ConfigError(f"{shown}: addresses are logged and kept, so they may hold no user or password")
     if not place or not path or ".." in path.split("/"):
-        raise ConfigError(f"{address}: names no file in a bucket; write it as s3://bucket/folder/name")
+        raise ConfigError(f"{name}: names no file in a bucket; write it as s3://bucket/folder/name")
 
 
-def _check_host(address: str) -> None:
+def _check_host(address: str, name: str) -> None:
     try:
         parts = urlsplit(address)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"{address}: no web address: {error}") from None
-    if not host:
-        raise ConfigError(f"{address}: names no host")
+        why = "" if "..." in name else f": {error}"  # it may quote a part of the password
+        raise ConfigError(f"{name}: not a valid web address{why}") from None
     if parts.username is not None or parts.password is not None:
-        shown = f"{parts.scheme}://...@{host}{parts.path}"
-        raise ConfigError(f"{shown}: addresses are logged and kept, so they may hold no user or password")
-    try:
-        inward = ipaddress.ip_address(host).is_link_local
-    except ValueError:
-        inward = False
-    if inward:  # 169.254.169.254 tells a cloud machine's secrets
-        raise ConfigError(f"{address}: link-local addresses are not opened")
+        raise ConfigError(f"{name}: addresses are logged and kept, so they may hold no user or password")
+    if not host:
+        raise ConfigError(f"{name}: names no host")
 
 
-def expand(template: str, contract: Contract, batches: Iterable[str]) -> dict[str, str]:
+def expand(template: str, contract: Contract, batches: Iterable[str]) -> dict[str, Address]:
     """The address of each batch. `{batch}`, `{dataset}` and `{entity}` are filled in.
 
     Raises:
@@ -122,8 +145,8 @@ def expand(template: str, contract: Contract, batches: Iterable[str]) -> dict[st
         contract.files.batches.validate(batch)  # so that a batch can never lead out of its folder
         addresses[batch] = check(_filled(template, contract, batch))
     if len(set(addresses.values())) < len(addresses):
-        raise ConfigError(f"{template}: has no {{batch}}, so all batches of {contract} would be one file")
-    return addresses
+        raise ConfigError(f"{address_name(template)}: has no {{batch}}, so all batches of {contract} would be one file")
+    return {batch: Address(address) for batch, address in addresses.items()}
 
 
 def discover(template: str, contract: Contract) -> tuple[str, ...]:
@@ -134,7 +157,7 @@ def discover(template: str, contract: Contract) -> tuple[str, ...]:
     """
     check(_filled(template, contract, "0"))
     if is_remote(template):
-        raise ConfigError(f"{template}: cannot be listed; name the batches with --batch")
+        raise ConfigError(f"{address_name(template)}: cannot be listed; name the batches with --batch")
     path = str(local_path(_filled(template, contract, "\1")))
     if "\1" not in path:  # one file for all there is: only a dataset of one batch can be meant
         only = getattr(contract.files.batches, "name", None)
@@ -159,13 +182,14 @@ def _is_batch(contract: Contract, name: str) -> bool:
 
 
 def _filled(template: str, contract: Contract, batch: str) -> str:
+    shown = address_name(template)
     try:
         fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     except ValueError as error:
-        raise ConfigError(f"{template}: no template: {error}") from None
+        raise ConfigError(f"{shown}: not a valid template: {error}") from None
     if strange := fields.difference(_FIELDS):
         known = ", ".join("{" + field + "}" for field in _FIELDS)
-        raise ConfigError(f"{template}: {{{min(strange)}}} is unknown; a template knows {known}")
+        raise ConfigError(f"{shown}: {{{min(strange)}}} is unknown; a template knows {known}")
     values = {"batch": batch, "dataset": contract.dataset_id, "entity": contract.entity}
     for field, value in values.items():
         template = template.replace("{" + field + "}", value)

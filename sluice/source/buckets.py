@@ -19,6 +19,7 @@ import fsspec
 from fsspec.callbacks import Callback
 
 from sluice.contract.errors import ConfigError, SluiceError, ToolError
+from sluice.source import allowed
 from sluice.source.addresses import BLOCK, scheme_of
 from sluice.source.download_cache import here, place_for
 from sluice.source.files import Listing, SourceMissing, SourceRefused, SourceUnavailable
@@ -132,7 +133,9 @@ def _of_block(address: str, kind: str, name: str, path: str) -> Place:
     if kind == "remote-file-system":
         return block.filesystem, block._resolve_path(path)
     if kind == "local-file-system":
-        return fsspec.filesystem("file"), str(block._resolve_path(path))
+        file = str(block._resolve_path(path))
+        allowed.refuse_outside(Path(file), address)
+        return fsspec.filesystem("file"), file
     raise ConfigError(
         f"{address}: {kind} is no storage that Sluice reads; use gcs-bucket, s3-bucket, remote-file-system (any of "
         "fsspec's) or local-file-system"

@@ -22,8 +22,9 @@ KEPT = timedelta(days=2)
 
 def place_for(listing: Listing, folder: Path) -> Path:
     """Where a file lies under `folder`: by the key of its address, size, ETag and time, under its own name."""
-    key = repr((listing.address, listing.size, listing.etag, listing.modified))
-    name = unquote(urlsplit(listing.address).path).rsplit("/", 1)[-1]
+    address = getattr(listing.address, "real", listing.address)  # two files may have one name, where a token names them
+    key = repr((address, listing.size, listing.etag, listing.modified))
+    name = unquote(urlsplit(address).path).rsplit("/", 1)[-1]
     name = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[-100:] or "file"
     return folder / hashlib.sha256(key.encode()).hexdigest()[:16] / name
 

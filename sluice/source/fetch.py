@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,8 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from sluice.contract.errors import ConfigError
-from sluice.source.addresses import check, is_remote, is_web, local_path
-from sluice.source.files import BLOCK_BYTES, Listing, SourceFile, SourceMissing
+from sluice.source import allowed
+from sluice.source.addresses import Address, check, is_remote, is_web, local_path
+from sluice.source.files import (
+    BLOCK_BYTES,
+    Listing,
+    SourceFile,
+    SourceMissing,
+    SourceUnavailable,
+    SourceUnreadable,
+    stamp,
+)
 from sluice.source.sniff import sniff
 
 
@@ -19,20 +29,25 @@ def look(address: str) -> Listing:
     """What is known of the file without reading it.
 
     Raises:
-        ConfigError: the address is of no kind that Sluice opens, or is a folder, a pipe or a device.
-        SourceMissing: there is no such file, or no right to read it.
+        ConfigError: the address is of no kind that Sluice opens, or is a folder, a pipe or a device; or the project's
+            configuration does not allow its host or folder.
+        SourceMissing: there is no such file, or a server refuses it.
+        SourceUnreadable: it is there, but this user may not read it, or the disk fails.
         SourceUnavailable: the server did not answer, or is in trouble.
     """
-    check(address)
+    address = Address(address)
+    check(address.real)
     if is_remote(address):
         found: Listing = _remote(address).look_remote(address)
         return found
+    path = local_path(address.real)
     try:
-        facts = local_path(address).stat()
+        allowed.refuse_outside(path, address)
+        facts = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         raise SourceMissing(f"{address}: no such file; see the path, or name another with --url") from None
-    except OSError as error:
-        raise SourceMissing(f"{address}: cannot be read: {error.strerror}") from None
+    except (OSError, RuntimeError) as error:  # before Python 3.13, links in a circle are a RuntimeError
+        raise SourceUnreadable(f"{address}: cannot be read: {_why(error)}") from None
     if not stat.S_ISREG(facts.st_mode):
         kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "a pipe, socket or device"
         raise ConfigError(f"{address}: is {kind}; name the file itself, as in --url 'folder/name_{{batch}}.csv'")
@@ -48,18 +63,36 @@ def fetch(listing: Listing, folder: Path, progress: Callable[[int], None] | None
 
     Raises:
         DataError: what came is neither CSV nor Parquet, or is empty.
-        SourceMissing, SourceUnavailable: as `look`; a short or changed body is unavailable.
+        SourceMissing, SourceUnreadable, SourceUnavailable: as `look`; a short or changed body is unavailable.
     """
     if is_remote(listing.address):
         path, listing = _remote(listing.address).download(listing, folder, progress)
         progress = None
     else:
-        path = local_path(listing.address).resolve()
-    kind = sniff(path, listing.address)
-    size, sha256 = _fingerprint(path, listing.address, progress)
-    return SourceFile(
-        listing.address, path, size, listing.etag, listing.modified, sha256, kind.format, kind.compression
-    )
+        path = _resolved(listing.address)
+    name = str(listing.address)
+    try:
+        kind = sniff(path, name)
+        size, sha256, bytes_of = _fingerprint(path, name, progress)
+    except FileNotFoundError:
+        raise SourceMissing(f"{name}: the file is gone; was it moved just now? Run again when it is back") from None
+    except OSError as error:
+        raise SourceUnreadable(f"{name}: cannot be read: {_why(error)}") from None
+    return SourceFile(name, path, size, listing.etag, listing.modified, sha256, kind.format, kind.compression, bytes_of)
+
+
+def _resolved(address: str) -> Path:
+    """Where a local file lies, links followed: those that hold now, whatever they are while it is read."""
+    try:
+        path = local_path(Address(address).real).resolve()
+        allowed.refuse_outside(path, address)
+    except (OSError, RuntimeError) as error:
+        raise SourceUnreadable(f"{address}: cannot be read: {_why(error)}") from None
+    return path
+
+
+def _why(error: OSError | RuntimeError) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _remote(address: str) -> Any:
@@ -69,15 +102,17 @@ def _remote(address: str) -> Any:
     return web if is_web(address) else buckets
 
 
-def _fingerprint(path: Path, address: str, progress: Callable[[int], None] | None) -> tuple[int, str]:
+def _fingerprint(path: Path, name: str, progress: Callable[[int], None] | None) -> tuple[int, str, tuple[int, ...]]:
+    """Size and SHA-256 of a file, and the stamp by which a reader knows that it is still the same one."""
     digest, size = hashlib.sha256(), 0
-    try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
-                size += len(block)
-                if progress is not None:
-                    progress(len(block))
-    except OSError as error:
-        raise SourceMissing(f"{address}: cannot be read: {error.strerror}") from None
-    return size, digest.hexdigest()
+    with path.open("rb") as file:
+        before = stamp(os.fstat(file.fileno()))
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+            size += len(block)
+            if progress is not None:
+                progress(len(block))
+        after = stamp(os.fstat(file.fileno()))
+    if before != after or size != after[0]:
+        raise SourceUnavailable(f"{name}: changed while it was read; run again when its writer is done")
+    return size, digest.hexdigest(), after

@@ -1,7 +1,8 @@
-"""Values and errors of the package: Listing, SourceFile, SourceMissing, SourceRefused, SourceUnavailable."""
+"""Values and errors of the package: Listing, SourceFile, and why a file could not be had."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,10 @@ class SourceRefused(SourceMissing):
     """The store answers, and says that we may not read it."""
 
 
+class SourceUnreadable(ToolError):
+    """The file is there, but cannot be read: its rights, or its disk."""
+
+
 class SourceUnavailable(ToolError):
     """The file could not be had just now: the network, or a server in trouble. Trying again may help."""
 
@@ -28,6 +33,7 @@ class Listing:
     """What is known of a file without reading it. Equal listings mean the same bytes.
 
     Attributes:
+        address: its name, where it is an `Address`.
         size: in bytes, if the server says.
         modified: ISO time in UTC, if the server says.
     """
@@ -40,7 +46,12 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file that lies here whole, with its fingerprint."""
+    """A file that lies here whole, with its fingerprint.
+
+    Attributes:
+        address: where it came from, without secrets.
+        stamp: what was true of the file while its fingerprint was taken. A file replaced since has another.
+    """
 
     address: str
     path: Path
@@ -50,7 +61,20 @@ class SourceFile:
     sha256: str
     format: Format
     compression: Compression | None
+    stamp: tuple[int, ...]
+
+    def is_same(self) -> bool:
+        """Whether the file that lies there now is the one whose fingerprint this is."""
+        try:
+            return stamp(self.path.stat()) == self.stamp
+        except OSError:
+            return False
 
     def __str__(self) -> str:
         packed = f", {self.compression}" if self.compression else ""
         return f"{self.address} ({self.size:,} bytes of {self.format}{packed}, sha256 {self.sha256[:12]})"
+
+
+def stamp(facts: os.stat_result) -> tuple[int, ...]:
+    """Size, times, and which file it is: writing to a file or replacing it changes one of them."""
+    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino

@@ -6,6 +6,8 @@ redirects anywhere, call a server error "file not found" and take a body cut sho
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,13 +16,16 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies
 
 import aiohttp
 import fsspec
+from aiohttp.abc import AbstractResolver, ResolveResult
 from fsspec.asyn import sync
 
 from sluice.contract.errors import ConfigError, ToolError
-from sluice.source.addresses import check
+from sluice.source import allowed
+from sluice.source.addresses import Address, check
 from sluice.source.download_cache import here, place_for
 from sluice.source.files import BLOCK_BYTES, Listing, SourceMissing, SourceUnavailable
 
@@ -35,7 +40,8 @@ _Result = TypeVar("_Result")
 
 def look_remote(address: str) -> Listing:
     """What the server says of the file, without its body. Raises as `sluice.source.files.look`."""
-    return _run(_look(address), address)
+    named = Address(address)
+    return _run(_look(named), named)
 
 
 def download(listing: Listing, folder: Path, progress: Callable[[int], None] | None) -> tuple[Path, Listing]:
@@ -44,37 +50,73 @@ def download(listing: Listing, folder: Path, progress: Callable[[int], None] | N
     A file that is there already, under the key of its address, size, ETag and time, is not fetched again.
     Until the body is whole and of the right length, it has the ending `.part`.
     """
-    return _run(_download(listing, folder, progress), listing.address)
+    return _run(_download(listing, folder, progress), Address(listing.address))
 
 
-def _run(work: Coroutine[Any, Any, _Result], address: str) -> _Result:
+def _run(work: Coroutine[Any, Any, _Result], address: Address) -> _Result:
     try:
         return sync(_files().loop, lambda: work)
+    except ConfigError as error:
+        raise error if address in str(error) else ConfigError(f"{address}: {error}") from None
     except (TimeoutError, fsspec.exceptions.FSTimeoutError):
         raise SourceUnavailable(f"{address}: the server did not answer in time; try again later") from None
     except aiohttp.InvalidURL:
-        raise ConfigError(f"{address}: is no web address") from None
+        raise ConfigError(f"{address}: not a valid web address") from None
     except aiohttp.ClientPayloadError as error:
         raise SourceUnavailable(f"{address}: the body was cut ({_first_line(error)}); try again") from None
     except aiohttp.ClientError as error:
-        raise SourceUnavailable(f"{address}: {_first_line(error)}; see the network, then try again") from None
+        raise SourceUnavailable(f"{address}: {_first_line(error, address)}; see the network, then try again") from None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+def _first_line(error: Exception, address: Address | None = None) -> str:
+    said = (str(error) or type(error).__name__).splitlines()[0]
+    return said.replace(address.real, address) if address else said
 
 
 def _files() -> Any:
     client = {"trust_env": True, "timeout": TIMEOUT, "auto_decompress": False}
-    return fsspec.filesystem("https", client_kwargs=client)
+    return fsspec.filesystem("https", client_kwargs=client, get_client=_session)
+
+
+async def _session(**options: Any) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=_Guarded()), **options)
+
+
+class _Guarded(AbstractResolver):
+    """Looks at what a name resolves to, and connects to nothing else: no second answer can lead elsewhere."""
+
+    def __init__(self) -> None:
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if host not in {urlsplit(proxy).hostname for proxy in getproxies().values()}:
+            allowed.refuse_inward(f"http://{host}", [each["host"] for each in found])
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+async def _refuse_inward(address: str) -> None:
+    """Before the request: a host written as a number is not resolved, and a proxy would resolve a name itself."""
+    try:
+        parts = urlsplit(address)
+        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    except OSError:
+        found = []  # the request says so, or a proxy knows the name
+    allowed.refuse_inward(address, [str(each[4][0]) for each in found])
 
 
 @asynccontextmanager
-async def _request(method: str, address: str) -> AsyncIterator[aiohttp.ClientResponse]:
+async def _request(method: str, address: Address) -> AsyncIterator[aiohttp.ClientResponse]:
     """The answer to a request, after redirects within the host, if it is a good one."""
     session = await _files().set_session()
-    at = address
+    at = address.real
     for _ in range(REDIRECTS + 1):
+        await _refuse_inward(at)
         async with session.request(method, at, allow_redirects=False, headers=_HEADERS) as answer:
             if answer.status not in (301, 302, 303, 307, 308):
                 if not (method == "HEAD" and answer.status in _NO_HEAD):
@@ -84,11 +126,11 @@ async def _request(method: str, address: str) -> AsyncIterator[aiohttp.ClientRes
             target = check(urljoin(at, answer.headers.get("Location", "")))
         if not _same_place(at, target):
             raise ConfigError(
-                f"{address}: the server sends us on to {_place(target)}, another host; "
+                f"{address}: the server redirects to another host, {_place(target)}; "
                 "if you trust it, give that address itself"
             )
         at = target
-    raise ToolError(f"{address}: was sent on more than {REDIRECTS} times; give the file's own address")
+    raise ToolError(f"{address}: was redirected more than {REDIRECTS} times; give the file's own address")
 
 
 def _same_place(old: str, new: str) -> bool:
@@ -117,7 +159,7 @@ def _check_status(status: int, address: str) -> None:
     raise SourceMissing(f"{address}: HTTP {status}: {meaning}")
 
 
-async def _look(address: str) -> Listing:
+async def _look(address: Address) -> Listing:
     async with _request("HEAD", address) as answer:
         if answer.status not in _NO_HEAD:
             return _listing(address, answer)
@@ -125,7 +167,7 @@ async def _look(address: str) -> Listing:
         return _listing(address, answer)
 
 
-def _listing(address: str, answer: aiohttp.ClientResponse) -> Listing:
+def _listing(address: Address, answer: aiohttp.ClientResponse) -> Listing:
     modified = answer.headers.get("Last-Modified")
     try:
         at = parsedate_to_datetime(modified).astimezone(UTC).isoformat() if modified else None
@@ -138,8 +180,9 @@ def _listing(address: str, answer: aiohttp.ClientResponse) -> Listing:
 async def _download(listing: Listing, folder: Path, progress: Callable[[int], None] | None) -> tuple[Path, Listing]:
     if (known := here(listing, folder)) is not None:
         return known, listing
-    async with _request("GET", listing.address) as answer:
-        came = _listing(listing.address, answer)
+    address = Address(listing.address)
+    async with _request("GET", address) as answer:
+        came = _listing(address, answer)
         if listing.size is not None and came.size is None:
             came = replace(came, size=listing.size)
         whole = came.size is not None or answer.headers.get("Transfer-Encoding", "").lower() == "chunked"

@@ -26,6 +26,7 @@ from sluice.project.flows import call_flow
 from sluice.runs import logs, preview, progress
 from sluice.runs.outcomes import RunFailed, Summary, rows_of
 from sluice.site import dbt_docs, serve, write
+from sluice.source.addresses import hide
 from sluice.warehouse.connection import open_warehouse
 
 FIRST_QUERY = "select * from {} order by 1 limit 10"
@@ -46,13 +47,13 @@ class _ToldOnce(logging.Filter):
 
 def run(datasets: list[str] | None, batches: list[str] | None, url: str | None, as_json: bool) -> None:
     """The nightly flow, with progress on the console and a summary at the end."""
-    given = {"datasets": datasets, "batches": batches, "url": url}
+    given = {"datasets": datasets, "batches": batches, "url": url and hide(url)}
     _follow(lambda: call_flow("nightly", "nightly", given), as_json)
 
 
 def backfill(dataset: str, first: str, last: str, url: str | None, parallel: int, as_json: bool) -> None:
     """The backfill flow, shown as a run is."""
-    given = {"dataset": dataset, "first": first, "last": last, "url": url, "parallel": parallel}
+    given = {"dataset": dataset, "first": first, "last": last, "url": url and hide(url), "parallel": parallel}
     _follow(lambda: call_flow("backfill", "backfill", given), as_json)
 
 

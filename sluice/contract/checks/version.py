@@ -14,12 +14,12 @@ from sluice.contract.checks import source_code
 from sluice.contract.checks.compile import ROW_NUMBER, UNPARSED, Check, checks_of
 from sluice.contract.checks.symbols.literals import listed
 from sluice.contract.checks.uniqueness import duplicates
-from sluice.contract.contract import Contract
+from sluice.contract.contract import Contract, Files
 
 
 @cache
 def version_of(contract: Contract) -> str:
-    """Twelve hexadecimal digits over columns, checks with their SQL, and the gate's limits."""
+    """Twelve hexadecimal digits over columns, checks with their SQL, the gate's limits, and how files are read."""
     window = getattr(contract.files.batches, "start", None) or contract.files.batches.due(None)[0]  # type: ignore[arg-type]
     facts = {
         "columns": [[c.name, c.type.name, c.sources, c.nullable, c.required, c.since] for c in contract.columns],
@@ -27,6 +27,10 @@ def version_of(contract: Contract) -> str:
         "gate": [contract.gate.max_rejected, contract.gate.rows_vs_last],
         "null_values": contract.files.null_values,
     }
+    files = Files(contract.files.url, contract.files.batches)
+    reading = {name: getattr(contract.files, name) for name in ("delimiter", "multiline", "max_field_bytes")}
+    # Only what differs from the default, so that a contract that says nothing keeps the version it had.
+    facts |= {name: value for name, value in reading.items() if value != getattr(files, name)}
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 

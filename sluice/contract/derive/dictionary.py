@@ -6,7 +6,7 @@ from sluice.contract.batches import Monthly
 from sluice.contract.checks.compile import checks_of
 from sluice.contract.contract import Contract
 from sluice.contract.derive.tables import comment
-from sluice.contract.formatting import percent
+from sluice.contract.formatting import address_name, percent
 
 HEADER = "<!-- Generated from contracts/ by `sluice derive`; do not edit. -->\n"
 
@@ -20,7 +20,7 @@ def dictionary_page(contract: Contract) -> str:
         "",
         contract.description,
         "",
-        f"Owner: {contract.owner}. Source: <{contract.files.url}>.",
+        f"Owner: {contract.owner}. Source: <{address_name(contract.files.url)}>.",
         "",
         "## Columns",
         "",

@@ -16,7 +16,7 @@ from sluice.contract.checks.version import lasting_sql_of, version_of
 from sluice.contract.columns import Column
 from sluice.contract.contract import Contract
 from sluice.contract.derive.tables import STAGING, comment, sql_type
-from sluice.contract.formatting import percent
+from sluice.contract.formatting import address_name, percent
 from sluice.contract.values.grammars import kind_of
 
 HEADER = "# Generated from contracts/ by `sluice derive`; do not edit.\n"
@@ -64,7 +64,7 @@ def odcs_yaml(contract: Contract) -> str:
         ],
         "team": {"members": [{"username": contract.owner, "role": "owner"}]},
         "slaProperties": _freshness(contract),
-        "customProperties": [{"property": "sourceFiles", "value": contract.files.url}],
+        "customProperties": [{"property": "sourceFiles", "value": address_name(contract.files.url)}],
     }
     filled = {key: value for key, value in document.items() if value}
     return HEADER + yaml.safe_dump(filled, sort_keys=False, allow_unicode=True, width=110)

@@ -20,7 +20,7 @@ from sluice.contract.contract import Contract
 from sluice.contract.drift import locate
 from sluice.contract.errors import DataError
 from sluice.contract.values.casts import cast, delivered
-from sluice.source.files import SourceFile
+from sluice.source.files import SourceFile, SourceUnreadable
 from sluice.source.readers.csv_reader import CsvReader
 from sluice.source.readers.parquet_reader import ROWS, ParquetReader
 from sluice.source.readers.rows import Rows
@@ -53,9 +53,14 @@ def open_rows(file: SourceFile, contract: Contract, batch: str) -> RowStream:
     Raises:
         SchemaDrift: the file's columns are not the contract's.
         EmptyFile: there is not even a header.
-        DataError: the file is damaged.
+        DataError: the file is damaged, or not the one whose fingerprint was taken.
+        SourceUnreadable: its rights, or its disk.
     """
-    reader: _Reader = (ParquetReader if file.format == "parquet" else CsvReader)(file, contract.files)
+    _refuse_changed(file)
+    try:
+        reader: _Reader = (ParquetReader if file.format == "parquet" else CsvReader)(file, contract.files)
+    except OSError as error:
+        raise SourceUnreadable(f"{file.address}: cannot be read: {error.strerror or error}") from None
     try:
         places = locate(contract, batch, reader.names, reader.types, file.address)
     except BaseException:
@@ -76,7 +81,6 @@ class RowStream:
     def __init__(self, file: SourceFile, contract: Contract, reader: _Reader, places: tuple[int | None, ...]) -> None:
         self._file, self._reader = file, reader
         self._columns = tuple(zip(contract.columns, places, strict=True))
-        self._stamp = _stamp(file)
         self.schema = schema_of(contract)
         self.rows_read = 0
 
@@ -120,8 +124,7 @@ class RowStream:
 
     def _check(self) -> None:
         address = self._file.address
-        if _stamp(self._file) != self._stamp:
-            raise DataError(f"{address}: changed while it was read; run again when its writer is done")
+        _refuse_changed(self._file)
         if self.rows_read != self.rows_counted:
             raise DataError(
                 f"{address}: {self.rows_read:,} rows were read, but {self.rows_counted:,} are there by a "
@@ -173,6 +176,7 @@ def _column(rows: Rows, column: Column, place: int | None, notes: dict[int, dict
     return values
 
 
-def _stamp(file: SourceFile) -> tuple[int, int]:
-    found = file.path.stat()
-    return found.st_size, found.st_mtime_ns
+def _refuse_changed(file: SourceFile) -> None:
+    """Refuse bytes other than those that the ledger has the fingerprint of."""
+    if not file.is_same():
+        raise DataError(f"{file.address}: changed while it was read, or is gone; run again when its writer is done")

@@ -291,7 +291,7 @@ def test_a_redirect_to_another_place_is_refused(httpserver: HTTPServer, target: 
 
 def test_a_redirect_in_a_circle_ends(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/old").respond_with_data(status=302, headers={"Location": "/old"})
-    with pytest.raises(ToolError, match="sent on more than"):
+    with pytest.raises(ToolError, match="redirected more than"):
         look(httpserver.url_for("/old"))
 
 

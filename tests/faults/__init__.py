@@ -1,0 +1,1 @@
+"""Crashes, hostile input and lost answers: each was seen once, and cannot be again."""
