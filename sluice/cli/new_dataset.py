@@ -7,57 +7,71 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import pyarrow as pa
+from typing import Any
 
 from sluice.cli.output.tables import out
 from sluice.contract.batches import Monthly, Single
 from sluice.contract.contract import Files
 from sluice.contract.derive import files as derive
-from sluice.contract.errors import ConfigError, DataError, ToolError
-from sluice.contract.scaffold.draft import Draft, Sample, draft
-from sluice.contract.scaffold.guess import null_words
+from sluice.contract.errors import ConfigError, ToolError
+from sluice.contract.scaffold.doubts import dated, doubts_of, refuse_row_as_header
+from sluice.contract.scaffold.draft import Draft, Sample, draft, guesses_of
+from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import Facts
 from sluice.project import paths
 from sluice.project.datasets import contracts
 from sluice.source.addresses import is_remote
 from sluice.source.fetch import fetch, look
-from sluice.source.files import SourceFile
-from sluice.source.readers.csv_reader import CsvReader
-from sluice.source.readers.parquet_reader import ParquetReader
-
-SAMPLE_ROWS = 100_000  # about 20 MB of a wide CSV file; a rarer value is found by the first audit
-DELIMITERS = ",;\t|"
+from sluice.source.sample import sample_of
 
 
-def new(source: str, entity: str, address: str, monthly: str | None, by: str | None, owner: str) -> None:
-    """Write contract, staging model, example rows and derived files of a new dataset.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user says of a new dataset.
 
-    Args:
+    Attributes:
         monthly: the month that the sample is of, where the source delivers one file a month.
         by: the column that dates the rows of a month.
+        options: of `Files`, those that the user set.
+        replace: whether an earlier draft is written again.
+    """
+
+    source: str
+    entity: str
+    address: str
+    owner: str = "you@example.com"
+    monthly: str | None = None
+    by: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    replace: bool = False
+
+
+def new(wish: Wish) -> None:
+    """Write contract, staging model, example rows and derived files of a new dataset.
 
     Raises:
         ConfigError: a name that does not do, or a dataset or file that is there already.
-        DataError: the sample is empty, damaged, or no CSV or Parquet file.
+        DataError: the sample is empty, damaged, or in no format that Sluice reads.
     """
-    batches = _batches(monthly, by)
-    named = Facts(source, entity, owner, Files("", batches))
-    _refuse_existing(named)
+    batches = _batches(wish.monthly, wish.by)
+    named = Facts(wish.source, wish.entity, wish.owner, Files("", batches))
+    _refuse_existing(named, wish.replace)
     with tempfile.TemporaryDirectory() as folder:
-        file = fetch(look(address), Path(folder))
-        files = Files(_template(address, monthly), batches, delimiter=_delimiter(file))
-        sample, files = _sample(file, files)
-    facts = Facts(source, entity, owner, files)
-    made = draft(facts, sample)
+        file = fetch(look(wish.address), Path(folder))
+        files = Files(_template(wish.address, wish.monthly), batches, **wish.options)
+        sample, files = sample_of(file, files, frozenset(wish.options))
+    guesses = guesses_of(sample)
+    if files.header and file.format == "csv" and not {"header", "names"} & set(wish.options):
+        refuse_row_as_header(file.address, sample, guesses)
+    facts = Facts(wish.source, wish.entity, wish.owner, dated(files, wish.monthly, guesses))
+    made = draft(facts, sample, guesses)
     root = paths.root()
     texts = {root / path: text for path, text in made.files.items()} | _derived(made, root)
-    _write(texts, new=[root / path for path in made.files])
-    _say(facts, sample, texts)
+    _write(texts, new=[] if wish.replace else [root / path for path in made.files])
+    _say(facts, sample, texts, guesses)
 
 
 def _batches(monthly: str | None, by: str | None) -> Monthly | Single:
@@ -70,7 +84,9 @@ def _batches(monthly: str | None, by: str | None) -> Monthly | Single:
     return batches
 
 
-def _refuse_existing(facts: Facts) -> None:
+def _refuse_existing(facts: Facts, again: bool) -> None:
+    if again:
+        return
     files = (
         f"contracts/{facts.module}.py",
         f"dbt_project/models/staging/{facts.source}/stg_{facts.dataset_id}.sql",
@@ -81,7 +97,10 @@ def _refuse_existing(facts: Facts) -> None:
     there = next((file for file in files if (paths.root() / file).exists()), None)
     if there is not None or facts.dataset_id in contracts():
         where = there or "contracts/"
-        raise ConfigError(f"{facts.dataset_id} is there already ({where}); nothing was written. Take another name")
+        raise ConfigError(
+            f"{facts.dataset_id} is there already ({where}); nothing was written. Take another name, "
+            "or write the draft again with --replace"
+        )
 
 
 def _template(address: str, monthly: str | None) -> str:
@@ -97,70 +116,11 @@ def _template(address: str, monthly: str | None) -> str:
     return f"{folder}{slash}{stem}_{{batch}}{dot}{ending}"
 
 
-def _delimiter(file: SourceFile) -> str:
-    """What parts most names in the header; a comma where nothing does."""
-    if file.format == "parquet":
-        return ","
-    found, unread = {}, None
-    for delimiter in DELIMITERS:
-        try:
-            with _closing(CsvReader(file, Files("", Single(), delimiter=delimiter))) as reader:
-                found[delimiter] = len(reader.names)
-        except DataError as error:  # a quoted name that does not end where this delimiter is due
-            unread = unread or error
-    if unread is not None and not found:
-        raise unread
-    return max(found, key=lambda delimiter: found[delimiter])
-
-
-def _sample(file: SourceFile, files: Files) -> tuple[Sample, Files]:
-    """The first rows of the file, and how it is to be read: what means null, and whether fields hold line breaks."""
-    try:
-        sample = _first_rows(file, files)
-    except DataError as stray_quote:
-        files = replace(files, multiline=True)
-        try:
-            sample = _first_rows(file, files)
-        except DataError:
-            raise stray_quote from None
-    words = sorted(frozenset().union(*map(null_words, sample.columns)))
-    if not words:
-        return sample, files
-    files = replace(files, null_values=(*files.null_values, *words))
-    return _first_rows(file, files), files
-
-
-def _first_rows(file: SourceFile, files: Files) -> Sample:
-    reader = ParquetReader(file, files) if file.format == "parquet" else CsvReader(file, files)
-    with _closing(reader):
-        if not reader.names or not all(name.strip() for name in reader.names):
-            raise DataError(f"{file.address}: a column of its header has no name; the first line must name them all")
-        pieces: list[list[pa.Array]] = []
-        count = 0
-        for rows in reader:
-            whole = pa.array([n not in rows.rejected for n in range(rows.length)])
-            pieces.append([column.filter(whole) for column in rows.columns])
-            count += len(pieces[-1][0])
-            if count >= SAMPLE_ROWS:
-                break
-        if not count:
-            raise DataError(f"{file.address}: has column names but no whole row to learn from; give another sample")
-        columns = [pa.concat_arrays(column)[:SAMPLE_ROWS] for column in zip(*pieces, strict=True)]
-        return Sample(reader.names, columns)
-
-
-@contextmanager
-def _closing(reader: CsvReader | ParquetReader) -> Iterator[CsvReader | ParquetReader]:
-    try:
-        yield reader
-    finally:
-        reader.close()
-
-
 def _derived(made: Draft, root: Path) -> dict[Path, str]:
     """The derived files of the new dataset, and those it shares with others of its source."""
-    others = [contract for contract in contracts().values() if contract.source == made.contract.source]
-    return derive.stale_files([*others, made.contract], root)
+    new = made.contract
+    others = [one for one in contracts().values() if one.source == new.source and one.dataset_id != new.dataset_id]
+    return derive.stale_files([*others, new], root)
 
 
 def _write(texts: dict[Path, str], new: list[Path]) -> None:
@@ -182,13 +142,14 @@ def _write(texts: dict[Path, str], new: list[Path]) -> None:
         raise ToolError(f"{error.filename}: cannot be written: {error.strerror}; nothing was kept") from None
 
 
-def _say(facts: Facts, sample: Sample, texts: dict[Path, str]) -> None:
-    marks = sum(text.count("# confirm") for text in texts.values())
-    columns = len(sample.columns)
+def _say(facts: Facts, sample: Sample, texts: dict[Path, str], guesses: Sequence[Guess]) -> None:
+    doubts = doubts_of(facts, guesses, sample.rows)
     lines = [
-        f"{facts.dataset_id}: {columns} columns guessed from {sample.rows:,} rows. Wrote:",
+        f"{facts.dataset_id}: {len(sample.columns)} columns guessed from {sample.rows:,} rows. Wrote:",
         *(f"  {os.path.relpath(path)}" for path in texts),
-        f"{marks} guesses are marked `# confirm`: go through them, then",
+        *(["Look at these first (the draft marks them with `# confirm`):"] if doubts else []),
+        *(f"  {number}. {doubt}" for number, doubt in enumerate(doubts, start=1)),
+        "Then:",
         f"  sluice contract show {facts.dataset_id}",
         f"  sluice run {facts.dataset_id}",
         f'  sluice sql "select * from staging.{facts.dataset_id} limit 10"',  # noqa: S608 - shown, not run

@@ -88,6 +88,9 @@ class Column:
     severity: Severity = "error"
     pii: bool = False
     keep: Keep = False
+    format: str | None = None  # how the source spells values, as in spellings.py
+    null_values: tuple[str, ...] = ()  # words that mean null in this column
+    warns_of_null: bool = False
 
     def required_in(self, batch: str) -> bool:
         """Whether a file of this batch must have the column."""
@@ -104,6 +107,9 @@ def column(
     severity: Severity = "error",
     pii: bool = False,
     keep: Keep = False,
+    format: str | None = None,
+    null_values: Sequence[str] = (),
+    nullable: bool | Literal["warn"] = False,
     **field: Any,
 ) -> Any:
     """Declare a column of a contract: a pandera `Field` that demands a description.
@@ -117,7 +123,11 @@ def column(
         severity: `error` rejects failing rows, `warn` keeps them and warns beyond the tolerance.
         pii: mask the values everywhere but in the quarantine table.
         keep: with `unique`, the row of a group of duplicates that passes; none, as in pandera, if not given.
-        **field: what `pandera.Field` takes: `nullable`, `unique`, `ge`, `isin`, `str_matches`, ...
+        format: how a file of text spells the values: `%d/%m/%Y` for dates; for numbers, 1234.5 as the source
+            writes it (`1.234,5`, `$1,234.5`, `1234.5%`, `(1,234.5)`); for booleans `yes/no`.
+        null_values: words that mean null in this column only, as `NA` in numbers beside a country's code `NA`.
+        nullable: whether a cell may be null; with `warn` it may, and the run warns of each.
+        **field: what `pandera.Field` takes: `unique`, `ge`, `isin`, `str_matches`, ...
 
     Raises:
         ContractError: the description is empty, the tolerance is no share, or a word is no option.
@@ -128,6 +138,9 @@ def column(
         refuse_unless_share("tolerance", tolerance)
     refuse_unless("severity", severity, Severity)
     refuse_unless("keep", keep, Keep)
+    if isinstance(null_values, str):  # its letters would each mean null
+        raise ContractError(f"null_values is a tuple of texts: ({null_values!r},)")
+    refuse_unless("nullable", nullable, Literal[True, False, "warn"])
     names = (source,) if isinstance(source, str) else tuple(source or ())
     options = {
         "sources": names,
@@ -137,8 +150,11 @@ def column(
         "severity": severity,
         "pii": pii,
         "keep": keep,
+        "format": format,
+        "null_values": tuple(null_values),
+        "warns_of_null": nullable == "warn",
     }
-    return pa.Field(description=description, metadata={"sluice": options}, **field)
+    return pa.Field(description=description, metadata={"sluice": options}, nullable=bool(nullable), **field)
 
 
 def days(count: float) -> timedelta:

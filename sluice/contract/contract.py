@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,10 +27,21 @@ class Files:
 
     Attributes:
         url: path or address with `{batch}` (and, if liked, `{dataset}`, `{entity}`).
-        null_values: texts that mean null in a CSV file.
+        null_values: texts that mean null in a CSV file; `column(null_values=...)` adds words for one column.
         multiline: whether a CSV field may hold a line break. If not, one is taken for a stray quote
             that swallowed rows, and closes the gate.
-        max_field_bytes: longest CSV field; a longer one rejects its row.
+        encoding: of a text file, by any name that Python knows. UTF-16 and UTF-32 with a byte order mark
+            are read without it.
+        header: whether the first line of a CSV file names the columns.
+        names: the names of the columns, in place of the header's, or where there is none.
+        skip: lines before the header that are not part of the table.
+        quote: the character that encloses a field; empty if quotes are ordinary characters.
+        escape: the character before a quote, delimiter or itself that is to be taken as written (`\\`).
+        comment: what the lines to leave out begin with.
+        quoted_null: whether a cell in quotes may mean null in a text column too. In columns of other types
+            an empty cell is null, with quotes or without.
+        ignore: columns of the file that are not loaded, under the names that the file gives them.
+        max_field_bytes: longest value of one cell; a longer one rejects its row.
         max_bytes: longest file after decompression, so that a bomb ends early.
     """
 
@@ -38,14 +50,34 @@ class Files:
     null_values: tuple[str, ...] = ("",)
     delimiter: str = ","
     multiline: bool = False
+    encoding: str = "utf-8"
+    header: bool = True
+    names: tuple[str, ...] = ()
+    skip: int = 0
+    quote: str = '"'
+    escape: str = ""
+    comment: str = ""
+    quoted_null: bool = False
+    ignore: tuple[str, ...] = ()
     max_field_bytes: int = 1 << 20
     max_bytes: int = 64 << 30
 
     def __post_init__(self) -> None:
-        if isinstance(self.null_values, str):  # its letters would each mean null
-            raise ContractError(f"null_values is a tuple of texts: ({self.null_values!r},)")
-        if len(self.delimiter.encode()) != 1 or self.delimiter in '"\r\n':
-            raise ContractError(f"delimiter is one ASCII character, not {self.delimiter!r}")
+        for name in ("null_values", "names", "ignore"):
+            if isinstance(getattr(self, name), str):  # its letters would each be one
+                raise ContractError(f"{name} is a tuple of texts: ({getattr(self, name)!r},)")
+        for name, optional in {"delimiter": False, "quote": True, "escape": True}.items():
+            given = getattr(self, name)
+            if not (optional and given == "") and (len(given.encode()) != 1 or given in "\r\n"):
+                raise ContractError(f"{name} is one ASCII character, not {given!r}")
+        if len({self.delimiter, self.quote, self.escape} - {""}) < 1 + bool(self.quote) + bool(self.escape):
+            raise ContractError("delimiter, quote and escape must be different characters")
+        if self.skip < 0:
+            raise ContractError(f"skip is a number of lines, not {self.skip}")
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise ContractError(f"encoding {self.encoding!r} is not known; for example cp1252 or latin-1") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ def locate(
     found = list(zip(contract.columns, places, strict=True))
     missing = [column for column, place in found if place is None and column.required_in(batch)]
     extra = [name for name, place in sorted(first.items(), key=itemgetter(1)) if place not in places]
+    extra = [name for name in extra if name not in contract.files.ignore]
     twice = [name for name, count in Counter(names).items() if count > 1]
     retyped = (
         []
@@ -100,7 +101,9 @@ def _no_header(
     return SchemaDrift(
         f"{contract} {batch}: the first line of {where} has none of the contract's columns; nothing was loaded.{given} "
         f"Has it no header, or other delimiters than {contract.files.delimiter!r}? "
-        f"Due are {', '.join(repr(column.sources[0]) for column in contract.columns[:SHOWN])}",
+        f"Due are {', '.join(repr(column.sources[0]) for column in contract.columns[:SHOWN])}. If files come without "
+        "a header from now on, set Files(header=False, names=(...)) with the names in the file's order; with lines "
+        "before the header, Files(skip=...)",
         missing=[column.name for column in missing],
         extra=() if personal else extra,
     )

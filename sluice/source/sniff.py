@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import pyarrow as pa
 
 from sluice.contract.errors import DataError
+from sluice.source.readers.encodings import marked
 
 Format = Literal["csv", "parquet"]
 Compression = Literal["gzip", "zstd"]
@@ -35,8 +36,6 @@ _FOREIGN = {
     b"%PDF": "a PDF document",
     b"SQLite format 3": "an SQLite database",
     b"\xd0\xcf\x11\xe0": "an old Excel (xls) file",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
 }
 _MARKUP = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<error")
 
@@ -78,8 +77,8 @@ def foreign(head: bytes, compression: Compression | None = None) -> str | None:
         return "an HTML or XML page (an error page of the server?)" + within
     if text.startswith((b'{"', b"{\n", b"[{")):
         return "JSON" + within
-    if b"\0" in head.split(b"\n", 1)[0]:
-        return "binary data (or UTF-16 text)" + within
+    if b"\0" in head.split(b"\n", 1)[0] and not marked(head):
+        return 'binary data (if it is UTF-16 text, set Files(encoding="utf-16-le"))' + within
     return None
 
 

@@ -118,7 +118,10 @@ class Quarantined:
         numbers, reasons, lines, *cells = zip(*rows, strict=True)
         texts = [list(column) for column in cells]
         unread: dict[tuple[int, int], str] = {}
+        canonical: dict[int, pa.Array] = {}
         for place, column in enumerate(self._contract.columns):
+            if column.format:  # a cell that did not parse is kept as the source wrote it, others are typed values
+                canonical[place] = pa.array([parse_check_name(column) not in names for names in reasons])
             # A text that could not be read then cannot be now: what is kept of it are its bytes in hexadecimal.
             if column.type.name != "text":
                 continue
@@ -126,6 +129,6 @@ class Quarantined:
                 if parse_check_name(column) in names and texts[place][row] is not None:
                     unread[row, place], texts[place][row] = texts[place][row], None
         whole = {row: line for row, line in enumerate(lines) if line is not None}
-        given = Rows([pa.array(column, pa.string()) for column in texts], len(rows), whole, unread)
+        given = Rows([pa.array(column, pa.string()) for column in texts], len(rows), whole, unread, canonical)
         places = [(column, place) for place, column in enumerate(self._contract.columns)]
         return typed(given, places, pa.array(numbers, pa.int64()), self.schema)

@@ -25,6 +25,7 @@ from sluice.contract.columns import Column, Keep, Severity
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ContractError
 from sluice.contract.gate import CANARY
+from sluice.contract.values.spellings import check_format
 
 Kind = Literal["row", "unique", "aggregate", "pandas"]
 
@@ -67,6 +68,9 @@ def checks_of(contract: Contract, batch: str) -> tuple[Check, ...]:
         ContractError: there is none, two have one name, or a tolerance names no check.
     """
     schema = contract.pandera_schema
+    for column in contract.columns:
+        if column.format is not None:
+            check_format(f"{contract}: {column.name}", column.type, column.format)
     checks: list[Check] = []
     for column in contract.columns:
         checks += _column_checks(column, schema.columns[column.name])
@@ -93,9 +97,10 @@ def _column_checks(column: Column, spec: pa.Column) -> list[Check]:
         "tolerance": column.tolerance,
     }
     symbol = symbol_of(column)
-    if not column.nullable:
+    if not column.nullable or column.warns_of_null:
         present = symbol.element.is_not(None) | is_unparsed(column.name)
-        checks.append(Check(f"{column.name} not null", "row", passes=present, **options))
+        severity = {"severity": "warn"} if column.warns_of_null else {}
+        checks.append(Check(f"{column.name} not null", "row", passes=present, **options | severity))
     for check in spec.checks:
         settings = {**options, "severity": "warn" if check.raise_warning else column.severity}
         nulls = Nulls.DROPPED if check.ignore_na else Nulls.KEPT  # pandera drops a column's nulls before it asks

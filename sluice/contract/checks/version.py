@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
 from hashlib import sha256
 
@@ -26,12 +27,25 @@ def version_of(contract: Contract) -> str:
         "checks": [_demand(check) for check in checks_of(contract, window)],
         "gate": [contract.gate.max_rejected, contract.gate.rows_vs_last],
         "null_values": contract.files.null_values,
+        "reading": _reading(contract),
     }
     files = Files(contract.files.url, contract.files.batches)
     reading = {name: getattr(contract.files, name) for name in ("delimiter", "multiline", "max_field_bytes")}
     # Only what differs from the default, so that a contract that says nothing keeps the version it had.
     facts |= {name: value for name, value in reading.items() if value != getattr(files, name)}
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _reading(contract: Contract) -> list[object]:
+    """How files are read, where that is not the default."""
+    files = [
+        [part.name, getattr(contract.files, part.name)]
+        for part in fields(contract.files)
+        if part.name not in ("url", "batches", "null_values", "max_bytes")
+        and getattr(contract.files, part.name) != part.default
+    ]
+    columns = [[c.name, c.format, c.null_values] for c in contract.columns if c.format or c.null_values]
+    return [*files, *columns]
 
 
 def sql_of(check: Check) -> str | None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import fields
 
 from sluice.contract.authoring.annotations import NAMES, quoted
 from sluice.contract.authoring.names import class_name, in_words
-from sluice.contract.batches import Monthly
+from sluice.contract.contract import Files, Monthly
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import Facts
 from sluice.contract.scaffold.spellings import looks_like
 
 WIDTH = 120
+_PLURALS = {"date": "dates", "integer": "integers", "float": "numbers", "decimal": "numbers", "boolean": "booleans"}
 _IMPORTED = {"Contract", "Files", "Gate", "Monthly", "Single", "Annotated", "ArrowDecimal128", *NAMES}
 
 
-def contract_file(facts: Facts, delimiter: str, guesses: Sequence[Guess], rows: int) -> str:
+def contract_file(facts: Facts, guesses: Sequence[Guess], rows: int) -> str:
     """The module's text.
 
     Args:
@@ -34,11 +37,28 @@ def contract_file(facts: Facts, delimiter: str, guesses: Sequence[Guess], rows: 
         '    """One row per record of the file."""  # confirm: what a row is',
         "",
         *(line for guess in guesses for line in _column(guess, rows)),
+        *(_first_check(guesses) if not any(map(_checked, guesses)) else []),
         "",
         "",
-        *_contract(facts, name, delimiter),
+        *_contract(facts, name),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _checked(guess: Guess) -> bool:
+    return bool(not guess.nullable or guess.codes or guess.bounds or guess.unique or guess.total)
+
+
+def _first_check(guesses: Sequence[Guess]) -> list[str]:
+    """A check for a contract that would have none, and so could not close its gate."""
+    held = " | ".join(f'rows["{guess.name}"].notna()' for guess in guesses[:3])
+    return [
+        "",
+        "    # confirm: the sample gives no check, so this is the first one; add what you know of the values.",
+        '    @pa.dataframe_check(name="a row holds something")',
+        "    def holds_something(cls, rows):  # noqa: N805",
+        f"        return {held}",
+    ]
 
 
 def _imports(facts: Facts, guesses: Sequence[Guess]) -> list[str]:
@@ -63,48 +83,87 @@ def _as_ruff(name: str) -> tuple[bool, str]:
 
 
 def _column(guess: Guess, rows: int) -> list[str]:
-    sample = f"{guess.span[0]} to {guess.span[1]} in the sample" if guess.span else ""
-    type_words = "the type" if not sample or guess.bounds else f"the type; {sample}"
-    looks = looks_like(guess.values) if guess.type.name == "text" else None
+    span = f"; {guess.span[0]} to {guess.span[1]} in the sample" if guess.span and not guess.pii else ""
+    doubt = f"confirm: {_doubt(guess)}" if _doubt(guess) else "guessed"
     lines = [
-        *(
-            [f"    # confirm: looks like {looks[0]}, kept as text; a model reads it by", f"    # {looks[1]}"]
-            if looks
-            else []
-        ),
-        f"    {guess.name}: {guess.annotation} = column(  # confirm: {type_words}",
+        *_hints(guess, rows),
+        f"    {guess.name}: {guess.annotation} = column(  # {doubt}{span}",
         f"        {quoted(in_words(guess.name) + '.')},  # confirm: say what it holds, and its unit",
     ]
     if guess.source != guess.name:
         lines.append(f"        source={quoted(guess.source)},")
+    if guess.format:
+        lines.append(f"        format={quoted(guess.format)},")
+    if guess.words:
+        lines.append(f"        null_values={_tuple(guess.words)},  # confirm: what means null")
+    if guess.total:
+        lines.append(f"        notin=[{quoted(guess.total)}],  # confirm: the last row is a total, not a record")
     if guess.unique:
         lines.append(f"        unique=True,  # confirm: all {rows:,} of the sample differ")
     lines += _codes(guess)
     if guess.bounds:
         least, most = guess.bounds
-        lines.append(f"        ge={least},  # confirm: {sample}")
-        if most:
-            lines.append(f"        le={most},  # confirm: {sample}")
-    if guess.nullable:
-        empty = guess.values.null_count
-        lines.append(f"        nullable=True,  # confirm: {empty:,} of {rows:,} are empty in the sample")
+        lines += [f"        ge={least},", *([f"        le={most},"] if most else [])]
+        lines.append("        raise_warning=True,  # warns beyond; without it such rows are rejected")
+    lines += _nulls(guess, rows)
     if guess.pii:
         lines.append("        pii=True,  # confirm: its name says so")
     return [*lines, "    )"]
+
+
+def _doubt(guess: Guess) -> str:
+    """Why the type itself is uncertain, if it is."""
+    if guess.format or guess.odd[0] or guess.undecided or guess.words:
+        return "the type"
+    return ""
+
+
+def _nulls(guess: Guess, rows: int) -> list[str]:
+    empty = guess.values.null_count - guess.odd[0] - guess.damaged
+    if guess.nullable:
+        return [f"        nullable=True,  # {empty:,} of {rows:,} are empty in the sample"]
+    if guess.required:
+        return []
+    return ['        nullable="warn",  # none is empty in the sample; nullable=False would reject']
+
+
+def _hints(guess: Guess, rows: int) -> list[str]:
+    """What a reader should know of the cells, above the column."""
+    lines = []
+    if guess.odd[0]:
+        lines.append(f"    # confirm: {odd_words(guess, rows)}")
+        lines.append("    # their rows are rejected; to take them as null: null_values=(...)")
+    if guess.damaged:
+        lines.append(f"    # confirm: {guess.damaged:,} of {rows:,} are not valid UTF-8; their rows are rejected")
+    if guess.undecided:
+        lines.append("    # confirm: dates whose order the sample does not decide, kept as text. Make it a Date with")
+        lines.append(f"    # {' or '.join(f'format={quoted(one)}' for one in guess.undecided[:3])}")
+    elif guess.type.name == "text" and (looks := looks_like(guess.values)):
+        lines += [f"    # confirm: looks like {looks[0]}, kept as text; a model reads it by", f"    # {looks[1]}"]
+    return lines
+
+
+def odd_words(guess: Guess, rows: int) -> str:
+    """`2 of 40 are not dates: '0000-00-00'`."""
+    count, examples = guess.odd
+    kind = guess.type.name.split("(")[0]
+    telling = any(len(set(re.findall("[0-9]", text))) != 1 for text in examples)  # 0000-00-00 is nobody's birthday
+    shown = ", ".join(map(repr, examples)) if not (guess.pii and telling) else "not shown, as they may be personal"
+    return f"{count:,} of {rows:,} are not {_PLURALS.get(kind, 'times')}: {shown}"
 
 
 def _codes(guess: Guess) -> list[str]:
     if not guess.codes:
         return []
     words = [quoted(code) if isinstance(code, str) else str(code) for code in guess.codes]
-    comment = "  # confirm: that there are no others"
-    line = f"        isin=[{', '.join(words)}],{comment}"
+    warns = "        raise_warning=True,  # warns of others; without it their rows are rejected"
+    line = f"        isin=[{', '.join(words)}],"
     if len(line) <= WIDTH:
-        return [line]
-    return [f"        isin=[{comment}", *(f"            {word}," for word in words), "        ],"]
+        return [line, warns]
+    return ["        isin=[", *(f"            {word}," for word in words), "        ],", warns]
 
 
-def _contract(facts: Facts, name: str, delimiter: str) -> list[str]:
+def _contract(facts: Facts, name: str) -> list[str]:
     batches, files = facts.files.batches, facts.files
     monthly = isinstance(batches, Monthly)
     if isinstance(batches, Monthly):
@@ -113,7 +172,6 @@ def _contract(facts: Facts, name: str, delimiter: str) -> list[str]:
     else:
         named = "Single()"
     limits = "max_rejected=0.05, rows_vs_last=(0.5, 2.0)" if monthly else "max_rejected=0.05"
-    nulls = ", ".join(map(quoted, files.null_values))
     return [
         "CONTRACT = Contract(",
         f"    source={quoted(facts.source)},",
@@ -124,10 +182,42 @@ def _contract(facts: Facts, name: str, delimiter: str) -> list[str]:
         "    files=Files(",
         f"        url={quoted(files.url)},  # confirm: where the deliveries will be",
         f"        batches={named},  # confirm: how they come",
-        *([f"        delimiter={quoted(delimiter)},"] if delimiter != "," else []),
-        *(["        multiline=True,  # confirm: that fields may hold line breaks"] if files.multiline else []),
-        *([f"        null_values=({nulls}),  # confirm: what means null"] if len(files.null_values) > 1 else []),
+        *_reading(files),
         "    ),",
         f"    gate=Gate({limits}),  # confirm: how bad a delivery may be",
         ")",
     ]
+
+
+_WHY = {
+    "encoding": "what the bytes of the sample are in",
+    "header": "that the first line is a row already",
+    "names": "the columns, in the file's order",
+    "skip": "lines before the header",
+    "quote": "what encloses a field",
+    "escape": "what stands before a quote inside of a field",
+    "comment": "lines to leave out",
+    "multiline": "that fields may hold line breaks",
+    "ignore": "columns that are not loaded",
+    "null_values": "what means null",
+    "sheet": "the sheet",
+}
+
+
+def _reading(files: Files) -> list[str]:
+    """The options that are not the default."""
+    lines = []
+    for part in fields(files):
+        value = getattr(files, part.name)
+        if part.name in ("url", "batches") or value == part.default:
+            continue
+        written = (
+            _tuple(value) if isinstance(value, tuple) else quoted(value) if isinstance(value, str) else repr(value)
+        )
+        why = f"  # confirm: {_WHY[part.name]}" if part.name in _WHY else ""
+        lines.append(f"        {part.name}={written},{why}")
+    return lines
+
+
+def _tuple(words: Sequence[str]) -> str:
+    return f"({', '.join(map(quoted, words))}{',' if len(words) == 1 else ''})"

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import ModuleType
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sluice.contract.authoring.names import column_names
 from sluice.contract.checks.compile import checks_of
 from sluice.contract.contract import DATING, Contract
-from sluice.contract.errors import ConfigError, DataError
+from sluice.contract.errors import ConfigError
 from sluice.contract.scaffold import examples
 from sluice.contract.scaffold.contract_file import contract_file
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.guess import guess as guess_column
 from sluice.contract.scaffold.new_dataset import Facts
+from sluice.contract.scaffold.readings import LEAST_ROWS
 from sluice.contract.scaffold.spellings import looks_like
 from sluice.contract.scaffold.staging import staging_sql, staging_yaml
+
+_TOTAL = re.compile(
+    r"(?i)(grand[ -]?|sub[ -]?)?totals?:?|sums?:?|summen?:?|gesamt(summe)?:?|insgesamt|overall|total(e|es)?( .*)?|"
+    r"all|average|mean|[0-9,]+ (rows?|records?)|end of (file|report).*"
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,9 @@ class Sample:
 
     names: Sequence[str]
     columns: Sequence[pa.Array]
+    whole: bool = False  # all rows of the file are in it
+    typed: bool = False  # the file gives its columns types
+    delimiter: str = ","
 
     @property
     def rows(self) -> int:
@@ -44,16 +55,17 @@ class Draft:
     contract: Contract
 
 
-def draft(facts: Facts, sample: Sample) -> Draft:
+def draft(facts: Facts, sample: Sample, guesses: Sequence[Guess] | None = None) -> Draft:
     """Guess the columns and lay out the files.
 
     Raises:
-        DataError: no column, a column that stands twice, or one of a type that no contract type holds.
+        DataError: a column of a type that no contract type holds.
         ConfigError: the column or the month that batches are dated by is not the sample's.
     """
-    guesses = _guesses(sample)
+    guesses = guesses_of(sample) if guesses is None else guesses
     _check_dated(facts, guesses)
-    text = contract_file(facts, facts.files.delimiter, guesses, sample.rows)
+    guesses = [replace(guess, required=True) if guess.name == facts.files.batches.by else guess for guess in guesses]
+    text = contract_file(facts, guesses, sample.rows)
     with _loaded(facts, text) as module:
         contract: Contract = module.CONTRACT
         checks_of(contract, facts.batch)  # traces them: what is written can be audited
@@ -70,12 +82,30 @@ def draft(facts: Facts, sample: Sample) -> Draft:
     return Draft(files, contract)
 
 
-def _guesses(sample: Sample) -> list[Guess]:
-    twice = sorted({name for name in sample.names if list(sample.names).count(name) > 1})
-    if twice:
-        raise DataError(f"the sample has more than one column {twice[0]!r}; a contract needs one name each")
+def guesses_of(sample: Sample) -> list[Guess]:
+    """What each column is; a closing line of totals says nothing of its columns."""
     names = column_names(sample.names)
-    return [guess_column(*column) for column in zip(names, sample.names, sample.columns, strict=True)]
+    columns = list(zip(names, sample.names, sample.columns, strict=True))
+    commas = sample.delimiter == ","
+    found = [guess_column(*column, sample.whole, sample.typed, commas) for column in columns]
+    total = next((place for place, one in enumerate(found) if _total(one)), None) if sample.whole else None
+    if total is None and not any(one.closing for one in found):
+        return found
+    rest = [guess_column(name, source, cells[:-1], commas=commas) for name, source, cells in columns]
+    odd = [replace(new, odd=old.odd) if old.closing else new for old, new in zip(found, rest, strict=True)]
+    if total is not None and not any(one.closing for one in found):
+        odd[total] = replace(odd[total], total=_total(found[total]))
+    return odd
+
+
+def _total(one: Guess) -> str | None:
+    """The word of the last row that makes it a total, if no other row has it."""
+    if one.type.name != "text" or len(one.values) < LEAST_ROWS or one.pii:
+        return None
+    word = one.values[-1].as_py()
+    if word is None or not _TOTAL.fullmatch(word.strip()):
+        return None
+    return word if pc.sum(pc.equal(one.values, word)).as_py() == 1 else None
 
 
 def _check_dated(facts: Facts, guesses: Sequence[Guess]) -> None:

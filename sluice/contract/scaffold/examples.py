@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluice.contract.checks.names import short
-from sluice.contract.contract import Contract
+from sluice.contract.contract import Contract, Files
 from sluice.contract.errors import ConfigError
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.values.casts import readable
@@ -42,7 +42,9 @@ def good_rows(contract: Contract, batch: str, guesses: Sequence[Guess]) -> list[
             f"no row of the sample has its {contract.files.batches.by} in {batch}: "
             "say with --monthly the month the sample is of, and with --by the column that dates its rows"
         )
-    taken = [guess.values.take(pa.array(rows)).to_pylist() for guess in guesses]
+    taken = [
+        (guess.values if guess.cells is None else guess.cells).take(pa.array(rows)).to_pylist() for guess in guesses
+    ]
     return [
         [_made_up(guess, n) if guess.pii else value for guess, value in zip(guesses, row, strict=True)]
         for n, row in enumerate(zip(*taken, strict=True), start=1)
@@ -73,25 +75,21 @@ def _spoilt(guess: Guess) -> Iterable[tuple[str, Any]]:
     spec = guess.name
     if guess.type.name != "text":
         yield f"{spec} is {guess.type}", "?"
-    if not guess.nullable:
+    if guess.required:
         yield f"{spec} not null", None
-    if guess.codes:
-        codes = ", ".join(map(repr, guess.codes))
-        yield short(f"{spec} in ({codes})"), "?" if guess.type.name == "text" else max(guess.codes) + 1
-    if guess.bounds:
-        least, most = guess.bounds
-        yield f"{spec} >= {least}", least - 1
-        if most:
-            yield f"{spec} <= {most}", most + 1
+    if guess.total:
+        yield short(f"{spec} not in ({guess.total!r})"), guess.total
 
 
 def _csv(contract: Contract, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    comma = contract.files.delimiter
-    lines = [comma.join(_cell(cell, contract) for cell in row) for row in [names, *rows]]
-    return "\n".join(lines) + "\n"
+    files = contract.files
+    lines = [files.delimiter.join(_cell(cell, files) for cell in row) for row in [names, *rows]]
+    before = ["-"] * files.skip
+    text = "\n".join([*before, *(lines if files.header else lines[1:])]) + "\n"
+    return text if files.encoding == "utf-8" else f"\ufeff{text}"  # the mark goes before the contract's encoding
 
 
-def _cell(value: Any, contract: Contract) -> str:
+def _cell(value: Any, files: Files) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -101,8 +99,11 @@ def _cell(value: Any, contract: Contract) -> str:
     if isinstance(value, date):
         return value.isoformat()
     text = value if isinstance(value, str) else readable(value) if isinstance(value, bytes) else str(value)
-    special = text in contract.files.null_values or set(text) & set(f'"{contract.files.delimiter}\r\n')
-    return '"' + text.replace('"', '""') + '"' if special else text
+    special = text in files.null_values or set(text) & set(f"{files.quote}{files.delimiter}{files.escape}\r\n")
+    if not special or not files.quote:
+        return text
+    text = text.replace(files.escape, files.escape * 2) if files.escape else text
+    return files.quote + text.replace(files.quote, files.quote * 2) + files.quote
 
 
 def _within(values: pa.Array, first: datetime, after: datetime) -> np.ndarray:

@@ -15,27 +15,20 @@ import pyarrow.compute as pc
 
 from sluice.contract.authoring.annotations import annotation as as_written
 from sluice.contract.authoring.annotations import holding
-from sluice.contract.columns import ColumnType, column_type
+from sluice.contract.columns import Column, ColumnType, column_type
 from sluice.contract.errors import DataError
-from sluice.contract.values.casts import cast
+from sluice.contract.scaffold.readings import MONEY, MONEY_NAME, Reading, reading_of
+from sluice.contract.values.casts import cast, delivered, read
 
-FIRST_ROWS = 1000  # tried before all others, as most types are ruled out by a few cells
 CODES = 12  # most values of a code list
-MOST_UNREAD = 0.05  # share of cells; the gate that a draft has stays closed beyond it
 ROWS_PER_CODE = 5  # rows a code must have on average; fewer, and the next file brings a new one
 
-MONEY = pa.decimal128(10, 2)
-ZONED = pa.timestamp("us", "UTC")
-_ORDER = (pa.int64(), MONEY, pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"), ZONED)
-_NULLS = ("NULL", "null", "NA", "N/A", "n/a", "NaN", "nan", "None", "none", r"\N", "-")
-_MONEY_NAME = re.compile(
-    r"(^|_)(amount|price|cost|fee|fare|tax|total|tip|paid|salary|charge|surcharge|discount|revenue|usd|eur|gbp|value)(_|$)"
-)
 _CODE_NAME = re.compile(r"_(code|type|status|flag|kind|class|level|category)$|^(code|type|status|flag|kind|category)$")
 _KEY_NAME = re.compile(r"(^|_)(id|key|number|no|code|uuid|guid|sku)$")
 _PERSONAL = re.compile(
-    r"(^|_)(email|e_mail|phone|mobile|first_name|last_name|full_name|surname|birth|birthday|date_of_birth|ssn|iban|"
-    r"passport|street|address)(_|$)"
+    r"(^|_)(email|e_mail|phone|mobile|first_name|last_name|full_name|middle_name|maiden_name|surname|given_name|"
+    r"family_name|(customer|user|person|patient|employee|contact|passenger|guest|member|author|owner)_name|ssn|iban|"
+    r"passport|street|address)(_|$)|^name$|^(date_of_birth|birth_date|birthdate|birthday|born|born_on|dob|birth)$"
 )
 
 
@@ -47,8 +40,14 @@ class Guess:
         source: the file's name for it.
         values: typed, as long as the sample.
         codes: all values, if they look like a list of codes.
-        bounds: least and most that the contract is to allow.
+        bounds: least and most of the sample with an order of magnitude of room: a warning beyond.
         span: least and most of the sample.
+        format: in which the source spells the values, where no type reads them without.
+        words: that mean null in this column.
+        odd: how many cells are no value of the type, and the first of them.
+        damaged: how many cells are not valid UTF-8.
+        undecided: the formats that all values have alike.
+        closing: whether the one odd cell stands in the file's last row, which is a total then, not a record.
     """
 
     name: str
@@ -61,6 +60,15 @@ class Guess:
     codes: tuple[Any, ...] = ()
     bounds: tuple[int, int] | None = None
     span: tuple[Any, Any] | None = None
+    format: str | None = None
+    words: tuple[str, ...] = ()
+    odd: tuple[int, tuple[str, ...]] = (0, ())
+    damaged: int = 0
+    undecided: tuple[str, ...] = ()
+    closing: bool = False
+    total: str | None = None  # the word in the file's last row that makes it a total
+    cells: pa.Array | None = field(repr=False, default=None)  # as the source spells them, where it has a format
+    required: bool = False  # a null is rejected: a key's, or of the column that dates rows
 
     @property
     def annotation(self) -> str:
@@ -68,81 +76,63 @@ class Guess:
         return as_written(self.type)
 
 
-def guess(name: str, source: str, cells: pa.Array) -> Guess:
+def guess(
+    name: str, source: str, cells: pa.Array, whole: bool = False, typed: bool = False, commas: bool = True
+) -> Guess:
     """What a column is, by its cells: bytes from CSV, typed values from Parquet.
+
+    Args:
+        whole: whether the cells are all that the file has, so that the last one may be of a closing line.
+        commas: whether commas separate the file's fields.
+        typed: whether the file gives its columns types, so that bytes are bytes, and no text to be parsed.
 
     Raises:
         DataError: a Parquet column of a type that no contract type can hold.
     """
-    kind, values = _typed(name, source, cells)
+    reading = Reading(pa.string())
+    if pa.types.is_binary(cells.type) and not typed:
+        reading = reading_of(name, cells, whole, commas)
+        kind = column_type(reading.arrow)
+        column = Column(name, kind, "", (), True, True, format=reading.format, null_values=reading.words)
+        values, unread = read(cells, column)
+    else:
+        kind = column_type(_type_of_values(name, source, cells))
+        values, unread = cast(cells, kind)
+    bad = 0 if unread is None else int(pc.sum(unread).as_py())
+    empty = len(values) - len(values.drop_null()) - bad  # a cell that does not parse is not empty
     held = values.drop_null()
-    distinct = len(pc.unique(held))
+    distinct = len(pc.unique(held)) if _counts(kind) else len(held)
     key = bool(_KEY_NAME.search(name)) and kind.name in ("integer", "text")
     codes = () if key and distinct == len(held) else _codes(name, kind, held, distinct)
+    unique = key and 1 < distinct == len(values) - bad and not empty
     return Guess(
         name=name,
         source=source,
         type=kind,
         values=values,
-        nullable=len(held) < len(values),
-        unique=key and 1 < distinct == len(values),
+        nullable=empty > 0,
+        unique=unique,
+        required=unique,
+        cells=cells if reading.format or reading.words else None,
         pii=bool(_PERSONAL.search(name)),
         codes=codes,
+        format=reading.format,
+        words=reading.words,
+        odd=(0, ()) if kind.name == "text" or not bad else (bad, _examples(cells, unread)),
+        damaged=bad if kind.name == "text" else 0,
+        undecided=reading.undecided,
+        closing=reading.closing,
         **({} if codes else _range(kind, held, key)),
     )
 
 
-def null_words(cells: pa.Array) -> frozenset[str]:
-    """Words for null in a text column that would have another type without them; none if it is text anyway."""
-    if not pa.types.is_binary(cells.type) or _type_of_text("", cells) != pa.string():
-        return frozenset()
-    words = pa.array([word.encode() for word in _NULLS])
-    given = pc.is_in(cells, words)
-    if not pc.any(given).as_py() or _type_of_text("", pc.if_else(given, None, cells)) == pa.string():
-        return frozenset()
-    return frozenset(word.decode() for word in pc.unique(cells.filter(given)).to_pylist())
+def _counts(kind: ColumnType) -> bool:
+    return kind.name not in ("json", "bytes")
 
 
-def _typed(name: str, source: str, cells: pa.Array) -> tuple[ColumnType, pa.Array]:
-    given = cells.type
-    if pa.types.is_binary(given):
-        kind = column_type(_type_of_text(name, cells))
-    elif pa.types.is_null(given) or cells.null_count == len(cells):
-        kind = column_type(pa.string())
-    else:
-        kind = column_type(_type_of_values(name, source, cells))
-    values, unread = cast(cells, kind)  # a cell that is no text in UTF-8 comes out null
-    if unread is not None and (bad := pc.sum(unread).as_py()) > MOST_UNREAD * len(cells):
-        raise DataError(f"column {source!r}: {bad:,} of {len(cells):,} cells are no UTF-8; have it delivered in UTF-8")
-    return kind, values
-
-
-def _type_of_text(name: str, cells: pa.Array) -> pa.DataType:
-    held = cells.drop_null()
-    if not len(held) or _any(
-        held, r"^[ \t]*-?0[0-9]+[ \t]*$"
-    ):  # 00501 is a postcode; as a number it would lose its zeros
-        return pa.string()
-    for arrow in _ORDER:
-        kind = column_type(arrow)
-        if cast(held[:FIRST_ROWS], kind)[1] is None and cast(held, kind)[1] is None and _likely(name, arrow, held):
-            return arrow
-    return pa.string()
-
-
-def _likely(name: str, arrow: pa.DataType, held: pa.Array) -> bool:
-    """Whether the type is not only possible: 10.00 may be an integer, and 1 the boolean true."""
-    if arrow == pa.int64():
-        return not _any(held, r"\.(0[0-9]|[ \t]*$)") and not _looks_like_money(name, held)
-    if arrow == pa.float64():
-        return not _any(held, r"^[ \t]*[-+]?[0-9]{17,}[ \t]*$")  # a number too long for an integer loses digits
-    if arrow == MONEY:
-        return _looks_like_money(name, held)
-    return arrow != pa.bool_() or _any(held, "[A-Za-z]")
-
-
-def _looks_like_money(name: str, held: pa.Array) -> bool:
-    return (bool(_MONEY_NAME.search(name)) and _any(held, r"\.")) or _all(held, r"\.[0-9]{2}[ \t]*$")
+def _examples(cells: pa.Array, unread: pa.Array | None) -> tuple[str, ...]:
+    found = np.flatnonzero(np.asarray(unread))
+    return tuple(dict.fromkeys(delivered(cells, row) for row in found[:100].tolist()))[:3]
 
 
 def _type_of_values(name: str, source: str, cells: pa.Array) -> pa.DataType:
@@ -152,10 +142,10 @@ def _type_of_values(name: str, source: str, cells: pa.Array) -> pa.DataType:
     if pa.types.is_floating(given):
         held = cells.drop_null().cast(pa.float64())
         whole = cast(held, column_type(pa.int64()))[1] is None
-        if whole and cells.null_count and not _MONEY_NAME.search(name):
+        if whole and cells.null_count and not MONEY_NAME.search(name):
             return pa.int64()  # as pandas writes integers with a null
         cents = given == pa.float64() and cast(held, column_type(MONEY))[1] is None
-        return MONEY if cents and _MONEY_NAME.search(name) else pa.float64()
+        return MONEY if cents and MONEY_NAME.search(name) else pa.float64()
     kind = holding(given)
     if kind is not None:
         return kind.arrow
@@ -164,6 +154,8 @@ def _type_of_values(name: str, source: str, cells: pa.Array) -> pa.DataType:
 
 def _codes(name: str, kind: ColumnType, held: pa.Array, distinct: int) -> tuple[Any, ...]:
     if not 2 <= distinct <= CODES or distinct * ROWS_PER_CODE > len(held):
+        return ()
+    if not _counts(kind):
         return ()
     values = sorted(pc.unique(held).to_pylist())
     if kind.name == "text" and all(re.fullmatch(r"[^\x00-\x1f\"\\]{1,30}", value) for value in values):
@@ -183,11 +175,3 @@ def _range(kind: ColumnType, held: pa.Array, key: bool) -> dict[str, Any]:
     if key or room > 10**8:  # 10**8 is beyond Money
         return {"span": (least, most), "bounds": (0, 0)} if least >= 0 else {"span": (least, most)}
     return {"span": (least, most), "bounds": (0 if least >= 0 else -room, room)}
-
-
-def _any(cells: pa.Array, pattern: str) -> bool:
-    return bool(pc.any(pc.match_substring_regex(cells, pattern)).as_py())
-
-
-def _all(cells: pa.Array, pattern: str) -> bool:
-    return bool(np.all(np.asarray(pc.match_substring_regex(cells, pattern))))

@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sluice.contract.columns import ColumnType
+from sluice.contract.columns import Column, ColumnType
 from sluice.contract.errors import DataError
 from sluice.contract.values.grammars import kind_of
 from sluice.contract.values.parse import from_doubles, parse, with_cells
+from sluice.contract.values.spellings import spelt, without_words
 
 Cast = tuple[pa.Array, pa.Array | None]
 
@@ -33,6 +34,21 @@ def deliverable(given: pa.DataType, to: ColumnType) -> bool:
     if pa.types.is_null(given):
         return True
     return any(test(given) for test in _DELIVERABLE[kind_of(to)])
+
+
+def read(array: pa.Array, column: Column) -> Cast:
+    """The values of a column as a source delivers it: its words for null and its format understood, then `cast`."""
+    if column.null_values and is_text(array):
+        array = without_words(_decoded(array), column.null_values)
+    if column.format and is_text(array):
+        array = spelt(_decoded(array), column)
+    return cast(array, column.type)
+
+
+def is_text(array: pa.Array) -> bool:
+    """Whether an array holds text, to be parsed."""
+    kind = _stored(array.type)
+    return any(test(kind) for test in _TEXTS)
 
 
 def cast(array: pa.Array, to: ColumnType) -> Cast:

@@ -6,23 +6,25 @@ lines: a stray quote that swallows a row is found in the piece where it stands.
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
 from sluice.contract.values.casts import readable
 from sluice.source.files import SourceFile
-from sluice.source.readers.csv_records import KEPT_OF_LONG, Lines, Piece, records
-from sluice.source.readers.rows import Rows, with_gaps
+from sluice.source.readers.csv_header import cells, head_of, with_trailing
+from sluice.source.readers.csv_quotes import Quotes
+from sluice.source.readers.csv_records import Lines, Piece
+from sluice.source.readers.rows import Rows, with_gaps, without_long_cells
 from sluice.source.sniff import EmptyFile
+
+HEAD_BYTES = 1 << 16  # looked at for the number of fields of the first rows
 
 
 class CsvReader:
@@ -34,18 +36,24 @@ class CsvReader:
         self._address, self._files = file.address, files
         self._lines = Lines(file, files)
         self._pieces = iter(self._lines)
-        self._line = 0  # filled lines given to the parser so far, the header's among them
+        self._line = 0  # filled lines given to the parser so far, those before the rows among them
+        self._comments = self._trailing = 0
+        self._blank_before = 0
         self._first = b""
         self.names = self._header()
+        self._single = len(self.names) == 1  # a blank line is a row then
 
     @property
     def rows_counted(self) -> int:
-        """Filled lines so far, without the header's: counted by their line ends alone."""
-        return self._lines.count.filled - 1
+        """Filled lines so far, without those before the rows and comments: counted by their line ends alone."""
+        count = self._lines.count
+        blank = count.blank - self._blank_before - self._trailing if self._single else 0
+        return count.filled - self._before - self._comments + blank
 
     @property
     def blank_lines(self) -> int:
-        return self._lines.count.blank
+        """Blank lines that are not rows."""
+        return self._blank_before + self._trailing if self._single else self._lines.count.blank
 
     @property
     def bytes_read(self) -> int:
@@ -55,29 +63,56 @@ class CsvReader:
         self._lines.close()
 
     def __iter__(self) -> Iterator[Rows]:
-        if self._first:
-            yield self._rows(self._first)
-        for piece in self._pieces:
+        first = [Piece(self._first)] if self._first else []
+        ends = b""  # blank lines that may be the file's last, which are not rows
+        for piece in chain(first, self._pieces):
             if piece.too_long:
                 yield self._too_long(piece)
-            elif piece.data.strip(b"\r\n"):
-                yield self._rows(piece.data)
+                continue
+            data = self._without_comments(piece.data)
+            if self._single:
+                data = ends + data
+                whole = data.rstrip(b"\r\n")
+                after = _after_line_end(data, len(whole)) if whole else 0
+                data, ends = data[:after], data[after:]
+            if data.strip(b"\r\n"):
+                yield self._rows(data)
+        self._trailing = len(ends.splitlines())
 
     def _header(self) -> list[str]:
+        held = b""
         for piece in self._pieces:
-            data = piece.data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
-            if not data:
-                continue
             if piece.too_long:
-                raise DataError(f"{self._address}: its first line has {piece.too_long:,} bytes: no CSV file")
-            line = data.splitlines()[0]
-            self._first = data[len(line) :].lstrip(b"\r\n")
-            self._line = 1
-            try:
-                return next(csv.reader([line.decode()], delimiter=self._files.delimiter, strict=True))
-            except (UnicodeDecodeError, csv.Error, StopIteration) as error:
-                raise DataError(f"{self._address}: the header is no CSV in UTF-8: {error}") from None
+                raise DataError(f"{self._address}: its first line has {piece.too_long:,} bytes: this is not a CSV file")
+            held += self._without_comments(piece.data)
+            head = head_of(held, self._files, self._address)
+            if head is None:
+                continue
+            self._first, self._before, self._blank_before = held[head.size :], head.lines, head.blank
+            self._line = head.lines
+            if head.delimiter != self._files.delimiter:
+                self._files = replace(self._files, delimiter=head.delimiter)
+            self._quotes = Quotes(self._files)
+            records = self._quotes.records(self._first[:HEAD_BYTES])
+            records = records if len(self._first) <= HEAD_BYTES else records[:-1]
+            if head.names is None:
+                width = len(cells(records[0].decode("latin-1"), self._files.delimiter, self._files)) if records else 0
+                return [f"column_{place}" for place in range(1, width + 1)]
+            return with_trailing(head.names, records, self._files.delimiter, self._files)
         raise EmptyFile(f"{self._address}: holds blank lines only; have it delivered again")
+
+    def _without_comments(self, data: bytes) -> bytes:
+        """The piece without its comment lines."""
+        mark = self._files.comment.encode()
+        if not mark or mark not in data:
+            return data
+        kept = []
+        for record in Quotes(self._files).records(data, blank=not self._files.multiline):
+            if record.startswith(mark):
+                self._comments += 1
+            else:
+                kept.append(record)
+        return b"\n".join(kept) + b"\n" if kept else b""
 
     @cached_property
     def _convert(self) -> arrow_csv.ConvertOptions:
@@ -85,20 +120,9 @@ class CsvReader:
             column_types=dict.fromkeys(self.names, pa.binary()),  # a bad character must not stop it
             null_values=list(self._files.null_values),
             strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
+            quoted_strings_can_be_null=self._files.quoted_null,
             check_utf8=False,
         )
-
-    @cached_property
-    def _closed(self) -> bytes:
-        """A pattern of one field without an open quote, and the delimiter after it."""
-        comma = re.escape(self._files.delimiter.encode())
-        return rb'(?:"(?:[^"]|"")*+"[^%b]*+|[^"%b][^%b]*+)?+%b' % ((comma,) * 4)
-
-    @cached_property
-    def _open_quote(self) -> re.Pattern[bytes]:
-        """Matches a record whose last field begins with a quote that nothing closes; the group is what is before."""
-        return re.compile(rb'((?:%b)*+)"(?:[^"]|"")*+\Z' % self._closed)
 
     def _parse(self, data: bytes) -> tuple[list[pa.Array], list[int]]:
         """The cells of the records that have all of them, and the numbers (from 0) of the other records."""
@@ -108,58 +132,88 @@ class CsvReader:
             ragged.append(row.number - 1)
             return "skip"
 
+        options = arrow_csv.ParseOptions(
+            delimiter=self._files.delimiter,
+            quote_char=self._files.quote or False,
+            escape_char=self._files.escape or False,
+            newlines_in_values=bool(self._files.quote),
+            ignore_empty_lines=not self._single,
+            invalid_row_handler=skip,
+        )
         table = arrow_csv.read_csv(
             pa.BufferReader(data),
             arrow_csv.ReadOptions(use_threads=False, column_names=self.names, block_size=len(data) + 1),
-            arrow_csv.ParseOptions(delimiter=self._files.delimiter, newlines_in_values=True, invalid_row_handler=skip),
+            options,
             self._convert,
         )
         return [column.combine_chunks() for column in table.columns], ragged
 
+    def _records(self, data: bytes) -> list[bytes]:
+        return self._quotes.records(data, blank=self._single)
+
     def _rows(self, data: bytes) -> Rows:
+        quoted, text = self._quotes.used(data), _is_text(data)
+        raw = None if text and not quoted else self._records(data)
+        odd: set[int] = set()  # records that the parser is not given
+        if quoted and raw is not None and not self._quotes.strict(data):
+            self._refuse_open(raw)
+            odd = {n for n, record in enumerate(raw) if self._quotes.used(record) and self._quotes.malformed(record)}
         try:
-            if _is_text(data):
-                columns, ragged = self._parse(data)
-            else:
+            if not text and raw is not None:
                 # Arrow's callback takes no bytes that are not UTF-8, so the first pass, for ragged rows, sees
                 # each byte as a character of its own; the second sees the file's bytes, without those rows.
-                _, ragged = self._parse(data.decode("latin-1").encode())
-                odd = set(ragged)
-                kept = [r for n, r in enumerate(records(data, self._files.multiline)) if n not in odd]
-                columns, more = self._parse(b"\n".join(kept)) if kept else (self._no_columns(), [])
-                if more:
-                    raise pa.ArrowInvalid("the number of fields depends on bytes that are no UTF-8")
+                odd |= set(self._ragged_of(raw, odd))
+            kept = data if not odd or raw is None else _joined(raw, odd)
+            columns, ragged = self._parse(kept) if kept else (self._no_columns(), [])
+            if ragged and not text:
+                raise pa.ArrowInvalid("the number of fields depends on bytes that are no UTF-8")
         except pa.ArrowInvalid as error:
             raise DataError(f"{self._address}: after line {self._line:,}: {error}; have it mended") from None
-        length = len(columns[0]) + len(ragged)
-        raw = records(data, self._files.multiline) if ragged or b'"' in data else None
-        if raw is not None:
-            self._check_quotes(raw, length)
+        length = len(columns[0]) + len(ragged) + len(odd)
+        if ragged and raw is None:
+            raw = self._records(data)
+        if raw is not None and len(raw) != length:
+            self._refuse_swallowed(raw)
+        if ragged and odd:
+            given = [n for n in range(length) if n not in odd]
+            ragged = [given[n] for n in ragged]
         rows = Rows(columns, length)
-        if ragged and raw is not None:
-            rows = with_gaps(columns, length, {row: readable(raw[row]) for row in ragged})
+        if raw is not None and (ragged or odd):
+            rows = with_gaps(columns, length, {row: readable(raw[row]) for row in sorted({*ragged, *odd})})
         self._line += length
         return self._without_long_cells(rows, len(data))
+
+    def _ragged_of(self, raw: list[bytes], odd: set[int]) -> list[int]:
+        given = [n for n in range(len(raw)) if n not in odd]
+        if not given:
+            return []
+        _, ragged = self._parse(_joined(raw, odd).decode("latin-1").encode())
+        return [given[n] for n in ragged]
 
     def _no_columns(self) -> list[pa.Array]:
         return [pa.array([], pa.binary()) for _ in self.names]
 
-    def _check_quotes(self, raw: list[bytes], length: int) -> None:
-        """Find quotes that swallowed line ends, or that nothing closes."""
-        if len(raw) == length and not self._open_quote.match(raw[-1]):
-            return
-        odd = next((n for n, record in enumerate(raw) if self._open_quote.match(record)), len(raw) - 1)
-        hint = "" if self._files.multiline else "; if fields may hold line breaks, say Files(multiline=True)"
-        raise DataError(  # without the line's text: it may be personal
-            f"{self._address}: line {self._line + odd + 1:,} (blank lines not counted) has a quote{self._in(raw[odd])} "
-            f"that nothing on it closes. Have it mended{hint}"
-        )
+    def _refuse_open(self, raw: list[bytes]) -> None:
+        odd = next((n for n, record in enumerate(raw) if self._quotes.opened(record)), None)
+        if odd is not None:
+            raise self._open_quote(raw, odd)
 
-    def _in(self, record: bytes) -> str:
-        """The column in which a record's quote stays open, if there is such a quote and such a column."""
-        found = self._open_quote.match(record)
-        place = len(re.findall(self._closed, found[1])) if found else len(self.names)
-        return f" in {self.names[place]!r}" if place < len(self.names) else ""
+    def _refuse_swallowed(self, raw: list[bytes]) -> None:
+        self._refuse_open(raw)
+        raise self._open_quote(raw, len(raw) - 1)
+
+    def _open_quote(self, raw: list[bytes], odd: int) -> DataError:
+        """A quote that swallowed line ends, or that nothing closes."""
+        ways = [] if self._files.multiline else ["if fields may hold line breaks, say Files(multiline=True)"]
+        if not self._files.escape and b"\\" + self._quotes.quote in raw[odd]:
+            ways.append('if quotes are escaped, say Files(escape="\\\\")')
+        ways.append('if quotes are ordinary characters, say Files(quote="")')
+        place = self._quotes.place_of_open(raw[odd])
+        column = f" in {self.names[place]!r}" if place is not None and place < len(self.names) else ""
+        return DataError(  # without the line's text: it may be personal
+            f"{self._address}: line {self._line + odd + 1:,} (blank lines not counted) has a quote{column} "
+            f"that nothing on it closes. Have it mended; {'; '.join(ways)}"
+        )
 
     def _too_long(self, piece: Piece) -> Rows:
         self._line += 1
@@ -170,14 +224,17 @@ class CsvReader:
         limit = self._files.max_field_bytes
         if size <= limit:
             return rows
-        columns, cells = list(rows.columns), dict(rows.cells)
-        for place, column in enumerate(columns):
-            long = pc.greater(pc.binary_length(column), limit).fill_null(False)
-            for row in np.flatnonzero(np.asarray(long)):
-                raw = column[int(row)].as_py()
-                cells[int(row), place] = f"{readable(raw[:KEPT_OF_LONG])}... ({len(raw):,} bytes)"
-                columns[place] = pc.if_else(long, pa.scalar(None, pa.binary()), column)
-        return Rows(columns, rows.length, rows.rejected, cells)
+        return without_long_cells(rows, limit)
+
+
+def _joined(raw: list[bytes], odd: set[int]) -> bytes:
+    kept = [record for n, record in enumerate(raw) if n not in odd]
+    return b"\n".join(kept) + b"\n" if kept else b""
+
+
+def _after_line_end(data: bytes, place: int) -> int:
+    """Where the line end at `place` ends."""
+    return place + (2 if data[place : place + 2] == b"\r\n" else 1)
 
 
 def _is_text(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The raw side of a CSV file: decompress it, cut it into pieces of whole records, count its lines.
+"""The raw side of a CSV file: decompress and decode it, cut it into pieces of whole records, count its lines.
 
 The count is the second, independent one: it looks at line ends only and never asks the CSV parser.
 """
@@ -16,11 +16,11 @@ import pyarrow as pa
 from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
 from sluice.source.files import SourceFile
+from sluice.source.readers.encodings import utf8
+from sluice.source.readers.rows import KEPT_OF_LONG
 
 BLOCK_BYTES = 1 << 20  # decompressed bytes a read; about 10,000 taxi trips, 12 MB of Arrow arrays at work
 FIELDS_PER_ROW = 4  # fields of max_field_bytes that a row may have; longer rows are rejected unread
-KEPT_OF_LONG = 1000  # bytes kept of a field or row that is too long
-_RECORDS = re.compile(rb'(?:"[^"]*(?:"|\Z)|[^"\r\n])+')
 
 
 class Piece(NamedTuple):
@@ -28,13 +28,6 @@ class Piece(NamedTuple):
 
     data: bytes
     too_long: int = 0  # bytes of the record, if it is
-
-
-def records(data: bytes, multiline: bool) -> list[bytes]:
-    """The records of a piece, blank lines left out."""
-    if multiline:
-        return _RECORDS.findall(data)
-    return [line for line in data.splitlines() if line]
 
 
 @dataclass
@@ -85,6 +78,8 @@ class Lines:
         self._raw = pa.OSFile(str(file.path))
         compressed = file.compression is not None
         self._stream = pa.CompressedInputStream(self._raw, file.compression) if compressed else self._raw
+        self._quote = ord(files.quote) if files.multiline and files.quote else None
+        self._escaped = _Escapes(files.escape)
         self._quoted = False
         self._longest = FIELDS_PER_ROW * max(files.max_field_bytes, BLOCK_BYTES)
         self.count = LineCount()
@@ -102,10 +97,10 @@ class Lines:
         """Pieces of whole records, in order.
 
         Raises:
-            DataError: damaged or cut compression, or more bytes than the contract allows.
+            DataError: damaged or cut compression, another encoding, or more bytes than the contract allows.
         """
         rest, too_long = b"", 0
-        for block in self._blocks():
+        for block in utf8(self.blocks(), self._files.encoding, self._address):
             ends = self._without_quoted_ends(block)
             self.count.feed(ends)
             if too_long:
@@ -127,7 +122,8 @@ class Lines:
         if rest:
             yield Piece(rest, too_long)
 
-    def _blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[bytes]:
+        """The file's bytes, unpacked, as they are."""
         total = 0
         while True:
             try:
@@ -148,13 +144,40 @@ class Lines:
 
     def _without_quoted_ends(self, block: bytes) -> bytes:
         """The block, its line ends inside of quotes blanked: they end no record of a multiline file."""
-        if not self._files.multiline or not (self._quoted or b'"' in block):
+        if self._quote is None:
             return block
-        cells = np.frombuffer(block, dtype=np.uint8).copy()
-        inside = (np.cumsum(cells == 34) + self._quoted) % 2 == 1
+        plain = self._escaped.blanked(block)
+        if not (self._quoted or self._quote in plain):
+            return block
+        cells = np.frombuffer(plain, dtype=np.uint8).copy()
+        inside = (np.cumsum(cells == self._quote) + self._quoted) % 2 == 1
         cells[inside & ((cells == 10) | (cells == 13))] = 32
         self._quoted = bool(inside[-1])
         return cells.tobytes()
+
+
+class _Escapes:
+    """Blanks each escape and the character that it escapes, in blocks of a file."""
+
+    def __init__(self, escape: str) -> None:
+        self._pair = re.compile(re.escape(escape.encode()) + rb"[\s\S]?") if escape else None
+        self._open = False  # the last block ended in the middle of a pair
+
+    def blanked(self, block: bytes) -> bytes:
+        if self._pair is None or not block:
+            return block
+        if self._open:
+            block = b" " + block[1:]
+        last = b""
+
+        def blanks(found: re.Match[bytes]) -> bytes:
+            nonlocal last
+            last = found[0] if found.end() == len(block) else b""
+            return b" " * len(found[0])
+
+        plain = self._pair.sub(blanks, block)
+        self._open = len(last) == 1
+        return plain
 
 
 def _last_end(block: bytes) -> int:

@@ -14,12 +14,13 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sluice.contract.columns import WHOLE_ROW, Column
-from sluice.contract.contract import Contract
+from sluice.contract.contract import Contract, Files
 from sluice.contract.drift import locate
 from sluice.contract.errors import DataError
-from sluice.contract.values.casts import cast, delivered
+from sluice.contract.values.casts import Cast, cast, delivered, read
 from sluice.source.files import SourceFile, SourceUnreadable
 from sluice.source.readers.csv_reader import CsvReader
 from sluice.source.readers.parquet_reader import ROWS, ParquetReader
@@ -32,7 +33,9 @@ ROW_NUMBER, UNPARSED = "_row_number", "_unparsed"
 _JSON = json.JSONEncoder(ensure_ascii=False)
 
 
-class _Reader(Protocol):
+class Reader(Protocol):
+    """Rows of a file in one format, and a second count of them."""
+
     names: list[str]
 
     @property
@@ -47,6 +50,19 @@ class _Reader(Protocol):
     def close(self) -> None: ...
 
 
+def open_reader(file: SourceFile, files: Files) -> Reader:
+    """The reader of a file's format.
+
+    Raises:
+        DataError: the file is damaged.
+        SourceUnreadable: its rights, or its disk.
+    """
+    try:
+        return (ParquetReader if file.format == "parquet" else CsvReader)(file, files)
+    except OSError as error:
+        raise SourceUnreadable(f"{file.address}: cannot be read: {error.strerror or error}") from None
+
+
 def open_rows(file: SourceFile, contract: Contract, batch: str) -> RowStream:
     """Open the rows of a batch's file. Use as a context manager.
 
@@ -57,10 +73,7 @@ def open_rows(file: SourceFile, contract: Contract, batch: str) -> RowStream:
         SourceUnreadable: its rights, or its disk.
     """
     _refuse_changed(file)
-    try:
-        reader: _Reader = (ParquetReader if file.format == "parquet" else CsvReader)(file, contract.files)
-    except OSError as error:
-        raise SourceUnreadable(f"{file.address}: cannot be read: {error.strerror or error}") from None
+    reader = open_reader(file, contract.files)
     try:
         places = locate(contract, batch, reader.names, reader.types, file.address)
     except BaseException:
@@ -78,7 +91,7 @@ class RowStream:
         rows_read: rows that came out so far.
     """
 
-    def __init__(self, file: SourceFile, contract: Contract, reader: _Reader, places: tuple[int | None, ...]) -> None:
+    def __init__(self, file: SourceFile, contract: Contract, reader: Reader, places: tuple[int | None, ...]) -> None:
         self._file, self._reader = file, reader
         self._columns = tuple(zip(contract.columns, places, strict=True))
         self.schema = schema_of(contract)
@@ -166,7 +179,9 @@ def _column(rows: Rows, column: Column, place: int | None, notes: dict[int, dict
     if place is None:
         return pa.nulls(rows.length, column.type.arrow)
     given = rows.columns[place]
-    values, bad = cast(given, column.type)
+    values, bad = read(given, column)
+    if (again := rows.canonical.get(place)) is not None:
+        values, bad = _either(cast(given, column.type), (values, bad), again)
     if bad is not None:
         for row in np.flatnonzero(np.asarray(bad)).tolist():
             notes[row][column.name] = delivered(given, row)
@@ -174,6 +189,13 @@ def _column(rows: Rows, column: Column, place: int | None, notes: dict[int, dict
         if cell_place == place:
             notes[row][column.name] = text
     return values
+
+
+def _either(canonical: Cast, spelt: Cast, again: pa.Array) -> Cast:
+    """The first where `again` is true, else the second."""
+    none = pa.array(np.zeros(len(again), dtype=bool))
+    bad = pc.if_else(again, canonical[1] or none, spelt[1] or none)
+    return pc.if_else(again, canonical[0], spelt[0]), bad
 
 
 def _refuse_changed(file: SourceFile) -> None:

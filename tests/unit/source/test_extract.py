@@ -471,9 +471,10 @@ def test_a_retyped_column_is_named_with_both_types(tmp_path: Path) -> None:
 
 def test_a_name_that_stands_twice_is_drift(tmp_path: Path) -> None:
     table = pa.table([*TYPED.columns, TYPED["note"]], names=[*TYPED.column_names, "note"])
-    for file in (stored(tmp_path, table), delivered(tmp_path, f"{HEADER},note\n{GOOD},x\n")):
-        with pytest.raises(SchemaDrift, match="'note' stands 2 times"):
-            open_rows(file, PARCELS, BATCH)
+    with pytest.raises(SchemaDrift, match="'note' stands 2 times"):
+        open_rows(stored(tmp_path, table), PARCELS, BATCH)
+    with pytest.raises(SchemaDrift, match="extra: 'note_2'"):
+        open_rows(delivered(tmp_path, f"{HEADER},note\n{GOOD},x\n"), PARCELS, BATCH)
 
 
 def test_a_column_is_due_from_its_first_batch_on(tmp_path: Path) -> None:

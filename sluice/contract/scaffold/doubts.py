@@ -1,0 +1,144 @@
+"""What of a draft needs a person's eye, worst first; and what a draft cannot be made from. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sluice.contract.authoring.annotations import quoted
+from sluice.contract.batches import Monthly
+from sluice.contract.columns import Column
+from sluice.contract.contract import DATING, Files
+from sluice.contract.errors import DataError
+from sluice.contract.scaffold.contract_file import odd_words
+from sluice.contract.scaffold.draft import Sample
+from sluice.contract.scaffold.guess import Guess
+from sluice.contract.scaffold.new_dataset import Facts
+from sluice.contract.values.casts import read
+
+MOST = 10  # doubts that are shown
+_READING = {
+    "skip": "the first {value} lines are left out, as they are not part of the table (skip)",
+    "encoding": "read as {value} (encoding)",
+    "escape": "{value} is read as an escape (escape)",
+    "quote": "fields are enclosed in {value!r} (quote)",
+    "comment": "lines that begin with {value} are left out (comment)",
+    "multiline": "fields hold line breaks (multiline)",
+    "header": "the first line is a row, and columns have made-up names (header, names)",
+}
+
+
+def dated(files: Files, monthly: str | None, guesses: Sequence[Guess]) -> Files:
+    """The files, dated by the column whose values all lie in the sample's month, where the user names none."""
+    batches = files.batches
+    if monthly is None or not isinstance(batches, Monthly):
+        return files
+    if batches.by is None:
+        first, after = batches.window(monthly)
+        inside = [one.name for one in guesses if one.type.name in DATING[:2] and _within(one, first, after)]
+        if len(inside) == 1:
+            return replace(files, batches=replace(batches, by=inside[0]))
+    return files
+
+
+def _within(one: Guess, first: object, after: object) -> bool:
+    held = one.values.drop_null()
+    bounds = [pa.scalar(moment).cast(held.type) for moment in (first, after)]
+    return bool(len(held)) and bool(
+        pc.all(pc.and_(pc.greater_equal(held, bounds[0]), pc.less(held, bounds[1]))).as_py()
+    )
+
+
+def refuse_row_as_header(address: str, sample: Sample, guesses: Sequence[Guess]) -> None:
+    """Refuse a file whose first line looks like a row.
+
+    Raises:
+        DataError: says how to state that it is one, or that it is not.
+    """
+    values = [one.source for one in guesses if _is_value(one)]
+    if not values:
+        return
+    shown = "" if any(one.pii for one in guesses) else f" ({', '.join(map(repr, values[:3]))})"
+    width = len(sample.names)
+    example = ",".join(["id", "name", "amount", "...", "..."][: min(width, 5)])
+    raise DataError(
+        f"{address}: its first line{shown} looks like a row, not like the names of {width} columns; nothing was "
+        f"written. If the file has no header, name its columns: --no-header --names {example} (without --names: "
+        "column_1, column_2, ...; in a contract: Files(header=False, names=(...))). If these are names: --header"
+    )
+
+
+def _is_value(one: Guess) -> bool:
+    """Whether the name of a column is a value of it: `1001` over integers, `Berlin` over a column of towns."""
+    if re.fullmatch(r"column_[0-9]+", one.source):
+        return False
+    if one.type.name == "text":
+        held = one.values.drop_null()
+        return len(held) > 1 and bool(pc.any(pc.equal(held, one.source)).as_py())
+    column = Column(one.name, one.type, "", (), True, True, format=one.format)
+    value, bad = read(pa.array([one.source.encode()], pa.binary()), column)
+    if bad is not None or value[0].as_py() is None:
+        return False
+    if re.fullmatch(r"(1[6-9]|20|21)[0-9]{2}", one.source):  # a year may name a column; is it among its values?
+        least, most = (bound.as_py() for bound in pc.min_max(one.values).values())
+        return least is not None and bool(least - 50 <= value[0].as_py() <= most + 50)
+    return True
+
+
+def doubts_of(facts: Facts, guesses: Sequence[Guess], rows: int) -> list[str]:
+    """One line each, ordered by what it costs if it is wrong: rows read wrong, rows rejected, all else."""
+    found = [*_of_reading(facts.files), *_of_values(guesses, rows), *_of_rest(guesses)]
+    more = len(found) - MOST
+    return found if more <= 0 else [*found[:MOST], f"and {more:,} more in the draft"]
+
+
+def _of_reading(files: Files) -> Iterator[str]:
+    for name, words in _READING.items():
+        value = getattr(files, name)
+        if value != Files.__dataclass_fields__[name].default:
+            yield words.format(value=value)
+
+
+def _of_values(guesses: Sequence[Guess], rows: int) -> Iterator[str]:
+    for one in guesses:
+        if one.total:
+            yield f"{one.name}: the last row ({one.total!r}) looks like a total; it is rejected (notin)"
+        if one.odd[0]:
+            yield f"{one.name}: {odd_words(one, rows)}; such rows are rejected, unless null_values names them"
+        if one.damaged:
+            yield f"{one.name}: {one.damaged:,} of {rows:,} are not valid UTF-8; such rows are rejected"
+        if one.undecided:
+            ways = " or ".join(f"format={quoted(way)}" for way in one.undecided[:2])
+            yield f"{one.name}: dates whose order the sample does not decide, kept as text; make it a Date with {ways}"
+    for one in guesses:
+        if one.words:
+            yield f"{one.name}: {', '.join(map(quoted, one.words))} is read as null (null_values)"
+        if one.format:
+            yield f"{one.name}: read as {one.type}, written as {quoted(one.format)} (format)"
+    unnamed = [one.name for one in guesses if re.fullmatch(r"column_[0-9]+", one.source)]
+    if unnamed:
+        yield f"{', '.join(unnamed[:5])}: without a name in the header"
+    twice = [one.source for one in guesses if _numbered(one, guesses)]
+    if twice:
+        yield f"{', '.join(twice[:5])}: named by the place, as the header has the name more than once"
+
+
+def _numbered(one: Guess, guesses: Sequence[Guess]) -> bool:
+    stem, _, number = one.source.rpartition("_")
+    return number.isdigit() and stem in {other.source for other in guesses}
+
+
+def _of_rest(guesses: Sequence[Guess]) -> Iterator[str]:
+    unique = [one.name for one in guesses if one.unique]
+    if unique:
+        yield f"{', '.join(unique[:5])}: unique and not null; a row that breaks it is rejected"
+    personal = [one.name for one in guesses if one.pii]
+    if personal:
+        yield f"{', '.join(personal[:5])}: taken for personal data, and masked (pii)"
+    coded = [one.name for one in guesses if one.codes]
+    if coded:
+        yield f"{', '.join(coded[:5])}: lists of codes; other values make a warning (isin)"

@@ -1,0 +1,158 @@
+"""In which format a column of text is written, as far as its values decide it. Pure.
+
+What they do not decide (`03/04/2024` may be of March or April) has no format and stays text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sluice.contract.columns import ColumnType, column_type
+from sluice.contract.values.casts import cast
+from sluice.contract.values.spellings import spelling
+
+FIRST = 50  # cells that rule out most formats
+_DATES = (
+    *(f"%d{sign}%m{sign}%{year}" for sign, year in product("./-", "Yy")),
+    *(f"%m{sign}%d{sign}%{year}" for sign, year in product("/-", "Yy")),
+    *(f"%Y{sign}%m{sign}%d" for sign in "/."),
+    *(f"%d{sign}%b{sign}%{year}" for sign, year in product("- ", "Yy")),
+    "%b %d, %Y",
+    "%d. %b %Y",
+)
+_TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+_MOMENTS = tuple(
+    f"{date}{between}{time}"
+    for date, between, time in product((*_DATES, "%Y-%m-%d"), (" ", "T"), _TIMES)
+    if not (date == "%Y-%m-%d" and time in ("%H:%M:%S", "%H:%M:%S.%f"))  # no format is needed for it
+)
+_TRUTHS = (("yes", "no"), ("y", "n"), ("true", "false"), ("t", "f"), ("j", "n"), ("ja", "nein"), ("oui", "non"),
+           ("si", "no"), ("sí", "no"), ("s", "n"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format, the type it gives, and the cells in the spelling of that type."""
+
+    written: str
+    type: ColumnType
+    cells: pa.Array
+
+
+def formats_of(cells: pa.Array, commas: bool) -> Iterator[Format]:
+    """The formats that at least one of the first cells has, likeliest first; several where the cells do not decide.
+
+    Args:
+        cells: text, without null.
+        commas: whether commas separate the file's fields, so that one in a number is hardly its decimal sign.
+    """
+    texts = pc.utf8_trim(cells, " \t\u00a0")
+    yield from _truths(texts)
+    yield from _moments("date", pa.date32(), _DATES, texts)
+    yield from _moments("timestamp", pa.timestamp("us"), _MOMENTS, texts)
+    yield from _numbers(texts, commas)
+
+
+def _truths(texts: pa.Array) -> Iterator[Format]:
+    words = set(pc.unique(pc.utf8_lower(texts[:1000])).to_pylist())
+    if words != set(pc.unique(pc.utf8_lower(texts)).to_pylist()):
+        return
+    for true, false in _TRUTHS:
+        if words == {true, false}:
+            written = f"{true}/{false}"
+            yield Format(written, column_type(pa.bool_()), spelling("boolean", written)(texts))
+
+
+def _moments(kind: str, arrow: pa.DataType, known: tuple[str, ...], texts: pa.Array) -> Iterator[Format]:
+    first = texts[:FIRST]
+    if not pc.any(pc.match_substring_regex(first, r"[0-9][-/.: ].*[0-9]")).as_py():
+        return
+    for written in known:
+        read = spelling(kind, written)
+        _, bad = cast(read(first), column_type(arrow))
+        if bad is None or pc.sum(bad).as_py() * 5 < len(first):
+            yield Format(written, column_type(arrow), read(texts))
+
+
+def _numbers(texts: pa.Array, commas: bool) -> Iterator[Format]:
+    """The one format of numbers that the signs of the cells show."""
+    first = texts[:1000].to_pylist()
+    affixes = [found for text in first if (found := _affixes(text))]
+    if len(affixes) * 5 < len(first) * 4:
+        return
+    before, after = max(set(affixes), key=affixes.count)
+    bodies = [re.sub(r"[^0-9.,' \u00a0\u2009\u202f]", "", text).strip() for text in first if _affixes(text)]
+    signs = _group_and_point(bodies, commas)
+    if signs is None:
+        return
+    group, point = signs
+    if (group, point, before, after) == ("", ".", "", "") and not any("(" in text for text in first):
+        return
+    written = f"{before}1{group}234{point}{'5' if point else ''}{after}"
+    if any(text.startswith("(") for text in first):
+        written = f"({written})"
+    for arrow in (pa.int64(), pa.float64()):
+        yield Format(written, column_type(arrow), spelling("float", written)(texts))
+
+
+_NUMBER = re.compile(
+    r"[(+\-\u2212]?\s*([^0-9.,()+\-\s]{0,4})\s*[-\u2212]?"  # a sign, a currency
+    r"([0-9.,][0-9.,' \u00a0\u2009\u202f]*?)\s*([^0-9.,()+\-\s]{0,4})[)\-]?"
+)
+_LETTERS = re.compile(r"[A-Z]{3}|kr|Kč|zł|R\$|US\$|R|Rs")  # currencies; `kg` is no sign of a number
+
+
+def _affixes(text: str) -> tuple[str, str] | None:
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return None
+    signs = found[1] + found[3]
+    if re.search(r"[A-Za-z]", signs) and not _LETTERS.fullmatch(signs):
+        return None
+    return found[1], found[3]
+
+
+def _group_and_point(bodies: list[str], commas: bool) -> tuple[str, str] | None:
+    """The sign between thousands and the decimal sign; None if the numbers do not decide them, or are none."""
+    blank = any(re.search(r"[0-9][ \u00a0\u2009\u202f][0-9]{3}", body) for body in bodies)
+    quote = any("'" in body for body in bodies)
+    comma, point = any("," in body for body in bodies), any("." in body for body in bodies)
+    group = " " if blank else "'" if quote else ""
+    if comma and point:
+        if group:
+            return None
+        last = [max(body.rfind(","), body.rfind(".")) for body in bodies if "," in body and "." in body]
+        both = [body for body in bodies if "," in body and "." in body]
+        if not both:  # some have a comma, others a point
+            commas_group = all(re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})+", body) for body in bodies if "," in body)
+            points_group = all(re.fullmatch(r"[0-9]{1,3}(\.[0-9]{3})+", body) for body in bodies if "." in body)
+            return (
+                (",", ".")
+                if commas_group and not points_group
+                else (".", ",")
+                if points_group and not commas_group
+                else None
+            )
+        decimal = {body[place] for body, place in zip(both, last, strict=True)}
+        return None if len(decimal) > 1 else (",", ".") if decimal == {"."} else (".", ",")
+    if comma or point:
+        sign = "," if comma else "."
+        grouped = all(
+            re.fullmatch(rf"[1-9][0-9]{{0,2}}({re.escape(sign)}[0-9]{{3}})+", body) for body in bodies if sign in body
+        )
+        several = any(body.count(sign) > 1 for body in bodies)
+        if sign == "." and not several:
+            return group, "."
+        if grouped and not group:
+            plain = [body for body in bodies if sign not in body]
+            small = all(len(body) <= 3 for body in plain)
+            sure = several or (plain and small) or (commas and sign == "," and small)
+            return (sign, "") if sure else None
+        return None if several else (group, sign)
+    return group, ""

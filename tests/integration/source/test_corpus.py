@@ -1,0 +1,141 @@
+"""Files that real tools have tripped over (tests/corpus): drafted and loaded without an edit, every value right."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from sluice.cli import new_dataset
+from sluice.contract.errors import SluiceError
+from tests.support.drafts import contract_of
+from tests.support.repository import ROOT
+
+CORPUS = ROOT / "tests" / "corpus"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What becomes of one file.
+
+    Attributes:
+        values: SQL over the published rows, and what it gives.
+        draft: words of the contract file.
+        options: of `sluice new`.
+    """
+
+    accepted: int
+    values: dict[str, Any] = field(default_factory=dict)
+    rejected: int = 0
+    draft: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+KINDS = {
+    # wrong without a word
+    "no_header.csv": Case(
+        3,
+        {"min(town)": "Berlin", "sum(id)": 3006, "sum(share)": 7.5},
+        options={"header": False, "names": ("id", "town", "share")},
+    ),
+    "c15_header_newline.csv": Case(40, {"sum(code)": 820, "min(wage_low)": Decimal("1.25")}),
+    "newline_in_header.csv": Case(2, {"max(first_name)": "Bob"}),
+    "c09_backslash.csv": Case(
+        40, {"max(remark) filter (where id = 3)": 'he said "hi" twice'}, draft=('escape="\\\\"',)
+    ),
+    "backslash_quote.csv": Case(3, {"max(title) filter (where id = 1)": 'The "best", they say'}),
+    "stray_quote.csv": Case(2, {"string_agg(name, ',' order by id)": "x,y"}, 1, options={"gate": 0.5}),
+    "c05_namibia.csv": Case(40, {"count(*) filter (where country_code = 'NA')": 8, "count(visitors)": 36}),
+    "namibia.csv": Case(6, {"count(*) filter (where country = 'NA')": 1, "count(population)": 5}),
+    "c06_codes.csv": Case(40, {"min(voucher) filter (where uid = 1001)": "9535e6"}),
+    "code_like_float.csv": Case(3, {"string_agg(code, ',' order by n)": "1E5,2E7,3E2"}),
+    "long_fraction.csv": Case(3, {"min(x)": Decimal("0.12345678901234567891")}),
+    "c08_single.csv": Case(40, {"count(reading)": 37}),
+    "c30_footer.csv": Case(
+        40, {"sum(invoice_no)": 20820, "sum(amount)": Decimal("840.00")}, 1, ("1 of 41 are not integers: 'TOTAL'",)
+    ),
+    # good data shut out
+    "c34_all_quoted.csv": Case(40, {"count(price)": 36, "count(sold_on)": 36, "count(label)": 40}),
+    "c03_mixed_encoding.csv": Case(
+        38, {"count(*) filter (where city = 'München')": 38}, 2, ("2 of 40 are not valid UTF-8",)
+    ),
+    "latin1.csv": Case(3, {"string_agg(name, ',' order by age)": "Müller,José,Ann"}, draft=('encoding="cp1252"',)),
+    "utf16.csv": Case(2, {"string_agg(name, ',' order by id)": "Ann,Bob"}),
+    "c14_header_commas.csv": Case(40, {"sum(stock_all_pcs)": 2460}, draft=('delimiter=";"',)),
+    "delimiter_in_header.csv": Case(2, {"max(last_first)": "Roe, K.", "sum(age)": 9}),
+    "c12_sep.csv": Case(40, {"sum(qty)": 1640}),
+    "excel_sep.csv": Case(2, {"max(name)": "Bob"}),
+    "title_line.csv": Case(2, {"sum(amount)": Decimal("8.00")}, draft=("skip=1,",)),
+    "c11b_trailing_rows.csv": Case(40, {"sum(c)": 2460, "count(column_4)": 0}),
+    "trailing_comma.csv": Case(3, {"max(city)": "Ulm", "count(column_4)": 0}),
+    "c52_index.csv": Case(40, {"sum(column_1)": 780, "max(name)": "N9"}),
+    "unnamed_index.csv": Case(3, {"sum(column_1)": 3, "sum(price)": 987}),
+    "duplicate_header.csv": Case(2, {"sum(id)": 3, "sum(id_2)": 15}),
+    "c37b_twice.csv": Case(40, {"sum(value)": 820, "sum(value_2)": 1640}),
+    "all_text_nullable.csv": Case(3, {"count(key)": 2, "count(info)": 2}, draft=("the first one",)),
+    "c32_zero_dates.csv": Case(
+        38, {"min(born_on)": date(1980, 1, 1)}, 2, ("2 of 40 are not dates: '0000-00-00'", "null_values=")
+    ),
+    "c45_floats.csv": Case(38, {"min(x)": -0.0, "max(x)": 1.7976931348623157e308, "max(y)": 1.5}, 2),
+    "c51_currency.csv": Case(
+        40,
+        {"max(price)": Decimal("40.50"), "max(growth)": 40, "min(net)": Decimal("-40.25"), "min(pop)": 1101},
+    ),
+    "ragged.csv": Case(2, {"string_agg(name, ',' order by id)": "Ann,Cid"}, 2, options={"gate": 0.5}),
+    "zip.csv": Case(3, {"string_agg(zip, ',' order by id)": "01234,98101,00501"}),
+    # right before, and still
+    "c01_bom.csv": Case(40, {"sum(id)": 820, "max(full_name) filter (where id = 1)": "Zoë 1"}),
+    "c10_members.csv.gz": Case(40, {"sum(id)": 820}),
+    "c35_backslash_dot.csv": Case(40, {"count(*) filter (where word = '\\.')": 1}),
+    "c37_names.csv": Case(40, {"sum(column_select)": 820, "sum(column_2019)": 820}),
+    "c39_gz_as.csv": Case(40, {"sum(id)": 820}),
+    "c42_cr.csv": Case(40, {"sum(qty)": 820}),
+    "c46_times.csv": Case(40, {"max(local_at)": datetime(9999, 12, 31, 23, 59, 59, 999999)}),
+    "c49_ctrlz.csv": Case(40, {"count(distinct memo)": 1}, 1),
+    "c50_bools.csv": Case(40, {"count(*) filter (where paid)": 20, "count(*) filter (where active)": 20}),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project to write into."""
+    (tmp_path / "sluice.toml").touch()
+    monkeypatch.setenv("SLUICE_PROJECT", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_strangers_file_loads_right_from_its_draft(
+    project: Path, deliver: Callable[..., Any], rows: Callable[..., Sequence[sa.Row]], name: str
+) -> None:
+    case = KINDS[name]
+    shutil.copy(CORPUS / name, project)
+    options = dict(case.options)
+    limit = options.pop("gate", None)
+    new_dataset.new(new_dataset.Wish("case", "file", str(project / name), options=options))
+    path = project / "contracts" / "case_file.py"
+    text = path.read_text()
+    for words in case.draft:
+        assert words in text
+    if limit:  # a few rows only, of which one is bad
+        path.write_text(text.replace("max_rejected=0.05", f"max_rejected={limit}"))
+    contract = contract_of(path)
+    found = deliver(contract, "all", project / name)
+    assert found.decision.open, str(found.decision)
+    assert (found.report.accepted, found.report.rejected) == (case.accepted, case.rejected)
+    if case.values:
+        [row] = rows(f"SELECT {', '.join(case.values)} FROM staging.case__file")
+        assert dict(zip(case.values, row, strict=True)) == case.values
+
+
+def test_a_first_line_that_is_a_row_is_not_taken_for_names(project: Path) -> None:
+    shutil.copy(CORPUS / "no_header.csv", project)
+    with pytest.raises(SluiceError, match=r"looks like a row.*--no-header --names.*--header"):
+        new_dataset.new(new_dataset.Wish("case", "file", str(project / "no_header.csv")))
