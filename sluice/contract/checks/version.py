@@ -15,7 +15,7 @@ from sluice.contract.checks import source_code
 from sluice.contract.checks.compile import ROW_NUMBER, UNPARSED, Check, checks_of
 from sluice.contract.checks.symbols.literals import listed
 from sluice.contract.checks.uniqueness import duplicates
-from sluice.contract.contract import Contract, Files
+from sluice.contract.contract import Contract
 
 
 @cache
@@ -27,12 +27,9 @@ def version_of(contract: Contract) -> str:
         "checks": [_demand(check) for check in checks_of(contract, window)],
         "gate": [contract.gate.max_rejected, contract.gate.rows_vs_last],
         "null_values": contract.files.null_values,
-        "reading": _reading(contract),
     }
-    files = Files(contract.files.url, contract.files.batches)
-    reading = {name: getattr(contract.files, name) for name in ("delimiter", "multiline", "max_field_bytes")}
-    # Only what differs from the default, so that a contract that says nothing keeps the version it had.
-    facts |= {name: value for name, value in reading.items() if value != getattr(files, name)}
+    if reading := _reading(contract):
+        facts["reading"] = reading
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -92,7 +92,6 @@ def zipped(name: str) -> bytes:
         (b"<!DOCTYPE html><html>", "an HTML or XML page"),
         (b"  \n<HTML><body>busy", "an HTML or XML page"),
         (b"<?xml version='1.0'?><Error/>", "an HTML or XML page"),
-        (CSV.decode().encode("utf-16"), "UTF-16"),
         (CSV.decode().encode("utf-16-le"), "UTF-16"),
         (b'{"error": "busy"}', "JSON"),
         (gzip.compress(parquet(), mtime=0), "Parquet inside gzip"),
