@@ -15,7 +15,7 @@ from sluice.alerts import channels, downstream, incidents
 from sluice.alerts.incidents import Cause, Owner
 from sluice.alerts.messages import Facts, render
 from sluice.contract.contract import Contract
-from sluice.contract.errors import BusyError, DataError, SluiceError
+from sluice.contract.errors import BusyError, DataError, Overtaken, SluiceError
 from sluice.contract.formatting import percent
 from sluice.contract.gate import AuditReport, Decision
 from sluice.project.datasets import contracts
@@ -24,8 +24,10 @@ from sluice.warehouse.warehouse import Batch, Warehouse
 
 RUN = "run"
 MARTS = "marts"
+VIEWS = "views of marts"
 NIGHT = "night"
 DOCTOR = "sluice doctor"
+SILENT = (BusyError, Overtaken)  # another run does the work
 
 
 def held(
@@ -101,7 +103,7 @@ def broken(connection: sa.Connection, contract: Contract, batch: str, error: Slu
 
 def marts_failed(connection: sa.Connection, error: SluiceError, now: datetime) -> None:
     """dbt failed, or the marts could not be published. Told to every owner: all read the same marts."""
-    if isinstance(error, BusyError):
+    if isinstance(error, SILENT):
         return
     run = getattr(error, "run", None)
     failed = sorted(node.unique_id for node in run.failed) if run else []
@@ -115,13 +117,34 @@ def marts_failed(connection: sa.Connection, error: SluiceError, now: datetime) -
     incidents.saw(connection, cause, facts, everyone(), now)
 
 
+def marts_are_new(connection: sa.Connection, now: datetime) -> None:
+    """Readers have the marts of every published load, so whatever kept them from it is over."""
+    incidents.over(connection, [MARTS], Facts(["the marts show every published load"]), now)
+
+
+def views_damaged(connection: sa.Connection, found: Sequence[str], now: datetime) -> None:
+    """Views of `marts` are missing or were changed, by somebody's hand or by a CASCADE."""
+    facts = Facts(
+        reasons=found,
+        readers_see="an error, or what the changed view shows, until this run has put the views back",
+        next_command="sluice status, and GRANT again what readers had on a view that was missing",
+    )
+    incidents.saw(connection, Cause("marts_damaged", VIEWS), facts, everyone(), now)
+
+
+def views_are_back(connection: sa.Connection, now: datetime) -> None:
+    """All views show what was published."""
+    good = Facts(["every view of marts shows what was published"], next_command="sluice status")
+    incidents.over(connection, [VIEWS], good, now)
+
+
 def marts_not_published(warehouse: Warehouse, error: SluiceError) -> None:
     """The candidate passed its tests, and could not be made live: a verdict that writes nothing else."""
 
     def tell(connection: sa.Connection, now: datetime) -> None:
         marts_failed(connection, error, now)
 
-    if not write(warehouse, tell) and not isinstance(error, BusyError):
+    if not write(warehouse, tell) and not isinstance(error, SILENT):
         tell_directly("dbt_failed", Facts([str(error)], readers_see="the marts as they were", next_command=DOCTOR))
 
 
@@ -137,7 +160,7 @@ def marts_published(
     begins = "warning dbt "
     open_warnings = [row.subject for row in incidents.open_now(connection) if row.subject.startswith(begins)]
     passed = [subject for subject in open_warnings if subject.removeprefix(begins) not in warned]
-    incidents.over(connection, [MARTS, *passed], good, now)
+    incidents.over(connection, [MARTS, VIEWS, *passed], good, now)
     for name, facts in warned.items():
         incidents.saw(connection, Cause("warning", f"{begins}{name}", reminded=False), facts, everyone(), now)
 

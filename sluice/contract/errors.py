@@ -39,6 +39,10 @@ class ToolError(SluiceError):
     exit_code = 3
 
 
+class Overtaken(ToolError):
+    """A later run took over what this one was about to write. Nobody needs to be alerted: the later run does the work."""
+
+
 class BusyError(SluiceError):
     """Another run holds the dataset or the dbt build."""
 

@@ -9,8 +9,9 @@ from hashlib import sha256
 
 import sqlalchemy as sa
 
-from sluice.contract.errors import ToolError
+from sluice.contract.errors import Overtaken
 from sluice.ledger.tables import WHOLE, builds, publications
+from sluice.warehouse.postgres import locks
 from sluice.warehouse.warehouse import SIDES
 
 
@@ -22,14 +23,26 @@ class Base:
     manifest: bytes | None
 
 
+ALL = "sluice:marts"  # the lock of who begins a build or publishes
+
+
 def hold(connection: sa.Connection) -> None:
     """Keep builds from beginning and marts from being published by others until the transaction ends."""
-    key = sa.func.hashtextextended("sluice:marts", 0)
+    key = sa.func.hashtextextended(ALL, 0)
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
+def take_over(connection: sa.Connection) -> None:
+    """The same, and end a publish that is under way: for who holds the lock on dbt, so that it is an overtaken one's.
+
+    Raises:
+        ToolError: as `locks.take_over`.
+    """
+    locks.take_over(connection, ALL)
+
+
 def begin(connection: sa.Connection, side: str, project: str, loads: Sequence[int], run_id: str | None) -> int:
-    """Write the build's row and give its number. The caller holds `hold`, and the lock on dbt."""
+    """Write the build's row and give its number. The caller has taken over, and holds the lock on dbt."""
     values = {"side": side, "status": "started", "project": project, "loads": list(loads), "run_id": run_id}
     return int(connection.scalar(builds.insert().values(**values).returning(builds.c.build_id)) or 0)
 
@@ -98,12 +111,12 @@ def fence(connection: sa.Connection, known: int) -> None:
     """Let through only who knows of the newest build; then none can begin until the transaction ends.
 
     Raises:
-        ToolError: a later run has begun a build, so this one must publish nothing.
+        Overtaken: a later run has begun a build, so this one must publish nothing.
     """
     hold(connection)
     last = newest(connection)
     if last is not None and last.build_id != known:
-        raise ToolError(
+        raise Overtaken(
             f"the marts were not published: build {last.build_id} ({last.side}, {last.status}) began after build "
             f"{known}: a later run took over. The old marts stay."
         )

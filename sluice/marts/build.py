@@ -5,7 +5,8 @@ The shell around dbt (dbt/run.py) and the publish (publish.py): chooses the side
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from sluice.alerts import rules
-from sluice.contract.errors import ConfigError, SluiceError
-from sluice.ledger import builds, tables
+from sluice.contract.errors import ConfigError, Overtaken, SluiceError, ToolError
+from sluice.ledger import builds, tables, write_right
 from sluice.ledger.loads import published_loads
 from sluice.marts import compare, failed_tests, full_refresh
 from sluice.marts import publish as marts
@@ -24,7 +25,9 @@ from sluice.marts.dbt.results import DbtRun
 from sluice.marts.dbt.verdict import DbtDidNotRun, DbtNodesBroke, DbtTestsFailed
 from sluice.marts.full_refresh import Refresh
 from sluice.project import fingerprints
-from sluice.warehouse.postgres import batch_tables, other_sessions
+from sluice.warehouse.postgres import batch_tables, mart_views
+from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
+from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -49,15 +52,19 @@ class Built:
 
 
 def due(warehouse: Warehouse) -> bool:
-    """Whether the marts lack a load, or were built by another dbt project than this.
+    """Whether the marts lack a load or a table, or were built by another dbt project than this.
 
     Before anything was ever published there is nothing to transform.
     """
-    with warehouse.engine.begin() as connection:
+    with transaction(warehouse.engine, "whether the marts are due is not known") as connection:
         now = builds.live(connection)
         if now is None and not connection.scalar(sa.select(sa.exists().where(tables.batches.c.status == "published"))):
             return False
-        return now is None or now.inputs != builds.fingerprint(published_loads(connection), fingerprints.project())
+        inputs = builds.fingerprint(published_loads(connection), fingerprints.project())
+        if now is None or now.inputs != inputs or mart_views.missing_tables(connection, now.side, now.models):
+            return True
+        rules.marts_are_new(connection, warehouse.now())
+        return False
 
 
 def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = None) -> Built:
@@ -69,18 +76,18 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         ConfigError: the project has no model in models/marts/ any more.
     """
     project = fingerprints.project()
-    with warehouse.engine.begin() as connection:
-        builds.hold(connection)
+    with transaction(warehouse.engine, "the build of the marts could not be begun") as connection:
+        builds.take_over(connection)
         side, loads = builds.candidate(connection), published_loads(connection)
         build_id = builds.begin(connection, side, project, loads, run_id)
-        other_sessions.end_strays(connection, side)
         bases = builds.bases(connection, side, build_id)
+    write_right.clear(warehouse, side)  # only now that an older build's sessions can read that theirs is not the newest
     refreshed = full_refresh.changed(warehouse, side, project, bases)
     end = partial(_end, warehouse, build_id, side, refreshed, run_id)
     try:
-        full_refresh.drop(warehouse, side, refreshed.models)
+        full_refresh.drop(warehouse, side, build_id, refreshed.models)
         batch_tables.analyze_new(warehouse)
-        run = _run(warehouse, side, refreshed, progress)
+        run = _run(warehouse, side, build_id, refreshed, progress)
         manifest = run.artifact("manifest")
         models = _mart_models(warehouse, manifest)
     except DbtDidNotRun as error:
@@ -94,13 +101,14 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         end("failed", None, error)
         raise
     end("passed", run)
-    compared = compare.compare(warehouse, build_id, side, project, manifest)
+    with _alerting(warehouse):
+        compared = compare.compare(warehouse, build_id, side, project, manifest)
     return Built(side, builds.fingerprint(loads, project), models, run, build_id, compared)
 
 
-def _run(warehouse: Warehouse, side: str, refreshed: Refresh, progress: Progress | None) -> DbtRun:
+def _run(warehouse: Warehouse, side: str, build_id: int, refreshed: Refresh, progress: Progress | None) -> DbtRun:
     args = ["build", "--full-refresh"] if refreshed.everything else ["build"]
-    return dbt_run.run_dbt(args, dbt_run.on_side(warehouse, side), progress)
+    return dbt_run.run_dbt(args, dbt_run.on_side(warehouse, side, build_id), progress)
 
 
 def _told(warehouse: Warehouse, side: str, error: DbtTestsFailed | DbtNodesBroke) -> str:
@@ -121,26 +129,56 @@ def _end(
 ) -> None:
     """Keep how the build ended, the manifest that the side's next build compares with, and every node's result.
 
-    The owners are told of an error; a bug or a stop ends the run, which tells.
+    The owners are alerted to an error; a bug or a stop ends the run, which alerts them.
+
+    Raises:
+        Overtaken: a later build began, which is why this one failed. It needs no alert.
+        ToolError: the database took none of it, and there was no error to report before.
     """
     manifest: bytes | None = None
-    if run is not None:
-        dbt_run.keep(warehouse, side, run, run_id)
-        run.artifact("manifest")  # of this very run, or it raises
-        manifest = (run.target_path / "manifest.json").read_bytes()
     models = ("all",) if refreshed.everything else refreshed.models
-    with warehouse.engine.begin() as connection:
-        builds.finish(connection, build_id, status, manifest, run.invocation_id if run else None, models)
-        if isinstance(error, SluiceError):
-            rules.marts_failed(connection, error, warehouse.now())
+    try:
+        with transaction(warehouse.engine, "the end of the build could not be recorded") as connection:
+            if run is not None:
+                dbt_run.keep(connection, side, run, run_id)
+                run.artifact("manifest")  # of this very run, or it raises
+                manifest = (run.target_path / "manifest.json").read_bytes()
+            builds.finish(connection, build_id, status, manifest, run.invocation_id if run else None, models)
+            overtaken = builds.newest(connection).build_id != build_id  # type: ignore[union-attr]
+            if isinstance(error, SluiceError) and not overtaken:
+                rules.marts_failed(connection, error, warehouse.now())
+    except ToolError:
+        if error is None:
+            raise
+        if isinstance(error, SluiceError):  # what is to be said is why the build failed
+            rules.marts_not_published(warehouse, error)
+        return
+    if overtaken and isinstance(error, SluiceError):
+        raise Overtaken(
+            f"build {build_id} of {side} was stopped: a later run took over and builds the marts."
+        ) from None
 
 
 def publish(warehouse: Warehouse, built: Built, run_id: str | None) -> None:
     """Make the candidate what readers read. Raises ToolError if readers held the marts too long."""
-    warned = failed_tests.warned_tests(warehouse, built.run)
-    what = marts.Publication(built.side, built.models, built.inputs, built.build_id, run_id, warned=warned)
-    try:
+    with _alerting(warehouse):
+        warned = failed_tests.warned_tests(warehouse, built.run)
+        what = marts.Publication(built.side, built.models, built.inputs, built.build_id, run_id, warned=warned)
         marts.publish_marts(warehouse, what, fence=built.build_id)
+
+
+@contextmanager
+def _alerting(warehouse: Warehouse) -> Iterator[None]:
+    """Alert the owners when the block fails, after the build has passed: nothing of it would be written elsewhere.
+
+    Raises:
+        ToolError: also for an error of the driver.
+    """
+    try:
+        try:
+            yield
+        except DATABASE_ERRORS as error:
+            raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None
     except SluiceError as error:
         rules.marts_not_published(warehouse, error)
         raise

@@ -49,7 +49,8 @@ def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
         loads = tables.batches
         loaded = set(connection.scalars(sa.select(loads.c.dataset).where(loads.c.status == "published").distinct()))
     run = dbt_run.run_dbt(["source", "freshness"], dbt_run.on_side(warehouse, side))
-    dbt_run.keep(warehouse, side, run, run_id)
+    with warehouse.engine.begin() as connection:
+        dbt_run.keep(connection, side, run, run_id)
     found = [(node.name.split(".", 1)[1], node) for node in run.nodes if node.status in ("warn", "error")]
     stale = tuple(Stale(name, node.status, node.message) for name, node in found if name in loaded)
     tell(warehouse, stale)

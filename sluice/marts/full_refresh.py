@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from sluice.contract.errors import SluiceError
+from sluice.ledger import write_right
 from sluice.ledger.builds import Base
 from sluice.marts.dbt import run
 from sluice.project.paths import home
@@ -54,17 +55,21 @@ def changed(warehouse: Warehouse, side: str, project: str, bases: Sequence[Base]
     return Refresh(models=tuple(sorted(found)))
 
 
-def drop(warehouse: Warehouse, side: str, models: Iterable[str]) -> None:
+def drop(warehouse: Warehouse, side: str, build_id: int, models: Iterable[str]) -> None:
     """Drop the models' tables on the side, with the side's views over them; dbt makes them all anew.
 
     Each in a transaction of its own, as dbt does: a reader's prepared statement, planned while the side was live,
     locks the tables it knew, in an order of its own, before it finds that the views show others.
+
+    Raises:
+        Overtaken: a later build began, so nothing more may be dropped.
     """
-    with warehouse.engine.connect() as connection:
+    with write_right.held(warehouse, side, build_id) as connection:
         found = {*sa.inspect(connection).get_table_names(schema=side)} if _exists(connection, side) else set()
-    for model in sorted(found.intersection(models)):
-        with warehouse.engine.begin() as connection:
+        connection.commit()
+        for model in sorted(found.intersection(models)):
             connection.execute(DROP.against(sa.Table(model, sa.MetaData(), schema=side)))
+            connection.commit()
 
 
 def _exists(connection: sa.Connection, side: str) -> bool:

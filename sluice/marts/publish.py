@@ -6,6 +6,7 @@ import itertools
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -13,19 +14,22 @@ import sqlalchemy as sa
 from sluice.alerts import rules
 from sluice.alerts.messages import Facts
 from sluice.contract.errors import ToolError
-from sluice.ledger import builds
+from sluice.ledger import builds, write_right
 from sluice.ledger.tables import publications
-from sluice.warehouse.postgres import other_sessions
-from sluice.warehouse.postgres.mart_views import lock_views, point_views
-from sluice.warehouse.postgres.session import DATABASE_ERRORS, IN_THE_WAY, first_line
-from sluice.warehouse.warehouse import MARTS, Warehouse
+from sluice.warehouse.postgres import mart_views, other_sessions
+from sluice.warehouse.postgres.session import DATABASE_ERRORS, IN_THE_WAY, first_line, is_lost
+from sluice.warehouse.postgres.transactions import settled
+from sluice.warehouse.warehouse import Warehouse
 
-# While a publish waits for one mart, a reader that has another and wants this one queues up behind it, and then neither
-# gets on until the publish lets go: so most tries are short. Five readers without pause, in both orders: one of five
-# succeeds. Every 16th waits as long as it may, for readers whose queries are long, and then lets them all get through.
+# While a publish waits, new readers queue up behind it: so most tries are short, and cost them nothing. Every 16th waits
+# as long as it may, for the queries that are under way; all views have one queue, so it gets in when the last one ends.
 SHORT_MS, LONG_EVERY = 5, 16
 EAGER_TRIES = 128  # then the pauses double, up to the longest
+MOST_BROKEN = 3  # links that may break while it is published; nothing was changed then, so it is tried again
 PAUSE, PAUSE_AFTER_LONG, LONGEST_PAUSE = 0.01, 0.2, 2.0  # seconds
+
+
+RESTORE = "restore"  # what is live stays so: only its views are put back
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Publication:
     """What is to be made live: a side whose tests all passed, and the number that lets it through the fence.
 
     Attributes:
+        kind: publish, rollback, or restore.
         warned: what to tell of dbt's tests that only warned, by their names.
     """
 
@@ -72,23 +77,26 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
     """
     patience = patience or Patience()
     other_sessions.wait_for_old(warehouse, patience.snapshots)
-    with warehouse.engine.connect() as connection:
-        views = sa.inspect(connection).get_view_names(MARTS)
+    with warehouse.engine.begin() as connection:
+        mart_views.prepare(connection)
     deadline = time.monotonic() + patience.locks
+    broken = 0
     for tried in itertools.count(1):
         lock_ms = patience.lock_ms if tried % LONG_EVERY == 0 else min(SHORT_MS, patience.lock_ms)
         try:
-            with warehouse.engine.begin() as connection:
-                if publication.kind == "publish":  # first, for from the next step on readers wait
-                    rules.marts_published(connection, publication.models, publication.warned, warehouse.now())
-                lock_views(connection, MARTS, random.sample(views, len(views)), lock_ms)
+            with settled(warehouse.engine) as connection:
                 builds.fence(connection, fence)
-                point_views(connection, MARTS, publication.side, publication.models)
-                _write(connection, publication)
+                write_right.shut(connection, publication.side)
+                _write(connection, publication, warehouse)
+                mart_views.lock(connection, publication.side, publication.models, lock_ms)  # from here on readers wait
+                mart_views.point(connection, publication.side, publication.models)
             return
         except DATABASE_ERRORS as error:
             if not isinstance(getattr(error, "orig", error), IN_THE_WAY):
-                raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None
+                broken += 1
+                _raise_if_overtaken(warehouse, fence)
+                if broken > MOST_BROKEN or not is_lost(error):
+                    raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None
             if time.monotonic() > deadline:
                 raise ToolError(
                     f"the marts were not published: readers held them for {patience.locks:g} s. The old marts stay. "
@@ -99,7 +107,17 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
         time.sleep(pause * random.uniform(0.5, 1.5))
 
 
-def _write(connection: sa.Connection, publication: Publication) -> None:
+def _raise_if_overtaken(warehouse: Warehouse, fence: int) -> None:
+    """Raise Overtaken where a later run has ended this one's session."""
+    with suppress(*DATABASE_ERRORS), warehouse.engine.begin() as connection:
+        builds.fence(connection, fence)
+
+
+def _write(connection: sa.Connection, publication: Publication, warehouse: Warehouse) -> None:
+    if publication.kind == RESTORE:
+        return
+    if publication.kind == "publish":
+        rules.marts_published(connection, publication.models, publication.warned, warehouse.now())
     values = {
         "side": publication.side,
         "models": list(publication.models),

@@ -113,8 +113,8 @@ class Marts:
     models: tuple[str, ...] = ()
 
     @classmethod
-    def nothing_new(cls) -> Marts:
-        return cls("nothing new")
+    def nothing_new(cls, warnings: tuple[str, ...] = ()) -> Marts:
+        return cls("nothing new", warnings=warnings)
 
     @classmethod
     def not_built(cls) -> Marts:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from prefect.runtime import flow_run
 
-from sluice.marts import build
+from sluice.marts import build, restore
 from sluice.runs import tasks
 from sluice.runs.outcomes import EXPECTED, Marts, in_short
 from sluice.site import tasks as site_tasks
 from sluice.steps.run import current
 from sluice.warehouse.connection import open_warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 
 def transform() -> Marts:
@@ -27,9 +28,10 @@ def transform() -> Marts:
 def refresh_marts() -> Marts:
     """Build the candidate side and publish it, under the lock on dbt."""
     warehouse = open_warehouse()
-    if not build.due(warehouse):
-        return Marts.nothing_new()
     try:
+        damage = _views_put_back(warehouse)
+        if not build.due(warehouse):
+            return Marts.nothing_new(damage)
         with warehouse.lock("dbt"):
             run_id = flow_run.get_id()
             built = tasks.build_marts(run_id)
@@ -37,6 +39,14 @@ def refresh_marts() -> Marts:
             return Marts.published(built, documented(built.side))
     except EXPECTED as error:
         return Marts.failed(error)
+
+
+def _views_put_back(warehouse: Warehouse) -> tuple[str, ...]:
+    """Put back the views that somebody dropped or changed since the last publish. Returns a warning for each."""
+    if not restore.damaged(warehouse):
+        return ()
+    with warehouse.lock("dbt"):
+        return tuple(f"{what}: put back" for what in restore.put_back(warehouse))
 
 
 def documented(side: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from sluice.contract.derive.tables import QUARANTINE, STAGING
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.project import paths
 from sluice.warehouse import embedded
-from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line, set_session
+from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line, keep_alive, set_session
 from sluice.warehouse.warehouse import MARTS, OPS, Warehouse
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ def _engine(connector: SqlAlchemyConnector, block: str) -> sa.Engine:
         )
     connector.logger.disabled = True  # it would report each engine it makes
     engine = connector.get_engine(hide_parameters=True, pool_pre_ping=True)
+    sa.event.listen(engine, "do_connect", keep_alive)
     sa.event.listen(engine, "connect", set_session)
     return engine
 

@@ -27,6 +27,7 @@ class Batch:
 
 
 OPS, MARTS = "ops", "marts"
+LIVE = "marts__live"  # what is behind the views of `marts`: nobody names it
 SIDES = ("marts__a", "marts__b")
 
 

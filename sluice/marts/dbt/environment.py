@@ -20,6 +20,7 @@ SESSION = {
     "lock_timeout": "5min",
     "client_connection_check_interval": "2s",
 }
+BUILD = "SLUICE_DBT_BUILD"  # number of the build whose sessions may write to the side; without one they only read
 # Connection facts of a URL's query that libpq also takes from the environment; the profile leaves them open.
 LIBPQ = {key: f"PG{key.upper()}" for key in ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl")} | {
     "channel_binding": "PGCHANNELBINDING",
@@ -35,6 +36,7 @@ class DbtPlace:
         url: the warehouse; dbt gets it through environment variables that are set for one run only.
         side: the schema dbt builds into: marts__a, marts__b or dev. Artifacts and logs: `home`/dbt/`side`.
         target: the target in profiles.yml.
+        build_id: the build that may write to the side; without one, dbt's sessions there are read-only.
     """
 
     url: URL
@@ -43,6 +45,7 @@ class DbtPlace:
     home: Path
     project: Path
     profiles: Path
+    build_id: int | None = None
 
     @property
     def target_path(self) -> Path:
@@ -88,6 +91,7 @@ class DbtPlace:
             "DBT_ENV_SECRET_SLUICE_PG_PASSWORD": url.password or "",
             "SLUICE_PG_DATABASE": url.database or "postgres",
             "SLUICE_DBT_SCHEMA": self.side,
+            BUILD: "" if self.build_id is None else str(self.build_id),
         }
 
     def _session(self) -> dict[str, str]:

@@ -32,6 +32,7 @@ from prefect.states import Cancelled, Completed, Failed
 from prefect.task_engine import run_task_sync
 from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings  # type: ignore[import-untyped]
 
+from sluice.marts.dbt import side_sessions
 from sluice.marts.dbt.signals import signals_interrupt_dbt
 
 Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, the node just done
@@ -54,6 +55,7 @@ def _without_no_error(record: logging.LogRecord) -> bool:
     return True
 
 
+side_sessions.install()
 logging.getLogger("prefect.task_runs").addFilter(_without_no_error)
 
 

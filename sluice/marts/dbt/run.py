@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+
 from sluice.contract.errors import ConfigError
 from sluice.ledger.tables import dbt_results
 from sluice.marts.dbt.environment import DbtPlace
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
 _one_at_a_time = threading.Lock()  # dbt keeps its adapter, flags and events in globals of the process
 
 
-def on_side(warehouse: Warehouse, side: str) -> DbtPlace:
-    """Where dbt builds a side of the warehouse."""
-    return DbtPlace(warehouse.url, side, warehouse.target, paths.home(), paths.dbt_project(), paths.profiles())
+def on_side(warehouse: Warehouse, side: str, build_id: int | None = None) -> DbtPlace:
+    """Where dbt builds a side of the warehouse, or only reads it: without a build it may not write."""
+    places = paths.home(), paths.dbt_project(), paths.profiles()
+    return DbtPlace(warehouse.url, side, warehouse.target, *places, build_id)
 
 
 def run_dbt(args: Sequence[str], place: DbtPlace, progress: Progress | None = None) -> DbtRun:
@@ -118,7 +121,7 @@ def _why_it_did_not_run(
     return DbtDidNotRun(f"dbt {command} could not run: {words}\ndbt's log: {os.path.relpath(place.log)}")
 
 
-def keep(warehouse: Warehouse, side: str, run: DbtRun, run_id: str | None) -> None:
+def keep(connection: sa.Connection, side: str, run: DbtRun, run_id: str | None) -> None:
     """Write every node's status, rows, failing count and time. A run with no node writes nothing."""
     rows = [
         {
@@ -135,7 +138,5 @@ def keep(warehouse: Warehouse, side: str, run: DbtRun, run_id: str | None) -> No
         }
         for node in run.nodes
     ]
-    if not rows:
-        return
-    with warehouse.engine.begin() as connection:
+    if rows:
         connection.execute(dbt_results.insert(), rows)

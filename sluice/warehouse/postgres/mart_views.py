@@ -1,76 +1,166 @@
-"""The views of a schema, pointed to the tables of another. SQL only; the caller's transaction, the caller's locks."""
+"""The views of `marts`, pointed to the tables of a side. SQL only; in the caller's transaction.
+
+What readers name is a view of `marts`. It reads a view of the same name in `marts__live`, and that one the side's
+table. Every view of `marts` also names one empty table, the gate, before it names the view behind it. PostgreSQL locks
+what a view names in that order, so a reader has the gate before it has any view of `marts__live`; and who has the gate
+alone, may point those views elsewhere. So a publish waits in one queue, however many marts a query reads, and in
+whichever order. The gate is in a WITH that nothing reads: it costs a lock, and no part of a plan.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Collection, Mapping, Sequence
 
 import sqlalchemy as sa
 from psycopg2 import sql
 
 from sluice.contract.errors import ToolError
 from sluice.warehouse.postgres.session import execute
+from sluice.warehouse.warehouse import LIVE, MARTS
 
 Columns = Mapping[str, str]  # type by name, in order
+GATE = "_gate"
+# Which relations each view names, but for itself
+NAMED = sa.text(
+    "SELECT n.nspname, c.relname, array_agg(DISTINCT rn.nspname || '.' || r.relname) FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_rewrite w ON w.ev_class = c.oid "
+    "JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid "
+    "JOIN pg_class r ON d.refclassid = 'pg_class'::regclass AND r.oid = d.refobjid AND r.oid <> c.oid "
+    "JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE n.nspname IN (:marts, :live) GROUP BY 1, 2"
+)
+OUTER = sql.SQL(
+    "CREATE OR REPLACE VIEW {view} AS WITH gate AS (SELECT 1 FROM {gate}), "
+    "live AS NOT MATERIALIZED (SELECT {columns} FROM {behind}) SELECT {columns} FROM live"
+)
 
 
-def lock_views(connection: sa.Connection, schema: str, views: Sequence[str], milliseconds: int) -> None:
-    """Lock every view, in this order and one statement, before the first is touched: no reader meets two sides.
+def prepare(connection: sa.Connection) -> None:
+    """Make the gate, if there is none yet."""
+    connection.execute(sa.schema.CreateSchema(LIVE, if_not_exists=True))
+    execute(connection, sql.SQL("CREATE TABLE IF NOT EXISTS {} ()").format(sql.Identifier(LIVE, GATE)))
 
-    The transaction waits for each later lock no longer than for these.
+
+def lock(connection: sa.Connection, side: str, models: Sequence[str], milliseconds: int) -> None:
+    """Keep readers out until the transaction ends: no reader meets two sides.
+
+    Waits for the gate alone. Views of `marts` that must be changed, because a column or a model is new or gone, or an
+    older Sluice made them, are locked before it. The transaction waits for each later lock no longer than for these.
 
     Raises:
         psycopg2.errors.LockNotAvailable, QueryCanceled: readers hold some of them longer than that.
     """
-    if not views:
-        return
+    existing = set(sa.inspect(connection).get_view_names(MARTS))
+    named = _named(connection)
+    changed = [view for view in existing if not _stays(connection, named, view, side, models)]
+    wanted = [sql.Identifier(MARTS, view) for view in random.sample(changed, len(changed))]
     # The one setting bounds the wait for a single lock, the other that for all locks together.
     statement = sql.SQL(
         "SET LOCAL lock_timeout = {bound}; SET LOCAL statement_timeout = {bound}; "
-        "LOCK TABLE {views} IN ACCESS EXCLUSIVE MODE; SET LOCAL statement_timeout TO DEFAULT"
+        "LOCK TABLE {wanted} IN ACCESS EXCLUSIVE MODE; SET LOCAL statement_timeout TO DEFAULT"
     )
-    names = sql.SQL(", ").join(sql.Identifier(schema, view) for view in views)
-    execute(connection, statement.format(bound=sql.Literal(f"{milliseconds}ms"), views=names))
+    names = sql.SQL(", ").join([*wanted, sql.Identifier(LIVE, GATE)])
+    execute(connection, statement.format(bound=sql.Literal(f"{milliseconds}ms"), wanted=names))
 
 
-def point_views(connection: sa.Connection, schema: str, side: str, models: Sequence[str]) -> None:
-    """Make each model a view in `schema` over the table of that name in `side`; drop views of other names.
+def point(connection: sa.Connection, side: str, models: Sequence[str]) -> None:
+    """Make each model a view of `marts` over the side's table of that name; drop views of other names.
 
-    The caller has locked the views.
+    The caller holds the lock.
 
     Raises:
         ToolError: a column was dropped or retyped, or a model is gone, while a user's own view needs it.
     """
-    existing = sa.inspect(connection).get_view_names(schema)
-    for view in sorted(set(existing) - set(models)):
-        _refuse_dependents(connection, schema, view, "the model is gone from models/marts/")
-        execute(connection, sql.SQL("DROP VIEW {}").format(sql.Identifier(schema, view)))
+    existing = set(sa.inspect(connection).get_view_names(MARTS))
+    for view in sorted(existing - set(models)):
+        _refuse_dependents(connection, MARTS, view, "the model is gone from models/marts/")
+        _drop(connection, view)
+    named = _named(connection)
     for model in sorted(models):
-        old = _columns(connection, schema, model) if model in existing else {}
-        _point(connection, schema, side, model, old)
+        stays = model in existing and _stays(connection, named, model, side, models)
+        _point(connection, side, model, existing, stays=stays)
 
 
-def _point(connection: sa.Connection, schema: str, side: str, model: str, old: Columns) -> None:
+def misplaced(connection: sa.Connection, side: str, models: Collection[str]) -> list[str]:
+    """What is wrong with the views that readers have, one sentence each: a view is missing, or shows something else."""
+    named = _named(connection)
+    found = []
+    for model in sorted(models):
+        shown, behind = named.get((MARTS, model)), named.get((LIVE, model))
+        if shown == {f"{side}.{model}"}:  # as an older Sluice made it
+            continue
+        if shown is None:
+            found.append(f"{MARTS}.{model} is missing")
+        elif shown != _behind(model):
+            found.append(f"{MARTS}.{model} shows {', '.join(sorted(shown))}, not what was published")
+        elif behind != {f"{side}.{model}"}:
+            found.append(f"{MARTS}.{model} shows {', '.join(sorted(behind or ()))}, not {side}.{model}")
+    return found
+
+
+def missing_tables(connection: sa.Connection, side: str, models: Collection[str]) -> list[str]:
+    """Which of the models have no table, or view, on the side."""
+    found = sa.inspect(connection)
+    if not found.has_schema(side):
+        return sorted(models)
+    return sorted({*models} - {*found.get_table_names(side), *found.get_view_names(side)})
+
+
+def _named(connection: sa.Connection) -> dict[tuple[str, str], set[str]]:
+    rows = connection.execute(NAMED, {"marts": MARTS, "live": LIVE}).tuples()
+    return {(schema, view): set(relations) for schema, view, relations in rows}
+
+
+def _behind(model: str) -> set[str]:
+    return {f"{LIVE}.{model}", f"{LIVE}.{GATE}"}
+
+
+def _stays(
+    connection: sa.Connection,
+    named: Mapping[tuple[str, str], set[str]],
+    model: str,
+    side: str,
+    models: Collection[str],
+) -> bool:
+    """Whether a view of `marts` may stay as it is, when the view behind it is pointed to the side."""
+    if model not in models or named.get((MARTS, model)) != _behind(model):
+        return False
+    shown, new = _columns(connection, MARTS, model), _columns(connection, side, model)
+    return dict(shown) == dict(new)
+
+
+def _point(connection: sa.Connection, side: str, model: str, existing: Collection[str], *, stays: bool) -> None:
     new = _columns(connection, side, model)
     if not new:
-        raise ToolError(f"{side}.{model} does not exist, so {schema}.{model} cannot show it: build that side first")
+        raise ToolError(f"{side}.{model} does not exist, so {MARTS}.{model} cannot show it: build that side first")
+    old = _columns(connection, MARTS, model) if model in existing else {}
     broken = [name for name, kind in old.items() if new.get(name) != kind]
+    behind_now = list(_columns(connection, LIVE, model))
     grants: list[sql.Composable] = []
-    if broken:
-        change = f"column {broken[0]} is {'retyped' if broken[0] in new else 'gone'} in the new {model}"
-        _refuse_dependents(connection, schema, model, change)
-        grants = _grants(connection, schema, model)
-        execute(connection, sql.SQL("DROP VIEW {}").format(sql.Identifier(schema, model)))
+    if broken or behind_now != list(old)[: len(behind_now)]:  # the second, where somebody changed or dropped a view
+        change = f"{model} has other columns"
+        if broken:
+            change = f"column {broken[0]} is {'retyped' if broken[0] in new else 'gone'} in the new {model}"
+        _refuse_dependents(connection, MARTS, model, change)
+        grants = _grants(connection, MARTS, model)
+        _drop(connection, model)
         old = {}
     names = [*old, *(name for name in new if name not in old)]  # a view can only gain columns at its end
-    view = sql.Identifier(schema, model)
-    execute(
-        connection,
-        sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}").format(
-            view, sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier(side, model)
-        ),
-    )
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
+    behind, table = sql.Identifier(LIVE, model), sql.Identifier(side, model)
+    view = sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}").format(behind, columns, table)
+    execute(connection, view)
+    if stays:
+        return
+    gate = sql.Identifier(LIVE, GATE)
+    execute(connection, OUTER.format(view=sql.Identifier(MARTS, model), gate=gate, columns=columns, behind=behind))
     for grant in grants:
         execute(connection, grant)
+
+
+def _drop(connection: sa.Connection, view: str) -> None:
+    for schema in (MARTS, LIVE):
+        execute(connection, sql.SQL("DROP VIEW IF EXISTS {}").format(sql.Identifier(schema, view)))
 
 
 def _columns(connection: sa.Connection, schema: str, relation: str) -> Columns:

@@ -1,4 +1,4 @@
-"""Sessions of others: wait for old snapshots, end strays of a lost build."""
+"""Sessions of others: wait for those with an old snapshot."""
 
 from __future__ import annotations
 
@@ -42,12 +42,3 @@ def wait_for_old(warehouse: Warehouse, seconds: float) -> None:
                     "again."
                 )
             time.sleep(PAUSE)
-
-
-def end_strays(connection: sa.Connection, side: str) -> None:
-    """End what is left of a build that lost its lock and still writes to the side. Whoever calls holds the lock."""
-    strays = sa.text(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND application_name = :name"
-    )
-    connection.execute(strays, {"name": f"{APPLICATION} dbt {side}"})  # as profiles/profiles.yml names dbt's sessions

@@ -19,13 +19,25 @@ SESSION = {
     "datestyle": "ISO",
     "client_connection_check_interval": "500ms",  # a killed client's query ends, and commits nothing
     "idle_in_transaction_session_timeout": "10min",  # a half-open link frees its locks
+    "lock_timeout": "5min",  # nothing waits for ever for what somebody else holds
+    # A link that is silent is asked after 30 s, and given up after another 30: its locks are free then
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
 }
+
+KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}  # s, s, times
 
 
 def first_line(error: BaseException) -> str:
     """What a driver says, without the statement and its parameters (which hold data)."""
     text = str(error.orig) if isinstance(error, DBAPIError) else str(error)
     return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the link to the server, or the session there, is gone: another one may do better."""
+    return isinstance(getattr(error, "orig", error), psycopg2.OperationalError | psycopg2.InterfaceError)
 
 
 def execute(connection: sa.Connection, statement: sql.Composable) -> None:
@@ -61,6 +73,12 @@ def set_session(driver_connection, _record) -> None:  # type: ignore[no-untyped-
         for name, value in SESSION.items():
             cursor.execute("select set_config(%s, %s, false)", (name, value))
     driver_connection.commit()
+
+
+def keep_alive(_dialect, _record, _arguments, parameters) -> None:  # type: ignore[no-untyped-def]
+    """The same on this side of the link: a server that is gone is noticed, and not waited for."""
+    for name, value in KEEPALIVES.items():
+        parameters.setdefault(name, value)
 
 
 IN_THE_WAY = (LockNotAvailable, QueryCanceled, DeadlockDetected)  # a reader, for now: try again

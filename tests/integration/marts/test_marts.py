@@ -24,7 +24,6 @@ from sluice.marts import publish as marts
 from sluice.marts.publish import Patience, Publication
 from sluice.marts.rollback import rollback
 from sluice.warehouse.connection import connect
-from sluice.warehouse.postgres import other_sessions
 from sluice.warehouse.warehouse import Warehouse
 from tests.integration.conftest import connector_for
 from tests.support import mart_reader
@@ -149,16 +148,6 @@ def test_who_was_overtaken_by_a_later_build_publishes_nothing(night: Night) -> N
     with pytest.raises(ToolError, match="a later run took over"):
         night.publish(slow)
     assert night.seen() == {1}
-
-
-def test_a_new_build_ends_what_an_overtaken_one_still_has_at_work_on_its_side(night: Night) -> None:
-    stray, other_side = (psycopg2.connect(dsn(night), application_name=f"sluice dbt marts__{s}") for s in "ab")
-    with night.warehouse.engine.begin() as connection:
-        other_sessions.end_strays(connection, "marts__a")
-    with pytest.raises(psycopg2.OperationalError):
-        stray.cursor().execute("SELECT 1")
-    other_side.cursor().execute("SELECT 1")
-    other_side.close()
 
 
 @pytest.mark.alone

@@ -1,0 +1,83 @@
+"""The right to write to a side: each session that does holds the side's lock, and its build is the newest one.
+
+A session takes the lock first and reads then. A successor writes its build first and takes the lock over then. So
+whichever comes first, no session of an older build is left, or comes in, once the successor has had the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from sluice.contract.errors import Overtaken
+from sluice.warehouse.postgres import locks, side_rights
+from sluice.warehouse.warehouse import Warehouse
+
+NEWEST = "SELECT build_id, status FROM ops.builds ORDER BY build_id DESC LIMIT 1"
+READ_ONLY = "SET default_transaction_read_only = on"
+
+
+def take(session: Any, side: str, build_id: int) -> None:
+    """Give a session of the driver the right to write to the side, for as long as it lives.
+
+    Args:
+        session: psycopg2's connection, without an open transaction; so it is left.
+
+    Raises:
+        Overtaken: a later build began, or this one has ended.
+        psycopg2.Error: as the driver raises it.
+    """
+    with session.cursor() as cursor:
+        cursor.execute(locks.SHARE_FOR_SESSION, (locks.write_right(side),))
+        session.commit()
+        cursor.execute(NEWEST)
+        newest = cursor.fetchone()
+        session.commit()
+    if newest != (build_id, "started"):
+        now = f"build {newest[0]} ({newest[1]}) is the newest" if newest else "no build is known"
+        raise Overtaken(f"build {build_id} may not write to {side} any more: {now}. A later run took over.")
+
+
+def read_only(session: Any) -> None:
+    """Let a session of the driver change nothing."""
+    with session.cursor() as cursor:
+        cursor.execute(READ_ONLY)
+    session.commit()
+
+
+@contextmanager
+def held(warehouse: Warehouse, side: str, build_id: int) -> Iterator[sa.Connection]:
+    """A connection that may write to the side. It is closed in the end, and the lock is free.
+
+    Raises:
+        Overtaken: as `take`.
+    """
+    with warehouse.engine.connect() as connection:
+        connection.detach()  # the pool must not give a session with a lock to somebody else
+        take(connection.connection.driver_connection, side, build_id)
+        yield connection
+
+
+def clear(warehouse: Warehouse, side: str) -> None:
+    """End every session that may still write to the side for an older build; then this build may.
+
+    The caller has committed its build. Returns when no other session is left.
+
+    Raises:
+        ToolError: as `locks.take_over`.
+    """
+    with warehouse.engine.begin() as connection:
+        locks.take_over(connection, locks.write_right(side))
+        side_rights.allow(connection, side)
+
+
+def shut(connection: sa.Connection, side: str) -> None:
+    """Let no session write to the side from now on: its lock is held until the transaction ends, its rights are gone.
+
+    The caller has made sure that its build is the newest (`builds.fence`).
+    """
+    locks.take_over(connection, locks.write_right(side))
+    side_rights.forbid(connection, side)

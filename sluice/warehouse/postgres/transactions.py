@@ -1,0 +1,79 @@
+"""Transactions whose end is known: where the answer to COMMIT is lost, the server is asked what became of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from sluice.contract.errors import ToolError
+from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
+
+ASK_SECONDS = 60.0  # for a server that restarts, and for a COMMIT whose answer was lost while it was being done
+PAUSE = 0.2  # s between questions
+NUMBER = sa.text("SELECT CAST(pg_current_xact_id() AS text)")
+FATE = sa.text("SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8))")
+
+
+class Unknown(ToolError):
+    """Whether a transaction was committed cannot be found out now."""
+
+
+@contextmanager
+def settled(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction; it ends without an error exactly if it was committed, also when the link broke meanwhile.
+
+    Raises:
+        DBAPIError, psycopg2.Error: it was not committed.
+        Unknown: the link broke in the middle of COMMIT, and the server answers no more.
+    """
+    number: str | None = None
+    try:
+        with engine.connect() as connection, connection.begin():
+            yield connection
+            number = str(connection.scalar(NUMBER))
+    except DATABASE_ERRORS:
+        if number is None or not committed(engine, number):
+            raise
+
+
+@contextmanager
+def transaction(engine: sa.Engine, what: str, then: str = "Nothing was changed.") -> Iterator[sa.Connection]:
+    """The same, with the driver's errors in words: that `what` failed, why, and what holds `then`.
+
+    Raises:
+        ToolError: it was not committed, or that is not known.
+    """
+    try:
+        with settled(engine) as connection:
+            yield connection
+    except Unknown as error:
+        raise Unknown(f"{what}: {error}") from None
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"{what}: {first_line(error)}. {then}") from None
+
+
+def committed(engine: sa.Engine, number: str, seconds: float = ASK_SECONDS) -> bool:
+    """Whether the transaction of this number was committed. Waits while it is under way, or the server restarts.
+
+    Raises:
+        Unknown: there is no answer within `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with engine.connect() as connection:
+                fate = connection.scalar(FATE, {"number": number})
+            why = "it is still under way"
+        except DATABASE_ERRORS as error:
+            fate, why = None, first_line(error)
+        if fate in ("committed", "aborted"):
+            return bool(fate == "committed")
+        if time.monotonic() > deadline:
+            raise Unknown(
+                f"the link broke while it was being committed, and whether it was cannot be found out: {why}. "
+                "Run again: what was done is found, and what was not is done."
+            )
+        time.sleep(PAUSE)
