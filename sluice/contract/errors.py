@@ -40,7 +40,7 @@ class ToolError(SluiceError):
 
 
 class Overtaken(ToolError):
-    """A later run took over what this one was about to write. Nobody needs to be alerted: the later run does the work."""
+    """A later run took over what this one was about to write, and does the work: nobody needs to be alerted."""
 
 
 class BusyError(SluiceError):

@@ -56,8 +56,9 @@ def held(warehouse: Warehouse, side: str, build_id: int) -> Iterator[sa.Connecti
         Overtaken: as `take`.
     """
     with warehouse.engine.connect() as connection:
+        session = connection.connection.driver_connection
         connection.detach()  # the pool must not give a session with a lock to somebody else
-        take(connection.connection.driver_connection, side, build_id)
+        take(session, side, build_id)
         yield connection
 
 

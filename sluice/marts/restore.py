@@ -27,8 +27,8 @@ def damaged(warehouse: Warehouse) -> bool:
 def put_back(warehouse: Warehouse, patience: publish.Patience | None = None) -> tuple[str, ...]:
     """Point the views of the live marts where they belong, if they do not; the owners are alerted, of both.
 
-    The caller holds the lock on dbt. Where a table of the live side is gone too, nothing can be put back: the next build
-    makes all views (`build.due` sees to that).
+    The caller holds the lock on dbt. Where a table of the live side is gone too, nothing can be put back: the next
+    build makes all views (`build.due` sees to that).
 
     Returns:
         What was wrong.

@@ -282,11 +282,11 @@ def test_an_unreachable_server_is_told_in_dbts_words_without_the_password(tiny: 
 
 
 def test_the_two_sides_keep_apart(tiny: Tiny) -> None:
-    a, b = tiny.run(side="marts__a"), tiny.run(side="marts__b")
+    a, b = tiny.run(side="one_side"), tiny.run(side="other_side")
     assert a.artifact("run_results") != b.artifact("run_results")
     with sa.create_engine(tiny.url).connect() as connection:
         query = "select table_schema from information_schema.tables where table_name = 'trips' order by 1"
-        assert connection.scalars(sa.text(query)).all() == ["marts__a", "marts__b"]
+        assert connection.scalars(sa.text(query)).all() == ["one_side", "other_side"]
     left = {path.name for path in (tiny.folder / "project").iterdir()}
     assert left == {"dbt_project.yml", "models"}, "dbt wrote into the project"
 
@@ -370,7 +370,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start backgro
 def slow():
     folder = Path(sys.argv[1])
     url, home = sa.make_url(sys.argv[2]), folder / ".sluice"
-    run_dbt(["build"], DbtPlace(url, "marts__a", "embedded", home, folder / "project", folder / "profiles"))
+    run_dbt(["build"], DbtPlace(url, "one_side", "embedded", home, folder / "project", folder / "profiles"))
 
 if __name__ == "__main__":
     slow()
