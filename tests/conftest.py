@@ -1,5 +1,7 @@
 """Real parts for all tests, made on demand: PostgreSQL servers, a database for each test, a Prefect server.
 
+No test reads or writes what belongs to the user who runs it: tests/support/user_folders.py.
+
 postgres_url    the test session's own embedded server
 database        an empty database of its own on it
 warehouse_url   the same, once on the embedded server and once on a stock PostgreSQL 15
@@ -8,15 +10,12 @@ prefect_server  one standing Prefect server; from then on the session's PREFECT_
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -29,24 +28,33 @@ import sqlalchemy as sa
 from sqlalchemy import URL
 
 from sluice.warehouse import embedded
+from tests.support import user_folders
 from tests.support.postgres15 import find_binaries, running_server
 
-# Before any test imports Prefect: no test reads or writes the home of the user who runs it.
-PREFECT_HOME = Path(tempfile.mkdtemp(prefix="sluice-prefect-"))
-atexit.register(shutil.rmtree, PREFECT_HOME, ignore_errors=True)
-os.environ["PREFECT_HOME"] = str(PREFECT_HOME)
+# Before any test imports Prefect.
+THEIRS = user_folders.of_this_user()
+HOME = user_folders.replace(THEIRS)
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "false"  # 8 s of each server's start
 os.environ["PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["SLUICE_SOURCE_HOSTS"] = "127.0.0.1,localhost"  # where tests serve files
-for variable in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "SLUICE_WAREHOUSE"):
-    os.environ.pop(variable, None)
 
 # A shell that starts the suite in the background has it ignore Ctrl-C, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PREFECT_START_SECONDS = 300  # it makes its database first: 10 s alone, 100 s on a busy machine
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(user_folders.Guard(THEIRS))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_left() -> Iterator[None]:
+    """Stop the embedded server of the suite's own home, where a test used that."""
+    yield
+    embedded.remove(HOME / ".sluice")
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +112,7 @@ def prefect_server() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     api = f"http://127.0.0.1:{port}/api"
-    log = PREFECT_HOME / "server.log"
+    log = HOME / "server.log"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as output:
         server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)

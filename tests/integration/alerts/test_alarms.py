@@ -24,6 +24,7 @@ from sluice.alerts.channels import AppriseAddress
 from sluice.contract.errors import ConfigError
 from sluice.project import paths
 from sluice.runs import lifecycle
+from sluice.warehouse.connection import open_warehouse
 from tests.support import taxi
 from tests.support.chromium import chromium
 from tests.support.mailbox import Mailbox
@@ -77,7 +78,8 @@ def test_a_scheduled_run_that_reaches_no_warehouse_is_told_at_once(webhook, monk
     assert alert["title"] == "sluice: run failed", "nothing crashed"
 
 
-def test_a_wrong_parameter_in_the_form_is_told_to_nobody_else_and_in_a_schedule_to_the_owners(webhook, warehouse):
+def test_a_wrong_parameter_in_the_form_is_told_to_nobody_else_and_in_a_schedule_to_the_owners(webhook, sluice) -> None:
+    lifecycle.ensure_tables(open_warehouse())
     error = ConfigError("batch 'all' is no month: write it as 2021-01")
     for scheduled in (False, True):
         run = FlowRun(
@@ -91,6 +93,8 @@ def test_a_wrong_parameter_in_the_form_is_told_to_nobody_else_and_in_a_schedule_
     [alert] = received(webhook)
     assert alert["title"] == "sluice: run failed"
     assert "run of the night ended as Failed: batch 'all' is no month: write it as 2021-01\n" in alert["message"]
+    [incident] = json.loads(sluice("alerts", "--json").out)
+    assert incident["kind"] == "run_failed"
 
 
 def test_a_closed_gate_sends_one_alert_with_reason_numbers_sample_and_next_command(sluice, webhook, tmp_path) -> None:
