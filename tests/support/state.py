@@ -1,8 +1,8 @@
-"""What a checkout's user has, as lines to compare: `.ci/run` holds that the tests leave it alone and runs repeat nothing.
+"""What a checkout's user has, as lines to compare: in `.ci/run`, before and after the tests, and another run.
 
-    python -m tests.support.state data     every table of the warehouse but ops.runs: rows, and a sum over them
-    python -m tests.support.state runs     the number of runs
-    python -m tests.support.state files    the user's folders and the tracked files: size in bytes, time in ns
+python -m tests.support.state data     every table of the warehouse but ops.runs: rows, and a sum over them
+python -m tests.support.state runs     the number of runs
+python -m tests.support.state files    the user's folders and the tracked files: size in bytes, time in ns
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ VARIABLES = ("SLUICE_", "PREFECT_", "DBT_", "XDG_", "PG")  # begin the names of 
 KEPT = "SLUICE_REAL_DATA"  # a folder that tests only read
 PASSED_ON = "FOLDERS_OF_THE_USER"  # tells pytest-xdist's workers, whose home is a temporary one from the start
 FILE_EVENTS = {"open", "os.listdir", "os.scandir", "os.mkdir", "os.remove", "os.rmdir", "os.rename", "sqlite3.connect"}
+OF_ANOTHER_FOLDER = {"os.mkdir", "os.remove", "os.rmdir", "os.rename"}  # the last argument is a folder, or -1
 STOPPING_SECONDS = 30  # a keeper stops the embedded server after the last run ended
 
 Seen = dict[str, tuple[int, int]]  # size in bytes and time of the last change in ns, by path
@@ -140,7 +141,11 @@ class Guard:
 
     def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in FILE_EVENTS and isinstance(arguments[0], str | bytes | os.PathLike):
-            path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - called for every file that is opened
+            path = os.fsdecode(arguments[0])
+            if not os.path.isabs(path):  # noqa: PTH117 - called for every file that is opened
+                if (event in OF_ANOTHER_FOLDER and arguments[-1] != -1) or (event == "open" and arguments[1] is None):
+                    return  # relative to a folder that is open, as in shutil.rmtree; of os.open it is not told
+                path = os.path.abspath(path)  # noqa: PTH100
             if f"{path}{os.sep}".startswith(self._places):
                 self.opened.add(path)
 

@@ -40,8 +40,8 @@ def suite(home: Path, test: str, *options: str) -> subprocess.CompletedProcess[s
     (folder / "conftest.py").write_text(CONFTEST.format(home=str(home)))
     file = home / ".sluice" / "site" / "index.html"
     (folder / "test_it.py").write_text(test.format(file=str(file), folder=str(file.parent)))
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, str(folder)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist", *options, str(folder)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
