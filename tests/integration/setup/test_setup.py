@@ -30,6 +30,7 @@ from sluice.project.datasets import contract_for
 from sluice.setup import answers, automations, required_blocks, set_up
 from sluice.setup.required_blocks import Wanted
 from tests.support import stores
+from tests.support.repository import ROOT
 
 CHANNEL = "apprise-address/taxi-data"  # as the contracts name it
 HELD = {"bucket", "bucket_name", "bucket_folder", "credentials", "gcp_credentials"}  # by a store's block
@@ -284,7 +285,7 @@ def test_a_missed_night_reaches_the_owner_and_so_does_the_next_run(
 ) -> None:
     httpserver.expect_request("/hook", method="POST").respond_with_data("ok")
     AppriseAddress(url=httpserver.url_for("/hook").replace("http", "json")).save("taxi-data")
-    described = yaml.safe_load(automations.FILE.read_text())
+    described = yaml.safe_load((ROOT / "automations.yaml").read_text())
     described["automations"][0]["trigger"]["within"] = 10  # seconds, the least that Prefect takes; shipped: 26 hours
     (tmp_path / "automations.yaml").write_text(yaml.safe_dump(described))
     assert {finding.verdict for finding in automations.apply(tmp_path / "automations.yaml")} == {"ok"}
@@ -314,7 +315,7 @@ def received(httpserver: HTTPServer, count: int) -> list[str]:
 
 def test_the_shipped_file_is_one_that_prefects_own_command_takes(bare: pytest.MonkeyPatch) -> None:
     command = [sys.executable, "-m", "prefect", "--no-prompt", "automation", "create", "--from-file"]
-    done = subprocess.run([*command, str(automations.FILE)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, str(ROOT / "automations.yaml")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     with get_client(sync_client=True) as client:
         made = {each.name: each for each in client.read_automations()}
