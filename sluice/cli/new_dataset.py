@@ -17,7 +17,7 @@ from sluice.contract.batches import Monthly, Single
 from sluice.contract.contract import Files
 from sluice.contract.derive import files as derive
 from sluice.contract.errors import ConfigError, ToolError
-from sluice.contract.scaffold.doubts import dated, doubts_of, refuse_row_as_header
+from sluice.contract.scaffold.doubts import datable, dated, doubts_of, refuse_row_as_header
 from sluice.contract.scaffold.draft import Draft, Sample, draft, guesses_of
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import Facts
@@ -66,7 +66,7 @@ def new(wish: Wish) -> None:
     guesses = guesses_of(sample)
     if files.header and file.format == "csv" and not {"header", "names"} & set(wish.options):
         refuse_row_as_header(file.address, sample, guesses)
-    facts = Facts(wish.source, wish.entity, wish.owner, dated(files, wish.monthly, guesses))
+    facts = Facts(wish.source, wish.entity, wish.owner, dated(files, wish.monthly, guesses), datable(guesses))
     made = draft(facts, sample, guesses)
     root = paths.root()
     texts = {root / path: text for path, text in made.files.items()} | _derived(made, root)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import pandera.pandas as pa
 import pyarrow
@@ -15,7 +15,13 @@ import pyarrow
 from sluice.contract.batches import Monthly, Single, month
 from sluice.contract.columns import NAME, WHOLE_ROW, Column, column_type
 from sluice.contract.errors import ConfigError, ContractError
-from sluice.contract.validation import SYSTEM_COLUMNS, refuse_unkept, refuse_unless_share, refuse_unless_span
+from sluice.contract.validation import (
+    SYSTEM_COLUMNS,
+    refuse_unkept,
+    refuse_unless,
+    refuse_unless_share,
+    refuse_unless_span,
+)
 
 MOST_COLUMNS = 1500  # PostgreSQL's tables end at 1,600, and some are ours
 DATING = ("date", "timestamp", "timestamp with time zone")  # types of a column that can date batches
@@ -86,15 +92,20 @@ class Gate:
 
     Attributes:
         max_rejected: share of all rows that may be rejected.
-        rows_vs_last: fewest and most rows, as multiples of the published batch that comes before.
+        rows_vs_last: fewest and most rows, as multiples of the published batch that comes before, and of the
+            published load of the same batch that it replaces.
+        same_bytes: what to do with a file whose very bytes are published under another batch name: `hold` it, or
+            `accept` it, as for full snapshots of something that may not change.
         tolerance: share of rows that may fail a check, by the check's name; goes before its column's.
     """
 
     max_rejected: float = 0.0
     rows_vs_last: tuple[float, float] | None = None
     tolerance: Mapping[str, float] = field(default_factory=dict)
+    same_bytes: Literal["hold", "accept"] = "hold"
 
     def __post_init__(self) -> None:
+        refuse_unless("same_bytes", self.same_bytes, Literal["hold", "accept"])
         for name, share in {"max_rejected": self.max_rejected, **self.tolerance}.items():
             refuse_unless_share(name, share)
         try:

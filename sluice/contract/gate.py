@@ -89,14 +89,30 @@ class Decision:
         return "gate open" if self.open else "gate closed: " + "; ".join(self.reasons)
 
 
-def decide(gate: Gate, report: AuditReport, rows_before: int | None = None) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is published of a dataset, to compare a batch with.
+
+    Attributes:
+        rows_before: rows of the published batch that comes before this one in batch order, if there is one.
+        rows_replaced: rows of the published load of the same batch, if there is one.
+        same_bytes: another batch that is published from a file of the very same bytes.
+    """
+
+    rows_before: int | None = None
+    rows_replaced: int | None = None
+    same_bytes: str | None = None
+
+
+def decide(gate: Gate, report: AuditReport, known: Known | None = None) -> Decision:
     """Open the gate, or close it and say why.
 
     Args:
         gate: the contract's limits.
         report: what the audit found.
-        rows_before: rows of the published batch that comes before this one in batch order, if there is one.
+        known: what is published already.
     """
+    known = known or Known()
     reasons = [str(result) for result in report.results if result.outcome in ("failed", "errored")]
     warnings = tuple(str(result) for result in report.results if result.outcome == "warned")
     if not report.checks:
@@ -109,7 +125,13 @@ def decide(gate: Gate, report: AuditReport, rows_before: int | None = None) -> D
         share = percent(report.rejected / report.rows)
         mostly = "" if reasons else _mostly(report)
         reasons.append(f"{share} of rows are rejected (at most {percent(gate.max_rejected)}){mostly}")
-    reasons += _volume(gate, report.rows, rows_before)
+    reasons += _volume(gate, report.rows, known.rows_before, "of the batch before")
+    reasons += _volume(gate, report.rows, known.rows_replaced, "that it replaces")
+    if known.same_bytes is not None and gate.same_bytes == "hold":
+        reasons.append(
+            f"its file has the same bytes as the published batch {known.same_bytes}; if that is right, release it, "
+            'or set Gate(same_bytes="accept") where each file is a full snapshot'
+        )
     return Decision(not reasons, tuple(reasons), warnings)
 
 
@@ -122,11 +144,11 @@ def _mostly(report: AuditReport) -> str:
     return f", most often for {most.name} ({counted(most.failing, 'row')})"
 
 
-def _volume(gate: Gate, rows: int, rows_before: int | None) -> list[str]:
+def _volume(gate: Gate, rows: int, rows_before: int | None, what: str) -> list[str]:
     if gate.rows_vs_last is None or not rows_before or not rows:
         return []
     fewest, most = gate.rows_vs_last
     ratio = rows / rows_before
     if fewest <= ratio <= most:
         return []
-    return [f"{rows:,} rows are {ratio:.2f} times the {rows_before:,} of the batch before ({fewest} to {most} allowed)"]
+    return [f"{rows:,} rows are {ratio:.2f} times the {rows_before:,} {what} ({fewest} to {most} allowed)"]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ToolError
-from sluice.contract.gate import CheckResult, Decision
+from sluice.contract.gate import CheckResult, Decision, Known
 from sluice.ledger import tables
 from sluice.ledger.tables import batches, checks
 from sluice.project import fingerprints
@@ -51,6 +51,33 @@ def rows_of_batch_before(connection: sa.Connection, dataset_id: str, batch: str)
         .limit(1)
     )
     return connection.scalar(query)
+
+
+def known(connection: sa.Connection, batch: Batch) -> Known:
+    """What is published of the batch's dataset, to compare the batch with."""
+    replaced = published(connection, batch.dataset_id, batch.batch)
+    this = sa.select(batches.c.sha256).where(batches.c.load_id == batch.load_id).scalar_subquery()
+    same = (
+        sa.select(batches.c.batch)
+        .where(
+            batches.c.dataset == batch.dataset_id,
+            batches.c.batch != batch.batch,
+            batches.c.status == "published",
+            batches.c.sha256 == this,
+            batches.c.rows_read > 0,
+        )
+        .order_by(batches.c.batch)
+        .limit(1)
+    )
+    twin = connection.scalar(same)
+    if replaced is not None and twin is not None:  # it was accepted before, by the contract or by a person
+        own = connection.scalar(sa.select(batches.c.sha256).where(batches.c.load_id == batch.load_id))
+        twin = None if own == replaced.sha256 else twin
+    return Known(
+        rows_of_batch_before(connection, batch.dataset_id, batch.batch),
+        None if replaced is None else replaced.rows_read,
+        twin,
+    )
 
 
 def latest(connection: sa.Connection, dataset_id: str, batch: str, *statuses: str) -> sa.Row | None:

@@ -36,6 +36,7 @@ batches = sa.Table(
     sa.Column("dbt_project", sa.Text(), comment="Fingerprint of the dbt project, as in ops.builds.project."),
     sa.Column("rows_read", sa.BigInteger(), comment="Rows of the file: those accepted and those rejected."),
     sa.Column("rows_counted", sa.BigInteger(), comment="Counted a second, independent way."),
+    sa.Column("blank_lines", sa.BigInteger(), comment="Blank lines of the file, which are not rows."),
     sa.Column("rows_accepted", sa.BigInteger(), comment="Rows that failed no check of severity error."),
     sa.Column("rows_rejected", sa.BigInteger(), comment="Rows that failed one, kept in quarantine."),
     sa.Column("reasons", ARRAY(sa.Text()), nullable=False, server_default="{}", comment="Why not published."),

@@ -38,6 +38,7 @@ class Outcome:
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     exit_code: int = 0
+    blank_lines: int = 0
 
     @classmethod
     def nothing_new(cls, delivery: Delivery) -> Outcome:
@@ -48,12 +49,12 @@ class Outcome:
         return cls(delivery.contract.dataset_id, delivery.batch, "not there yet")
 
     @classmethod
-    def published(cls, delivery: Delivery, audit: AuditReport, decision: Decision) -> Outcome:
-        return cls._audited(delivery, "published", audit, decision, exit_code=0)
+    def published(cls, delivery: Delivery, audit: AuditReport, decision: Decision, blank_lines: int = 0) -> Outcome:
+        return cls._audited(delivery, "published", audit, decision, 0, blank_lines)
 
     @classmethod
-    def held(cls, delivery: Delivery, audit: AuditReport, decision: Decision) -> Outcome:
-        return cls._audited(delivery, "held", audit, decision, exit_code=2)
+    def held(cls, delivery: Delivery, audit: AuditReport, decision: Decision, blank_lines: int = 0) -> Outcome:
+        return cls._audited(delivery, "held", audit, decision, 2, blank_lines)
 
     @classmethod
     def broken(cls, delivery: Delivery, error: SluiceError) -> Outcome:
@@ -63,7 +64,13 @@ class Outcome:
 
     @classmethod
     def _audited(
-        cls, delivery: Delivery, verdict: str, audit: AuditReport, decision: Decision, exit_code: int
+        cls,
+        delivery: Delivery,
+        verdict: str,
+        audit: AuditReport,
+        decision: Decision,
+        exit_code: int,
+        blank_lines: int,
     ) -> Outcome:
         return cls(
             delivery.contract.dataset_id,
@@ -75,6 +82,7 @@ class Outcome:
             decision.reasons,
             decision.warnings,
             exit_code,
+            blank_lines,
         )
 
     @property

@@ -113,8 +113,8 @@ def decide_batch(batch: Batch, report: AuditReport) -> Decision:
     """Open the gate, or close it and say why."""
     contract = contract_for(batch.dataset_id)
     with open_warehouse().engine.begin() as connection:
-        before = loads.rows_of_batch_before(connection, batch.dataset_id, batch.batch)
-    decision = decide(contract.gate, report, before)
+        known = loads.known(connection, batch)
+    decision = decide(contract.gate, report, known)
     if not decision.open:
         decision = replace(decision, reasons=(*decision.reasons, *patches.unread(contract, report)))
     get_run_logger().info("%s: %s", batch, decision)

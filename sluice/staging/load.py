@@ -43,10 +43,11 @@ def load(
                 batch,
                 rows_read=stream.rows_read,
                 rows_counted=stream.rows_counted,
+                blank_lines=stream.blank_lines,
                 loaded_at=sa.func.clock_timestamp(),
             )
     except DATABASE_ERRORS as error:
         raise ToolError(f"{batch}: loading failed in the database: {first_line(error)}. Nothing was kept.") from None
     finally:
         pa.default_memory_pool().release_unused()  # Arrow would keep it; dbt, later in this process, needs its own
-    return Batch(batch.dataset_id, batch.batch, batch.load_id, stream.rows_read)
+    return Batch(batch.dataset_id, batch.batch, batch.load_id, stream.rows_read, stream.blank_lines)

@@ -121,9 +121,9 @@ def judge(delivery: Delivery, batch: Batch, load: Callable[[], Batch]) -> Outcom
         decision = tasks.decide_batch(batch, audit)
         if decision.open:
             tasks.publish_batch(batch, audit, decision)
-            return Outcome.published(delivery, audit, decision)
+            return Outcome.published(delivery, audit, decision, batch.blank_lines)
         tasks.hold_batch(batch, audit, decision)
-        return Outcome.held(delivery, audit, decision)
+        return Outcome.held(delivery, audit, decision, batch.blank_lines)
     except EXPECTED as error:
         publish.fail(open_warehouse(), delivery.contract, batch, error)
         return Outcome.broken(delivery, error)

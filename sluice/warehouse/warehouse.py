@@ -21,6 +21,7 @@ class Batch:
     batch: str
     load_id: int
     rows: int = 0
+    blank_lines: int = 0  # of its file, which are not rows
 
     def __str__(self) -> str:
         return f"{self.dataset_id} {self.batch}"

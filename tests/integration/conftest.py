@@ -76,8 +76,8 @@ def deliver(warehouse: Warehouse) -> Callable[[Contract, str, Path], Delivered]:
             publish.fail(warehouse, contract, batch, str(error))
             raise
         with warehouse.engine.begin() as connection:
-            before = loads.rows_of_batch_before(connection, contract.dataset_id, batch_name)
-        decision = decide(contract.gate, report, before)
+            known = loads.known(connection, batch)
+        decision = decide(contract.gate, report, known)
         (publish.publish if decision.open else publish.hold)(warehouse, contract, batch, report, decision)
         return Delivered(batch, report, decision)
 

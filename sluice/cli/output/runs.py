@@ -18,6 +18,7 @@ from prefect.exceptions import TerminationSignal
 from sluice.alerts import downstream
 from sluice.cli.output.tables import err, out, print_json, print_table
 from sluice.contract.errors import SluiceError, ToolError
+from sluice.contract.formatting import counted
 from sluice.ledger import schema
 from sluice.marts import build
 from sluice.marts import rollback as back
@@ -112,6 +113,10 @@ def show_summary(summary: Summary, as_json: bool) -> None:
     for compared in summary.marts.compared:
         out.print(f"Marts: {compared}", markup=False, highlight=False)
     for outcome in summary.outcomes:
+        if outcome.blank_lines:
+            blank = counted(outcome.blank_lines, "blank line")
+            said = f"{outcome.dataset_id} {outcome.batch}: {blank} in the file, not counted as rows"
+            out.print(said, markup=False, highlight=False)
         for warning in outcome.warnings:
             out.print(f"Warning: {outcome.dataset_id} {outcome.batch}: {warning}", markup=False, highlight=False)
     if summary.site:

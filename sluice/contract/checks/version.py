@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 from hashlib import sha256
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -22,12 +23,14 @@ from sluice.contract.contract import Contract
 def version_of(contract: Contract) -> str:
     """Twelve hexadecimal digits over columns, checks with their SQL, the gate's limits, and how files are read."""
     window = getattr(contract.files.batches, "start", None) or contract.files.batches.due(None)[0]  # type: ignore[arg-type]
-    facts = {
+    facts: dict[str, Any] = {
         "columns": [[c.name, c.type.name, c.sources, c.nullable, c.required, c.since] for c in contract.columns],
         "checks": [_demand(check) for check in checks_of(contract, window)],
         "gate": [contract.gate.max_rejected, contract.gate.rows_vs_last],
         "null_values": contract.files.null_values,
     }
+    if contract.gate.same_bytes != "hold":
+        facts["gate"] = [*facts["gate"], contract.gate.same_bytes]
     if reading := _reading(contract):
         facts["reading"] = reading
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

@@ -171,7 +171,9 @@ def _contract(facts: Facts, name: str) -> list[str]:
         named = f"Monthly(start={quoted(batches.start)}{by})"
     else:
         named = "Single()"
-    limits = "max_rejected=0.05, rows_vs_last=(0.5, 2.0)" if monthly else "max_rejected=0.05"
+    limits = "max_rejected=0.05, rows_vs_last=(0.5, 2.0)"
+    if not monthly or not facts.dated:
+        limits += ', same_bytes="accept"'
     return [
         "CONTRACT = Contract(",
         f"    source={quoted(facts.source)},",

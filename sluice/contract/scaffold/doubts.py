@@ -45,6 +45,11 @@ def dated(files: Files, monthly: str | None, guesses: Sequence[Guess]) -> Files:
     return files
 
 
+def datable(guesses: Sequence[Guess]) -> bool:
+    """Whether a column of dates or times can tell batches apart: without one, each file may be a full snapshot."""
+    return any(one.type.name in DATING for one in guesses)
+
+
 def _within(one: Guess, first: object, after: object) -> bool:
     held = one.values.drop_null()
     bounds = [pa.scalar(moment).cast(held.type) for moment in (first, after)]

@@ -18,7 +18,7 @@ from sluice.contract.columns import ColumnType
 LONGEST_VALUE = 400  # characters; the longest double written without an exponent has about 330
 
 # "1.0": how writers spell the integers of a column that has nulls. [0-9], as \d takes other scripts' digits.
-_INTEGER = re.compile(r"(-?)([0-9]+(?=\.0*$|$)|(?=\.0+$))(?:\.0*)?")
+_INTEGER = re.compile(r"(-?)((?:0|[1-9][0-9]*)(?=\.0*$|$)|(?=\.0+$))(?:\.0*)?")
 _NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _TIMESTAMP = re.compile(_DATE.pattern + r"[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,6}))?")

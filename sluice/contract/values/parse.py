@@ -106,6 +106,8 @@ def _whole_of_alphabet(text: pa.Array, kind: str, to: ColumnType) -> pa.Array | 
         return pa.nulls(len(text), to.arrow)
     if (other and not pointed) or sizes["min"] < shortest or sizes["max"] > (15 if pointed else longest):
         return None
+    if kind == "integer" and _zero_leads(text):  # 00501 is a code: as a number it would lose its zeros
+        return None
     # The same buffers called text: every cell is ASCII.
     ascii_text = pa.Array.from_buffers(pa.string(), len(text), text.buffers(), text.null_count, text.offset)
     if pointed:
@@ -119,6 +121,18 @@ def _whole_of_alphabet(text: pa.Array, kind: str, to: ColumnType) -> pa.Array | 
     return values if kind not in _YEAR_1 or _from_year_1(values, kind) else None
 
 
+def _zero_leads(text: pa.Array) -> bool:
+    """Whether a cell begins with a zero, and another digit follows."""
+    _, offsets, data = text.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int32)[text.offset : text.offset + len(text) + 1]
+    cells = np.frombuffer(data, dtype=np.uint8)
+    starts, sizes = ends[:-1], np.diff(ends)
+    minus = np.zeros(len(starts), dtype=bool)
+    minus[sizes > 0] = cells[starts[sizes > 0]] == 45
+    starts = (starts + minus)[sizes - minus > 1]
+    return bool(((cells[starts] == 48) & (cells[starts + 1] != 46)).any())
+
+
 def _from_year_1(values: pa.Array, kind: str) -> bool:
     return bool(pc.all(pc.greater_equal(values, _YEAR_1[kind])).as_py())
 
@@ -127,7 +141,7 @@ def _plain(text: pa.Array, to: ColumnType) -> pa.Array:
     """Cells spelt in a common way that is safe for the vectorised way: one bad cell costs only itself."""
     kind = kind_of(to)
     patterns = {
-        "integer": r"^-?[0-9]{1,12}(\.0?)?$",
+        "integer": r"^-?(0|[1-9][0-9]{0,11})(\.0?)?$",
         "float": r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$",
         "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
         "timestamp": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?$",

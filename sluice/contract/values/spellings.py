@@ -211,6 +211,7 @@ class _Numbers:
         digits = pc.replace_substring_regex(digits, r"[-()]", "")
         if self._point and self._point != ".":
             digits = pc.replace_substring(digits, self._point, ".")
+        digits = pc.replace_substring_regex(digits, "^0+([0-9])", r"\1")  # a format says that it is a number
         made = pc.binary_join_element_wise(pc.if_else(minus, "-", ""), digits, "")
         return pc.if_else(good, made, UNREAD)
 

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from sluice.cli import new_dataset
+from sluice.contract.contract import Contract
 from sluice.contract.errors import SluiceError
 from tests.support.drafts import contract_of
 from tests.support.repository import ROOT
@@ -139,3 +140,34 @@ def test_a_first_line_that_is_a_row_is_not_taken_for_names(project: Path) -> Non
     shutil.copy(CORPUS / "no_header.csv", project)
     with pytest.raises(SluiceError, match=r"looks like a row.*--no-header --names.*--header"):
         new_dataset.new(new_dataset.Wish("case", "file", str(project / "no_header.csv")))
+
+
+def drafted(project: Path, name: str, **wish: Any) -> Contract:
+    """The contract that `sluice new` drafts from a file of the corpus."""
+    shutil.copy(CORPUS / name, project)
+    new_dataset.new(new_dataset.Wish("case", "file", str(project / name), **wish))
+    return contract_of(project / "contracts" / "case_file.py")
+
+
+def test_the_same_bytes_under_another_batch_name_are_held(project: Path, deliver: Callable[..., Any]) -> None:
+    contract = drafted(project, "c22_sales_2024-01.csv", monthly="2024-01")
+    assert deliver(contract, "2024-01", CORPUS / "c22_sales_2024-01.csv").decision.open
+    decision = deliver(contract, "2024-02", CORPUS / "c22_sales_2024-02.csv").decision
+    assert "the same bytes as the published batch 2024-01" in str(decision)
+    assert deliver(contract, "2024-01", CORPUS / "c22_sales_2024-01.csv").decision.open  # its own bytes, once more
+
+
+def test_a_delivery_is_compared_with_the_rows_that_it_replaces(project: Path, deliver: Callable[..., Any]) -> None:
+    contract = drafted(project, "c23_full.csv")
+    assert deliver(contract, "all", CORPUS / "c23_full.csv").decision.open
+    decision = deliver(contract, "all", CORPUS / "c23_cut.csv").decision
+    assert "1 rows are 0.00 times the 263 that it replaces" in str(decision)
+
+
+def test_blank_lines_are_counted_in_the_ledger(
+    project: Path, deliver: Callable[..., Any], rows: Callable[..., Sequence[sa.Row]]
+) -> None:
+    contract = drafted(project, "c01_bom.csv")
+    (project / "blank.csv").write_bytes((CORPUS / "c01_bom.csv").read_bytes().replace(b"2,", b"\r\n2,", 1) + b"\r\n")
+    assert deliver(contract, "all", project / "blank.csv").report.rows == 40
+    assert [tuple(row) for row in rows("SELECT rows_read, blank_lines FROM ops.batches")] == [(40, 2)]

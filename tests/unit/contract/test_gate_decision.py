@@ -7,7 +7,7 @@ import pytest
 from sluice.contract.contract import Gate
 from sluice.contract.errors import ContractError
 from sluice.contract.formatting import percent
-from sluice.contract.gate import CANARY, AuditReport, CheckResult, decide
+from sluice.contract.gate import CANARY, AuditReport, CheckResult, Known, decide
 
 ALIVE = CheckResult(CANARY, "error", 0, 2, 0)
 
@@ -52,7 +52,8 @@ def test_an_audit_that_shows_no_canary_opens_no_gate() -> None:
 @pytest.mark.parametrize(("before", "opens"), [(None, True), (50, True), (200, True), (201, False), (49, False)])
 def test_rows_are_compared_with_the_batch_before(before: int | None, opens: bool) -> None:
     gate = Gate(max_rejected=0.05, rows_vs_last=(0.5, 2.0))
-    assert decide(gate, AuditReport(100, 0, (ALIVE, result(0))), before).open is opens
+    assert decide(gate, AuditReport(100, 0, (ALIVE, result(0))), Known(before)).open is opens
+    assert decide(gate, AuditReport(100, 0, (ALIVE, result(0))), Known(None, before)).open is opens
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])
@@ -66,3 +67,10 @@ def test_a_tolerance_that_is_no_share_is_refused(share: float) -> None:
 )
 def test_shares_read_as_people_write_them(share: float, text: str) -> None:
     assert percent(share) == text
+
+
+def test_the_same_bytes_under_another_name_are_held_unless_the_contract_accepts_them() -> None:
+    report = AuditReport(100, 0, (ALIVE, result(0)))
+    held = decide(Gate(), report, Known(same_bytes="2024-01"))
+    assert "the same bytes as the published batch 2024-01" in str(held)
+    assert decide(Gate(same_bytes="accept"), report, Known(same_bytes="2024-01")).open
