@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         SluiceError,
         ToolError,
     )
+    from sluice.project.datasets import contract_for, contracts
     from sluice.runs.outcomes import Marts, Outcome, RunFailed, Summary
     from sluice.steps.corrections import release, replay
     from sluice.steps.deliver import deliver, deliver_range
@@ -55,6 +56,8 @@ __all__ = [
     "ToolError",
     "UtcTimestamp",
     "column",
+    "contract_for",
+    "contracts",
     "days",
     "deliver",
     "deliver_range",
@@ -77,6 +80,7 @@ _HOMES = {
         *("BusyError", "ConfigError", "ContractError", "DataError", "SluiceError", "ToolError"),
     ),
     "sluice.cli.app": ("main",),
+    "sluice.project.datasets": ("contract_for", "contracts"),
     "sluice.runs.outcomes": ("Marts", "Outcome", "RunFailed", "Summary"),
     "sluice.steps.corrections": ("release", "replay"),
     "sluice.steps.deliver": ("deliver", "deliver_range"),

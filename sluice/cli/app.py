@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sluice.cli import dataset_commands, exits, run_commands, server_commands
+from sluice.cli import dataset_commands, exits, project_commands, run_commands, server_commands
 from sluice.cli.alerts_commands import alerts_app
 from sluice.cli.quarantine_commands import quarantine_app
 from sluice.project.paths import make_prefect_home
@@ -62,7 +62,7 @@ def begin(
         make_prefect_home()
 
 
-for commands in (run_commands, dataset_commands, server_commands):
+for commands in (project_commands, run_commands, dataset_commands, server_commands):
     app.add_typer(commands.app)
 app.add_typer(dataset_commands.contract_app, name="contract")
 app.add_typer(quarantine_app, name="quarantine")

@@ -1,8 +1,7 @@
-"""new, derive, contract show, demo."""
+"""new, contract show."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,19 +9,6 @@ import typer
 from sluice.cli.options import Json
 
 app = typer.Typer(rich_markup_mode=None)
-
-
-@app.command()
-def demo(
-    folder: Annotated[Path, typer.Option(help="Where the files go.")] = Path(".sluice/demo"),
-    rows: Annotated[int, typer.Option(min=1, help="Trips a month.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same files.")] = 2019,
-) -> None:
-    """Make two months of yellow trips, dirt included, and the zones, in the shape of TLC's files."""
-    from sluice.demo import files
-
-    for path in files.make(folder, files.MONTHS, rows, seed):
-        typer.echo(f"{path}  {path.stat().st_size:,} bytes")
 
 
 @app.command()
@@ -66,16 +52,6 @@ def new(
     }
     options = {name: value for name, value in given.items() if value is not None}
     new_dataset.new(new_dataset.Wish(source, entity, sample, owner, monthly, by, options, replace))
-
-
-@app.command()
-def derive(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file is stale.")] = False,
-) -> None:
-    """Write the files that are derived from the contracts: dbt sources, dictionary, ODCS, DDL."""
-    from sluice.cli.output import contracts
-
-    contracts.derive(check)
 
 
 contract_app = typer.Typer(help="Look at contracts.", no_args_is_help=True, rich_markup_mode=None)

@@ -9,20 +9,19 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sluice.cli.output.tables import out
 from sluice.contract.batches import Monthly, Single
 from sluice.contract.contract import Files
-from sluice.contract.derive import files as derive
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.contract.scaffold.doubts import datable, dated, doubts_of, refuse_row_as_header
 from sluice.contract.scaffold.draft import Draft, Sample, draft, guesses_of
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import Facts
-from sluice.project import paths
 from sluice.project.datasets import contracts
+from sluice.project.derived import place, stale_files
 from sluice.source.addresses import is_remote
 from sluice.source.fetch import fetch, look
 from sluice.source.sample import sample_of
@@ -68,9 +67,8 @@ def new(wish: Wish) -> None:
         refuse_row_as_header(file.address, sample, guesses)
     facts = Facts(wish.source, wish.entity, wish.owner, dated(files, wish.monthly, guesses), datable(guesses))
     made = draft(facts, sample, guesses)
-    root = paths.root()
-    texts = {root / path: text for path, text in made.files.items()} | _derived(made, root)
-    _write(texts, new=[] if wish.replace else [root / path for path in made.files])
+    texts = {place(path): text for path, text in made.files.items()} | _derived(made)
+    _write(texts, new=[] if wish.replace else [place(path) for path in made.files])
     _say(facts, sample, texts, guesses)
 
 
@@ -94,7 +92,7 @@ def _refuse_existing(facts: Facts, again: bool) -> None:
         f"tests/data/{facts.dataset_id}/good.csv",
         f"tests/data/{facts.dataset_id}/bad.csv",
     )
-    there = next((file for file in files if (paths.root() / file).exists()), None)
+    there = next((file for file in files if place(PurePosixPath(file)).exists()), None)
     if there is not None or facts.dataset_id in contracts():
         where = there or "contracts/"
         raise ConfigError(
@@ -116,11 +114,11 @@ def _template(address: str, monthly: str | None) -> str:
     return f"{folder}{slash}{stem}_{{batch}}{dot}{ending}"
 
 
-def _derived(made: Draft, root: Path) -> dict[Path, str]:
+def _derived(made: Draft) -> dict[Path, str]:
     """The derived files of the new dataset, and those it shares with others of its source."""
     new = made.contract
     others = [one for one in contracts().values() if one.source == new.source and one.dataset_id != new.dataset_id]
-    return derive.stale_files([*others, new], root)
+    return stale_files([*others, new])
 
 
 def _write(texts: dict[Path, str], new: list[Path]) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
@@ -41,6 +43,12 @@ MONEY = (  # in TLC's order
 LITTLE_KNOWN = (
     *("VendorID", "passenger_count", "RatecodeID", "store_and_fwd_flag", "congestion_surcharge", "airport_fee"),
 )
+
+
+def last_months(count: int = 2) -> tuple[str, ...]:
+    """The last complete months, the oldest first: what a provider would have delivered by now."""
+    this = pd.Period(datetime.now(UTC).date(), freq="M")
+    return tuple(str(this - ago) for ago in range(count, 0, -1))
 
 
 def make(folder: Path, months: Sequence[str] = MONTHS, rows: int = 100_000, seed: int = 2019) -> list[Path]:

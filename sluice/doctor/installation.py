@@ -11,11 +11,11 @@ from importlib import metadata
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
-from sluice.contract.derive import files
 from sluice.doctor.finding import Finding, fail, ok, warn
 from sluice.marts.dbt import run
 from sluice.project import paths, size
 from sluice.project.datasets import contracts
+from sluice.project.derived import stale_files
 from sluice.project.paths import home
 from sluice.warehouse.warehouse import Warehouse
 
@@ -79,7 +79,7 @@ def disk() -> Iterator[Finding]:
 
 def dbt_project(warehouse: Warehouse) -> Iterator[Finding]:
     """Whether dbt parses the project, and whether the files derived from contracts are up to date."""
-    stale = files.stale_files(contracts().values(), paths.root())
+    stale = stale_files(contracts().values())
     if stale:
         names = ", ".join(path.name for path in stale)
         yield fail("dbt", f"derived files are stale: {names}", "Write them again: sluice derive", 5)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from sluice.cli.output.tables import out, print_json, print_table
 from sluice.contract.checks.compile import Check, checks_of
 from sluice.contract.checks.version import sql_of, version_of
-from sluice.contract.derive import files
 from sluice.contract.errors import DataError
-from sluice.project import paths
 from sluice.project.datasets import contract_for, contracts
+from sluice.project.derived import stale_files
 
 WAYS = {"row": "SQL, one scan", "aggregate": "SQL, whole batch", "unique": "SQL, grouped"}
 
@@ -46,7 +45,7 @@ def _pandas_way(check: Check) -> str:
 
 def derive(check: bool) -> None:
     """Write the derived files, or say which are stale."""
-    stale = files.stale_files(contracts().values(), paths.root())
+    stale = stale_files(contracts().values())
     if check and stale:
         names = ", ".join(str(path) for path in stale)
         raise DataError(f"stale: {names}. Write them again: sluice derive")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from sluice.contract.contract import Contract
 from sluice.contract.derive.dbt_sources import sources_yaml
@@ -26,12 +26,3 @@ def derived_files(contracts: Iterable[Contract]) -> dict[PurePosixPath, str]:
             group
         )
     return files
-
-
-def stale_files(contracts: Iterable[Contract], root: Path) -> dict[Path, str]:
-    """The generated files of the project in `root` that are missing or differ, with what they should hold."""
-    return {
-        root / path: text
-        for path, text in derived_files(contracts).items()
-        if not (root / path).exists() or (root / path).read_text(encoding="utf-8") != text
-    }

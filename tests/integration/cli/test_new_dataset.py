@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from sluice.cli import new_dataset
-from sluice.contract.derive import files
+from sluice.project.derived import stale_files
 from tests.integration.conftest import connector_for
 from tests.support.dataset_examples import assert_examples_hold
 from tests.support.deliveries import parcels
@@ -104,5 +104,5 @@ def test_a_drafts_example_rows_pass_and_fail_as_they_say(
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "post_parcels", module)
     spec.loader.exec_module(module)
-    assert files.stale_files([module.CONTRACT], tmp_path) == {}
+    assert stale_files([module.CONTRACT]) == {}
     assert_examples_hold(module.CONTRACT, tmp_path / "tests/data/post__parcels", tmp_path, deliver, rows)

@@ -214,7 +214,7 @@ def test_a_test_that_only_warns_is_told_with_its_number_and_rows(tiny: Tiny) -> 
     ],
 )
 def test_the_bound_that_a_test_has_is_told_with_its_number(tiny: Tiny, config: str, told: str) -> None:
-    tolerance = "macros/tests/tolerance.sql"
+    tolerance = "macros/sluice/tests/tolerance.sql"
     tiny.write({tolerance: (paths.dbt_project() / tolerance).read_text()})
     tiny.test_column("zone_id", f"{{not_null: {{config: {config}}}}}")
     try:

@@ -21,7 +21,7 @@ from sluice.warehouse.warehouse import SIDES, Warehouse
 from tests.integration.conftest import connector_for
 from tests.support.repository import ROOT
 
-MACROS = ROOT / "dbt_project" / "macros"
+MACROS = ROOT / "dbt_project" / "macros" / "sluice"
 PROJECT = """
 name: sluice
 profile: sluice

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from sluice.contract.contract import Contract
-from sluice.contract.derive import files
 from sluice.contract.derive.ddl_file import ddl_sql
 from sluice.contract.derive.odcs import odcs_yaml
 from sluice.project.datasets import contracts
+from sluice.project.derived import stale_files
 from tests.support import shops
 from tests.support.parcels import PARCELS
 
@@ -71,11 +71,12 @@ def test_ddl_has_each_column_with_its_comment() -> None:
 
 
 def test_a_derived_file_that_was_touched_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, text in files.derived_files([PARCELS]).items():
-        path = tmp_path / name
+    (tmp_path / "sluice.toml").touch()
+    monkeypatch.setenv("SLUICE_PROJECT", str(tmp_path))
+    for path, text in stale_files([PARCELS]).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    assert files.stale_files([PARCELS], tmp_path) == {}
+    assert stale_files([PARCELS]) == {}
     odcs = tmp_path / "docs/odcs/post__parcels.odcs.yaml"
     odcs.write_text(odcs.read_text() + "mine: true\n")
-    assert list(files.stale_files([PARCELS], tmp_path)) == [odcs]
+    assert list(stale_files([PARCELS])) == [odcs]

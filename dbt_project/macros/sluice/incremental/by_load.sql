@@ -1,3 +1,4 @@
+{#- Sluice's own: written by `sluice derive`, do not edit. Your macros go beside the folder macros/sluice. -#}
 {#- The one way a model of this project is incremental: whole loads come and go.
 
     A model names, in its config, the model whose loads it should hold:   **incremental_by_load('fct_trips')

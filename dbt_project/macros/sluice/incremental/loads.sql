@@ -1,3 +1,4 @@
+{#- Sluice's own: written by `sluice derive`, do not edit. Your macros go beside the folder macros/sluice. -#}
 {#- Which loads a relation holds, and which of them a model lacks. -#}
 
 {#- Rows of (_dataset, _batch, _load_id), one per load in the relation. Without a scan, given an index that

@@ -1,3 +1,4 @@
+{#- Sluice's own: written by `sluice derive`, do not edit. Your macros go beside the folder macros/sluice. -#}
 {#- The instant of a local time, as UTC. A time that occurs twice (the hour after clocks go back) has two:
     `occurrence` says which, 'first' (daylight-saving time) or 'second' (standard time). A time that never
     occurs (clocks go forward) is read as if they had not. -#}

@@ -1,5 +1,8 @@
-{#- Fails with each load that an incremental model holds and should not, or should hold and does not. -#}
-{% test holds_published_loads(model) %}
+{#- Sluice's own: written by `sluice derive`, do not edit. Your macros go beside the folder macros/sluice. -#}
+{#- Fails with each load that an incremental model holds and should not, or should hold and does not.
+
+    loads_from names the model with one row per published load (_dataset, _batch, _load_id). -#}
+{% test holds_published_loads(model, loads_from) %}
     with
 
     held as (
@@ -11,7 +14,7 @@
             _dataset,
             _batch,
             _load_id
-        from {{ ref('int_trip_loads_published') }}
+        from {{ ref(loads_from) }}
     )
 
     select

@@ -1,3 +1,4 @@
+{#- Sluice's own: written by `sluice derive`, do not edit. Your macros go beside the folder macros/sluice. -#}
 {#- Tolerance by share for any generic data test, in the contracts' words:
 
         config:

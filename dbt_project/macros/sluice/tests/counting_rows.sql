@@ -1,3 +1,4 @@
+{#- Sluice's own: written by `sluice derive`, do not edit. Your macros go beside the folder macros/sluice. -#}
 {#- dbt's own, but failures are the rows that fail, not the values or groups they have: a tolerance is a share of rows. -#}
 {% test accepted_values(model, column_name, values, quote=True) %}
     {{ config(fail_calc=rows_of_groups('n_records')) }}

@@ -1,3 +1,4 @@
+{#- Sluice's own: written by `sluice derive`, do not edit. Your macros go beside the folder macros/sluice. -#}
 {#- dbt's own, with two words more for a test's `where`, so that a night's tests cost what its batch costs:
 
     __in_newest_batches__   rows of each dataset's newest batch to arrive; for views over staging
@@ -26,7 +27,7 @@
     make the test wait for a model. -#}
 {% macro in_newest_batches() -%}
     {%- if execute -%}
-        {%- set ledger = graph.sources['source.sluice.ops.batches'].relation_name -%}
+        {%- set ledger = graph.sources['source.' ~ project_name ~ '.ops.batches'].relation_name -%}
         {%- set loads = run_query(
             "select dataset as _dataset, batch as _batch, load_id as _load_id from " ~ ledger
             ~ " where status = 'published'"

@@ -1,0 +1,58 @@
+"""init, derive, demo."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The project's folder; made if it is missing.")] = Path(),
+    example: Annotated[
+        str | None, typer.Option(help="Write an example into it: taxi, New York's taxi trips with their marts.")
+    ] = None,
+) -> None:
+    """Write a project: contracts, flows, dbt project, profiles, deployment. Overwrites nothing.
+
+    In a folder that has code, only what is missing is added.
+    """
+    from sluice.project.init.write import init as write
+
+    written = write(folder, example)
+    for path in written.wrote:
+        typer.echo(f"wrote {path}")
+    for path in written.left:
+        typer.echo(f"left  {path} (it was there)")
+    there = f"cd {os.path.relpath(written.root)} && " if written.root != Path.cwd() else ""
+    following = "sluice demo && sluice run" if example else "sluice new SOURCE ENTITY --from FILE && sluice run"
+    typer.echo(f"\nNext: {there}{following}")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path | None, typer.Option(help="Where the files go, not .sluice/demo.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Trips a month.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same files.")] = 2019,
+) -> None:
+    """Make the last two complete months of yellow trips, dirt included, and the zones, in the shape of TLC's files."""
+    from sluice.demo import files
+    from sluice.project.paths import home
+
+    for path in files.make(folder or home() / "demo", files.last_months(), rows, seed):
+        typer.echo(f"{path}  {path.stat().st_size:,} bytes")
+
+
+@app.command()
+def derive(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file is stale.")] = False,
+) -> None:
+    """Write the files that are derived: dbt sources, dictionary, ODCS and DDL of each contract, and Sluice's macros."""
+    from sluice.cli.output import contracts
+
+    contracts.derive(check)
