@@ -22,7 +22,8 @@ from sluice.warehouse.postgres.transactions import settled
 from sluice.warehouse.warehouse import Warehouse
 
 # While a publish waits, new readers queue up behind it: so most tries are short, and cost them nothing. Every 16th
-# waits as long as it may, for the queries that are under way; all views have one queue, so it gets in when the last ends.
+# waits as long as it may, for the queries that are under way; all views have one queue, so it succeeds when the last
+# of them ends.
 SHORT_MS, LONG_EVERY = 5, 16
 EAGER_TRIES = 128  # then the pauses double, up to the longest
 MOST_BROKEN = 3  # links that may break while it is published; nothing was changed then, so it is tried again
