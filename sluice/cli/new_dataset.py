@@ -89,6 +89,8 @@ def _refuse_existing(facts: Facts, again: bool) -> None:
         f"contracts/{facts.module}.py",
         f"dbt_project/models/staging/{facts.source}/stg_{facts.dataset_id}.sql",
         f"dbt_project/models/staging/{facts.source}/_{facts.dataset_id}__models.yml",
+        f"dbt_project/models/marts/fct_{facts.dataset_id}.sql",
+        f"dbt_project/models/marts/_fct_{facts.dataset_id}.yml",
         f"tests/data/{facts.dataset_id}/good.csv",
         f"tests/data/{facts.dataset_id}/bad.csv",
     )

@@ -59,9 +59,22 @@ def _load(folder: Path, file: Path) -> Contract:
     except ContractError:
         raise
     except Exception as error:
+        if advice := _former(error):
+            raise ContractError(f"{shown} cannot be loaded: {advice}") from error
         # A contract is a user's code: whatever it raises is a fault of that one file, and must name it.
         raise ContractError(f"{shown} cannot be loaded: {type(error).__name__}: {error}") from error
     contract = getattr(module, "CONTRACT", None)
     if not isinstance(contract, Contract):
         raise ContractError(f"{shown} has no CONTRACT: end it with CONTRACT = Contract(...)")
     return contract
+
+
+def _former(error: Exception) -> str | None:
+    """What to write in a file from before Sluice was a package, when a project's contracts/ held the engine too."""
+    name = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+    if name.split(".")[0] != "contracts":
+        return None
+    return (
+        f"there is no {name}. Write `from sluice import Contract, Files, column, ...` for Sluice's names, and "
+        "`from ._name import ...` for a file beside this one"
+    )

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
+import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import prefect
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 
 from sluice.contract.errors import ConfigError
+from sluice.project import paths
 from sluice.runs import lifecycle, progress
 from sluice.runs.outcomes import Summary, run_name
 from sluice.runs.prefect_records import wait_until_recorded
 from sluice.steps.finish import close
 from sluice.steps.run import CURRENT, Run
-from sluice.warehouse.connection import register_embedded
+from sluice.warehouse import embedded
+from sluice.warehouse.connection import BLOCK_VARIABLE, register_embedded
 
 HOOKS: dict[str, list[Any]] = {
     "on_completion": [wait_until_recorded],
@@ -57,6 +61,7 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Summary]:
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Summary:
         progress.begin(flow_run.get_id())
+        _refuse_passing_folder()
         register_embedded()
         run = Run(_where(function))
         token = CURRENT.set(run)
@@ -71,6 +76,22 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Summary]:
     guarded.__annotations__ = get_type_hints(function, include_extras=True)
     guarded.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
     return guarded
+
+
+def _refuse_passing_folder() -> None:
+    """A deployment with a pull step runs in a new folder each time: a warehouse made there would be lost with it.
+
+    Raises:
+        ConfigError: the run would make a new embedded warehouse in such a folder.
+    """
+    if not deployment.get_id() or os.environ.get("SLUICE_HOME") or os.environ.get(BLOCK_VARIABLE):
+        return
+    home = paths.home()
+    if home.is_relative_to(tempfile.gettempdir()) and not embedded.exists(home):
+        raise ConfigError(
+            f"this run would make a new warehouse in {home}, a folder that is gone after it. Set SLUICE_HOME to a "
+            f"folder that stays, or {BLOCK_VARIABLE} to a block of your database, for the worker"
+        )
 
 
 def _where(function: Callable[..., Any]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from sluice.cli.output.tables import out, print_json, print_table
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.doctor.finding import Finding
+from sluice.project import paths
 
 
 def doctor(send: bool, as_json: bool) -> None:
@@ -17,6 +18,7 @@ def doctor(send: bool, as_json: bool) -> None:
         ConfigError: after printing, if a configuration is wrong.
         ToolError: after printing, if anything else failed.
     """
+    paths.root()  # before anything is looked at: outside of a project there is nothing to find
     from sluice.doctor.diagnose import diagnose
 
     _tell("Doctor", diagnose(send), as_json, "sluice doctor")
@@ -25,6 +27,8 @@ def doctor(send: bool, as_json: bool) -> None:
 def setup(ask: bool, send: bool, as_json: bool) -> None:
     """What setup made and found. Raises as `doctor`."""
     from sluice.setup.answers import Answers
+
+    paths.root()
     from sluice.setup.set_up import set_up
 
     _tell("Setup", set_up(Answers(ask), send), as_json, "sluice setup")

@@ -24,7 +24,7 @@ from sluice.contract.scaffold.guess import guess as guess_column
 from sluice.contract.scaffold.new_dataset import Facts
 from sluice.contract.scaffold.readings import LEAST_ROWS
 from sluice.contract.scaffold.spellings import looks_like
-from sluice.contract.scaffold.staging import staging_sql, staging_yaml
+from sluice.contract.scaffold.staging import mart_sql, mart_yaml, staging_sql, staging_yaml
 
 _TOTAL = re.compile(
     r"(?i)(grand[ -]?|sub[ -]?)?totals?:?|sums?:?|summen?:?|gesamt(summe)?:?|insgesamt|overall|total(e|es)?( .*)?|"
@@ -71,11 +71,14 @@ def draft(facts: Facts, sample: Sample, guesses: Sequence[Guess] | None = None) 
         checks_of(contract, facts.batch)  # traces them: what is written can be audited
         good = examples.good_rows(contract, facts.batch, guesses)
     staging = PurePosixPath("dbt_project/models/staging", facts.source)
+    marts = PurePosixPath("dbt_project/models/marts")
     data = PurePosixPath("tests/data", facts.dataset_id)
     files = {
         PurePosixPath("contracts", f"{facts.module}.py"): text,
         staging / f"stg_{facts.dataset_id}.sql": staging_sql(facts, guesses),
         staging / f"_{facts.dataset_id}__models.yml": staging_yaml(facts, guesses),
+        marts / f"fct_{facts.dataset_id}.sql": mart_sql(facts, guesses),
+        marts / f"_fct_{facts.dataset_id}.yml": mart_yaml(facts, guesses),
         data / "good.csv": examples.good_csv(contract, guesses, good),
         data / "bad.csv": examples.bad_csv(contract, guesses, good),
     }

@@ -1,17 +1,20 @@
-"""Guesses -> dbt's staging model and its YAML, in the style of those that are there. Pure."""
+"""Guesses -> dbt's first models of a dataset, staging and mart, with their YAML. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import yaml
+from sqlalchemy.dialects import postgresql
 
 from sluice.contract.authoring.annotations import quoted
 from sluice.contract.authoring.names import in_words
 from sluice.contract.batches import Monthly
+from sluice.contract.derive.tables import sql_type
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import Facts
 
+POSTGRES = postgresql.dialect()
 SYSTEM_COLUMNS = ("_dataset", "_batch", "_load_id", "_row_number")
 
 
@@ -62,6 +65,53 @@ def staging_yaml(facts: Facts, guesses: Sequence[Guess]) -> str:
     for name in SYSTEM_COLUMNS:
         lines += [f"      - name: {name}", f"        description: '{{{{ doc(\"{name}\") }}}}'"]
     return "\n".join(lines) + "\n"
+
+
+def mart_sql(facts: Facts, guesses: Sequence[Guess]) -> str:
+    """A first mart: the staging model's columns, personal data left out."""
+    columns = ",\n    ".join([*(guess.name for guess in _shown(guesses)), "_batch", "_row_number"])
+    return (  # the text of a model; its names are such that need no quotes
+        "with\n\n"  # noqa: S608
+        f"{facts.entity} as (\n"
+        f"    select * from {{{{ ref('stg_{facts.dataset_id}') }}}}\n"
+        ")\n\n"
+        "-- confirm: what readers get: join, aggregate and derive here. Columns of personal data were left out\n"
+        f"select\n    {columns}\nfrom {facts.entity}\n"
+    )
+
+
+def mart_yaml(facts: Facts, guesses: Sequence[Guess]) -> str:
+    """Its description, and each column's with its type, as a dbt contract on the model asks for."""
+    lines = [
+        "version: 2",
+        "",
+        "models:",
+        f"  - name: fct_{facts.dataset_id}",
+        f"    description: {in_words(facts.entity)} for readers. One row per record. # confirm",
+        "    data_tests:",
+        "      - unique_combination:",
+        "          arguments:",
+        "            columns: [_batch, _row_number]",
+        "    columns:",
+    ]
+    for guess in _shown(guesses):
+        lines += [
+            f"      - name: {_text(guess.name)}",
+            f"        data_type: {_type(guess)}",
+            f"        description: {_text(in_words(guess.name) + '.')} # confirm",
+        ]
+    for name, kind in (("_batch", "text"), ("_row_number", "bigint")):
+        lines += [f"      - name: {name}", f"        data_type: {kind}"]
+        lines += [f"        description: '{{{{ doc(\"{name}\") }}}}'"]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(guesses: Sequence[Guess]) -> list[Guess]:
+    return [guess for guess in guesses if not guess.pii]
+
+
+def _type(guess: Guess) -> str:
+    return str(sql_type(guess.type).compile(dialect=POSTGRES)).lower()
 
 
 def _text(words: str) -> str:

@@ -70,12 +70,14 @@ def test_a_sample_becomes_a_dataset_whose_mart_is_published(
 
     sample = ("--from", "parcels_2024-01.csv", "--monthly", "2024-01", "--by", "sent_at")
     sluice("new", "post", "parcels", *sample)
-    said = sluice("run", "post__parcels")  # the first day: no mart yet
+    marts = project / "dbt_project/models/marts"
+    for path in marts.glob("*post__parcels*"):
+        path.unlink()
+    said = sluice("run", "post__parcels")  # a project without a mart
     assert "no model in models/marts/ yet" in said
     assert "select * from staging.post__parcels order by 1 limit 10" in said
     assert "Nothing new" in sluice("run", "post__parcels")
 
-    marts = project / "dbt_project/models/marts"
     (marts / "fct_parcels_by_status.sql").write_text(MART)
     (marts / "_fct_parcels_by_status.yml").write_text(MART_YAML)
     assert "select * from marts.fct_parcels_by_status order by 1 limit 10" in sluice("run", "post__parcels")
