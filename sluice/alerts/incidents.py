@@ -159,6 +159,10 @@ def _post(connection: sa.Connection, row: sa.Row, stage: Stage, facts: Facts, no
     for channel, owner in channels.items():
         alert = render(row.kind, facts, owner=owner, dataset_id=row.dataset, batch=row.batch, lasting=lasting)
         text = {"owner": owner, "title": alert.title, "body": alert.body}
+        if stage == "reminder":  # one that no channel took says the same; so a channel that comes back is not flooded
+            same = (outbox.c.incident_id == row.incident_id) & (outbox.c.channel == channel)
+            unsent = same & (outbox.c.stage == "reminder") & outbox.c.sent_at.is_(None)
+            connection.execute(outbox.delete().where(unsent))
         where = {"incident_id": row.incident_id, "stage": stage, "channel": channel}
         connection.execute(outbox.insert().values(**where, **about, **text))
 

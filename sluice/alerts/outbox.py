@@ -10,7 +10,7 @@ import contextvars
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +25,7 @@ from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.warehouse import Warehouse
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=10)  # longer than any channel takes to answer
-GIVE_UP = timedelta(days=3)  # an older message only confuses; what still lasts is told by its reminder
+LATE = timedelta(days=1)  # from then on a message says when it was written: a channel may have been down for long
 BESIDE = 2.0  # seconds between looks while a run is at work
 LAST = 30.0  # seconds that a run waits at its end for a slow channel; what is left goes with the next deliverer
 
@@ -41,7 +41,7 @@ def deliver(warehouse: Warehouse) -> tuple[int, int]:
         with warehouse.engine.begin() as connection:
             incidents.remind(connection, warehouse.now())
         while (row := _claim(warehouse)) is not None:
-            problem = _send(row)
+            problem = _send(row, warehouse.now())
             sent, failed = (sent, failed + 1) if problem else (sent + 1, failed)
             values: dict[str, Any] = (
                 {"last_error": problem} if problem else {"sent_at": warehouse.now(), "last_error": None}
@@ -97,9 +97,8 @@ def _claim(warehouse: Warehouse) -> sa.Row | None:
         earlier.c.channel == outbox.c.channel,
         earlier.c.message_id < outbox.c.message_id,
         earlier.c.sent_at.is_(None),
-        earlier.c.created_at > now - GIVE_UP,
     )
-    due = outbox.c.sent_at.is_(None) & (outbox.c.next_try_at <= now) & (outbox.c.created_at > now - GIVE_UP) & ~behind
+    due = outbox.c.sent_at.is_(None) & (outbox.c.next_try_at <= now) & ~behind
     with warehouse.engine.begin() as connection:
         query = sa.select(outbox).where(due).order_by(outbox.c.message_id).limit(1)
         row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
@@ -110,8 +109,10 @@ def _claim(warehouse: Warehouse) -> sa.Row | None:
     return row
 
 
-def _send(row: sa.Row) -> str:
-    alert = Alert(row.kind, row.dataset, row.batch, row.title, row.body, row.owner, row.stage)
+def _send(row: sa.Row, now: datetime) -> str:
+    written = f"Written {row.created_at:%Y-%m-%d %H:%M} UTC; it could not be sent before.\n\n"
+    body = written + row.body if now - row.created_at > LATE else row.body
+    alert = Alert(row.kind, row.dataset, row.batch, row.title, body, row.owner, row.stage)
     if row.channel == EVENTS:
         return channels.emit(alert, row.event_id)
     return channels.notify(alert, row.channel, known=row.last_error or "")

@@ -88,7 +88,7 @@ def fine(connection: sa.Connection, contract: Contract, batch: str, how: str, no
 
 def broken(connection: sa.Connection, contract: Contract, batch: str, error: SluiceError, now: datetime) -> None:
     """A batch that came to no verdict. A busy dataset is no alarm."""
-    if isinstance(error, BusyError):
+    if isinstance(error, SILENT):
         return
     refused = isinstance(error, DataError)  # the same file is refused in the same words; another may be in others
     cause = _of_batch("batch_refused" if refused else "batch_failed", contract, batch, str(error) if refused else "")

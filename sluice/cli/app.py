@@ -60,6 +60,10 @@ def begin(
     logs.let_services_end_quietly()
     if context.invoked_subcommand in WITH_PREFECT:
         make_prefect_home()
+        if not os.environ.get("PREFECT_API_URL"):
+            from sluice.server.orphans import end_with_me
+
+            end_with_me()
 
 
 for commands in (project_commands, run_commands, dataset_commands, server_commands):

@@ -57,7 +57,19 @@ def _fail(error: BaseException) -> NoReturn:
         said = (str(error).splitlines() or [type(error).__name__])[0]
         _say(f"Prefect's API cannot be used: {said} ({where}). See: sluice doctor")
         sys.exit(3)
+    if _is_of_the_driver(error):
+        said = (str(getattr(error, "orig", error)).strip().splitlines() or [type(error).__name__])[0]
+        _say(f"the warehouse failed: {said}. See: sluice doctor; then run again")
+        sys.exit(3)
     raise error
+
+
+def _is_of_the_driver(error: BaseException) -> bool:
+    """Told by names, as importing it would cost every command a moment. Not for a mistake in our SQL: that is a bug."""
+    names = {
+        kind.__name__ for kind in type(error).__mro__ if kind.__module__.split(".")[0] in ("psycopg2", "sqlalchemy")
+    }
+    return bool(names & {"OperationalError", "InterfaceError"})
 
 
 def _is_of_prefects_api(error: BaseException) -> bool:

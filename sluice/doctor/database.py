@@ -13,12 +13,14 @@ from sluice.contract.checks.compile import checks_of
 from sluice.contract.contract import Contract
 from sluice.contract.derive.tables import QUARANTINE, STAGING
 from sluice.doctor.finding import Finding, fail, ok, warn
+from sluice.ledger import builds
 from sluice.ledger import schema as ledger_tables
+from sluice.marts import restore
 from sluice.project.datasets import contracts
 from sluice.staging.audit import canary, findings
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import incoming_table
-from sluice.warehouse.warehouse import MARTS, OPS, SIDES, Batch, Warehouse
+from sluice.warehouse.warehouse import LIVE, MARTS, OPS, SIDES, Batch, Warehouse
 
 APART, TOO_FAR_APART = timedelta(seconds=5), timedelta(minutes=5)  # freshness counts in days, the heartbeat in hours
 FEW_CONNECTIONS = 10  # a run has about 3, and dbt one a thread
@@ -59,7 +61,7 @@ def settings(warehouse: Warehouse) -> Iterator[Finding]:
 def rights(warehouse: Warehouse) -> Iterator[Finding]:
     """Whether the block's user may make schemas and tables, and owns what is there already."""
     may = "select has_database_privilege(current_database(), :right)"
-    schemas = (STAGING, QUARANTINE, OPS, MARTS, *SIDES)
+    schemas = (STAGING, QUARANTINE, OPS, MARTS, LIVE, *SIDES)
     strange = sa.text(
         "select n.nspname || coalesce('.' || c.relname, '') as name from pg_namespace n "
         "left join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p', 'v') "
@@ -93,6 +95,21 @@ def clocks(warehouse: Warehouse) -> Iterator[Finding]:
         yield fail("clocks", said, advice)
     else:
         yield warn("clocks", said, advice) if abs(apart) > APART else ok("clocks", said)
+
+
+def marts(warehouse: Warehouse) -> Iterator[Finding]:
+    """Whether the views that readers have show what was published last."""
+    with warehouse.engine.connect() as connection:
+        known = sa.inspect(connection).has_table("publications", schema=OPS)
+        live = builds.live(connection) if known else None
+        found = restore.damage(connection) if known else []
+    if found:
+        advice = "Put them back: sluice run. Then GRANT again what readers had on a view that was missing"
+        yield fail("marts", "; ".join(found), advice)
+    elif live is None:
+        yield ok("marts", "none were published yet")
+    else:
+        yield ok("marts", f"{len(live.models)} views show {live.side}")
 
 
 def gates(warehouse: Warehouse) -> Iterator[Finding]:

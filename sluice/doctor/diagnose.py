@@ -24,6 +24,7 @@ def diagnose(send: bool = False) -> list[Finding]:
         found += examine("database", partial(database.settings, warehouse))
         found += examine("rights", partial(database.rights, warehouse))
         found += examine("clocks", partial(database.clocks, warehouse))
+        found += examine("marts", partial(database.marts, warehouse))
         found += examine("gates", partial(database.gates, warehouse))
         found += examine("dbt", partial(installation.dbt_project, warehouse))
     found += examine("prefect", prefect_server.server)

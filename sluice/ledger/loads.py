@@ -10,12 +10,13 @@ import sqlalchemy as sa
 
 from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
-from sluice.contract.errors import ToolError
+from sluice.contract.errors import Overtaken
 from sluice.contract.gate import CheckResult, Decision, Known
 from sluice.ledger import tables
 from sluice.ledger.tables import batches, checks
 from sluice.project import fingerprints
 from sluice.source.files import SourceFile
+from sluice.warehouse.postgres import locks
 from sluice.warehouse.warehouse import Batch
 
 
@@ -106,7 +107,11 @@ def begin_replay(connection: sa.Connection, contract: Contract, of: sa.Row, run_
 def begin(
     connection: sa.Connection, contract: Contract, batch: str, file: Fingerprint | SourceFile, run_id: str | None
 ) -> Batch:
-    """Write the load's row. Whoever holds the dataset's lock calls it, so any other started load is dead."""
+    """Write the load's row. Whoever holds the dataset's lock calls it, so any other started load is dead.
+
+    Its sessions are ended: a run that was stopped in the middle of a COPY would hold its locks for ever.
+    """
+    take_over(connection, contract.dataset_id)
     connection.execute(
         batches.update()
         .where(batches.c.dataset == contract.dataset_id, batches.c.status == "started")
@@ -133,16 +138,31 @@ def begin(
     return Batch(contract.dataset_id, batch, int(load_id or 0))
 
 
+def take_over(connection: sa.Connection, dataset_id: str) -> None:
+    """End every session that still writes to the dataset. The caller holds the dataset's lock.
+
+    Raises:
+        ToolError: as `locks.take_over`.
+    """
+    locks.take_over(connection, locks.write_right(dataset_id))
+
+
+def status(connection: sa.Connection, batch: Batch) -> str | None:
+    """What became of the load so far."""
+    return connection.scalar(sa.select(batches.c.status).where(batches.c.load_id == batch.load_id))
+
+
 def fence(connection: sa.Connection, batch: Batch, expected: str = "started") -> None:
     """Lock the load's row until the transaction ends.
 
     Raises:
-        ToolError: a later run has taken over, so this one must not write.
+        Overtaken: a later run has taken over, so this one must not write.
     """
+    locks.share(connection, locks.write_right(batch.dataset_id))
     query = sa.select(batches.c.status).where(batches.c.load_id == batch.load_id).with_for_update()
     status = connection.scalar(query)
     if status != expected:
-        raise ToolError(f"{batch}: load {batch.load_id} is {status}: a later run took over. Nothing was changed.")
+        raise Overtaken(f"{batch}: load {batch.load_id} is {status}: a later run took over. Nothing was changed.")
 
 
 def note(connection: sa.Connection, batch: Batch, **values: Any) -> None:

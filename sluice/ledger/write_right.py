@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from sluice.contract.errors import Overtaken
 from sluice.warehouse.postgres import locks, side_rights
+from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
 NEWEST = "SELECT build_id, status FROM ops.builds ORDER BY build_id DESC LIMIT 1"
@@ -70,7 +71,7 @@ def clear(warehouse: Warehouse, side: str) -> None:
     Raises:
         ToolError: as `locks.take_over`.
     """
-    with warehouse.engine.begin() as connection:
+    with transaction(warehouse.engine, f"the sessions of an earlier build of {side} could not be ended") as connection:
         locks.take_over(connection, locks.write_right(side))
         side_rights.allow(connection, side)
 

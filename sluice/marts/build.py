@@ -97,6 +97,10 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         told = type(error)(_told(warehouse, side, error), error.run)
         end("failed", error.run, told)
         raise told from None
+    except DATABASE_ERRORS as error:
+        failed = ToolError(f"the build of the marts failed in the database: {first_line(error)}. The old marts stay.")
+        end("failed", None, failed)
+        raise failed from None
     except BaseException as error:
         end("failed", None, error)
         raise

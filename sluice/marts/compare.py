@@ -15,6 +15,7 @@ from sluice.ledger import builds
 from sluice.ledger.tables import comparisons
 from sluice.marts import measures
 from sluice.marts.measures import Mart, Measure
+from sluice.warehouse.postgres import mart_views
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.warehouse import Warehouse
 
@@ -77,8 +78,10 @@ def _compare(
     old_side = str(now.side) if now else None
     shown = builds.newest_touching(connection, old_side) if old_side else None
     same_logic = shown is not None and shown.project == project
+    # A mart whose table somebody dropped is a new one
+    shown_now = {*now.models} - {*mart_views.missing_tables(connection, now.side, now.models)} if now else set()
     for mart in measures.marts_of(connection, side, manifest):
-        known = old_side if now and mart.name in now.models else None
+        known = old_side if mart.name in shown_now else None
         if taken := measures.measure(connection, mart, known, side, same_logic):
             _keep(connection, build_id, mart, taken)
             yield _compared(mart, taken, known is None)

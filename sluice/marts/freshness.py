@@ -14,6 +14,7 @@ from sluice.alerts import rules
 from sluice.ledger import builds, tables
 from sluice.marts.dbt import run as dbt_run
 from sluice.project.datasets import contract_for
+from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
 
@@ -43,13 +44,13 @@ def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
     Raises:
         ToolError: dbt could not ask.
     """
-    with warehouse.engine.begin() as connection:
+    with transaction(warehouse.engine, "the ledger cannot be read") as connection:
         now = builds.live(connection)
         side = str(now.side) if now else builds.candidate(connection)
         loads = tables.batches
         loaded = set(connection.scalars(sa.select(loads.c.dataset).where(loads.c.status == "published").distinct()))
     run = dbt_run.run_dbt(["source", "freshness"], dbt_run.on_side(warehouse, side))
-    with warehouse.engine.begin() as connection:
+    with transaction(warehouse.engine, "the age of the sources could not be recorded") as connection:
         dbt_run.keep(connection, side, run, run_id)
     found = [(node.name.split(".", 1)[1], node) for node in run.nodes if node.status in ("warn", "error")]
     stale = tuple(Stale(name, node.status, node.message) for name, node in found if name in loaded)
@@ -60,5 +61,5 @@ def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
 def tell(warehouse: Warehouse, sources: Iterable[Stale]) -> None:
     """Tell the owners of sources past `error_after`, and of those that are not any more. A late one the run tells."""
     too_old = [(contract_for(source.dataset_id), str(source)) for source in sources if source.late == "error"]
-    with warehouse.engine.begin() as connection:
+    with transaction(warehouse.engine, "the age of the sources could not be recorded") as connection:
         rules.ages(connection, too_old, warehouse.now())

@@ -78,8 +78,6 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
     """
     patience = patience or Patience()
     other_sessions.wait_for_old(warehouse, patience.snapshots)
-    with warehouse.engine.begin() as connection:
-        mart_views.prepare(connection)
     deadline = time.monotonic() + patience.locks
     broken = 0
     for tried in itertools.count(1):
@@ -89,6 +87,7 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
                 builds.fence(connection, fence)
                 write_right.shut(connection, publication.side)
                 _write(connection, publication, warehouse)
+                mart_views.prepare(connection)
                 mart_views.lock(connection, publication.side, publication.models, lock_ms)  # from here on readers wait
                 mart_views.point(connection, publication.side, publication.models)
             return

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sluice.contract.errors import ConfigError
 from sluice.ledger import builds, schema, tables
 from sluice.marts import publish
+from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
 
@@ -49,7 +50,7 @@ def rollback(warehouse: Warehouse, patience: publish.Patience | None = None) -> 
         ToolError: as `marts.publish_marts`.
     """
     with warehouse.lock("dbt"):
-        with warehouse.engine.begin() as connection:
+        with transaction(warehouse.engine, "the ledger cannot be read") as connection:
             schema.create(connection)
             now, fence, left, back = _step_back(connection)
             models = _models(connection, back.side)

@@ -19,6 +19,7 @@ from sluice.ledger import schema
 from sluice.ledger.tables import runs
 from sluice.project.datasets import contracts
 from sluice.project.paths import home
+from sluice.runs import prefect_records
 from sluice.runs.outcomes import Outcome, RunFailed
 from sluice.runs.plan import Delivery
 from sluice.source import download_cache
@@ -27,6 +28,7 @@ from sluice.staging import quarantine
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres import schema_evolution
 from sluice.warehouse.postgres.session import DATABASE_ERRORS
+from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
 UNENDED = sa.select(runs).where(runs.c.ended_at.is_(None)).order_by(runs.c.began_at)
@@ -43,7 +45,7 @@ def at_work(warehouse: Warehouse, name: str, *, nightly: bool = False, run_id: s
         this = str(uuid4())
         with warehouse.lock(f"run {this}"):
             row = {"id": this, "run_id": run_id, "name": name, "nightly": nightly, "began_at": warehouse.now()}
-            with warehouse.engine.begin() as connection:
+            with transaction(warehouse.engine, "the run could not be recorded") as connection:
                 connection.execute(runs.insert().values(**row))
             try:
                 yield
@@ -51,20 +53,24 @@ def at_work(warehouse: Warehouse, name: str, *, nightly: bool = False, run_id: s
                 with suppress(*DATABASE_ERRORS), warehouse.engine.begin() as connection:
                     _end(connection, this, type(error).__name__, warehouse.now())
                 raise
-            with warehouse.engine.begin() as connection:
+            with transaction(warehouse.engine, "the run is done, but its end could not be recorded", "") as connection:
                 _end(connection, this, "finished", warehouse.now())
                 subjects = [rules.RUN, rules.NIGHT] if nightly else [rules.RUN]
                 incidents.over(connection, subjects, Facts([f"the run {name} finished"]), warehouse.now())
 
 
 def look_for_lost(warehouse: Warehouse) -> None:
-    """Find runs that were killed without a word, and tell the owners."""
-    with warehouse.engine.begin() as connection:
+    """Find runs that were killed, alert the owners, and end their flow runs, which Prefect would show as running."""
+    lost: list[str] = []
+    with transaction(warehouse.engine, "earlier runs could not be looked up") as connection:
         for row in connection.execute(UNENDED).all():
             if _is_lost(connection, row):
                 _end(connection, row.id, "lost", warehouse.now())
+                lost += [row.run_id] if row.run_id else []
                 reason = f"run {row.name}, begun {row.began_at:%Y-%m-%d %H:%M} UTC, was killed or lost its database"
                 _crashed(reason, connection, warehouse.now())
+    for run_id in lost:
+        prefect_records.end_lost(run_id)
 
 
 def under_way(connection: sa.Connection) -> list[sa.Row]:
@@ -160,7 +166,7 @@ def _end(connection: sa.Connection, this: str, how: str, now: datetime) -> None:
 
 def ensure_tables(warehouse: Warehouse) -> None:
     """Make the ledger, and every dataset's tables: dbt's sources must be there before the first batch is."""
-    with warehouse.engine.begin() as connection:
+    with transaction(warehouse.engine, "the ledger's tables could not be made") as connection:
         schema.create(connection)
     for contract in contracts().values():
         schema_evolution.make(warehouse, contract)

@@ -15,6 +15,7 @@ from sluice.source import download_cache
 from sluice.source.files import Listing, SourceFile
 from sluice.warehouse import warehouse
 from sluice.warehouse.connection import open_warehouse
+from sluice.warehouse.postgres.transactions import transaction
 
 Bring = Callable[[Delivery], SourceFile | None]
 
@@ -55,7 +56,7 @@ def ahead(deliveries: Sequence[Delivery], bring: Bring, parallel: int) -> Iterat
 
 def unchanged(delivery: Delivery, file: Listing | SourceFile) -> bool:
     """Whether readers already have this very file, audited by this very contract."""
-    with open_warehouse().engine.begin() as connection:
+    with transaction(open_warehouse().engine, f"{delivery}: what is published cannot be looked up") as connection:
         known = loads.published(connection, delivery.contract.dataset_id, delivery.batch)
     return not news(delivery.contract, file, known)
 
@@ -79,5 +80,5 @@ def new_file(delivery: Delivery) -> SourceFile | None:
 
 def begin_load(delivery: Delivery, file: SourceFile, run_id: str | None) -> warehouse.Batch:
     """Write the load into the ledger, committed before the first row moves."""
-    with open_warehouse().engine.begin() as connection:
+    with transaction(open_warehouse().engine, f"{delivery}: the load could not be begun") as connection:
         return loads.begin(connection, delivery.contract, delivery.batch, file, run_id)

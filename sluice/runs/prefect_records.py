@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from typing import Any
+from uuid import UUID
 
 from prefect import get_client
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.events.worker import EventsWorker
+from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_logger
 from prefect.settings import PREFECT_API_URL
+from prefect.states import Crashed
 
 from sluice.contract.formatting import percent
 from sluice.contract.gate import AuditReport
@@ -41,6 +44,19 @@ def wait_until_recorded(flow: Any, flow_run: FlowRun, state: Any) -> None:  # no
         elif time.monotonic() - since >= QUIET and all(ended for _, _, ended in now):
             return
     get_logger("sluice.recorded").warning("Prefect's temporary server did not record the end of every task run")
+
+
+def end_lost(run_id: str) -> None:
+    """Let Prefect show the flow run of a killed process as crashed. One that its server does not know stays unknown."""
+    try:
+        with get_client(sync_client=True) as client:
+            found = client.read_flow_run(UUID(run_id))
+            if found.state is None or not found.state.is_final():
+                client.set_flow_run_state(found.id, Crashed(message="its process was killed"), force=True)
+    except ObjectNotFound:
+        return
+    except Exception as error:  # noqa: BLE001 - the run that looks for lost ones must not fail because of them
+        get_logger("sluice.recorded").warning("flow run %s stays as it is in Prefect: %s", run_id, type(error).__name__)
 
 
 def _seen(run: FlowRun) -> set[tuple[Any, Any, bool]]:

@@ -31,6 +31,7 @@ from sluice.staging import load, publish, reload
 from sluice.staging.audit import audit
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres.session import DATABASE_ERRORS
+from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Batch
 
 
@@ -112,7 +113,7 @@ def audit_batch(batch: Batch) -> AuditReport:
 def decide_batch(batch: Batch, report: AuditReport) -> Decision:
     """Open the gate, or close it and say why."""
     contract = contract_for(batch.dataset_id)
-    with open_warehouse().engine.begin() as connection:
+    with transaction(open_warehouse().engine, f"{batch}: what is known of it cannot be looked up") as connection:
         known = loads.known(connection, batch)
     decision = decide(contract.gate, report, known)
     if not decision.open:

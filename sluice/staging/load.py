@@ -6,13 +6,12 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from sluice.contract.contract import Contract
-from sluice.contract.errors import ToolError
 from sluice.ledger import loads
 from sluice.source.readers.row_stream import RowStream
 from sluice.warehouse.postgres import batch_tables
 from sluice.warehouse.postgres.bulk_load import Progress, copy
-from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import findings_table, incoming_table
+from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Batch, Warehouse
 
 
@@ -30,7 +29,9 @@ def load(
     """
     table = incoming_table(contract, batch.batch)
     try:
-        with warehouse.engine.begin() as connection:
+        with transaction(
+            warehouse.engine, f"{batch}: loading failed in the database", "Nothing was kept."
+        ) as connection:
             loads.fence(connection, batch)
             table.drop(connection, checkfirst=True)
             batch_tables.drop_set_aside(connection, contract, batch.batch)
@@ -46,8 +47,6 @@ def load(
                 blank_lines=stream.blank_lines,
                 loaded_at=sa.func.clock_timestamp(),
             )
-    except DATABASE_ERRORS as error:
-        raise ToolError(f"{batch}: loading failed in the database: {first_line(error)}. Nothing was kept.") from None
     finally:
         pa.default_memory_pool().release_unused()  # Arrow would keep it; dbt, later in this process, needs its own
     return Batch(batch.dataset_id, batch.batch, batch.load_id, stream.rows_read, stream.blank_lines)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from sluice.alerts import rules
+from sluice.alerts.messages import Facts
 from sluice.contract.contract import Contract
-from sluice.contract.errors import SluiceError, ToolError
+from sluice.contract.errors import Overtaken, SluiceError, ToolError
 from sluice.contract.gate import AuditReport, Decision
 from sluice.ledger import loads, tables
 from sluice.warehouse.postgres import batch_tables, schema_evolution
 from sluice.warehouse.postgres.batch_tables import make_constant_columns, swap_partition
-from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table
+from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Batch, Warehouse
 
 
@@ -24,18 +25,17 @@ def publish(warehouse: Warehouse, contract: Contract, batch: Batch, report: Audi
     """
     if not decision.open:
         raise ValueError(f"{batch}: {decision}")  # a bug of the caller: there is no way round the gate
-    try:
-        with warehouse.engine.begin() as connection:
-            _set_rejected_apart(connection, contract, batch, report)
-            _drop_older_quarantine(connection, contract, batch)
-            make_constant_columns(connection, contract, batch)
-            swap_partition(connection, contract, batch)
-            batch_tables.drop_set_aside(connection, contract, batch.batch)
-            loads.supersede(connection, batch, "published", "held")
-            _account(connection, batch, "published", report, decision)
-            rules.published(connection, contract, batch, report, warehouse.now())
-    except DATABASE_ERRORS as error:
-        raise ToolError(f"{batch}: publishing failed: {first_line(error)}. Readers keep what they had.") from None
+    with transaction(warehouse.engine, f"{batch}: publishing failed", "Readers keep what they had.") as connection:
+        if loads.status(connection, batch) == "published":  # by the try before, which could not find that out
+            return
+        _set_rejected_apart(connection, contract, batch, report)
+        _drop_older_quarantine(connection, contract, batch)
+        make_constant_columns(connection, contract, batch)
+        swap_partition(connection, contract, batch)
+        batch_tables.drop_set_aside(connection, contract, batch.batch)
+        loads.supersede(connection, batch, "published", "held")
+        _account(connection, batch, "published", report, decision)
+        rules.published(connection, contract, batch, report, warehouse.now())
 
 
 def hold(warehouse: Warehouse, contract: Contract, batch: Batch, report: AuditReport, decision: Decision) -> None:
@@ -44,16 +44,15 @@ def hold(warehouse: Warehouse, contract: Contract, batch: Batch, report: AuditRe
     Raises:
         ToolError: as `publish`.
     """
-    try:
-        with warehouse.engine.begin() as connection:
-            _set_rejected_apart(connection, contract, batch, report)
-            _drop_older_quarantine(connection, contract, batch, held_only=True)
-            batch_tables.drop_set_aside(connection, contract, batch.batch)
-            loads.supersede(connection, batch, "held")
-            _account(connection, batch, "held", report, decision)
-            rules.held(connection, contract, batch, report, decision, warehouse.now())
-    except DATABASE_ERRORS as error:
-        raise ToolError(f"{batch}: holding the batch failed: {first_line(error)}. Nothing was published.") from None
+    with transaction(warehouse.engine, f"{batch}: holding the batch failed", "Nothing was published.") as connection:
+        if loads.status(connection, batch) == "held":  # as in publish
+            return
+        _set_rejected_apart(connection, contract, batch, report)
+        _drop_older_quarantine(connection, contract, batch, held_only=True)
+        batch_tables.drop_set_aside(connection, contract, batch.batch)
+        loads.supersede(connection, batch, "held")
+        _account(connection, batch, "held", report, decision)
+        rules.held(connection, contract, batch, report, decision, warehouse.now())
 
 
 def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, why: str) -> None:
@@ -63,23 +62,36 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
         DataError: its rows were dropped after the contract's retention, or are not what the contract demands now.
         ToolError: the database failed; nothing was changed.
     """
-    try:
-        with warehouse.engine.begin() as connection:
-            loads.fence(connection, batch, "held")
-            schema_evolution.fit_held(connection, contract, batch.batch)
-            _drop_older_quarantine(connection, contract, batch)
-            make_constant_columns(connection, contract, batch)
-            swap_partition(connection, contract, batch)
-            loads.supersede(connection, batch, "published")
-            loads.note(connection, batch, status="published", released_by=who, released_why=why)
-            rules.fine(connection, contract, batch.batch, f"released by {who}: {why}", warehouse.now())
-    except DATABASE_ERRORS as error:
-        raise ToolError(f"{batch}: the release failed: {first_line(error)}. Readers keep what they had.") from None
+    with transaction(warehouse.engine, f"{batch}: the release failed", "Readers keep what they had.") as connection:
+        loads.take_over(connection, contract.dataset_id)
+        loads.fence(connection, batch, "held")
+        schema_evolution.fit_held(connection, contract, batch.batch)
+        _drop_older_quarantine(connection, contract, batch)
+        make_constant_columns(connection, contract, batch)
+        swap_partition(connection, contract, batch)
+        loads.supersede(connection, batch, "published")
+        loads.note(connection, batch, status="published", released_by=who, released_why=why)
+        rules.fine(connection, contract, batch.batch, f"released by {who}: {why}", warehouse.now())
 
 
 def fail(warehouse: Warehouse, contract: Contract, batch: Batch, why: str | SluiceError) -> None:
-    """End a load that never came to a verdict, and drop what it left. The owner is told of an error."""
-    with warehouse.engine.begin() as connection:
+    """End a load that never came to a verdict, and drop what it left. The owner is alerted to an error.
+
+    Raises nothing of the database: a load that it cannot end now is ended by the next one, or by the run that took
+    over.
+    """
+    try:
+        _fail(warehouse, contract, batch, why)
+    except Overtaken:
+        return
+    except ToolError:
+        if isinstance(why, SluiceError):
+            reason = f"{batch}: {why.reason(contract.dataset_id, batch.batch)}"
+            rules.tell_directly("batch_failed", Facts([reason], readers_see="what they had", next_command=rules.DOCTOR))
+
+
+def _fail(warehouse: Warehouse, contract: Contract, batch: Batch, why: str | SluiceError) -> None:
+    with transaction(warehouse.engine, f"{batch}: the end of the load could not be recorded") as connection:
         loads.fence(connection, batch)
         if _has_loaded(connection, batch):  # else what is there is of another load, which may be held
             incoming_table(contract, batch.batch).drop(connection, checkfirst=True)

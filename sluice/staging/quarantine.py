@@ -15,6 +15,7 @@ from sluice.ledger import loads as ledger
 from sluice.ledger import tables
 from sluice.warehouse.postgres import batch_tables
 from sluice.warehouse.postgres.tables import incoming_table, quarantine_table
+from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
 
@@ -75,7 +76,8 @@ def expire(warehouse: Warehouse, contract: Contract) -> int:
     old = (loads.c.dataset == contract.dataset_id) & (loads.c.finished_at < oldest)
     held = loads.update().where(old, loads.c.status == "held", loads.c.rows_dropped_at.is_(None))
     held = held.values(rows_dropped_at=sa.func.now()).returning(loads.c.batch)
-    with suppress(BusyError), warehouse.lock(contract.dataset_id), warehouse.engine.begin() as connection:
+    what = f"{contract}: rows past their retention could not be dropped"
+    with suppress(BusyError), warehouse.lock(contract.dataset_id), transaction(warehouse.engine, what) as connection:
         for batch in connection.scalars(held).all():
             batch_tables.put_back(connection, contract, batch)
             incoming_table(contract, batch).drop(connection, checkfirst=True)

@@ -24,6 +24,7 @@ from sluice.warehouse.postgres import batch_tables, schema_evolution
 from sluice.warehouse.postgres.bulk_load import copy
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table, table_name
+from sluice.warehouse.postgres.transactions import settled, transaction
 from sluice.warehouse.warehouse import Batch, Warehouse
 
 ROWS = 8_192  # quarantined rows in memory at once
@@ -36,7 +37,7 @@ def replayed(warehouse: Warehouse, contract: Contract, batch: str) -> sa.Row:
         DataError: there is none.
     """
     contract.files.batches.validate(batch)
-    with warehouse.engine.connect() as connection:
+    with transaction(warehouse.engine, f"{contract} {batch}: the ledger cannot be read") as connection:
         found = loads.latest(connection, contract.dataset_id, batch, "published", "held")
         dropped = dropped_of(connection, contract, batch)
     if found is None:
@@ -57,7 +58,7 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: Batch, of: sa.Ro
     """
     table = incoming_table(contract, batch.batch)
     try:
-        with warehouse.engine.begin() as connection, warehouse.engine.connect() as reading:
+        with settled(warehouse.engine) as connection, warehouse.engine.connect() as reading:
             loads.fence(connection, batch)
             accepted = _set_accepted_apart(connection, contract, of)
             table.drop(connection, checkfirst=True)  # of a load that was killed

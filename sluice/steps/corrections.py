@@ -16,6 +16,7 @@ from sluice.staging import publish, reload
 from sluice.steps.deliver import judge
 from sluice.steps.run import current
 from sluice.warehouse.postgres import schema_evolution
+from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Batch
 
 
@@ -32,7 +33,7 @@ def replay(dataset: str, batch: str) -> tuple[Outcome, ...]:
         schema_evolution.verify(warehouse, contract)
         of = reload.replayed(warehouse, contract, batch)
         delivery = Delivery(contract, batch, of.address, asked=True)
-        with warehouse.engine.begin() as connection:
+        with transaction(warehouse.engine, f"{delivery}: the replay could not be begun") as connection:
             load = loads.begin_replay(connection, contract, of, flow_run.get_id())
         outcome = judge(delivery, load, lambda: load_again(load))
     run.delivered.append(outcome)
@@ -57,7 +58,7 @@ def release(dataset: str, batch: str, why: str, who: str | None = None) -> tuple
     warehouse = run.begin()
     with warehouse.lock(dataset):
         schema_evolution.verify(warehouse, contract)
-        with warehouse.engine.connect() as connection:
+        with transaction(warehouse.engine, f"{dataset} {batch}: the ledger cannot be read") as connection:
             held = loads.latest(connection, dataset, batch, "held")
         if held is None:
             raise DataError(f"{dataset} {batch}: no load of it is held, so there is nothing to release")

@@ -12,6 +12,7 @@ from sluice.alerts import missed_nights
 from sluice.contract.batches import Monthly
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
+from sluice.ledger import loads
 from sluice.project.datasets import contract_for
 from sluice.runs import lifecycle, logs, new_files, plan, tasks
 from sluice.runs.new_files import Bring
@@ -21,6 +22,7 @@ from sluice.staging import publish
 from sluice.steps.run import current
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres import schema_evolution
+from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Batch
 
 
@@ -94,6 +96,10 @@ def deliver_dataset(deliveries: Sequence[Delivery], bring: Bring = new_files.new
     try:
         warehouse, contract = open_warehouse(), deliveries[0].contract
         with warehouse.lock(contract.dataset_id):
+            with transaction(
+                warehouse.engine, f"{contract}: an earlier run's sessions could not be ended"
+            ) as connection:
+                loads.take_over(connection, contract.dataset_id)
             schema_evolution.verify(warehouse, contract)
             return [_deliver_one(delivery, bring) for delivery in deliveries]
     except EXPECTED as error:

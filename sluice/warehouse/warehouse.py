@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from sluice.contract.errors import BusyError
+from sluice.contract.errors import BusyError, ToolError
+from sluice.warehouse.postgres.session import first_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,16 @@ class Warehouse:
 
         Raises:
             BusyError: another run holds it.
+            ToolError: the database does not answer.
         """
         key = sa.func.hashtextextended(f"sluice:{what}", 0)
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
+        try:
+            held = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            free = held.scalar(sa.select(sa.func.pg_try_advisory_lock(key)))
+        except DBAPIError as error:
+            raise ToolError(f"{what}: the lock on it cannot be asked for: {first_line(error)}. Run again.") from None
+        with held as connection:
+            if not free:
                 raise BusyError(f"{what}: another run is at work on it. Wait for it, or see who: sluice status")
             try:
                 yield

@@ -11,6 +11,7 @@ from sluice.ledger import schema
 from sluice.warehouse.connection import connect
 from tests.integration.conftest import connector_for, deliver, engine, rows, sluice, warehouse  # noqa: F401
 from tests.integration.marts.test_marts import Night
+from tests.integration.marts.test_sides import nights  # noqa: F401
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from sluice.staging.audit import canary, findings, marked_rows, pandas_checks
 from sluice.staging.audit.samples import samples
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import incoming_table
+from sluice.warehouse.postgres.transactions import settled
 from sluice.warehouse.warehouse import Batch, Warehouse
 
 
@@ -33,7 +34,7 @@ def audit(warehouse: Warehouse, contract: Contract, batch: Batch) -> AuditReport
     """
     checks = checks_of(contract, batch.batch)
     try:
-        with warehouse.engine.begin() as connection:
+        with settled(warehouse.engine) as connection:
             loads.fence(connection, batch)
             report = _audit(connection, contract, batch, checks)
             loads.write_checks(connection, batch, report.results)

@@ -13,7 +13,7 @@ from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 
 ASK_SECONDS = 60.0  # for a server that restarts, and for a COMMIT whose answer was lost while it was being done
 PAUSE = 0.2  # s between questions
-NUMBER = sa.text("SELECT CAST(pg_current_xact_id() AS text)")
+NUMBER = sa.text("SELECT CAST(pg_current_xact_id_if_assigned() AS text)")  # null where nothing was written
 FATE = sa.text("SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8))")
 
 
@@ -30,12 +30,13 @@ def settled(engine: sa.Engine) -> Iterator[sa.Connection]:
         Unknown: the link broke in the middle of COMMIT, and the server answers no more.
     """
     number: str | None = None
+    ended = False
     try:
         with engine.connect() as connection, connection.begin():
             yield connection
-            number = str(connection.scalar(NUMBER))
+            number, ended = connection.scalar(NUMBER), True
     except DATABASE_ERRORS:
-        if number is None or not committed(engine, number):
+        if not ended or (number is not None and not committed(engine, number)):
             raise
 
 

@@ -100,11 +100,11 @@ class Tiny:
             }
         )
 
-    def place(self, side: str = "marts__a") -> DbtPlace:
+    def place(self, side: str = "one_side") -> DbtPlace:
         return DbtPlace(self.url, side, "embedded", self.home, self.folder / "project", self.folder / "profiles")
 
     def run(
-        self, *args: str, side: str = "marts__a", progress: Callable[[int, int, str], None] | None = None
+        self, *args: str, side: str = "one_side", progress: Callable[[int, int, str], None] | None = None
     ) -> DbtRun:
         @flow(name="tiny")
         def tiny() -> DbtRun:
@@ -322,7 +322,7 @@ def test_dbt_says_nothing_on_the_console_itself(tiny: Tiny, capfd: pytest.Captur
 def test_warming_up_parses_for_the_next_run_and_opens_no_connection(tiny: Tiny) -> None:
     reachable, tiny.url = tiny.url, tiny.url.set(host="127.0.0.1", port=9, query={})
     warm_up(tiny.place())
-    assert (tiny.home / "dbt/marts__a/target/partial_parse.msgpack").exists()
+    assert (tiny.home / "dbt/one_side/target/partial_parse.msgpack").exists()
     tiny.url = reachable
     assert tiny.run().failed == ()
 
