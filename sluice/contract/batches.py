@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
-from sluice.contract.errors import ConfigError
+from sluice.contract.errors import ConfigError, ContractError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_OWN = ("incoming_", "findings_", "replayed_")  # begin the names of a batch's tables while a load runs
 
 
 class Batches(Protocol):
@@ -70,10 +74,20 @@ class Monthly:
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """The whole dataset is one batch, replaced at each delivery."""
+    """The whole dataset is one batch, replaced at each delivery.
+
+    Attributes:
+        name: of the batch. It stands in addresses and in names of tables.
+    """
 
     name: str = "all"
     by: None = None
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and _NAME.fullmatch(self.name)):
+            raise ContractError(f"batch {self.name!r}: use lower case letters, digits, - and _; begin with no mark")
+        if self.name.replace("-", "_").startswith(_OWN):
+            raise ContractError(f"batch {self.name!r} would be named as a table of Sluice's own; use another name")
 
     def validate(self, batch: str) -> None:
         """Raises ConfigError unless `batch` is the one there is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,6 +25,8 @@ from sluice.contract.validation import (
 )
 
 MOST_COLUMNS = 1500  # PostgreSQL's tables end at 1,600, and some are ours
+LONGEST_ID, LONGEST_BATCH = 40, 12  # of the 63 characters of a table's name; `__incoming_` takes 11
+PART = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")  # of an id; so no two datasets or batches share a table
 DATING = ("date", "timestamp", "timestamp with time zone")  # types of a column that can date batches
 
 
@@ -150,10 +153,16 @@ class Contract:
 
     def __post_init__(self) -> None:
         for name in (self.source, self.entity):
-            if not NAME.fullmatch(name):
-                raise ContractError(f"{name!r} cannot name a table: use lower case letters, digits and _")
-        if len(self.dataset_id) > 40:
-            raise ContractError(f"{self.dataset_id} is over 40 characters: its work tables' names would not fit")
+            if not PART.fullmatch(name):
+                raise ContractError(
+                    f"{name!r} cannot name a table: use lower case letters, digits and single _, as in yellow_trips "
+                    "(__ divides source, entity and batch in the names of tables)"
+                )
+        if len(self.dataset_id) > LONGEST_ID:
+            raise ContractError(f"{self.dataset_id} is over {LONGEST_ID} characters: names of tables would not fit")
+        batch = getattr(self.files.batches, "name", "")
+        if len(self.dataset_id) + len(batch) > LONGEST_ID + LONGEST_BATCH:
+            raise ContractError(f"{self.dataset_id}: batch {batch!r} is too long for the names of its tables")
         if self.retention is not None:
             refuse_unless_span("retention", self.retention)
         if not (isinstance(self.schema, type) and issubclass(self.schema, pa.DataFrameModel)):

@@ -23,7 +23,7 @@ from sluice.staging.quarantine import dropped_of
 from sluice.warehouse.postgres import batch_tables, schema_evolution
 from sluice.warehouse.postgres.bulk_load import copy
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
-from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table, table_name
+from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table
 from sluice.warehouse.postgres.transactions import settled, transaction
 from sluice.warehouse.warehouse import Batch, Warehouse
 
@@ -83,7 +83,10 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: Batch, of: sa.Ro
 def _set_accepted_apart(connection: sa.Connection, contract: Contract, of: sa.Row) -> str:
     """The table of the accepted rows: the partition, or what the held load left, under another name."""
     if of.status == "published":
-        return table_name(contract.dataset_id, of.batch)
+        partition = batch_tables.partition_of(connection, contract, of.batch)
+        if partition is None:
+            raise ToolError(f"{contract} {of.batch}: its rows are gone from the database; load its file again")
+        return partition
     schema_evolution.fit_held(connection, contract, of.batch)
     return batch_tables.set_aside(connection, contract, of.batch)
 

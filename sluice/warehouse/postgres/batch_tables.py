@@ -114,12 +114,29 @@ def make_constant_columns(connection: sa.Connection, contract: Contract, batch: 
     execute(connection, sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(parts)))
 
 
+# Told by what it holds, not by its name: nothing else is ever dropped or read in its place.
+_PARTITION = sa.text(
+    "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+    "WHERE i.inhparent = to_regclass(format('%I.%I', CAST(:schema AS text), CAST(:parent AS text))) "
+    "AND pg_get_expr(c.relpartbound, c.oid) = format('FOR VALUES IN (%L)', CAST(:batch AS text))"
+)
+
+
+def partition_of(connection: sa.Connection, contract: Contract, batch: str) -> str | None:
+    """The name of the partition that holds a batch, if it is published."""
+    found = {"schema": STAGING, "parent": contract.dataset_id, "batch": batch}
+    name: str | None = connection.scalar(_PARTITION, found)
+    return name
+
+
 def swap_partition(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
+    """Make the incoming rows the batch's partition, in the place of the one that there is."""
     incoming = incoming_table(contract, batch.batch).name
-    partition = table_name(contract.dataset_id, batch.batch)
+    partition, former = table_name(contract.dataset_id, batch.batch), partition_of(connection, contract, batch.batch)
+    execute(connection, sql.SQL("SET LOCAL lock_timeout = '30s'"))  # a reader delays a publish, but not for ever
+    if former is not None:
+        execute(connection, sql.SQL("DROP TABLE {}").format(sql.Identifier(STAGING, former)))
     for statement in (
-        sql.SQL("SET LOCAL lock_timeout = '30s'"),  # a reader of staging delays a publish, but not for ever
-        sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(STAGING, partition)),
         sql.SQL("ALTER TABLE {} RENAME TO {}").format(sql.Identifier(STAGING, incoming), sql.Identifier(partition)),
         sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
             sql.Identifier(STAGING, contract.dataset_id),
