@@ -38,12 +38,22 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SQL statement.")],
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    write: Annotated[bool, typer.Option("--write", help="Let it change what it names, and commit.")] = False,
+    write: Annotated[
+        bool,
+        typer.Option("--write", help="Let it change what it names, with the rights of runs, and commit."),
+    ] = False,
+    as_owner: Annotated[
+        bool, typer.Option("--as-owner", help="Read as the user that runs use, even if that is a superuser.")
+    ] = False,
 ) -> None:
-    """Run a query in the warehouse, read-only unless told otherwise, and print its rows."""
+    """Run one statement that reads, and print its rows.
+
+    It is run by a user that may only read: sluice_reader of the embedded PostgreSQL, or that of the block which
+    SLUICE_READER names. Without one, the user that runs use reads, unless it is a superuser.
+    """
     from sluice.cli.output.query import show
 
-    show(query, "json" if as_json else "csv" if as_csv else "table", write)
+    show(query, "json" if as_json else "csv" if as_csv else "table", write, as_owner)
 
 
 @app.command()

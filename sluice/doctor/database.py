@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,7 @@ from sluice.project.datasets import contracts
 from sluice.staging.audit import canary, findings
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import incoming_table
+from sluice.warehouse.reader import MAKE_READER, READER_VARIABLE, is_superuser
 from sluice.warehouse.warehouse import LIVE, MARTS, OPS, SIDES, Batch, Warehouse
 
 APART, TOO_FAR_APART = timedelta(seconds=5), timedelta(minutes=5)  # freshness counts in days, the heartbeat in hours
@@ -77,6 +79,8 @@ def rights(warehouse: Warehouse) -> Iterator[Finding]:
     if foreign:
         names = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
         yield fail("rights", f"{user} does not own {names}", f"Give it: ALTER ... OWNER TO {user}", 5)
+    if warehouse.target == "postgres" and not os.environ.get(READER_VARIABLE) and is_superuser(warehouse):
+        yield warn("rights", f"{user} is a superuser, so sluice sql refuses to read as that user", MAKE_READER)
     if not missing and not foreign:
         yield ok("rights", f"{user} may make schemas and tables, and owns those of Sluice")
 

@@ -11,7 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sluice.contract.errors import ConfigError
 
@@ -89,6 +89,36 @@ def home() -> Path:
     if named := os.environ.get("SLUICE_HOME"):
         return Path(named).absolute()
     return root() / ".sluice"
+
+
+def make_home(folder: Path) -> None:
+    """Create Sluice's folder and those above it.
+
+    Raises:
+        ConfigError: it cannot be created or written.
+    """
+    problem = "it is not writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = error.strerror or str(error)
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise ConfigError(f"Sluice's folder {folder} cannot be used: {problem}. Set SLUICE_HOME to one that can")
+
+
+def open_lock(path: Path) -> IO[bytes]:
+    """A file to hold a lock on, which other users cannot even open: who opens a file can lock it.
+
+    Raises:
+        ConfigError: it cannot be made, or belongs to another user.
+    """
+    try:
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        if os.fstat(number).st_mode & 0o077:  # made by an older version, or under another umask
+            os.fchmod(number, 0o600)
+        return os.fdopen(number, "r+b", buffering=0)
+    except OSError as error:
+        raise ConfigError(f"the lock file {path} cannot be used: {error.strerror}") from None
 
 
 def prefect_home() -> Path:

@@ -11,8 +11,9 @@ from typing import Literal
 from sluice.project.datasets import contracts
 from sluice.source.addresses import BLOCK, expand, scheme_of
 from sluice.warehouse.connection import BLOCK_VARIABLE
+from sluice.warehouse.reader import READER_VARIABLE
 
-Area = Literal["warehouse", "channels", "storage"]
+Area = Literal["warehouse", "reader", "channels", "storage"]
 CONNECTOR = "sqlalchemy-connector"
 
 
@@ -41,6 +42,8 @@ def wanted() -> list[Wanted]:
     found: list[Wanted] = []
     if name := os.environ.get(BLOCK_VARIABLE):
         found.append(Wanted("warehouse", CONNECTOR, name, BLOCK_VARIABLE))
+        if reads := os.environ.get(READER_VARIABLE):
+            found.append(Wanted("reader", CONNECTOR, reads, READER_VARIABLE))
     for contract in contracts().values():
         if contract.alerts and contract.alerts.count("/") == 1:
             kind, name = contract.alerts.split("/")

@@ -16,13 +16,16 @@ from sluice.setup.block_types import CONNECTOR_FIELDS
 from sluice.setup.required_blocks import Wanted
 from sluice.source import fetch
 from sluice.source.files import SourceMissing, SourceRefused, SourceUnavailable
-from sluice.warehouse.connection import connect
+from sluice.warehouse.connection import connect, named
+from sluice.warehouse.reader import MAKE_READER, is_superuser
 
 
 def check(block: Wanted, send: bool) -> Iterator[Finding]:
     """The findings on one block."""
     if block.area == "warehouse":
         yield from _warehouse(block)
+    elif block.area == "reader":
+        yield _reader(block)
     elif block.area == "channels":
         yield prefect_server.channel(str(block), block.why, send)
     else:
@@ -43,6 +46,16 @@ def _warehouse(block: Wanted) -> Iterator[Finding]:
         yield from database.clocks(warehouse)
     finally:
         warehouse.engine.dispose()
+
+
+def _reader(block: Wanted) -> Finding:
+    warehouse = named(block.name)
+    try:
+        if is_superuser(warehouse):
+            return fail(block.area, f"{block} names a superuser, who may do anything", MAKE_READER, 5)
+    finally:
+        warehouse.engine.dispose()
+    return ok(block.area, f"{block} reads for sluice sql")
 
 
 def _storage(block: Wanted) -> Finding:

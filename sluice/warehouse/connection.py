@@ -45,6 +45,17 @@ def look_into_warehouse() -> Warehouse | None:
     return _open(block, paths.home(), readonly=True)
 
 
+def named(block: str) -> Warehouse:
+    """What another block names, for one who only reads. Raises as `open_warehouse`."""
+    return connect(_load_block(block), block, "postgres", readonly=True)
+
+
+def embedded_for(user: str | None) -> Warehouse:
+    """The embedded warehouse, started if it does not run, for one who only reads; as another user than runs do."""
+    home = paths.home()
+    return connect(_embedded_connector(home, user), _embedded_block_name(home), "embedded", readonly=True)
+
+
 def forget_warehouse() -> None:
     """Open it anew the next time: its block may say something else by then."""
     _open.cache_clear()
@@ -99,7 +110,7 @@ def register_embedded() -> None:
         _embedded_connector(paths.home()).save(_embedded_block_name(paths.home()), overwrite=True)
 
 
-def _embedded_connector(home: Path) -> SqlAlchemyConnector:
+def _embedded_connector(home: Path, user: str | None = None) -> SqlAlchemyConnector:
     """Start the embedded server, if it does not run, and make the block that names it."""
     url = embedded.start(home)
     from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
@@ -107,7 +118,7 @@ def _embedded_connector(home: Path) -> SqlAlchemyConnector:
     return SqlAlchemyConnector(
         connection_info=ConnectionComponents(
             driver=SyncDriver.POSTGRESQL_PSYCOPG2,
-            username=url.username,
+            username=user or url.username,
             database=url.database,
             query={key: str(value) for key, value in url.query.items()},
         )

@@ -20,6 +20,7 @@ from sluice.source.readers.row_stream import open_rows
 from sluice.staging import load, publish
 from sluice.staging.audit import audit
 from sluice.warehouse.connection import connect
+from sluice.warehouse.embedded import READER
 from sluice.warehouse.postgres import schema_evolution
 from sluice.warehouse.warehouse import Batch, Warehouse
 
@@ -123,6 +124,8 @@ def sluice(
     block = f"warehouse-{str(database.database).replace('_', '-')}"
     connector_for(database).save(block)
     monkeypatch.setenv("SLUICE_WAREHOUSE", block)
+    connector_for(database.set(username=READER)).save(f"{block}-reader")
+    monkeypatch.setenv("SLUICE_READER", f"{block}-reader")
     monkeypatch.setenv("SLUICE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(logging, "raiseExceptions", False)  # of handlers that hold a stream pytest has closed
 

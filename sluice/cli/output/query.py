@@ -6,27 +6,20 @@ import csv
 import itertools
 import sys
 from collections.abc import Sequence
-
-import sqlalchemy as sa
+from typing import Any
 
 from sluice.cli.output.tables import out, print_json, print_rows, text
 from sluice.contract.errors import ToolError
 from sluice.contract.formatting import counted
+from sluice.warehouse import reader
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 
 
-def show(query: str, form: str, write: bool = False) -> None:
+def show(query: str, form: str, write: bool = False, as_owner: bool = False) -> None:
     """The rows of a query. Read-only, unless a person writes on purpose: the statements that a message asks for."""
-    try:
-        with open_warehouse().engine.begin() as connection:
-            if not write:
-                connection.execute(sa.text("SET TRANSACTION READ ONLY"))
-            result = connection.exec_driver_sql(query.replace("%", "%%"))
-            names = _distinct(list(result.keys())) if result.returns_rows else []
-            rows = [list(row) for row in result] if names else []
-    except DATABASE_ERRORS as error:
-        raise ToolError(f"the query failed: {first_line(error)}") from None
+    columns, rows = _written(query) if write else reader.query(query, as_owner)
+    names = _distinct(columns)
     if form == "json":
         print_json([dict(zip(names, row, strict=True)) for row in rows])
     elif form == "csv":
@@ -37,6 +30,16 @@ def show(query: str, form: str, write: bool = False) -> None:
     else:
         print_rows(names, [[text(value) for value in row] for row in rows])
         out.print(f"({counted(len(rows), 'row')})")
+
+
+def _written(statements: str) -> tuple[list[str], Sequence[Sequence[Any]]]:
+    """As the user that runs use, committed; the rows of the last statement, if it gives any."""
+    try:
+        with open_warehouse().engine.begin() as connection:
+            result = connection.exec_driver_sql(statements.replace("%", "%%"))
+            return (list(result.keys()), [list(row) for row in result]) if result.returns_rows else ([], [])
+    except DATABASE_ERRORS as error:
+        raise ToolError(f"the statement failed: {first_line(error)}. Nothing was changed") from None
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

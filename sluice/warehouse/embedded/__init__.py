@@ -19,10 +19,18 @@ from typing import IO
 
 from sqlalchemy import URL
 
+from sluice.project import paths
 from sluice.warehouse.embedded.location import PORT, Place, find_place, locked
-from sluice.warehouse.embedded.server import ensure_database, ensure_keeper, ensure_running, ensure_stopped
+from sluice.warehouse.embedded.server import (
+    ensure_database,
+    ensure_keeper,
+    ensure_reader,
+    ensure_running,
+    ensure_stopped,
+)
 
 DATABASE = "sluice"
+READER = "sluice_reader"  # a user that may read everything and change nothing
 
 _holds: dict[Path, IO[bytes]] = {}  # this process's locks, by folder: they tell that it uses the server
 
@@ -39,10 +47,10 @@ def start(home: Path) -> URL:
 
     Raises:
         ToolError: the server does not start; the message ends with the last lines of its log.
-        ConfigError: the data belongs to another user.
+        ConfigError: the data belongs to another user, or the folder cannot be written.
     """
     home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
+    paths.make_home(home)
     with locked(home / "postgres.lock"):
         place = find_place(home)
         held_before = place.folder in _holds
@@ -52,6 +60,7 @@ def start(home: Path) -> URL:
             ensure_keeper(place)
             ensure_running(place)
             ensure_database(place, DATABASE)
+            ensure_reader(place, READER)
         except BaseException:
             if not held_before:
                 _holds.pop(place.folder).close()
@@ -94,6 +103,6 @@ def remove(home: Path) -> None:
 def _hold(place: Place) -> None:
     """Count this process as a user of the server. Waits for a keeper that is just stopping it."""
     if place.folder not in _holds:
-        file = place.users_lock.open("ab")
+        file = paths.open_lock(place.users_lock)
         fcntl.flock(file, fcntl.LOCK_SH)
         _holds[place.folder] = file

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice.contract.errors import ConfigError, ToolError
+from sluice.project import paths
 from sluice.warehouse.embedded import root
 
 PORT = "5432"  # in the socket's name. Always said, or PGPORT of the environment would win
@@ -135,6 +136,6 @@ def wheel_binaries() -> Path:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the file's exclusive lock; the kernel drops it when the process dies."""
-    with path.open("a") as file:
+    with paths.open_lock(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sluice.contract.errors import ToolError
+from sluice.project import paths
 
 USER = "sluice"
 # the first of these that can be made, and entered by every user, holds data (and binaries if need be)
@@ -31,7 +32,7 @@ def find(link: Path, binaries: Path) -> tuple[Path, Path, pwd.struct_passwd]:
         ToolError: there is no folder or no user for it.
     """
     base = _base()
-    with (base / "lock").open("a") as file:  # other checkouts use the same base
+    with paths.open_lock(base / "lock") as file:  # other checkouts use the same base
         fcntl.flock(file, fcntl.LOCK_EX)
         account = system_user()
         return _folder(base, link), _reachable(binaries, base, account), account

@@ -9,13 +9,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped] # comes with the wheel of the binaries
 import psycopg2
-import psycopg2.sql
+import psycopg2.extensions
+from psycopg2 import sql
 
 from sluice.contract.errors import ToolError
+from sluice.project import paths
 from sluice.warehouse.embedded.location import PORT, Place
 
 START_SECONDS = 180  # a start after a crash first replays up to max_wal_size of log
@@ -56,7 +60,7 @@ def ensure_keeper(place: Place) -> None:
 
     Comes before the server, which so has a keeper even if this process is killed while it starts.
     """
-    with (place.folder / "keeper.lock").open("ab") as file:
+    with paths.open_lock(place.folder / "keeper.lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -82,14 +86,30 @@ def ensure_keeper(place: Place) -> None:
 
 def ensure_database(place: Place, name: str) -> None:
     """Make the database unless it exists."""
+    with _superuser(place) as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+        if cursor.fetchone() is None:
+            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def ensure_reader(place: Place, name: str) -> None:
+    """Make the user that may read every table and change nothing, unless it exists."""
+    with _superuser(place) as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+        if cursor.fetchone() is None:
+            make = "CREATE ROLE {0} LOGIN; GRANT pg_read_all_data TO {0}; ALTER ROLE {0} SET {1} = on"
+            setting = sql.Identifier("default_transaction_read_only")
+            cursor.execute(sql.SQL(make).format(sql.Identifier(name), setting))
+
+
+@contextmanager
+def _superuser(place: Place) -> Iterator[psycopg2.extensions.cursor]:
     folder = str(place.socket_folder)
     connection = psycopg2.connect(dbname="postgres", user="postgres", host=folder, port=PORT)
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-            if cursor.fetchone() is None:
-                cursor.execute(psycopg2.sql.SQL("CREATE DATABASE {}").format(psycopg2.sql.Identifier(name)))
+            yield cursor
     finally:
         connection.close()
 
