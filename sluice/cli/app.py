@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Annotated, NoReturn
 
@@ -11,8 +13,10 @@ import typer
 from sluice.cli import dataset_commands, exits, project_commands, run_commands, server_commands
 from sluice.cli.alerts_commands import alerts_app
 from sluice.cli.quarantine_commands import quarantine_app
-from sluice.project.paths import make_prefect_home
+from sluice.contract.errors import ConfigError
+from sluice.project.paths import home, make_prefect_home
 from sluice.runs import logs
+from sluice.server import api_password
 
 # Before Prefect is imported: its logs go to the API as ever, but a person at this console is shown the
 # progress and the summary instead, and only warnings from the logs.
@@ -25,6 +29,8 @@ os.environ.setdefault("DO_NOT_TRACK", "1")  # the client's side of it; else it t
 # A temporary server need not offer the block types of every installed package: importing them takes it 8 s.
 for setting in ("PREFECT_API_BLOCKS_REGISTER_ON_START", "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION"):
     os.environ.setdefault(setting, "false")
+# What cannot do without that folder says so itself.
+warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
 VERSIONS = ("prefect", "dbt-core", "dbt-postgres", "pandera", "pandas", "SQLAlchemy", "psycopg2-binary")
 EXIT_CODES = """Exit codes: 0 published or nothing to do, 2 held or refused because of the data, 3 a tool failed
 (network, database, dbt), 4 another run is at work, 5 the call or the configuration is wrong."""
@@ -60,6 +66,8 @@ def begin(
     logs.let_services_end_quietly()
     if context.invoked_subcommand in WITH_PREFECT:
         make_prefect_home()
+        with suppress(ConfigError):  # there is no project here: the command says so
+            api_password.use(home(), os.environ)
         if not os.environ.get("PREFECT_API_URL"):
             from sluice.server.orphans import end_with_me
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -13,6 +15,8 @@ from sluice.contract.errors import SluiceError
 from sluice.project.paths import prefect_home
 from sluice.runs import logs
 
+# Rights and disks, which are the user's to give; any other error of a file is a bug.
+NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 STOPPED = 130  # by Ctrl-C, as typer and shells tell it
 
 
@@ -60,6 +64,10 @@ def _fail(error: BaseException) -> NoReturn:
     if _is_of_the_driver(error):
         said = (str(getattr(error, "orig", error)).strip().splitlines() or [type(error).__name__])[0]
         _say(f"the warehouse failed: {said}. See: sluice doctor; then run again")
+        sys.exit(3)
+    if isinstance(error, OSError) and error.errno in NOT_OURS and error.filename is not None:
+        what = os.fsdecode(error.filename)
+        _say(f"{what} cannot be used: {error.strerror}. See its rights and its disk, then run again")
         sys.exit(3)
     raise error
 

@@ -79,7 +79,7 @@ def _refused(area: str, error: httpx.HTTPStatusError) -> Finding:
         return _broke(area, error)
     asked = "does not take the password given" if PREFECT_API_AUTH_STRING.value() else "asks for a password"
     what = f"Prefect's API at {os.environ.get('PREFECT_API_URL', 'its own address')} {asked}"
-    return fail(area, what, "Set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING", 5)
+    return fail(area, what, "Set PREFECT_API_AUTH_STRING as `sluice up` prints it, or to the server's own", 5)
 
 
 def _broke(area: str, error: Exception) -> Finding:

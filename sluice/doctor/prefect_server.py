@@ -39,7 +39,7 @@ def server() -> Iterator[Finding]:
         try:
             theirs = client.api_version()
         except Exception as error:  # noqa: BLE001 - whatever it says, runs could not use it either
-            advice = "Set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING"
+            advice = "Set PREFECT_API_AUTH_STRING as `sluice up` prints it, or to the server's own"
             yield fail("prefect", f"{api} does not let us in: {type(error).__name__}", advice, 5)
             return
     yield ok("prefect", f"{api} answers, {'without' if open_to_all else 'with'} a password")

@@ -1,4 +1,4 @@
-"""Where the Prefect server of `sluice up` listens. Other machines reach it only with a password."""
+"""Where the Prefect server of `sluice up` listens. Other machines reach it only with a password that was chosen."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Address:
         if not self.ours:
             return "named by PREFECT_API_URL"
         if _is_loopback(self.host):
-            return "from this machine only" + (", with the password" if password() else "") + self.instead
+            return f"from this machine only, with the password{self.instead}"
         named = socket.gethostname() if self.everywhere else self.host
         return f"from other machines at http://{named}:{self.port}, with the password{self.instead}"
 
@@ -105,7 +105,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def password() -> str | None:
-    """`user:password` of the API, if one is set."""
+    """`user:password` of the API, if one was given."""
     return PREFECT_SERVER_API_AUTH_STRING.value() or None
 
 

@@ -32,7 +32,7 @@ from sluice.doctor import prefect_server as orchestration
 from sluice.doctor.finding import examine
 from sluice.project import paths
 from sluice.server import address as server_address
-from sluice.server import deployments, orphans, processes
+from sluice.server import api_password, deployments, orphans, processes
 from sluice.server import up as server
 from sluice.warehouse import embedded
 from tests.support import taxi
@@ -138,7 +138,7 @@ class Up:
     @contextmanager
     def settings(self, password: str = "") -> Iterator[None]:
         """As in a shell that names this server; with its password, or with another."""
-        given = password or next(iter(self.password.values()), None)
+        given = password or next(iter(self.password.values()), None) or api_password.kept(self.home)
         with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{self.port}/api", PREFECT_API_AUTH_STRING: given}):
             yield
 
@@ -282,6 +282,58 @@ def checkout(folder: Path, url: str) -> Path:
     return folder
 
 
+@pytest.fixture
+def without_a_given_password(tmp_path: Path, project: Path) -> Iterator[Up]:
+    started = Up(tmp_path / ".sluice", project)
+    yield started
+    started.process.kill()
+    orphans.end(started.home)
+    embedded.remove(started.home)
+
+
+@pytest.mark.slow
+def test_another_account_of_the_machine_reads_no_block_and_sluices_commands_find_the_password(
+    without_a_given_password: Up,
+) -> None:
+    up = without_a_given_password
+    up.start()
+    api, file = f"http://127.0.0.1:{up.port}/api", api_password.file(up.home)
+    password = file.read_text().strip()
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert not httpx.post(f"{api}/block_documents/filter", json={"include_secrets": True}).is_success
+    for given, answer in ((None, 401), (("sluice", "guess"), 401), (tuple(password.split(":")), 200)):
+        for path in ("admin/version", "block_types/slug/secret"):
+            assert httpx.get(f"{api}/{path}", auth=given).status_code == answer
+    wait_for("a run by the worker, which has the password", up.completed, LATE)
+
+    shown = up.output.read_text()
+    assert f"Log in with:  the whole line that this prints: cat {file}\n" in shown
+    assert f'export PREFECT_API_URL={api} PREFECT_API_AUTH_STRING="$(cat {file})"' in shown
+    assert password.split(":")[1] not in shown
+    environment = {**os.environ, "SLUICE_HOME": str(up.home), "PREFECT_API_URL": api}
+    command = [sys.executable, "-m", "sluice", "doctor", "--json"]
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=LATE)
+    assert f"{api} answers, with a password" in told.stdout, told.stderr
+
+    elsewhere = {"PREFECT_API_URL": "http://127.0.0.1:1/api"}
+    api_password.use(up.home, elsewhere)
+    assert "PREFECT_API_AUTH_STRING" not in elsewhere, "no other server is shown it"
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(SOON) == 0
+    later = {"PREFECT_API_URL": api}
+    api_password.use(up.home, later)
+    assert "PREFECT_API_AUTH_STRING" not in later, "who knows what listens there now"
+    assert api_password.kept(up.home) == password, "the next one has the same"
+
+
+def test_a_password_that_others_could_have_read_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "prefect").mkdir()
+    assert api_password.kept(tmp_path) == api_password.kept(tmp_path)
+    api_password.file(tmp_path).chmod(0o644)
+    with pytest.raises(ConfigError, match="other users may read"):
+        api_password.kept(tmp_path)
+
+
 def test_an_address_that_others_reach_demands_a_password(tmp_path: Path) -> None:
     with temporary_settings(restore_defaults=[PREFECT_API_URL, PREFECT_SERVER_API_AUTH_STRING]):
         for host in ("0.0.0.0", "192.0.2.7", "::", "data.example.com"):
@@ -312,7 +364,7 @@ def test_a_taken_port_is_left_to_its_owner(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(server_address, "PORT", port)
         address = server_address.find("127.0.0.1")
     assert address.ours
-    assert address.reached_by == f"from this machine only, for port {port} is taken"
+    assert address.reached_by == f"from this machine only, with the password, for port {port} is taken"
     assert address.port not in {0, port}
 
 
