@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from sluice.contract.errors import ToolError
+from sluice.project import paths
 
 
 def front_page(home: Path) -> Path:
@@ -31,7 +32,7 @@ def fresh_site(home: Path) -> Iterator[Path]:
     sites = home.resolve() / "sites"
     try:
         sites.mkdir(parents=True, exist_ok=True)
-        with (sites / ".lock").open("w") as file:
+        with paths.open_lock(sites / ".lock") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # runs of other datasets make the site, too
             folder = Path(mkdtemp(dir=sites))
             try:

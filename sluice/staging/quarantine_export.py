@@ -16,12 +16,14 @@ from sluice.warehouse.postgres.tables import quarantine_table
 from sluice.warehouse.warehouse import Warehouse
 
 ROWS = 10_000  # in memory at once
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so (OWASP, CSV injection)
 
 
 def export(warehouse: Warehouse, contract: Contract, batch: str | None, path: Path) -> int:
     """Write the rejected rows of a dataset, or of one batch of it, into a CSV or JSON Lines file.
 
-    Values of `pii` columns are masked. The file appears when it is whole.
+    Values of `pii` columns are masked. The file appears when it is whole. In CSV, a text that a spreadsheet would take
+    for a formula begins with a quote mark; JSON Lines and the table have it as it is.
 
     Returns:
         How many rows it has.
@@ -64,8 +66,14 @@ def _write_csv(file: Any, contract: Contract, rows: Iterator[Mapping[str, Any]])
     writer.writeheader()
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - the last number is the count
-        writer.writerow({**row, "_reasons": "; ".join(row["_reasons"])})
+        cells = {**row, "_reasons": "; ".join(row["_reasons"])}
+        writer.writerow({name: _harmless(value) for name, value in cells.items()})
     return count
+
+
+def _harmless(value: Any) -> Any:
+    """A text that no spreadsheet takes for a formula: after a quote mark, if it could. Numbers are what they are."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _write_lines(file: Any, rows: Iterator[Mapping[str, Any]]) -> int:
