@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.warehouse.connection import BLOCK_VARIABLE, embedded_for, look_into_warehouse, named
 from sluice.warehouse.embedded import READER
-from sluice.warehouse.postgres import one_statement
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.warehouse import Warehouse
 
@@ -24,6 +23,16 @@ MAKE_READER = (
     f"Make a role that may only read (CREATE ROLE {READER} LOGIN PASSWORD '...'; GRANT pg_read_all_data TO {READER}), "
     f"and name its block in {READER_VARIABLE} (sluice setup makes the block)"
 )
+
+
+# Through a cursor, which takes one statement that gives rows: no COMMIT, no COPY, no second statement.
+_GIVE = sa.text("SELECT set_config('sluice.statement', :statement, true)")
+_OPEN = sa.text(
+    "DO $$ DECLARE given refcursor := 'sluice_sql'; "
+    "BEGIN OPEN given FOR EXECUTE current_setting('sluice.statement'); END $$"
+)
+_FETCH = sa.text("FETCH ALL FROM sluice_sql")
+NOT_FOR_A_CURSOR = "42P11"  # PostgreSQL's invalid_cursor_definition
 
 
 def query(statement: str, as_owner: bool = False) -> tuple[list[str], Sequence[Sequence[Any]]]:
@@ -37,8 +46,17 @@ def query(statement: str, as_owner: bool = False) -> tuple[list[str], Sequence[S
         ToolError: the statement failed, gives no rows, or is more than one.
     """
     try:
-        return one_statement.rows(_warehouse(as_owner), statement)
+        with _warehouse(as_owner).engine.begin() as connection:
+            connection.execute(_GIVE, {"statement": statement})
+            connection.execute(_OPEN)
+            result = connection.execute(_FETCH)
+            return list(result.keys()), [list(row) for row in result]
     except DATABASE_ERRORS as error:
+        if getattr(getattr(error, "orig", error), "pgcode", None) == NOT_FOR_A_CURSOR:
+            raise ToolError(
+                "the query failed: sluice sql is read-only and takes one statement that gives rows, such as SELECT, "
+                "SHOW or EXPLAIN. To change something on purpose: sluice sql --write"
+            ) from None
         raise ToolError(f"the query failed: {first_line(error)}") from None
 
 
