@@ -16,6 +16,7 @@ from sluice.alerts.messages import Facts, Lasting, Stage, plain, render
 from sluice.ledger.tables import OPEN, incidents, outbox
 
 EVENTS = "prefect events"  # the channel of every message that has no block; owners' channels are named type/name
+OLD = timedelta(days=3)  # a reminder that waits for longer is replaced by the next one
 DAY = timedelta(days=1)  # from one reminder to the next, counted from the first alert
 # A run that meets the incident again reminds, though it may be a little faster than the one that told first. Else the
 # reminder waits until that run has had its time: it may bring the recovery.
@@ -159,10 +160,10 @@ def _post(connection: sa.Connection, row: sa.Row, stage: Stage, facts: Facts, no
     for channel, owner in channels.items():
         alert = render(row.kind, facts, owner=owner, dataset_id=row.dataset, batch=row.batch, lasting=lasting)
         text = {"owner": owner, "title": alert.title, "body": alert.body}
-        if stage == "reminder":  # one that no channel took says the same; so a channel that comes back is not flooded
+        if stage == "reminder":  # an old one that no channel took says the same: one that comes back is not flooded
             same = (outbox.c.incident_id == row.incident_id) & (outbox.c.channel == channel)
             unsent = same & (outbox.c.stage == "reminder") & outbox.c.sent_at.is_(None)
-            connection.execute(outbox.delete().where(unsent))
+            connection.execute(outbox.delete().where(unsent, outbox.c.created_at < now - OLD))
         where = {"incident_id": row.incident_id, "stage": stage, "channel": channel}
         connection.execute(outbox.insert().values(**where, **about, **text))
 
