@@ -15,7 +15,7 @@ def backfill(
     first: str,
     last: str,
     url: str | None = None,
-    parallel: Annotated[int, Field(ge=1, description="Files on their way at a time.")] = 2,
+    parallel: Annotated[int, Field(ge=1, description="Files to fetch at a time.")] = 2,
 ) -> Summary:
     """Load every batch from `first` to `last`, then build, test and publish the marts.
 

@@ -138,7 +138,7 @@ def _load(name: str) -> Any:
         raise ValueError("a block is named type/name (prefect block ls lists them)")
     block = _wait(Block.load(name))
     if not isinstance(block, NotificationBlock):
-        raise TypeError("that block sends no notifications")
+        raise TypeError("the block does not send notifications")
     return block
 
 
@@ -177,7 +177,7 @@ def _why(error: Exception, block: Any = None) -> str:
     """The error in one line, without addresses and without the block's secrets."""
     text = error.log if isinstance(error, NotificationError) else str(error)
     if text.startswith("Unable to find block document"):
-        return "there is no such block (sluice setup makes it)"
+        return "the block does not exist; create it with: sluice setup"
     if isinstance(error, HTTPStatusError):
         text = f"it answered {error.response.status_code} {error.response.reason_phrase}"
     for secret in sorted(_secrets(block), key=len, reverse=True):

@@ -171,7 +171,7 @@ def _post(connection: sa.Connection, row: sa.Row, stage: Stage, facts: Facts, no
 @cache
 def _warn_of_silence(about: str) -> None:
     get_logger("sluice.alerts").warning(
-        "%s: nobody is alerted, for no notification block is named. Make one and name it in the contract: "
+        "%s: nobody is alerted, because the contract names no notification block. Create one and name it: "
         "Contract(alerts='slack-webhook/data-team'); docs/alerts.md shows how",
         about,
     )

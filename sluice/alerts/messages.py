@@ -102,8 +102,8 @@ def render(
     title = plain(f"{subject}: {_headline(kind.replace('_', ' '), lasting)}")
     sections = [
         title,
-        _section("What is good again" if stage == "recovery" else "What failed", _sentences(facts.reasons)),
-        _section("What it was", _sentences(lasting.was)) if lasting and stage == "recovery" else "",
+        _section("Recovered" if stage == "recovery" else "What failed", _sentences(facts.reasons)),
+        _section("What failed", _sentences(lasting.was)) if lasting and stage == "recovery" else "",
         lasting and stage != "first" and _duration(lasting),
         _section("Numbers", (f"- {plain(name)}: {_number(v)}" for name, v in facts.numbers.items())),
         _section(_samples_heading(len(facts.samples)), (f"- {_row(row)}" for row in facts.samples[:MAX_SAMPLES])),
@@ -130,7 +130,7 @@ def _duration(lasting: Lasting) -> str:
     minutes = int((lasting.now - lasting.since).total_seconds() // 60)
     parts = {"day": minutes // 1440, "hour": minutes // 60 % 24, "minute": minutes % 60}
     long = [counted(n, name) for name, n in parts.items() if n][:2] or ["less than a minute"]
-    seen = "" if lasting.times_seen == 1 else f", met {lasting.times_seen} times"
+    seen = "" if lasting.times_seen == 1 else f", seen in {lasting.times_seen} runs"
     lasted = "It lasted" if lasting.stage == "recovery" else "It has lasted"
     return f"{lasted} {' '.join(long)}: since {lasting.since:%Y-%m-%d %H:%M} UTC{seen}."
 

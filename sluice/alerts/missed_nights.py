@@ -34,7 +34,7 @@ def look(warehouse: Warehouse) -> None:
     try:
         schedules = _schedules()
     except Exception as error:  # noqa: BLE001 - whatever the server has, what is at work goes on
-        get_logger("sluice.alerts").warning("whether a night was missed is not known: %s", type(error).__name__)
+        get_logger("sluice.alerts").warning("cannot check for missed runs: %s", type(error).__name__)
         return
     judge(warehouse, schedules)
 
@@ -51,9 +51,10 @@ def judge(warehouse: Warehouse, schedules: Iterable[Any]) -> None:
             return
         facts = Facts(
             reasons=[
-                f"no nightly run has begun since {began:%Y-%m-%d %H:%M} UTC; one was due at {missed:%Y-%m-%d %H:%M} UTC"
+                f"no nightly run has started since {began:%Y-%m-%d %H:%M} UTC; "
+                f"one was due at {missed:%Y-%m-%d %H:%M} UTC"
             ],
-            readers_see="everything as the last run left it",
+            readers_see="the data of the last run",
             next_command="sluice doctor",
         )
         incidents.saw(connection, Cause("run_missed", rules.NIGHT), facts, rules.everyone(), now)

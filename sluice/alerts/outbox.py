@@ -49,7 +49,7 @@ def deliver(warehouse: Warehouse) -> tuple[int, int]:
             with warehouse.engine.begin() as connection:
                 connection.execute(outbox.update().where(outbox.c.message_id == row.message_id).values(**values))
     except DATABASE_ERRORS as error:
-        raise ToolError(f"the alerts' outbox cannot be read: {first_line(error)}") from None
+        raise ToolError(f"cannot read the outbox of alerts: {first_line(error)}") from None
     return sent, failed
 
 
@@ -79,7 +79,7 @@ def quietly(warehouse: Warehouse) -> None:
     try:
         deliver(warehouse)
     except ToolError as error:
-        get_logger("sluice.alerts").warning("%s. The alerts stay there until it answers", error)
+        get_logger("sluice.alerts").warning("%s. The alerts stay in the outbox until it responds", error)
 
 
 def undelivered(connection: sa.Connection) -> list[sa.Row]:

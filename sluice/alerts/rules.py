@@ -46,7 +46,7 @@ def held(
         reasons=decision.reasons,
         numbers={"rows": audit.rows, "rejected": f"{audit.rejected:,} ({share})"},
         samples=[row for rows in zip_longest(*(result.sample for result in failed)) for row in rows if row][:5],
-        readers_see=f"{contract} as it was before this load of {batch.batch}",
+        readers_see=f"{contract} as before this load of {batch.batch}",
         downstream=downstream.of_dataset(connection, contract),
         next_command=f"sluice quarantine show {contract} {batch.batch}",
     )
@@ -65,7 +65,7 @@ def published(connection: sa.Connection, contract: Contract, batch: Batch, audit
                 reasons=[f"{result}; the batch is published"],
                 numbers={"rows": result.rows, "failing": result.failing},
                 samples=result.sample,
-                readers_see=f"{batch}, these rows included",
+                readers_see=f"{batch}, including these rows",
                 downstream=downstream.of_dataset(connection, contract),
                 next_command="sluice docs",
             )
@@ -126,7 +126,7 @@ def views_damaged(connection: sa.Connection, found: Sequence[str], now: datetime
     """Views of `marts` are missing or were changed, by somebody's hand or by a CASCADE."""
     facts = Facts(
         reasons=found,
-        readers_see="an error, or what the changed view shows, until this run has put the views back",
+        readers_see="an error, or what the changed view shows, until this run restores the views",
         next_command="sluice status, and GRANT again what readers had on a view that was missing",
     )
     incidents.saw(connection, Cause("marts_damaged", VIEWS), facts, everyone(), now)
@@ -169,11 +169,11 @@ def ages(connection: sa.Connection, found: Iterable[tuple[Contract, str]], now: 
     """Which sources are past their `error_after`, and how old they are. The others are fresh, or are again."""
     stale = {contract.dataset_id: (contract, age) for contract, age in found}
     fresh = [f"stale {name}" for name in contracts() if name not in stale]
-    incidents.over(connection, fresh, Facts(["new rows came in: it is within its contract's freshness again"]), now)
+    incidents.over(connection, fresh, Facts(["new rows arrived: the source is fresh again by its contract"]), now)
     for contract, age in stale.values():
         facts = Facts(
             reasons=[age],
-            readers_see=f"{contract} as far as it was delivered",
+            readers_see=f"{contract} up to the last delivery",
             downstream=downstream.of_dataset(connection, contract),
             next_command=f"sluice plan {contract}",
         )

@@ -13,7 +13,7 @@ alerts_app = typer.Typer(help="Show open incidents; send the alerts that are due
 
 @alerts_app.callback(invoke_without_command=True)
 def show(context: typer.Context, as_json: Json = False) -> None:
-    """Show the open incidents, and messages that no channel has taken yet."""
+    """Show open incidents, and messages that are not delivered yet."""
     if context.invoked_subcommand is None:
         from sluice.cli.output import alerts
 
@@ -23,13 +23,13 @@ def show(context: typer.Context, as_json: Json = False) -> None:
 @alerts_app.command()
 def send(
     watch: Annotated[
-        float | None, typer.Option(min=1, help="Go on until Ctrl-C, looking again after so many seconds.")
+        float | None, typer.Option(min=1, help="Repeat until Ctrl-C, with so many seconds between checks.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Send what is due now: new alerts, daily reminders, and what a channel did not take before.
+    """Send what is due now: new alerts, daily reminders, and messages that failed before.
 
-    Runs do this themselves, and `sluice up` does it all the time. Where neither is always there, call it from cron
+    Runs and `sluice up` do this automatically. If `sluice up` does not run all the time, call it from cron
     every few minutes, so that a channel that was down is tried again and a missed night is noticed. Exits with 3 if a
     message could not be sent; with --watch, with 0 on Ctrl-C.
     """
@@ -42,8 +42,10 @@ def send(
 
 
 @alerts_app.command()
-def close(incident: Annotated[int, typer.Argument(help="Its number, as `sluice alerts` shows it.")]) -> None:
-    """Close an incident that nothing will close by itself, such as a month that will never be mended. Tells nobody."""
+def close(
+    incident: Annotated[int, typer.Argument(help="Number of the incident, as shown by `sluice alerts`.")],
+) -> None:
+    """Close an incident that will not be resolved, such as a month that will not be corrected. Sends no message."""
     from sluice.cli.output import alerts
 
     alerts.close_incident(incident)

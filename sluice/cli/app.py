@@ -33,7 +33,7 @@ for setting in ("PREFECT_API_BLOCKS_REGISTER_ON_START", "PREFECT_MEMOIZE_BLOCK_A
 warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
 VERSIONS = ("prefect", "dbt-core", "dbt-postgres", "pandera", "pandas", "SQLAlchemy", "psycopg2-binary")
 EXIT_CODES = """Exit codes: 0 published or nothing to do, 2 held or refused because of the data, 3 a tool failed
-(network, database, dbt), 4 another run is at work, 5 the call or the configuration is wrong."""
+(network, database, dbt), 4 another run is in progress, 5 the command or the configuration is wrong."""
 
 
 def _versions(wanted: bool) -> None:
@@ -45,7 +45,7 @@ def _versions(wanted: bool) -> None:
 
 app = typer.Typer(
     name="sluice",
-    help="Load raw files into PostgreSQL, publish only what keeps its contract, transform it with dbt.",
+    help="Load raw files into PostgreSQL, publish only what meets its contract, transform it with dbt.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -59,7 +59,7 @@ WITH_PREFECT = {"run", "backfill", "setup", "doctor", "quarantine", "alerts"}  #
 def begin(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback does it
-        bool, typer.Option("--version", is_eager=True, callback=_versions, help="Show the versions, and end.")
+        bool, typer.Option("--version", is_eager=True, callback=_versions, help="Show the versions and exit.")
     ] = False,
 ) -> None:
     """What comes before every command."""

@@ -32,10 +32,10 @@ def end(command: Callable[[], int | None]) -> NoReturn:
     except BaseException as stop:  # noqa: BLE001 - what is no stop is raised again
         if type(stop).__name__ != "TerminationSignal":  # Prefect's; its import would cost every command 2 s
             _fail(stop)
-        _say("terminated. Nothing half-done is visible; run again to go on")
+        _say("terminated. No partial results were published; run again to continue")
         sys.exit(143)
     if ended == STOPPED:
-        _say("stopped. Nothing half-done is visible; run again to go on")
+        _say("stopped. No partial results were published; run again to continue")
     sys.exit(ended or 0)
 
 
@@ -103,7 +103,7 @@ def until_told(serve: Callable[[], int]) -> int:
     try:
         return serve()
     except KeyboardInterrupt:  # while it was read; later, it ends what it started and tells of it itself
-        typer.echo("Stopped, before anything was started.")
+        typer.echo("Stopped before anything was started.")
         return 0
     finally:
         for each, handler in before.items():

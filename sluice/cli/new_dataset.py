@@ -75,7 +75,7 @@ def new(wish: Wish) -> None:
 def _batches(monthly: str | None, by: str | None) -> Monthly | Single:
     if monthly is None:
         if by is not None:
-            raise ConfigError("--by names the column that dates the rows of a month: say --monthly 2024-01 too")
+            raise ConfigError("--by names the column that dates the rows of a month: add --monthly 2024-01")
         return Single()
     batches = Monthly(start=monthly, by=by)
     batches.validate(monthly)
@@ -98,8 +98,8 @@ def _refuse_existing(facts: Facts, again: bool) -> None:
     if there is not None or facts.dataset_id in contracts():
         where = there or "contracts/"
         raise ConfigError(
-            f"{facts.dataset_id} is there already ({where}); nothing was written. Take another name, "
-            "or write the draft again with --replace"
+            f"{facts.dataset_id} already exists ({where}); nothing was written. Choose another name, "
+            "or replace the draft with --replace"
         )
 
 
@@ -147,7 +147,7 @@ def _say(facts: Facts, sample: Sample, texts: dict[Path, str], guesses: Sequence
     lines = [
         f"{facts.dataset_id}: {len(sample.columns)} columns guessed from {sample.rows:,} rows. Wrote:",
         *(f"  {os.path.relpath(path)}" for path in texts),
-        *(["Look at these first (the draft marks them with `# confirm`):"] if doubts else []),
+        *(["Review these first (marked with `# confirm` in the draft):"] if doubts else []),
         *(f"  {number}. {doubt}" for number, doubt in enumerate(doubts, start=1)),
         "Then:",
         f"  sluice contract show {facts.dataset_id}",

@@ -10,14 +10,14 @@ import typer
 
 from sluice.runs import logs
 
-DatasetIds = Annotated[list[str] | None, typer.Argument(help="Dataset ids; all if none.", show_default=False)]
+DatasetIds = Annotated[list[str] | None, typer.Argument(help="Dataset ids; all if omitted.", show_default=False)]
 Batches = Annotated[
     list[str] | None,
-    typer.Option("--batch", "-b", help="Batch such as 2021-01; repeat for more. Those that are due if none."),
+    typer.Option("--batch", "-b", help="Batch such as 2021-01; repeatable. The batches that are due if omitted."),
 ]
 Url = Annotated[
     str | None,
-    typer.Option(help="Path or address to take instead; {batch}, {dataset} and {entity} are filled in."),
+    typer.Option(help="Path or address to use instead; {batch}, {dataset} and {entity} are filled in."),
 ]
 
 
@@ -36,10 +36,10 @@ def _log_as(chosen: LogFormat | None) -> None:
 Logs = Annotated[
     LogFormat | None,
     typer.Option(
-        "--log-format", callback=_log_as, help="Lines on standard error for people or, as JSON, for machines.",
+        "--log-format", callback=_log_as, help="Format of log lines on standard error.",
         envvar=logs.VARIABLE, show_envvar=True, show_default=False,
     ),
 ]  # fmt: skip
 DatasetId = Annotated[str, typer.Argument(help="Dataset id.")]
 BatchName = Annotated[str, typer.Argument(help="Batch, such as 2021-01.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Json = Annotated[bool, typer.Option("--json", help="Print a JSON document instead of a table.")]

@@ -13,14 +13,14 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="The project's folder; made if it is missing.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder of the project; created if missing.")] = Path(),
     example: Annotated[
-        str | None, typer.Option(help="Write an example into it: taxi, New York's taxi trips with their marts.")
+        str | None, typer.Option(help="Include an example: taxi (New York taxi trips with their marts).")
     ] = None,
 ) -> None:
     """Write a project: contracts, flows, dbt project, profiles, deployment. Overwrites nothing.
 
-    In a folder that has code, only what is missing is added.
+    In a folder that has files, only missing files are added.
     """
     from sluice.project.init.write import init as write
 
@@ -28,7 +28,7 @@ def init(
     for path in written.wrote:
         typer.echo(f"wrote {path}")
     for path in written.left:
-        typer.echo(f"left  {path} (it was there)")
+        typer.echo(f"kept  {path} (it already exists)")
     there = f"cd {os.path.relpath(written.root)} && " if written.root != Path.cwd() else ""
     following = "sluice demo && sluice run" if example else "sluice new SOURCE ENTITY --from FILE && sluice run"
     typer.echo(f"\nNext: {there}{following}")
@@ -36,11 +36,11 @@ def init(
 
 @app.command()
 def demo(
-    folder: Annotated[Path | None, typer.Option(help="Where the files go, not .sluice/demo.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder for the files; default .sluice/demo.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="Trips a month.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same files.")] = 2019,
+    seed: Annotated[int, typer.Option(help="Seed of the random data; the same seed gives the same files.")] = 2019,
 ) -> None:
-    """Make the last two complete months of yellow trips, dirt included, and the zones, in the shape of TLC's files."""
+    """Generate the last two complete months of yellow trips and the zones in TLC's format, with realistic errors."""
     from sluice.demo import files
     from sluice.project.paths import home
 
@@ -52,7 +52,7 @@ def demo(
 def derive(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file is stale.")] = False,
 ) -> None:
-    """Write the files that are derived: dbt sources, dictionary, ODCS and DDL of each contract, and Sluice's macros."""
+    """Write the derived files: dbt sources, dictionary, ODCS and DDL of each contract, and Sluice's macros."""
     from sluice.cli.output import contracts
 
     contracts.derive(check)

@@ -27,7 +27,7 @@ def run(
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """Show datasets, batches, verdicts and freshness, runs at work, open incidents."""
+    """Show datasets, batches, verdicts and freshness, runs in progress, open incidents."""
     from sluice.cli.output import status as shown
 
     shown.status(as_json)
@@ -40,16 +40,16 @@ def sql(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     write: Annotated[
         bool,
-        typer.Option("--write", help="Let it change what it names, with the rights of runs, and commit."),
+        typer.Option("--write", help="Allow changes, with the rights of runs, and commit them."),
     ] = False,
     as_owner: Annotated[
-        bool, typer.Option("--as-owner", help="Read as the user that runs use, even if that is a superuser.")
+        bool, typer.Option("--as-owner", help="Query as the user that runs use, even if it is a superuser.")
     ] = False,
 ) -> None:
-    """Run one statement that reads, and print its rows.
+    """Run a query and print its rows.
 
-    It is run by a user that may only read: sluice_reader of the embedded PostgreSQL, or that of the block which
-    SLUICE_READER names. Without one, the user that runs use reads, unless it is a superuser.
+    The query runs as a read-only user: sluice_reader of the embedded PostgreSQL, or the user of the block named by
+    SLUICE_READER. Without one, it runs as the user that runs use, unless that is a superuser.
     """
     from sluice.cli.output.query import show
 
@@ -58,9 +58,9 @@ def sql(
 
 @app.command()
 def rollback(as_json: Json = False) -> None:
-    """Give readers the marts back that they had before the last publish, in one step; say what came back.
+    """Return readers to the marts before the last publish, in one step, and show what changes.
 
-    Raw batches in `staging` stay as they are, and the next run builds and publishes the marts anew.
+    Batches in `staging` are not changed. The next run rebuilds and publishes the marts.
     """
     from sluice.cli.output import runs
 
@@ -69,11 +69,13 @@ def rollback(as_json: Json = False) -> None:
 
 @app.command()
 def docs(
-    no_open: Annotated[bool, typer.Option("--no-open", help="Only write the site and say where it is.")] = False,
-    serve: Annotated[bool, typer.Option("--serve", help="Serve it to this machine until Ctrl-C.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes a free one.")] = 8010,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Write the site and print its path, without opening it.")
+    ] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the site to this machine until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 for a free one.")] = 8010,
 ) -> None:
-    """Make the site anew and open it: batches, checks, quarantine, lineage, dbt docs."""
+    """Update the site and open it: batches, checks, quarantine, lineage, dbt docs."""
     from sluice.cli.output import runs
 
     runs.docs(open_browser=not no_open, port=port if serve else None)
@@ -99,16 +101,16 @@ def plan(
 def backfill(
     dataset: DatasetId,
     first: Annotated[str, typer.Option("--from", help="First month, such as 2019-01.")],
-    last: Annotated[str, typer.Option("--to", help="Last month, itself included.")],
+    last: Annotated[str, typer.Option("--to", help="Last month (inclusive).")],
     url: Url = None,
-    parallel: Annotated[int, typer.Option(min=1, max=16, help="Files on their way at a time.")] = 2,
+    parallel: Annotated[int, typer.Option(min=1, max=16, help="Files to fetch at a time.")] = 2,
     as_json: Json = False,
     log_format: Logs = None,  # noqa: ARG001 - its callback does it
 ) -> None:
-    """Load a range of months, then rebuild and publish the marts once. Killed, call it again: it goes on.
+    """Load a range of months, then rebuild and publish the marts once. If interrupted, call it again to resume.
 
-    Months that are published and unchanged are skipped. Files are fetched ahead; the months are loaded one after the
-    other, for each is held against the one before it.
+    Months that are published and unchanged are skipped. Files are fetched in advance; the months are loaded one
+    after the other, because each is compared with the one before it.
     """
     from sluice.cli.output import runs
 

@@ -17,13 +17,13 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.command()
 def heartbeat(
-    max_age: Annotated[float, typer.Option(min=0, help="Hours that the last nightly run may lie back.")] = 26,
+    max_age: Annotated[float, typer.Option(min=0, help="Maximum age of the last nightly run, in hours.")] = 26,
     as_json: Json = False,
 ) -> None:
-    """Exit with 0 if a nightly run finished lately, else with 3 and one line: for a monitor outside.
+    """Exit with 0 if a nightly run finished recently, else with 3 and one line. For an external monitor.
 
-    A nightly run is one by a deployment, or one of all datasets. It counts as finished whatever became of its batches:
-    those are alerted. Needs neither Prefect's server nor the database.
+    A nightly run is one by a deployment, or one of all datasets. It counts as finished whether or not its
+    batches were published. Needs neither Prefect's server nor the database.
     """
     from sluice.project.paths import home
     from sluice.runs import heartbeat as beats
@@ -33,7 +33,7 @@ def heartbeat(
         finished = pulse.finished and pulse.finished.isoformat()
         typer.echo(json.dumps({"alive": pulse.alive, "finished_at": finished, "max_age_hours": max_age}))
     if not pulse.alive:
-        raise ToolError(f"{pulse}. Look: sluice status; is `sluice up`, or your own scheduler, still running?")
+        raise ToolError(f"{pulse}. Check sluice status; is `sluice up`, or your own scheduler, still running?")
     if not as_json:
         typer.echo(str(pulse))
 
@@ -43,10 +43,10 @@ def doctor(
     send: Annotated[bool, typer.Option("--send", help="Also send a test message through each channel.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Check the installation, and say what to do about each finding. Changes no data.
+    """Check the installation, and show how to fix each problem. Changes no data.
 
     Versions against the lock, disk, database rights and settings, clocks, the gate of each contract by canary rows,
-    Prefect's server and who may use it, blocks and channels, the dbt project. Exits with 3 or 5 if anything fails.
+    Prefect's server and its access, blocks and channels, the dbt project. Exits with 3 or 5 if anything fails.
     """
     from sluice.cli.output import checkups
 
@@ -56,15 +56,15 @@ def doctor(
 @app.command()
 def setup(
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Ask nothing: take values from the environment only.")
+        bool, typer.Option("--yes", "-y", help="Do not prompt: take values from the environment only.")
     ] = False,
     send: Annotated[bool, typer.Option("--send", help="Also send a test message through each channel.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make and check the Prefect blocks that this deployment needs, and the automations. Call it as often as you like.
+    """Create and check the Prefect blocks and automations that this deployment needs. Can be repeated at any time.
 
     Needed are the warehouse's block (named by SLUICE_WAREHOUSE), the notification blocks that contracts name, and the
-    storage blocks that files come from. Values come from SLUICE_BLOCK_<NAME>_<VALUE>, or are asked for in a terminal;
+    storage blocks that files come from. Values come from SLUICE_BLOCK_<NAME>_<VALUE>, or from prompts in a terminal;
     blocks made in Prefect's UI or CLI are only checked. docs/setup.md lists the variables.
     """
     from sluice.cli.output import checkups
@@ -78,7 +78,7 @@ def up(
     port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65535, help="Port of the Prefect server's UI; without it 4200, or a free one if taken."
+            min=0, max=65535, help="Port of the Prefect server's UI; default 4200, or a free one if it is in use."
         ),
     ] = None,
     cron: Annotated[str | None, typer.Option(help="Schedule instead of the one in prefect.yaml.")] = None,

@@ -36,7 +36,7 @@ def month(batch: str) -> datetime:
         if first.strftime("%Y-%m") != batch:
             raise ValueError
     except ValueError:
-        raise ConfigError(f"batch {batch!r} is no month: write it as 2021-01") from None
+        raise ConfigError(f"batch {batch!r} is not a month: write it as 2021-01") from None
     return first
 
 
@@ -58,7 +58,7 @@ class Monthly:
         """Raises ConfigError unless `batch` is a month, not before `start`."""
         month(batch)
         if batch < self.start:
-            raise ConfigError(f"batch {batch} lies before the dataset's first month, {self.start}")
+            raise ConfigError(f"batch {batch} is before the dataset's first month, {self.start}")
 
     def due(self, today: date) -> tuple[str, ...]:
         """The last `months_due` complete months, oldest first, none before `start`."""
@@ -92,7 +92,7 @@ class Single:
     def validate(self, batch: str) -> None:
         """Raises ConfigError unless `batch` is the one there is."""
         if batch != self.name:
-            raise ConfigError(f"batch {batch!r} does not exist: the dataset has the one batch {self.name!r}")
+            raise ConfigError(f"batch {batch!r} does not exist: the only batch of the dataset is {self.name!r}")
 
     def due(self, today: date) -> tuple[str, ...]:  # noqa: ARG002 - the answer of Monthly depends on it
         """Always the one batch."""

@@ -68,7 +68,7 @@ def column_type(arrow: pyarrow.DataType) -> ColumnType:
         return ColumnType(f"decimal{spec}", arrow, f"numeric{spec}")
     if arrow not in _PLAIN_TYPES:
         known = ", ".join(kind.name for kind in _PLAIN_TYPES.values())
-        raise ContractError(f"{arrow} is no contract type; the types are {known} and decimal(p,s)")
+        raise ContractError(f"{arrow} is not a contract type; the types are {known} and decimal(p,s)")
     return _PLAIN_TYPES[arrow]
 
 
@@ -133,7 +133,7 @@ def column(
         ContractError: the description is empty, the tolerance is no share, or a word is no option.
     """
     if not description.strip():
-        raise ContractError("column() needs a description: it is all that a reader of the dictionary has")
+        raise ContractError("column() needs a description, for the data dictionary")
     if tolerance is not None:
         refuse_unless_share("tolerance", tolerance)
     refuse_unless("severity", severity, Severity)

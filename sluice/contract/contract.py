@@ -155,7 +155,7 @@ class Contract:
         for name in (self.source, self.entity):
             if not PART.fullmatch(name):
                 raise ContractError(
-                    f"{name!r} cannot name a table: use lower case letters, digits and single _, as in yellow_trips "
+                    f"{name!r} is not a valid name: use lower case letters, digits and single _, as in yellow_trips "
                     "(__ divides source, entity and batch in the names of tables)"
                 )
         if len(self.dataset_id) > LONGEST_ID:
@@ -166,10 +166,10 @@ class Contract:
         if self.retention is not None:
             refuse_unless_span("retention", self.retention)
         if not (isinstance(self.schema, type) and issubclass(self.schema, pa.DataFrameModel)):
-            raise ContractError(f"{self.dataset_id}: schema is a class, made from pandera's DataFrameModel")
+            raise ContractError(f"{self.dataset_id}: schema must be a class derived from pandera's DataFrameModel")
         if len(self.columns) > MOST_COLUMNS:
             raise ContractError(
-                f"{self.dataset_id}: {len(self.columns):,} columns, where {MOST_COLUMNS:,} are the most"
+                f"{self.dataset_id}: {len(self.columns):,} columns, at most {MOST_COLUMNS:,} are supported"
             )
         refuse_unkept(self.dataset_id, self.pandera_schema)
         self._refuse_wrong_months()
@@ -177,7 +177,9 @@ class Contract:
     def _refuse_wrong_months(self) -> None:
         by = self.files.batches.by
         if by is not None and by not in [column.name for column in self.columns if column.type.name in DATING]:
-            raise ContractError(f"{self.dataset_id}: {by!r} cannot date batches: no column of {' or '.join(DATING)}")
+            raise ContractError(
+                f"{self.dataset_id}: {by!r} cannot date batches: it is not a column of {' or '.join(DATING)}"
+            )
         if not isinstance(self.files.batches, Monthly):
             return
         since = {f"{column.name}: since": column.since for column in self.columns if column.since is not None}
@@ -210,10 +212,10 @@ class Contract:
         if not NAME.fullmatch(name) or name.startswith("_"):
             raise ContractError(f"{self.dataset_id}: column {name!r}: use lower case letters, digits and _")
         if name in SYSTEM_COLUMNS:
-            raise ContractError(f"{self.dataset_id}: {name} is a column that PostgreSQL has of its own; use source=")
+            raise ContractError(f"{self.dataset_id}: {name} is a system column of PostgreSQL; use source=")
         options = dict((spec.metadata or {}).get("sluice", {}))
         if not options:
-            raise ContractError(f"{self.dataset_id}: declare {name} with column(), which asks for a description")
+            raise ContractError(f"{self.dataset_id}: declare {name} with column(), which requires a description")
         arrow = getattr(getattr(spec.dtype, "type", None), "pyarrow_dtype", None)
         if not isinstance(arrow, pyarrow.DataType):
             kinds = "Int, Float, Money, Text, Bool, Date, Timestamp or UtcTimestamp of sluice.contract.columns"

@@ -76,7 +76,7 @@ def locate(
     lines = [
         *_shown(missing, lambda column: _missing(column, hints)),
         *_shown(extra, lambda name: _extra(name, hints, contract.columns)),
-        *_shown(twice, lambda name: f"doubled: {name!r} stands {names.count(name)} times; drop one"),
+        *_shown(twice, lambda name: f"doubled: {name!r} occurs {names.count(name)} times; drop one"),
         *_shown(retyped, lambda pair: _retyped(*pair)),
     ]
     given = {} if types is None else {name: types[place] for name, place in first.items()}
@@ -100,10 +100,10 @@ def _no_header(
     given = "" if personal else f" It has {', '.join(map(repr, extra[:SHOWN]))}{' ...' if len(extra) > SHOWN else ''}."
     return SchemaDrift(
         f"{contract} {batch}: the first line of {where} has none of the contract's columns; nothing was loaded.{given} "
-        f"Has it no header, or other delimiters than {contract.files.delimiter!r}? "
-        f"Due are {', '.join(repr(column.sources[0]) for column in contract.columns[:SHOWN])}. If files come without "
-        "a header from now on, set Files(header=False, names=(...)) with the names in the file's order; with lines "
-        "before the header, Files(skip=...)",
+        f"Does it have no header, or a delimiter other than {contract.files.delimiter!r}? "
+        f"Expected are {', '.join(repr(column.sources[0]) for column in contract.columns[:SHOWN])}. If files come "
+        "without a header from now on, set Files(header=False, names=(...)) with the names in the file's order; "
+        "with lines before the header, Files(skip=...)",
         missing=[column.name for column in missing],
         extra=() if personal else extra,
     )
@@ -184,7 +184,7 @@ def _extra(name: str, hints: Mapping[str, str], columns: Sequence[Column]) -> st
         return f"extra: {name!r} (see above)"
     for column in columns:
         if _plainest(name) in map(_plainest, column.sources):
-            return f"extra: {name!r}, beside the {column.name} that is there; drop one from the file"
+            return f"extra: {name!r}, in addition to {column.name}; drop one from the file"
     return f"extra: {name!r}"
 
 
@@ -193,4 +193,4 @@ def _plainest(name: str) -> str:
 
 
 def _retyped(column: Column, given: pa.DataType) -> str:
-    return f"retyped: {column.name} ({column.sources[0]!r}) is {given} in the file, not {column.type} as due"
+    return f"retyped: {column.name} ({column.sources[0]!r}) is {given} in the file, not {column.type} as expected"

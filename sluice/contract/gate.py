@@ -118,7 +118,7 @@ def decide(gate: Gate, report: AuditReport, known: Known | None = None) -> Decis
     if not report.checks:
         reasons.append("no check was run")
     if len(report.checks) == len(report.results):
-        reasons.append("no canary row was looked for, so nothing this audit says can be trusted")
+        reasons.append("the canary rows were not checked, so the results of this audit cannot be trusted")
     if report.rows == 0:
         reasons.append("the batch has no rows")
     elif report.rejected / report.rows > gate.max_rejected:
@@ -129,7 +129,7 @@ def decide(gate: Gate, report: AuditReport, known: Known | None = None) -> Decis
     reasons += _volume(gate, report.rows, known.rows_replaced, "that it replaces")
     if known.same_bytes is not None and gate.same_bytes == "hold":
         reasons.append(
-            f"its file has the same bytes as the published batch {known.same_bytes}; if that is right, release it, "
+            f"its file has the same bytes as the published batch {known.same_bytes}; if this is correct, release it, "
             'or set Gate(same_bytes="accept") where each file is a full snapshot'
         )
     return Decision(not reasons, tuple(reasons), warnings)

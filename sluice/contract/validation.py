@@ -36,19 +36,19 @@ def refuse_unkept(dataset_id: str, schema: pa.DataFrameSchema) -> None:
     """
     _refuse(dataset_id, schema, _OF_MODEL)
     if schema.strict == "filter":
-        raise ContractError(f"{dataset_id}: strict='filter' is not kept: a column that no one knows is drift")
+        raise ContractError(f"{dataset_id}: strict='filter' is not supported: an unknown column is drift")
     for name, column in schema.columns.items():
         _refuse(f"{dataset_id}: {name}", column, _OF_COLUMN)
     unique = [schema.unique] if isinstance(schema.unique, str) else schema.unique or []
     if unknown := [name for name in unique if name not in schema.columns]:
-        raise ContractError(f"{dataset_id}: unique names {unknown[0]!r}, which is no column of it")
+        raise ContractError(f"{dataset_id}: unique names {unknown[0]!r}, which is not one of its columns")
 
 
 def _refuse(where: str, spec: object, reasons: dict[str, str]) -> None:
     for part, instead in reasons.items():
         given = getattr(spec, part, None)
         if not (given is None or given is False or (isinstance(given, list) and not given)):
-            raise ContractError(f"{where}: {part} is not kept: {instead}")
+            raise ContractError(f"{where}: {part} is not supported: {instead}")
 
 
 def refuse_unless(what: str, value: object, words: object) -> None:
@@ -69,7 +69,7 @@ def refuse_unless_span(what: str, value: object) -> None:
         ContractError: says how to write it.
     """
     if not isinstance(value, timedelta):
-        raise ContractError(f"{what} is a span of time: days({value!r}), of sluice.contract.columns")
+        raise ContractError(f"{what} must be a span of time: days({value!r}), of sluice.contract.columns")
 
 
 def refuse_unless_share(what: str, value: object) -> None:
@@ -79,4 +79,4 @@ def refuse_unless_share(what: str, value: object) -> None:
         ContractError: says what a share is.
     """
     if not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ContractError(f"{what} is a share of rows from 0 to 1, not {value!r}")
+        raise ContractError(f"{what} must be a share of rows from 0 to 1, not {value!r}")

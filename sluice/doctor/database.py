@@ -29,13 +29,18 @@ FEW_CONNECTIONS = 10  # a run has about 3, and dbt one a thread
 
 # Setting, the value it must or should have, whether other values break runs, why.
 SETTINGS = (
-    ("server_encoding", "UTF8", True, "Files hold any character: make the database anew with encoding UTF8"),
+    ("server_encoding", "UTF8", True, "Files hold any character: create the database again with encoding UTF8"),
     ("transaction_read_only", "off", True, "Nothing can be loaded: this is a standby, or its user may only read"),
-    ("fsync", "on", True, "A power cut would lose the warehouse: set fsync = on"),
-    ("full_page_writes", "on", False, "A power cut may damage tables: set full_page_writes = on"),
-    ("autovacuum", "on", False, "Tables bloat and plans age: set autovacuum = on"),
-    ("statement_timeout", "0", False, "A long load or audit would be cut off: ALTER ROLE ... RESET statement_timeout"),
-    ("transaction_timeout", "0", False, "A long load would be cut off: ALTER ROLE ... RESET transaction_timeout"),
+    ("fsync", "on", True, "A power failure could lose the warehouse: set fsync = on"),
+    ("full_page_writes", "on", False, "A power failure could damage tables: set full_page_writes = on"),
+    ("autovacuum", "on", False, "Tables grow and statistics become outdated: set autovacuum = on"),
+    (
+        "statement_timeout",
+        "0",
+        False,
+        "A long load or audit would be cancelled: ALTER ROLE ... RESET statement_timeout",
+    ),
+    ("transaction_timeout", "0", False, "A long load would be cancelled: ALTER ROLE ... RESET transaction_timeout"),
 )
 
 
@@ -56,8 +61,10 @@ def settings(warehouse: Warehouse) -> Iterator[Finding]:
         first = connection.scalar(sa.text("select pg_backend_pid()"))
         connection.commit()
         if connection.scalar(sa.text("select pg_backend_pid()")) != first:
-            advice = "A pooler shares sessions between transactions, so locks do not hold: connect past it"
-            yield fail("database", "each transaction has another session", advice, 5)
+            advice = (
+                "A pooler shares sessions between transactions, so locks do not hold: connect to the server directly"
+            )
+            yield fail("database", "each transaction uses a different session", advice, 5)
 
 
 def rights(warehouse: Warehouse) -> Iterator[Finding]:
@@ -78,11 +85,11 @@ def rights(warehouse: Warehouse) -> Iterator[Finding]:
         yield fail("rights", f"{user} lacks {', '.join(missing)} on the database", advice, 5)
     if foreign:
         names = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
-        yield fail("rights", f"{user} does not own {names}", f"Give it: ALTER ... OWNER TO {user}", 5)
+        yield fail("rights", f"{user} does not own {names}", f"Transfer it: ALTER ... OWNER TO {user}", 5)
     if warehouse.target == "postgres" and not os.environ.get(READER_VARIABLE) and is_superuser(warehouse):
         yield warn("rights", f"{user} is a superuser, so sluice sql refuses to read as that user", MAKE_READER)
     if not missing and not foreign:
-        yield ok("rights", f"{user} may make schemas and tables, and owns those of Sluice")
+        yield ok("rights", f"{user} may create schemas and tables, and owns those of Sluice")
 
 
 def clocks(warehouse: Warehouse) -> Iterator[Finding]:
@@ -94,7 +101,7 @@ def clocks(warehouse: Warehouse) -> Iterator[Finding]:
         after = datetime.now(UTC)
     apart = there - (before + (after - before) / 2)
     said = f"the database's clock is {abs(apart.total_seconds()):.1f} s {'behind' if apart < timedelta() else 'ahead'}"
-    advice = "Let both machines keep time by NTP: freshness and schedules count on it"
+    advice = "Synchronize both machines by NTP: freshness and schedules depend on it"
     if abs(apart) > TOO_FAR_APART:
         yield fail("clocks", said, advice)
     else:
@@ -123,8 +130,8 @@ def gates(warehouse: Warehouse) -> Iterator[Finding]:
             yield _gate(warehouse, contract)
         except DATABASE_ERRORS as error:
             denied = isinstance(getattr(error, "orig", error), InsufficientPrivilege)
-            advice = "Give the rights that are lacking" if denied else "A run may hold its tables: try again after it"
-            yield fail("gates", f"{contract}: the canary could not be put through: {first_line(error)}", advice)
+            advice = "Grant the missing rights" if denied else "A run may hold its tables: try again after it"
+            yield fail("gates", f"{contract}: the canary rows could not be audited: {first_line(error)}", advice)
 
 
 def _gate(warehouse: Warehouse, contract: Contract) -> Finding:
@@ -144,7 +151,9 @@ def _gate(warehouse: Warehouse, contract: Contract) -> Finding:
         connection.rollback()
     show = f"See its SQL: sluice contract show {contract}"
     if alive.error:
-        return fail("gates", f"{contract}: a row that had to be rejected was not", f"Publish nothing. {show}")
+        return fail(
+            "gates", f"{contract}: a row that should have been rejected was accepted", f"Publish nothing. {show}"
+        )
     if errors:
         broken = "; ".join(f"{name}: {why}" for name, why in errors.items())
         return fail("gates", f"{contract}: checks cannot be run: {broken}", show, 5)

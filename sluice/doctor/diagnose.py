@@ -36,8 +36,10 @@ def _warehouse() -> tuple[Warehouse | None, list[Finding]]:
     try:
         return look_into_warehouse() or open_warehouse(), []
     except SluiceError as error:
-        return None, [fail("database", str(error), "Mend that first; all that needs it was left out", error.exit_code)]
+        return None, [
+            fail("database", str(error), "Fix this first; the checks that depend on it were skipped", error.exit_code)
+        ]
     except Exception as error:  # noqa: BLE001 - Prefect's API, which holds the block, may break in any way
         what = f"{type(error).__name__}: {str(error).strip()[:300]}"
-        advice = "See that Prefect's server answers (PREFECT_API_URL): it holds the block that names the warehouse"
+        advice = "Check that Prefect's server responds (PREFECT_API_URL): it stores the block of the warehouse"
         return None, [fail("database", f"the warehouse's block cannot be loaded: {what}", advice)]

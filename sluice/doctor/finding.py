@@ -63,12 +63,12 @@ def examine(area: str, check: Check) -> list[Finding]:
     except typer.Abort:  # a person who is asked for a value wants to stop
         raise
     except SluiceError as error:
-        found.append(fail(area, str(error), "Do what the message says", error.exit_code))
+        found.append(fail(area, str(error), "Follow the message", error.exit_code))
     except httpx.HTTPStatusError as error:
         found.append(_refused(area, error))
     except httpx.TransportError as error:
         what = f"no answer ({error}); Prefect's API is to be at {os.environ.get('PREFECT_API_URL', 'its own address')}"
-        found.append(fail(area, what, "Start it (sluice up), or mend PREFECT_API_URL"))
+        found.append(fail(area, what, "Start it (sluice up), or correct PREFECT_API_URL"))
     except Exception as error:  # noqa: BLE001 - one crash must not hide what the other checks find
         found.append(_broke(area, error))
     return found
@@ -77,7 +77,7 @@ def examine(area: str, check: Check) -> list[Finding]:
 def _refused(area: str, error: httpx.HTTPStatusError) -> Finding:
     if error.response.status_code != httpx.codes.UNAUTHORIZED:
         return _broke(area, error)
-    asked = "does not take the password given" if PREFECT_API_AUTH_STRING.value() else "asks for a password"
+    asked = "does not accept the given password" if PREFECT_API_AUTH_STRING.value() else "asks for a password"
     what = f"Prefect's API at {os.environ.get('PREFECT_API_URL', 'its own address')} {asked}"
     return fail(area, what, "Set PREFECT_API_AUTH_STRING as `sluice up` prints it, or to the server's own", 5)
 
@@ -85,4 +85,4 @@ def _refused(area: str, error: httpx.HTTPStatusError) -> Finding:
 def _broke(area: str, error: Exception) -> Finding:
     said = str(error).strip().splitlines()
     what = f"{type(error).__name__}: {said[0][:300] if said else 'no reason given'}"
-    return fail(area, f"the check itself broke: {what}", "Mend what it names; else report it as a bug")
+    return fail(area, f"the check itself failed: {what}", "Fix what it names, or report a bug")

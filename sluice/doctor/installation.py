@@ -32,7 +32,7 @@ def versions() -> Iterator[Finding]:
     yield ok("versions", f"sluice {about['Version']}, Python {sys.version.split()[0]}")
     wrong = [said for line in metadata.requires("sluice") or () if (said := _outside(Requirement(line)))]
     if wrong:
-        yield fail("versions", f"not what Sluice works with: {'; '.join(wrong)}", f"Install what is locked: {INSTALL}")
+        yield fail("versions", f"not supported by Sluice: {'; '.join(wrong)}", f"Install what is locked: {INSTALL}")
     lock = paths.root() / LOCK
     if not lock.exists():
         return
@@ -41,9 +41,9 @@ def versions() -> Iterator[Finding]:
     other = [f"{name} {_installed(name) or 'missing'} (locked {pin})" for name, pin in meant if _installed(name) != pin]
     if other:
         listed = "; ".join(other[:5]) + (f"; and {len(other) - 5} more" if len(other) > 5 else "")
-        yield warn("versions", f"other than locked: {listed}", f"Install what is locked: {INSTALL}")
+        yield warn("versions", f"different from the lock: {listed}", f"Install what is locked: {INSTALL}")
     else:
-        yield ok("versions", f"all {len(meant)} packages are as locked")
+        yield ok("versions", f"all {len(meant)} packages match the lock")
 
 
 def _outside(wanted: Requirement) -> str:
@@ -68,7 +68,7 @@ def disk() -> Iterator[Finding]:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free / GB
-    said, advice = f"{free:.1f} GB free at {home()}", "Make room, or let SLUICE_HOME name a larger disk"
+    said, advice = f"{free:.1f} GB free at {home()}", "Free disk space, or set SLUICE_HOME to a larger disk"
     if free < TOO_LITTLE:
         yield fail("disk", said, advice)
     elif free < LITTLE:

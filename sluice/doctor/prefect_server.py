@@ -26,13 +26,13 @@ def server() -> Iterator[Finding]:
     """Whether the server that PREFECT_API_URL names answers, is of this version, and asks for a password."""
     api = PREFECT_API_URL.value()
     if not api:
-        yield ok("prefect", "no server is named: each command starts its own for itself. For a schedule: sluice up")
+        yield ok("prefect", "no server is configured: each command starts a temporary one. For a schedule: sluice up")
         return
     api = api.rstrip("/")
     try:
         httpx.get(f"{api}/health", timeout=PATIENCE).raise_for_status()
     except httpx.HTTPError as error:
-        yield fail("prefect", f"no answer from {api}: {error}", "Start it (sluice up), or unset PREFECT_API_URL")
+        yield fail("prefect", f"no response from {api}: {error}", "Start it (sluice up), or unset PREFECT_API_URL")
         return
     open_to_all = httpx.get(f"{api}/admin/version", timeout=PATIENCE).is_success  # asked without a password
     with get_client(sync_client=True) as client:
@@ -40,19 +40,19 @@ def server() -> Iterator[Finding]:
             theirs = client.api_version()
         except Exception as error:  # noqa: BLE001 - whatever it says, runs could not use it either
             advice = "Set PREFECT_API_AUTH_STRING as `sluice up` prints it, or to the server's own"
-            yield fail("prefect", f"{api} does not let us in: {type(error).__name__}", advice, 5)
+            yield fail("prefect", f"{api} rejected our credentials: {type(error).__name__}", advice, 5)
             return
     yield ok("prefect", f"{api} answers, {'without' if open_to_all else 'with'} a password")
     yield from _version(theirs)
     if open_to_all and not _is_here(urlsplit(api).hostname or ""):
-        advice = "Set PREFECT_SERVER_API_AUTH_STRING there: who reaches it can run code and read blocks"
-        yield fail("prefect", "whoever reaches the server may use it", advice, 5)
+        advice = "Set PREFECT_SERVER_API_AUTH_STRING there: anyone who can reach it can run code and read blocks"
+        yield fail("prefect", "the server accepts requests without a password", advice, 5)
 
 
 def _version(theirs: str) -> Iterator[Finding]:
     if theirs != prefect.__version__:
         found = f"the server is Prefect {theirs}, this is {prefect.__version__}"
-        yield warn("prefect", found, "Upgrade the server first, then this; it must not be the older one")
+        yield warn("prefect", found, "Upgrade the server first, then this installation; the server must not be older")
 
 
 def _is_here(host: str) -> bool:
@@ -78,15 +78,17 @@ def nightly() -> Iterator[Finding]:
         workers = [worker for worker in known if worker.status == WorkerStatus.ONLINE]
         told = any(each.enabled for each in client.read_automations_by_name(MISSED))
     if not active:
-        yield warn("nightly", "no schedule is on", "Switch it on in the UI (Deployments), or: sluice up")
+        yield warn("nightly", "no schedule is active", "Activate it in the UI (Deployments), or: sluice up")
     elif not workers:
         yield warn(
-            "nightly", "a schedule is on, but no worker would run it", "sluice up, or: prefect worker start -p sluice"
+            "nightly",
+            "a schedule is active, but no worker would run it",
+            "sluice up, or: prefect worker start -p sluice",
         )
     else:
-        yield ok("nightly", f"{', '.join(active)}: a schedule is on, {len(workers)} workers wait")
+        yield ok("nightly", f"{', '.join(active)}: a schedule is active, {len(workers)} workers wait")
     if not told:
-        yield warn("nightly", "the server would tell nobody of a missed night", "Apply automations.yaml: sluice setup")
+        yield warn("nightly", "the server would not report a missed night", "Apply automations.yaml: sluice setup")
 
 
 def channels(send: bool) -> Iterator[Finding]:
@@ -101,16 +103,16 @@ def channels(send: bool) -> Iterator[Finding]:
 def channel(block: str | None, datasets: str, send: bool) -> Finding:
     """One notification block, for those whose owners it reaches."""
     if block is None:
-        advice = "Make a notification block, and name it: Contract(alerts='slack-webhook/data-team'); docs/alerts.md"
-        return warn("channels", f"{datasets}: nobody is told when something is wrong", advice)
+        advice = "Create a notification block and name it: Contract(alerts='slack-webhook/data-team'); docs/alerts.md"
+        return warn("channels", f"{datasets}: no notification channel is set up: nobody will be alerted", advice)
     if problem := alerts.unusable(block):
-        found = f"{datasets}: nobody is told when something is wrong: {block} cannot be used: {problem}"
-        advice = "Make it, as docs/alerts.md shows; then: sluice doctor --send"
+        found = f"{datasets}: {block} cannot be used, so nobody will be alerted: {problem}"
+        advice = "Create it (docs/alerts.md), then: sluice doctor --send"
         return fail("channels", found, advice, 5) if send else warn("channels", found, advice)
     if not send:
         return ok("channels", f"{datasets}: {block} loads. To send a test message: sluice doctor --send")
     owner = next(each.owner for each in contracts().values() if each.alerts == block)
-    said = ["This is a test of the channel. Nothing is wrong."]
+    said = ["This is a test of the notification channel. No action is needed."]
     if alerts.send(messages.render("test_message", messages.Facts(said), owner=owner), block):
-        return ok("channels", f"{datasets}: {block} took a test message; see that it arrived")
-    return fail("channels", f"{datasets}: {block} did not take the test message", "The warning above says why")
+        return ok("channels", f"{datasets}: {block} accepted a test message; check that it arrived")
+    return fail("channels", f"{datasets}: {block} did not accept the test message", "The warning above says why")

@@ -115,7 +115,7 @@ def begin(
     connection.execute(
         batches.update()
         .where(batches.c.dataset == contract.dataset_id, batches.c.status == "started")
-        .values(status="abandoned", finished_at=sa.func.now(), reasons=["its run ended without a word"])
+        .values(status="abandoned", finished_at=sa.func.now(), reasons=["its run stopped without reporting a result"])
     )
     load_id = connection.scalar(
         batches.insert()

@@ -56,7 +56,7 @@ def due(warehouse: Warehouse) -> bool:
 
     Before anything was ever published there is nothing to transform.
     """
-    with transaction(warehouse.engine, "whether the marts are due is not known") as connection:
+    with transaction(warehouse.engine, "cannot determine whether the marts must be rebuilt") as connection:
         now = builds.live(connection)
         if now is None and not connection.scalar(sa.select(sa.exists().where(tables.batches.c.status == "published"))):
             return False
@@ -76,7 +76,7 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         ConfigError: the project has no model in models/marts/ any more.
     """
     project = fingerprints.project()
-    with transaction(warehouse.engine, "the build of the marts could not be begun") as connection:
+    with transaction(warehouse.engine, "cannot start the build of the marts") as connection:
         builds.take_over(connection)
         side, loads = builds.candidate(connection), published_loads(connection)
         build_id = builds.begin(connection, side, project, loads, run_id)
@@ -142,7 +142,7 @@ def _end(
     manifest: bytes | None = None
     models = ("all",) if refreshed.everything else refreshed.models
     try:
-        with transaction(warehouse.engine, "the end of the build could not be recorded") as connection:
+        with transaction(warehouse.engine, "cannot record the end of the build") as connection:
             if run is not None:
                 dbt_run.keep(connection, side, run, run_id)
                 run.artifact("manifest")  # of this very run, or it raises
@@ -211,6 +211,6 @@ def _mart_models(warehouse: Warehouse, manifest: Mapping[str, Any]) -> tuple[str
     if not models and now is not None and now.models:
         raise ConfigError(
             f"the dbt project has no model in models/marts/ any more, and readers have {', '.join(now.models)}. "
-            "They keep the old marts; put the models back, or keep one"
+            "They keep the old marts; restore the models, or keep at least one"
         )
     return tuple(sorted(models))

@@ -81,7 +81,7 @@ def _facts(node: NodeResult, rows: list[dict[str, object]], below: str) -> Facts
         reasons=[f"dbt's test {node.name} warns: {node.message}; the marts are published"],
         numbers={"failing": node.failures or 0},
         samples=rows,
-        readers_see="the new marts, with what the test found in them",
+        readers_see="the new marts, including what the test found",
         downstream=below,
         next_command=rows_command(node.sql) if node.sql is not None else "sluice docs",
     )

@@ -99,8 +99,8 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
                     raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None
             if time.monotonic() > deadline:
                 raise ToolError(
-                    f"the marts were not published: readers held them for {patience.locks:g} s. The old marts stay. "
-                    "See who reads them in pg_stat_activity, and run again."
+                    f"the marts were not published: readers' transactions locked them for "
+                    f"{patience.locks:g} s. The old marts stay. Find the readers in pg_stat_activity, and run again."
                 ) from None
         pause = PAUSE_AFTER_LONG if tried % LONG_EVERY == 0 else PAUSE
         pause = min(pause * 2.0 ** min(max(0, tried - EAGER_TRIES), 10), LONGEST_PAUSE)

@@ -20,7 +20,7 @@ def damage(connection: sa.Connection) -> list[str]:
 
 def damaged(warehouse: Warehouse) -> bool:
     """Whether anything is wrong with them."""
-    with transaction(warehouse.engine, "the views of the marts could not be looked at") as connection:
+    with transaction(warehouse.engine, "cannot check the views of the marts") as connection:
         return bool(damage(connection))
 
 
@@ -36,7 +36,7 @@ def put_back(warehouse: Warehouse, patience: publish.Patience | None = None) -> 
     Raises:
         ToolError: the views could not be put back.
     """
-    with transaction(warehouse.engine, "the views of the marts could not be looked at") as connection:
+    with transaction(warehouse.engine, "cannot check the views of the marts") as connection:
         found = damage(connection)
         if not found:
             return ()

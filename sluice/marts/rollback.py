@@ -34,10 +34,10 @@ class RolledBack:
     def __str__(self) -> str:
         lines = [f"Rolled back: readers have {self.side} again, as built {self.built_at:%Y-%m-%d %H:%M} UTC."]
         lines += [f"  marts: {', '.join(self.models)}"]
-        lines += [f"  no more in them: {', '.join(self.without)}"] if self.without else []
-        lines += [f"  back in them: {', '.join(self.again)}"] if self.again else []
-        lines += ["  the dbt project is another than the one they were built by"] if self.other_project else []
-        lines += ["`staging` keeps every published batch. The next `sluice run` builds and publishes the marts anew."]
+        lines += [f"  removed batches: {', '.join(self.without)}"] if self.without else []
+        lines += [f"  restored batches: {', '.join(self.again)}"] if self.again else []
+        lines += ["  the dbt project differs from the one that built them"] if self.other_project else []
+        lines += ["`staging` keeps every published batch. The next `sluice run` rebuilds and publishes the marts."]
         return "\n".join(lines)
 
 
@@ -72,11 +72,11 @@ def _step_back(connection: sa.Connection) -> tuple[sa.Row, int, sa.Row, sa.Row]:
     """The live publication, the newest build's number, the live build, and the build to go back to."""
     now, newest = builds.live(connection), builds.newest(connection)
     if now is None or newest is None:
-        raise ConfigError("there is nothing to roll back: no marts were published yet. Load something: sluice run")
+        raise ConfigError("there is nothing to roll back: no marts have been published yet. Run: sluice run")
     if now.kind == "rollback":
         raise ConfigError(
             f"the marts were rolled back already, {now.published_at:%Y-%m-%d %H:%M} UTC, and no older ones are kept. "
-            "Build them anew: sluice run"
+            "Rebuild them: sluice run"
         )
     left = builds.newest_touching(connection, now.side)
     back = builds.newest_touching(connection, builds.other(now.side))
@@ -84,8 +84,8 @@ def _step_back(connection: sa.Connection) -> tuple[sa.Row, int, sa.Row, sa.Row]:
         raise ConfigError("there is nothing to roll back to: the marts were published only once")
     if back.status != "published":
         raise ConfigError(
-            f"there is nothing to roll back to: build {back.build_id} ({back.status}) has been at work on {back.side} "
-            "since it was live, so what it showed is gone. Readers keep the marts they have."
+            f"there is nothing to roll back to: build {back.build_id} ({back.status}) has changed {back.side} "
+            "since it was live, so its previous content is gone. Readers keep the current marts."
         )
     return now, int(newest.build_id), left, back
 

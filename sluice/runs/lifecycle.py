@@ -67,7 +67,9 @@ def look_for_lost(warehouse: Warehouse) -> None:
             if _is_lost(connection, row):
                 _end(connection, row.id, "lost", warehouse.now())
                 lost += [row.run_id] if row.run_id else []
-                reason = f"run {row.name}, begun {row.began_at:%Y-%m-%d %H:%M} UTC, was killed or lost its database"
+                since = f"{row.began_at:%Y-%m-%d %H:%M} UTC"
+                how = "stopped without reporting a result (killed, or disconnected from the database)"
+                reason = f"run {row.name}, started {since}, {how}"
                 _crashed(reason, connection, warehouse.now())
     for run_id in lost:
         prefect_records.end_lost(run_id)
@@ -85,14 +87,14 @@ def _is_lost(connection: sa.Connection, row: sa.Row) -> bool:
 
 def nothing_new(delivery: Delivery) -> Outcome:
     """Readers have what the source has: whatever was wrong with the batch is over."""
-    _fine(delivery, "readers have the file that its source has")
+    _fine(delivery, "readers have the current file of the source")
     return Outcome.nothing_new(delivery)
 
 
 def undelivered(delivery: Delivery, error: SluiceError) -> Outcome:
     """A delivery that came to no load: not there yet, which is no error, or broken, which its owner is told."""
     if isinstance(error, SourceMissing) and not delivery.asked:
-        _fine(delivery, "its source answers again, the batch is not there yet", "batch_failed")
+        _fine(delivery, "its source responds again, the batch has not been delivered yet", "batch_failed")
         return Outcome.not_there_yet(delivery)
 
     def tell(connection: sa.Connection, now: datetime) -> None:
@@ -141,9 +143,7 @@ def _crashed(reason: str, connection: sa.Connection, now: datetime, kind: str = 
 
 
 def _facts_of_crash(reason: str) -> Facts:
-    return Facts(
-        [reason], readers_see="what it had published, and all else as it was before", next_command="sluice doctor"
-    )
+    return Facts([reason], readers_see="what it had published; everything else as before", next_command="sluice doctor")
 
 
 def _fine(delivery: Delivery, how: str, *kinds: str) -> None:

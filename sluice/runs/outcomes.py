@@ -97,7 +97,7 @@ class Outcome:
 
 NO_MARTS = (
     "the dbt project has no model in models/marts/ yet: its other models were built and tested, "
-    "and there is nothing to publish in marts; what readers have is in staging"
+    "but there is nothing to publish in marts; the data is in staging"
 )
 
 

@@ -76,9 +76,9 @@ def news(contract: Contract, file: Listing | SourceFile, known: sa.Row | None) -
         return ("never loaded",)
     reasons = () if known.contract_version == version_of(contract) else ("contract changed",)
     if isinstance(file, SourceFile):
-        return reasons if known.sha256 == file.sha256 else (*reasons, "file changed: its bytes")
+        return reasons if known.sha256 == file.sha256 else (*reasons, "file changed: its content")
     if file.etag is None and file.modified is None:
-        return (*reasons, "its server gives neither ETag nor time: only its bytes can tell")
+        return (*reasons, "its server sends neither ETag nor time: the file must be fetched to compare it")
     pairs = {
         "address": (str(file.address), str(Address(known.address))),
         "ETag": (file.etag, known.etag),

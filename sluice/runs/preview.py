@@ -121,7 +121,7 @@ def _with_former(why: tuple[str, ...], loads: Sequence[sa.Row]) -> tuple[str, ..
     if not loads or loads[0].status in ("published", "superseded"):
         return why
     newest, said = loads[0], f": {'; '.join(loads[0].reasons)}" if loads[0].reasons else ""
-    words = {"held": "held before", "failed": "failed before", "abandoned": "cut off before"}
+    words = {"held": "held before", "failed": "failed before", "abandoned": "interrupted before"}
     under_way = f"a load began at {newest.started_at:%Y-%m-%d %H:%M} UTC and has not ended"
     former = f"{words[newest.status]}{said}" if newest.status in words else under_way
     return (*(reason for reason in why if reason != "never loaded"), former)
@@ -131,7 +131,7 @@ def _models(warehouse: Warehouse | None, foreseen: Sequence[Foreseen]) -> Models
     loads = sum(each.would == "load" for each in foreseen)
     size = project_size.of_project(home())
     if warehouse is not None and transform.due(warehouse):
-        return Models(True, "the marts lack a published load, or the dbt project changed", size)
+        return Models(True, "a published load is missing in the marts, or the dbt project changed", size)
     if loads:
         return Models(True, f"if the gate opens for any of {loads} batch{'es' if loads > 1 else ''}", size)
     return Models(False, "the marts show every published load", size)

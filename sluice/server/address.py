@@ -62,10 +62,12 @@ def find(host: str, given: int | None = None) -> Address:
     free = port != 0 and _free(host, port)
     if given and not free:
         raise ConfigError(
-            f"sluice up: port {port} of {host} is taken, or not allowed to this user. Give another with --port; "
+            f"sluice up: port {port} of {host} is in use, or not allowed for this user. Choose another with --port; "
             f"without the option it is {PORT}, or a free one"
         )
-    chosen, instead = (port, "") if free else (_free_port(host), "" if port == 0 else f", for port {port} is taken")
+    chosen, instead = (
+        (port, "") if free else (_free_port(host), "" if port == 0 else f", because port {port} is in use")
+    )
     reached = "127.0.0.1" if host in EVERYWHERE else host
     return Address(host, chosen, ours=True, api=f"http://{reached}:{chosen}/api", instead=instead)
 
@@ -79,7 +81,7 @@ def demand_password(host: str, given: int | None = None) -> None:
     if _is_loopback(host) or password() or _configured(host, PORT if given is None else given) is not None:
         return
     raise ConfigError(
-        f"sluice up: {host} can be reached from other machines, and whoever reaches it could run code "
+        f"sluice up: {host} can be reached from other machines, and anyone who reaches it could run code "
         "and read blocks. Set PREFECT_SERVER_API_AUTH_STRING='user:password' first, or leave --host at "
         "127.0.0.1"
     )

@@ -66,7 +66,7 @@ def _close_interrupted_runs(client: SyncPrefectClient) -> None:
     states = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING, StateType.CANCELLING])
     unfinished = FlowRunFilter(state=FlowRunFilterState(type=states))
     for run in client.read_flow_runs(flow_run_filter=unfinished, work_pool_filter=IN_POOL):
-        message = "`sluice up` was stopped or killed during this run. The next run takes up its work."
+        message = "`sluice up` was stopped or killed during this run. The next run resumes its work."
         client.set_flow_run_state(run.id, Crashed(message=message), force=True)
 
 

@@ -89,11 +89,11 @@ def wait_until_healthy(address: Address, server: Child | None, log: Path) -> Non
         time.sleep(0.2)
     if server is None:
         raise ToolError(
-            f"sluice up: no Prefect server answers at {address.api}, which PREFECT_API_URL names. Start it, "
+            f"sluice up: no Prefect server responds at {address.api}, the value of PREFECT_API_URL. Start it, "
             "or unset PREFECT_API_URL to have `sluice up` start one"
         )
     raise ToolError(
-        f"sluice up: the Prefect server does not answer at {address.api}. Its log, {log}, ends:\n{_tail(log)}"
+        f"sluice up: the Prefect server does not respond at {address.api}. Its log, {log}, ends:\n{_tail(log)}"
     )
 
 
@@ -108,7 +108,7 @@ def watch(children: Mapping[str, Child], log: Path, looks: Sequence[Callable[[],
             if child.poll() is not None:
                 why = f" The server's log, {log}, ends:\n{_tail(log)}" if name == SERVER else ""
                 raise ToolError(
-                    f"sluice up: the {name} ended by itself with code {child.returncode}. Start `sluice up` again.{why}"
+                    f"sluice up: the {name} exited with code {child.returncode}. Start `sluice up` again.{why}"
                 )
         for look in looks:
             look()

@@ -46,13 +46,13 @@ class Kept:
             self._ends = self._ends + 1 if now - self._began < LASTING else 1
             if self._ends >= TRIES:
                 raise ToolError(
-                    f"sluice up: the {self.name} ended by itself {TRIES} times in a row, last with code {code}. What "
-                    "it said is above; `sluice doctor` may know why. Start `sluice up` again then"
+                    f"sluice up: the {self.name} exited {TRIES} times in a row, last with code {code}. Its "
+                    "output is above; see `sluice doctor`, then start `sluice up` again"
                 )
             wait = FIRST_WAIT * 2 ** (self._ends - 1)
             self._due = now + wait
             at = datetime.now().astimezone()
-            typer.echo(f"{at:%H:%M:%S}  {self.name}: ended by itself with code {code}; started again in {wait:g} s")
+            typer.echo(f"{at:%H:%M:%S}  {self.name}: exited with code {code}; restarting in {wait:g} s")
         elif not self._running and now >= self._due:
             self._begin()
 

@@ -91,8 +91,8 @@ def up(
 
 def _what_ended(names: Sequence[str]) -> str:
     if "worker" in names:
-        return f"Stopped: {', '.join(reversed(names))}. A run that was under way ended; the next one takes up its work."
-    return f"Stopped: {', '.join(names)}." if names else "Stopped, before anything was started."
+        return f"Stopped: {', '.join(reversed(names))}. A run in progress was stopped; the next one resumes its work."
+    return f"Stopped: {', '.join(names)}." if names else "Stopped before anything was started."
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _only_one(lock: Path) -> Iterator[None]:
 def _nothing_left(home: Path, lock: Path) -> Iterator[None]:
     """End what a killed predecessor left behind; leave nothing behind, even when killed."""
     if ended := orphans.end(home):
-        typer.echo(f"Ended what an earlier, killed `sluice up` left running: {ended} process(es).")
+        typer.echo(f"Stopped {ended} process(es) left over from an earlier `sluice up` that was killed.")
     watcher = orphans.watch(lock, home)
     try:
         yield
@@ -152,14 +152,14 @@ def _environment(home: Path, address: Address, password: str | None, more: Mappi
 
 def _say_where(address: Address, served: Mapping[str, str], home: Path, made: bool) -> None:
     site = home / "site" / "index.html"
-    written = "each run writes it again" if site.exists() else "the first run writes it"
+    written = "each run updates it" if site.exists() else "the first run creates it"
     file = shlex.quote(str(api_password.file(home)))
     password = f' PREFECT_API_AUTH_STRING="$(cat {file})"' if made else ""
     if server_address.password():
         password = " PREFECT_API_AUTH_STRING=user:password"
     typer.echo(f"\nPrefect UI:   {address.ui} ({address.reached_by})")
     if made:
-        typer.echo(f"Log in with:  the whole line that this prints: cat {file}")
+        typer.echo(f"Log in with:  the line printed by: cat {file}")
     for name, identity in served.items():
         typer.echo(f"Deployment:   {name}  {address.ui}/deployments/deployment/{identity}")
     typer.echo(f"Site:         {site.as_uri()} ({written})")

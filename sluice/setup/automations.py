@@ -17,14 +17,14 @@ from sluice.doctor.finding import Finding, ok, warn
 from sluice.project import paths
 from sluice.project.datasets import contracts
 
-HOW = "Let each send through a notification block: name one in a contract (alerts=), make it, then: sluice setup"
+HOW = "Name a notification block in a contract (alerts=), create it, then: sluice setup"
 
 
 def apply(file: Path | None = None) -> Iterator[Finding]:
     """Make or change each automation of the file; it sends its name and description to every owner's block."""
     if not PREFECT_API_URL.value():
-        advice = "Start one (sluice up), name it (export PREFECT_API_URL=...), then: sluice setup"
-        yield warn("automations", "no standing Prefect server is named: nobody would tell a missed night", advice)
+        advice = "Start one (sluice up), set PREFECT_API_URL to it, then: sluice setup"
+        yield warn("automations", "no Prefect server is configured: missed nights will not be reported", advice)
         return
     file = file or paths.root() / "automations.yaml"
     described = yaml.safe_load(file.read_text(encoding="utf-8"))["automations"]
@@ -33,9 +33,9 @@ def apply(file: Path | None = None) -> Iterator[Finding]:
         for each in described:
             done = _apply(client, rendered(each, blocks))
             if blocks:
-                yield ok("automations", f"{each['name']!r} {done}; it is sent through {', '.join(blocks)}")
+                yield ok("automations", f"{each['name']!r} {done}; it notifies through {', '.join(blocks)}")
             else:
-                yield warn("automations", f"{each['name']!r} {done}, but it tells nobody", HOW)
+                yield warn("automations", f"{each['name']!r} {done}, but it notifies nobody", HOW)
 
 
 def rendered(described: Mapping[str, Any], blocks: Mapping[str, str]) -> AutomationCore:

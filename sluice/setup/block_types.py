@@ -29,16 +29,16 @@ CONNECTOR_FIELDS = (
     Field("password", "Password (empty: none)", default="", secret=True),
     Field("sslmode", "TLS: disable, prefer, require or verify-full", default="prefer"),
 )
-CHANNEL_FIELDS = (Field("url", "Address, with its token or password in it", secret=True),)
+CHANNEL_FIELDS = (Field("url", "Address, including its token or password", secret=True),)
 GCS_FIELDS = (
     Field("bucket", "Bucket"),
-    Field("folder", "Folder in it", default=""),
-    Field("key_file", "Key file of a service account (empty: the machine's own credentials)", default=""),
+    Field("folder", "Folder in the bucket", default=""),
+    Field("key_file", "Key file of a service account (empty: the machine's credentials)", default=""),
 )
 S3_FIELDS = (
     Field("bucket", "Bucket"),
-    Field("folder", "Folder in it", default=""),
-    Field("access_key_id", "Access key (empty: the machine's own credentials)", default=""),
+    Field("folder", "Folder in the bucket", default=""),
+    Field("access_key_id", "Access key (empty: the machine's credentials)", default=""),
     Field("secret_access_key", "Secret key", default="", secret=True),
     Field("region", "Region", default=""),
     Field("endpoint_url", "Endpoint, if it is not Amazon's", default=""),
@@ -62,7 +62,7 @@ def _connector(values: Values) -> Block:
 
 def _port(value: str) -> int:
     if not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):
-        raise ConfigError(f"port {value!r} is none: it is a number from 1 to 65535")
+        raise ConfigError(f"invalid port {value!r}: expected a number from 1 to 65535")
     return int(value)
 
 
@@ -186,5 +186,5 @@ def _channel(of_type: type[Block], url: str) -> Block:
         apprise.disabled = False
     client: Any = getattr(block, "_apprise_client", None)
     if client is not None and not len(client):
-        raise ConfigError("its address is none that Apprise knows: docs/alerts.md shows some")
+        raise ConfigError("Apprise does not support this address: see docs/alerts.md for examples")
     return block

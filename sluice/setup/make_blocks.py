@@ -32,7 +32,7 @@ def make(block: Wanted, answers: Answers) -> Iterator[Finding]:
     now = held_by(block.kind, known) if known else None
     values = answers.of(block, fields, now) if fields else None
     if values is None:
-        yield ok(block.area, f"{block} is there") if known else _nobody_said(block, fields)
+        yield ok(block.area, f"{block} exists") if known else _nobody_said(block, fields)
         return
     if missing := [variable(block, field) for field in fields if field.name not in values]:
         yield fail(
@@ -44,7 +44,7 @@ def make(block: Wanted, answers: Answers) -> Iterator[Finding]:
         return
     new = _build(block, build, values)
     if known is not None and type(known) is type(new) and _content(known) == _content(new):
-        yield ok(block.area, f"{block} is there, as the environment says")
+        yield ok(block.area, f"{block} exists, with the values of the environment")
         return
     new.save(block.name, overwrite=known is not None)
     yield ok(block.area, f"{block} was {'changed' if known else 'made'} (for {block.why})")
@@ -52,9 +52,9 @@ def make(block: Wanted, answers: Answers) -> Iterator[Finding]:
 
 def _nobody_said(block: Wanted, fields: Fields) -> Finding:
     needed = ", ".join(variable(block, field) for field in fields if field.default is None)
-    advice = f"Set {needed} and call again, or call it in a terminal, or make the block in Prefect's UI"
+    advice = f"Set {needed} and run sluice setup again, or run it in a terminal, or create the block in Prefect's UI"
     if not fields:  # its type asks for more than an address
-        advice = "Make it in Prefect's UI (Blocks), then: sluice setup"
+        advice = "Create it in Prefect's UI (Blocks), then: sluice setup"
     return fail(block.area, f"{block} does not exist; it is named by {block.why}", advice, 5)
 
 
@@ -66,7 +66,7 @@ def _load(block: Wanted) -> Any:
     except ValueError as error:
         if "Unable to find block document" in str(error):
             return None
-        raise ConfigError(f"{block} is there but cannot be used: {str(error).splitlines()[0]}") from None
+        raise ConfigError(f"{block} exists but cannot be used: {str(error).splitlines()[0]}") from None
 
 
 def _build(block: Wanted, build: Build, values: Values) -> Block:

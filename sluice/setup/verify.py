@@ -38,7 +38,7 @@ def _warehouse(block: Wanted) -> Iterator[Finding]:
     except ToolError as error:
         first, *others = (variable(block, field) for field in CONNECTOR_FIELDS)
         values = ", ".join([first, *(f"_{other.rpartition('_')[2]}" for other in others)])
-        yield fail(block.area, str(error), f"What is wrong in the block is set anew by {values}, then: sluice setup")
+        yield fail(block.area, str(error), f"To correct the block, set {values}, then: sluice setup")
         return
     try:
         yield from database.settings(warehouse)
@@ -62,7 +62,7 @@ def _storage(block: Wanted) -> Finding:
     try:
         fetch.look(block.address)
     except (SourceRefused, SourceUnavailable) as error:
-        return fail(block.area, str(error), "See its credentials and bucket, then: sluice setup")
+        return fail(block.area, str(error), "Check its credentials and bucket, then: sluice setup")
     except SourceMissing:
-        return ok(block.area, f"{block} answers; {block.address} is not there yet")
-    return ok(block.area, f"{block} answers; {block.address} is there")
+        return ok(block.area, f"{block} responds; {block.address} does not exist yet")
+    return ok(block.area, f"{block} responds; {block.address} exists")

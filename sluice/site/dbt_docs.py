@@ -30,7 +30,7 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
     run = dbt_run.run_dbt(["docs", "generate", "--static"], dbt_run.on_side(warehouse, side))
     written = run.target_path / "static_index.html"
     if not written.exists():
-        raise ToolError(f"dbt wrote no docs page; see {run.log}")
+        raise ToolError(f"dbt did not write its docs page; see {run.log}")
     text = written.read_text(encoding="utf-8").replace(side, MARTS)
     for place in (home(), paths.root(), Path.home()):  # the page may be put on the web
         text = text.replace(f"{place}/", "")

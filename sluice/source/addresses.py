@@ -96,7 +96,7 @@ def check(address: str) -> str:
         return address
     if scheme not in SCHEMES or not is_remote(address):
         raise ConfigError(
-            f"{name}: {scheme}: is not a scheme that Sluice opens; give a local path, or an address that begins with "
+            f"{name}: {scheme}: is not a supported scheme; use a local path, or an address that begins with "
             "https://, gs://, s3:// or block://type/name/ (a Prefect storage block)"
         )
     if is_web(address):
@@ -115,9 +115,9 @@ def _check_stored(address: str, name: str) -> None:
             raise ConfigError(f"{name}: a block's file is written block://type/name/path; prefect block ls lists them")
     elif "@" in place or ":" in place:
         shown = address_name(address.replace(place, "...", 1))
-        raise ConfigError(f"{shown}: addresses are logged and kept, so they may hold no user or password")
+        raise ConfigError(f"{shown}: addresses are logged and kept, so they must not contain a user or password")
     if not place or not path or ".." in path.split("/"):
-        raise ConfigError(f"{name}: names no file in a bucket; write it as s3://bucket/folder/name")
+        raise ConfigError(f"{name}: does not name a file in a bucket: write it as s3://bucket/folder/name")
 
 
 def _check_host(address: str, name: str) -> None:
@@ -128,7 +128,7 @@ def _check_host(address: str, name: str) -> None:
         why = "" if "..." in name else f": {error}"  # it may quote a part of the password
         raise ConfigError(f"{name}: not a valid web address{why}") from None
     if parts.username is not None or parts.password is not None:
-        raise ConfigError(f"{name}: addresses are logged and kept, so they may hold no user or password")
+        raise ConfigError(f"{name}: addresses are logged and kept, so they must not contain a user or password")
     if not host:
         raise ConfigError(f"{name}: names no host")
 

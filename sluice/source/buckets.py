@@ -137,7 +137,7 @@ def _of_block(address: str, kind: str, name: str, path: str) -> Place:
         allowed.refuse_outside(Path(file), address)
         return fsspec.filesystem("file"), file
     raise ConfigError(
-        f"{address}: {kind} is no storage that Sluice reads; use gcs-bucket, s3-bucket, remote-file-system (any of "
+        f"{address}: {kind} is not a supported storage block; use gcs-bucket, s3-bucket, remote-file-system (any of "
         "fsspec's) or local-file-system"
     )
 
@@ -191,18 +191,20 @@ def _told(address: str) -> Iterator[None]:
     except SluiceError:
         raise
     except FileNotFoundError:
-        raise SourceMissing(f"{address}: there is no such file in the store; is the batch published yet?") from None
+        raise SourceMissing(
+            f"{address}: the file does not exist in the store; has the provider published the batch?"
+        ) from None
     except PermissionError as error:
-        raise SourceRefused(f"{address}: the store refuses it: {_first_line(error)}; see the credentials") from None
+        raise SourceRefused(f"{address}: access denied: {_first_line(error)}; check the credentials") from None
     except Exception as error:  # noqa: BLE001 - each client has kinds of its own, and none may be missing
         name, said = type(error).__name__, _first_line(error)
         if "Credential" in name or "Token" in name or name == "RefreshError":
             raise ConfigError(f"{address}: no usable credentials: {said}. See docs/sources.md") from None
         if getattr(error, "code", None) in (401, 403):
-            raise SourceRefused(f"{address}: the store refuses it: {said}; see the credentials") from None
+            raise SourceRefused(f"{address}: access denied: {said}; check the credentials") from None
         if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError | TimeoutError):
             raise ToolError(f"{address}: cannot be fetched: {said}; is the disk full?") from None
-        raise SourceUnavailable(f"{address}: {name}: {said}; see the network, then try again") from None
+        raise SourceUnavailable(f"{address}: {name}: {said}; check the network, then try again") from None
 
 
 def _first_line(error: BaseException) -> str:

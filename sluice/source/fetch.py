@@ -45,7 +45,7 @@ def look(address: str) -> Listing:
         allowed.refuse_outside(path, address)
         facts = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise SourceMissing(f"{address}: no such file; see the path, or name another with --url") from None
+        raise SourceMissing(f"{address}: no such file; check the path, or use another with --url") from None
     except (OSError, RuntimeError) as error:  # before Python 3.13, links in a circle are a RuntimeError
         raise SourceUnreadable(f"{address}: cannot be read: {_why(error)}") from None
     if not stat.S_ISREG(facts.st_mode):
@@ -75,7 +75,7 @@ def fetch(listing: Listing, folder: Path, progress: Callable[[int], None] | None
         kind = sniff(path, name)
         size, sha256, bytes_of = _fingerprint(path, name, progress)
     except FileNotFoundError:
-        raise SourceMissing(f"{name}: the file is gone; was it moved just now? Run again when it is back") from None
+        raise SourceMissing(f"{name}: the file has disappeared; was it moved? Run again when it is back") from None
     except OSError as error:
         raise SourceUnreadable(f"{name}: cannot be read: {_why(error)}") from None
     return SourceFile(name, path, size, listing.etag, listing.modified, sha256, kind.format, kind.compression, bytes_of)
@@ -114,5 +114,5 @@ def _fingerprint(path: Path, name: str, progress: Callable[[int], None] | None) 
                 progress(len(block))
         after = stamp(os.fstat(file.fileno()))
     if before != after or size != after[0]:
-        raise SourceUnavailable(f"{name}: changed while it was read; run again when its writer is done")
+        raise SourceUnavailable(f"{name}: changed while it was read; run again when it is complete")
     return size, digest.hexdigest(), after

@@ -50,14 +50,14 @@ def sniff(path: Path, address: str) -> Kind:
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
-        raise EmptyFile(f"{address}: the file is empty (0 bytes); have it delivered again")
+        raise EmptyFile(f"{address}: the file is empty (0 bytes); ask the provider to deliver it again")
     if head.startswith(b"PAR1"):
         return Kind("parquet", None)
     compression = next((name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), None)
     if compression is not None:
         head = _decompressed_head(path, compression, address)
     if what := foreign(head, compression):
-        raise DataError(f"{address}: is {what}, where CSV (plain, gzip or zstd) or Parquet is due")
+        raise DataError(f"{address}: is {what}; expected CSV (plain, gzip or zstd) or Parquet")
     return Kind("csv", compression)
 
 
@@ -87,7 +87,11 @@ def _decompressed_head(path: Path, compression: Compression, address: str) -> by
         with pa.CompressedInputStream(pa.OSFile(str(path)), compression) as stream:
             head = bytes(stream.read(HEAD_BYTES))
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{address}: the {compression} data is damaged ({error}); have it sent again") from None
+        raise DataError(
+            f"{address}: the {compression} data is damaged ({error}); ask the provider to deliver it again"
+        ) from None
     if not head:
-        raise EmptyFile(f"{address}: the file is empty (0 bytes in {compression}); have it delivered again")
+        raise EmptyFile(
+            f"{address}: the file is empty (0 bytes in {compression}); ask the provider to deliver it again"
+        )
     return head

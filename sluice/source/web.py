@@ -59,13 +59,15 @@ def _run(work: Coroutine[Any, Any, _Result], address: Address) -> _Result:
     except ConfigError as error:
         raise error if address in str(error) else ConfigError(f"{address}: {error}") from None
     except (TimeoutError, fsspec.exceptions.FSTimeoutError):
-        raise SourceUnavailable(f"{address}: the server did not answer in time; try again later") from None
+        raise SourceUnavailable(f"{address}: the server did not respond in time; try again later") from None
     except aiohttp.InvalidURL:
         raise ConfigError(f"{address}: not a valid web address") from None
     except aiohttp.ClientPayloadError as error:
-        raise SourceUnavailable(f"{address}: the body was cut ({_first_line(error)}); try again") from None
+        raise SourceUnavailable(f"{address}: the response was truncated ({_first_line(error)}); try again") from None
     except aiohttp.ClientError as error:
-        raise SourceUnavailable(f"{address}: {_first_line(error, address)}; see the network, then try again") from None
+        raise SourceUnavailable(
+            f"{address}: {_first_line(error, address)}; check the network, then try again"
+        ) from None
 
 
 def _first_line(error: Exception, address: Address | None = None) -> str:
@@ -126,11 +128,10 @@ async def _request(method: str, address: Address) -> AsyncIterator[aiohttp.Clien
             target = check(urljoin(at, answer.headers.get("Location", "")))
         if not _same_place(at, target):
             raise ConfigError(
-                f"{address}: the server redirects to another host, {_place(target)}; "
-                "if you trust it, give that address itself"
+                f"{address}: the server redirects to another host, {_place(target)}; if you trust it, use that address"
             )
         at = target
-    raise ToolError(f"{address}: was redirected more than {REDIRECTS} times; give the file's own address")
+    raise ToolError(f"{address}: was redirected more than {REDIRECTS} times; use the final address of the file")
 
 
 def _same_place(old: str, new: str) -> bool:
@@ -149,13 +150,13 @@ def _check_status(status: int, address: str) -> None:
     if status == 200:
         return
     if status in _TRANSIENT or status >= 500:
-        raise SourceUnavailable(f"{address}: the server is in trouble (HTTP {status}); try again later")
+        raise SourceUnavailable(f"{address}: the server reports an error (HTTP {status}); try again later")
     meaning = {
-        404: "there is no such file on the server; is the batch published yet?",
+        404: "the file does not exist on the server; has the provider published the batch?",
         410: "the file is gone from the server",
-        401: "the server wants a login",
-        403: "the server refuses the file, or does not have it (TLC's answers so for months to come)",
-    }.get(status, "the server does not give the file; open the address in a browser to see why")
+        401: "the server requires a login",
+        403: "the server refuses the file, or does not have it (TLC's server does so for future months)",
+    }.get(status, "the server does not deliver the file; open the address in a browser to see why")
     raise SourceMissing(f"{address}: HTTP {status}: {meaning}")
 
 
@@ -188,8 +189,8 @@ async def _download(listing: Listing, folder: Path, progress: Callable[[int], No
         whole = came.size is not None or answer.headers.get("Transfer-Encoding", "").lower() == "chunked"
         if not whole:
             raise ToolError(
-                f"{listing.address}: the server does not say how long the file is, so a cut one could not be "
-                "told from a whole one; download it by hand and give its path"
+                f"{listing.address}: the server does not say how long the file is, so a truncated one could "
+                "not be detected; download it manually and use its path"
             )
         path = place_for(came, folder)
         await _write(answer, came, path, progress)
@@ -210,7 +211,7 @@ async def _write(
                 if progress is not None:
                     progress(len(block))
         if came.size is not None and size != came.size:
-            raise SourceUnavailable(f"{came.address}: {size:,} bytes came of the {came.size:,} announced; try again")
+            raise SourceUnavailable(f"{came.address}: {size:,} of {came.size:,} bytes arrived; try again")
         part.replace(path)
     except OSError as error:
         if isinstance(error, aiohttp.ClientError | TimeoutError):

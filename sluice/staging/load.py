@@ -30,7 +30,7 @@ def load(
     table = incoming_table(contract, batch.batch)
     try:
         with transaction(
-            warehouse.engine, f"{batch}: loading failed in the database", "Nothing was kept."
+            warehouse.engine, f"{batch}: loading failed in the database", "The load was discarded."
         ) as connection:
             loads.fence(connection, batch)
             table.drop(connection, checkfirst=True)

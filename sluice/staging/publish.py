@@ -25,7 +25,7 @@ def publish(warehouse: Warehouse, contract: Contract, batch: Batch, report: Audi
     """
     if not decision.open:
         raise ValueError(f"{batch}: {decision}")  # a bug of the caller: there is no way round the gate
-    with transaction(warehouse.engine, f"{batch}: publishing failed", "Readers keep what they had.") as connection:
+    with transaction(warehouse.engine, f"{batch}: publishing failed", "Readers keep the data they had.") as connection:
         if loads.status(connection, batch) == "published":  # by the try before, which could not find that out
             return
         _set_rejected_apart(connection, contract, batch, report)
@@ -62,7 +62,7 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
         DataError: its rows were dropped after the contract's retention, or are not what the contract demands now.
         ToolError: the database failed; nothing was changed.
     """
-    with transaction(warehouse.engine, f"{batch}: the release failed", "Readers keep what they had.") as connection:
+    with transaction(warehouse.engine, f"{batch}: the release failed", "Readers keep the data they had.") as connection:
         loads.take_over(connection, contract.dataset_id)
         loads.fence(connection, batch, "held")
         schema_evolution.fit_held(connection, contract, batch.batch)

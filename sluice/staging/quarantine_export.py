@@ -32,7 +32,7 @@ def export(warehouse: Warehouse, contract: Contract, batch: str | None, path: Pa
         ConfigError: the file's name ends in neither .csv nor .jsonl, or its folder does not exist.
     """
     if path.suffix not in (".csv", ".jsonl") or not path.parent.is_dir():
-        raise ConfigError(f"{path}: write into a file that ends in .csv or .jsonl, in a folder that is there")
+        raise ConfigError(f"{path}: write to a file that ends in .csv or .jsonl, in an existing folder")
     if batch is not None:
         contract.files.batches.validate(batch)
     unfinished = path.with_name(f".{path.name}.unfinished")

@@ -70,7 +70,7 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: Batch, of: sa.Ro
             if rows != of.rows_read:
                 raise ToolError(
                     f"{batch}: load {of.load_id} read {of.rows_read:,} rows, of which {rows:,} are left "
-                    "(was its quarantine emptied?); load its file again"
+                    "(were its quarantined rows deleted?); load its file again"
                 )
             loads.note(connection, batch, rows_read=rows, rows_counted=rows, loaded_at=sa.func.clock_timestamp())
     except DATABASE_ERRORS as error:

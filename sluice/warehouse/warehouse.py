@@ -74,7 +74,9 @@ class Warehouse:
             raise ToolError(f"{what}: the lock on it cannot be asked for: {first_line(error)}. Run again.") from None
         with held as connection:
             if not free:
-                raise BusyError(f"{what}: another run is at work on it. Wait for it, or see who: sluice status")
+                raise BusyError(
+                    f"{what}: another run is in progress. Wait for it to finish, or see it with: sluice status"
+                )
             try:
                 yield
             finally:

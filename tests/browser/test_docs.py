@@ -116,7 +116,7 @@ def test_the_keyboard_alone_follows_the_graph_as_a_list_and_shuts_it(page: Page,
     expect(page.get_by_text("The graph as a list")).to_be_focused()
     page.keyboard.press("Enter")
     node = page.get_by_role("listitem").filter(has=page.get_by_role("link", name="fct_zone_trips_daily", exact=True))
-    expect(node.filter(has_text="made of fct_trips").filter(has_text="needed by").first).to_be_visible()
+    expect(node.filter(has_text="built from fct_trips").filter(has_text="needed by").first).to_be_visible()
     told = page.get_by_label("Lineage graph as a list").get_by_role("listitem").count()
     assert told == page.evaluate(NODES)
     tab_to("fct_zone_trips_daily")

@@ -43,9 +43,9 @@ def alerts(as_json: bool) -> None:
     for row in found:
         out.print(f"{row.incident_id}: {incidents.line(row)}", markup=False, highlight=False, soft_wrap=True)
     if not found:
-        out.print("No incident is open.")
+        out.print("No open incidents.")
     for message in waiting:
-        why = message.last_error or "not tried yet"
+        why = message.last_error or "not yet tried"
         out.print(
             f"not sent: {message.title} ({message.channel}: {why})", markup=False, highlight=False, soft_wrap=True
         )
@@ -63,7 +63,7 @@ def send_alerts(as_json: bool) -> None:
     else:
         out.print(f"{counted(sent, 'message')} sent.")
     if failed:
-        raise ToolError(f"{failed} could not be sent, and will be tried again. See why: sluice alerts")
+        raise ToolError(f"{failed} could not be sent and will be retried. For the reason, run: sluice alerts")
 
 
 def keep_sending(every: float) -> None:
@@ -77,7 +77,7 @@ def keep_sending(every: float) -> None:
                 said = ""
             except Exception as error:  # noqa: BLE001 - Prefect's server may be down, too; who ends tells nobody
                 if str(error) != said:
-                    get_logger("sluice.alerts").warning("no alert can be sent now: %s", first_line(error))
+                    get_logger("sluice.alerts").warning("alerts cannot be sent now: %s", first_line(error))
                 said = str(error)
                 warehouse = None  # its password may have been changed, and its block by now, too
                 forget_warehouse()
@@ -107,4 +107,4 @@ def close_incident(incident: int) -> None:
     with warehouse.engine.begin() as connection:
         closed = incidents.close(connection, incident, getpass.getuser(), warehouse.now())
     if not closed:
-        raise ConfigError(f"no incident {incident} is open. See which are: sluice alerts")
+        raise ConfigError(f"incident {incident} is not open. To list open incidents, run: sluice alerts")

@@ -47,4 +47,6 @@ def _tell(title: str, found: Sequence[Finding], as_json: bool, again: str) -> No
     if failed:
         areas = ", ".join(dict.fromkeys(finding.area for finding in failed))
         wrong = any(finding.exit_code == ConfigError.exit_code for finding in failed)
-        raise (ConfigError if wrong else ToolError)(f"not sound: {areas}. Do what the findings say, then: {again}")
+        raise (ConfigError if wrong else ToolError)(
+            f"problems found: {areas}. Fix them as advised above, then run: {again}"
+        )

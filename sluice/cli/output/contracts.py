@@ -39,7 +39,7 @@ def contract(dataset: str, as_json: bool) -> None:
 
 def _pandas_way(check: Check) -> str:
     if check.across:
-        return f"none, the gate stays closed: it looks across rows ({check.across})"
+        return f"cannot be run, the gate stays closed: it looks across rows ({check.across})"
     return f"pandas: {check.untraced}"
 
 

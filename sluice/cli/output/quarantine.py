@@ -26,7 +26,7 @@ def quarantined(datasets: list[str] | None, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     elif not rows:
-        out.print("Nothing is in quarantine, and no batch is held.")
+        out.print("No rows are in quarantine, and no batch is held.")
     else:
         shown = [{**row, "rejected": number(row["rejected"]), "read": number(row["read"])} for row in rows]
         for row in shown:
@@ -68,7 +68,7 @@ def quarantine(dataset: str, batch: str, limit: int, as_json: bool) -> None:
             dropped = "" if reasons else dropped_of(connection, found, batch)
     except DATABASE_ERRORS as error:
         raise ToolError(
-            f"the quarantine of {dataset} cannot be read: {first_line(error)}. Was it ever loaded?"
+            f"the quarantine of {dataset} cannot be read: {first_line(error)}. Has the dataset been loaded?"
         ) from None
     if as_json:
         print_json(rows)

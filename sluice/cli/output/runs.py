@@ -103,7 +103,7 @@ def show_summary(summary: Summary, as_json: bool) -> None:
             err.print(f"Warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     if all(row["verdict"] == "nothing new" for row in rows) and summary.marts.verdict == "nothing new":
         batches = len(rows)
-        out.print(f"\nNothing new: {batches} batch{'es' if batches > 1 else ''} looked at, all published before.")
+        out.print(f"\nNothing new: {batches} batch{'es' if batches > 1 else ''} checked, already published.")
         return
     print_table("Batches", rows, right=("read", "accepted", "rejected", "share rejected"))
     if summary.marts.layers:
@@ -164,7 +164,7 @@ def rollback(as_json: bool) -> None:
     try:
         write.write(warehouse)
     except ToolError as error:  # readers have their marts
-        err.print(f"Warning: the site was not made, the last one stays: {error}", markup=False, soft_wrap=True)
+        err.print(f"Warning: the site was not updated, the previous one is kept: {error}", markup=False, soft_wrap=True)
 
 
 def docs(open_browser: bool, port: int | None) -> None:
@@ -186,7 +186,7 @@ def docs(open_browser: bool, port: int | None) -> None:
         return
     with serve.server(page.parent, port) as server:
         address = f"http://{serve.ADDRESS}:{server.server_port}/"
-        out.print(f"Site: {address} (for this machine only; Ctrl-C ends it)", markup=False, highlight=False)
+        out.print(f"Site: {address} (this machine only; stop with Ctrl-C)", markup=False, highlight=False)
         _open(address, open_browser)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
@@ -194,7 +194,7 @@ def docs(open_browser: bool, port: int | None) -> None:
 
 def _open(address: str, wanted: bool) -> None:
     if wanted and not webbrowser.open(address):
-        out.print("No browser found here; open that address in one.")
+        out.print("No browser found; open the address yourself.")
 
 
 def plan(datasets: list[str] | None, batches: list[str] | None, url: str | None, as_json: bool) -> None:
@@ -211,7 +211,7 @@ def plan(datasets: list[str] | None, batches: list[str] | None, url: str | None,
     unknown = [batch for batch in foreseen.batches if batch.would == "unknown"]
     if unknown:
         names = ", ".join(f"{batch.dataset} {batch.batch}" for batch in unknown)
-        raise ToolError(f"not known, for their source does not answer now: {names}. Try again: sluice plan")
+        raise ToolError(f"not known, because their source does not respond: {names}. Try again: sluice plan")
 
 
 def _print_plan(foreseen: preview.Plan) -> None:

@@ -17,7 +17,7 @@ from sluice.warehouse.connection import open_warehouse
 
 
 def status(as_json: bool) -> None:
-    """Datasets, their batches, verdicts and freshness; runs at work, open incidents."""
+    """Datasets, their batches, verdicts and freshness; runs in progress, open incidents."""
     warehouse = open_warehouse()
     with warehouse.engine.begin() as connection:
         schema.create(connection)
@@ -31,7 +31,7 @@ def status(as_json: bool) -> None:
         print_table("Datasets", rows, right=("read", "rejected"))
         out.print(f"Marts: {_marts(live)}")
         for run in working:
-            out.print(f"At work: {run.name}, since {run.began_at:%Y-%m-%d %H:%M} UTC", markup=False, highlight=False)
+            out.print(f"Running: {run.name}, since {run.began_at:%Y-%m-%d %H:%M} UTC", markup=False, highlight=False)
         for incident in found:
             out.print(f"Open: {incident}", markup=False, highlight=False, soft_wrap=True)
 
@@ -42,7 +42,7 @@ def _marts(live: sa.Row | None) -> str:
         return "not published yet"
     since = f"{live.published_at:%Y-%m-%d %H:%M} UTC"
     if live.kind == "rollback":
-        return f"{live.side}, an older build, rolled back {since}. The next run builds and publishes anew."
+        return f"{live.side}, an older build, rolled back {since}. The next run rebuilds and publishes the marts."
     return f"{live.side}, published {since}"
 
 
@@ -86,4 +86,4 @@ def _why(load: sa.Row, published: sa.Row | None, at_work: bool) -> str:
 
 def _cut_off(load: sa.Row) -> str:
     again = "replay it again" if load.replay_of else "the next run loads it again"
-    return f"its run is gone: killed, or cut off from the database; {again}"
+    return f"its run stopped without reporting a result;  {again}"

@@ -27,7 +27,7 @@ def heading(contract: Contract, whole: bool) -> str:
     what = "the file" if whole else "all else"
     return (
         f"If the source has changed for good, this patch of {_file(contract)} accepts {what} "
-        "(... is what stands there):"
+        "(... stands for the existing arguments):"
     )
 
 

@@ -194,10 +194,10 @@ def _refuse_muddles(contract: Contract, checks: list[Check]) -> None:
     taken = sorted({CANARY, *map(parse_check_name, contract.columns)}.intersection(names))
     unknown = sorted(set(contract.gate.tolerance) - set(names))
     if not checks:
-        raise ContractError(f"{contract}: no checks at all, so nothing could ever close its gate; give a column one")
+        raise ContractError(f"{contract}: no checks, so its gate would never close; add a check to a column")
     if twice:
         raise ContractError(f"{contract}: two checks have the name {twice[0]!r}; name one of them")
     if taken:
-        raise ContractError(f"{contract}: {taken[0]!r} is a check that every dataset has; name yours otherwise")
+        raise ContractError(f"{contract}: {taken[0]!r} is the name of a built-in check; choose another name")
     if unknown:
-        raise ContractError(f"{contract}: the gate has a tolerance for {unknown[0]!r}, which is no check of it")
+        raise ContractError(f"{contract}: the gate has a tolerance for {unknown[0]!r}, which is not one of its checks")

@@ -27,8 +27,8 @@ def contract_file(facts: Facts, guesses: Sequence[Guess], rows: int) -> str:
     """
     name = class_name(facts.entity, _IMPORTED)
     lines = [
-        f'"""{in_words(facts.entity)} of {facts.source}. A draft from a sample of {rows:,} rows: go through it, then',
-        'take each `confirm` away."""',
+        f'"""{in_words(facts.entity)} of {facts.source}. A draft from a sample of {rows:,} rows: review it, then',
+        'remove each `confirm`."""',
         "",
         *_imports(facts, guesses),
         "",

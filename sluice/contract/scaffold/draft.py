@@ -121,11 +121,11 @@ def _check_dated(facts: Facts, guesses: Sequence[Guess]) -> None:
     texts = next((guess.values for guess in guesses if guess.name == by and guess.type.name == "text"), None)
     if texts is not None and (looks := looks_like(texts)):
         raise ConfigError(
-            f"--by {by}: looks like {looks[0]}, which stay text, and text dates no row: "
-            "leave --by away; the draft says how the stg_ model reads them"
+            f"--by {by}: looks like {looks[0]}, which stay text, and text cannot date rows: "
+            "omit --by; the draft says how the stg_ model reads them"
         )
     there = f"there are {', '.join(dated)}" if dated else "the sample has none"
-    raise ConfigError(f"--by {by}: is no column of the sample that holds dates or times; {there}")
+    raise ConfigError(f"--by {by}: is not a column of the sample with dates or times; {there}")
 
 
 @contextmanager

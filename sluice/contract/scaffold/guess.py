@@ -149,7 +149,9 @@ def _type_of_values(name: str, source: str, cells: pa.Array) -> pa.DataType:
     kind = holding(given)
     if kind is not None:
         return kind.arrow
-    raise DataError(f"column {source!r} is {given}, which no contract type holds; have it delivered in another form")
+    raise DataError(
+        f"column {source!r} is {given}, which no contract type supports; ask the provider for another format"
+    )
 
 
 def _codes(name: str, kind: ColumnType, held: pa.Array, distinct: int) -> tuple[Any, ...]:

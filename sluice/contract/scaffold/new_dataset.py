@@ -33,10 +33,10 @@ class Facts:
         for name in (self.source, self.entity):
             if not NAME.fullmatch(name) or name.startswith("_") or "__" in name or keyword.iskeyword(name):
                 raise ConfigError(
-                    f"{name!r} cannot name a dataset: use lower case letters, digits and single _, as in yellow_trips"
+                    f"{name!r} is not a valid name: use lower case letters, digits and single _, as in yellow_trips"
                 )
         if self.source in OWN_SCHEMAS:
-            raise ConfigError(f"{self.source!r} is a schema of Sluice's own; name the provider of the files")
+            raise ConfigError(f"{self.source!r} is reserved by Sluice; use the name of the provider of the files")
         if len(self.dataset_id) > LONGEST_ID:
             raise ConfigError(f"{self.dataset_id} is over {LONGEST_ID} characters; use shorter names")
 

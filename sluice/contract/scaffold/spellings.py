@@ -23,7 +23,7 @@ _LOOKS = (
     (
         r"^-?([0-9]+|[0-9]{1,3}(,[0-9]{3})+)(\.[0-9]+)?$",
         ",",
-        "numbers with thousands parted",
+        "numbers with thousands separators",
         "replace(..., ',', '')::numeric",
     ),
     (

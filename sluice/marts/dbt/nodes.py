@@ -144,7 +144,7 @@ class NodeRunner(PrefectDbtRunner):
             if event.info.name == "LogStartLine":  # as "52 of 72": what dbt says at first leaves out unit tests
                 self._total = event.data.total
                 if self._signals:  # whatever was at work when the signal came may have caught it
-                    raise Stopped("stopped before it was begun")
+                    raise Stopped("stopped before it started")
             elif event.info.name == "NodeFinished" and self._progress is not None:
                 self._done += 1
                 self._progress(self._done, self._total, event.data.node_info.node_name)
@@ -201,7 +201,7 @@ class NodeRunner(PrefectDbtRunner):
         for thread in list(self._threads.values()):
             thread.join(max(0.0, deadline - time.monotonic()))
         if alive := [thread.name for thread in self._threads.values() if thread.is_alive()]:
-            logger.warning("Prefect did not take the end of %s in %.0f s", ", ".join(alive), END_TIMEOUT)
+            logger.warning("Prefect did not record the end of %s within %.0f s", ", ".join(alive), END_TIMEOUT)
 
     def _end(self, node_id: str, status: str, message: str) -> None:
         end = {"node_info": {"node_status": status}, "run_result": {"message": message}}

@@ -170,7 +170,7 @@ def _age(newest: datetime | None, result: Any) -> str:
     if not newest:
         return ""
     if newest.year == 1:
-        return "no row of it was ever loaded"
+        return "no rows have been loaded"
     hours = result.age / 3600
     age = f"{hours:.1f} hours" if hours < 72 else f"{hours // 24:.0f} days"
     return f"its data goes up to {newest:%Y-%m-%d %H:%M} UTC, {age} old"

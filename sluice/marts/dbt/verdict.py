@@ -42,7 +42,7 @@ def judge(run: DbtRun) -> SluiceError | None:
         for kind, types in (("models", MODELS), ("tests", TESTS)):
             if not run.counts(*types):
                 return ConfigError(
-                    f"dbt build: 0 {kind} selected, so nothing is proven. Look at the selection and at the "
+                    f"dbt build: 0 {kind} selected, so nothing was tested. Check the selection and the "
                     f"models' YAML, or list what there is: dbt ls --resource-type {types[0]}"
                 )
     broken = [node for node in run.failed if node.status in BROKEN]

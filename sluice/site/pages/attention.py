@@ -48,7 +48,7 @@ def items(
     told = {view.contract.dataset_id for view in datasets}  # by its dataset: how old a source is
     found += [item for model in models for item in _of_model(model, told)]
     if publication is not None and publication.kind == "rollback":
-        why = f"since {publication.published_at:%Y-%m-%d %H:%M}; the next run builds and publishes them anew"
+        why = f"since {publication.published_at:%Y-%m-%d %H:%M}; the next run rebuilds and publishes them"
         found.append(Item("rolled back", "marts", why, "run.html#marts"))
     found.sort(key=lambda item: (item.word in (*LATER, *LAST), item.word in LAST))
     return tuple(found[:ITEMS])

@@ -143,9 +143,9 @@ def _masked(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 WAYS = {
-    "row": "Asked of each row, in one scan of the database.",
+    "row": "Evaluated for each row, in one scan of the database.",
     "unique": "A grouped query, in the database.",
-    "aggregate": "Asked of the whole batch, in the database.",
+    "aggregate": "Evaluated for the whole batch, in the database.",
 }
 
 
@@ -155,10 +155,12 @@ def way(contract: Contract, name: str, check: Check | None) -> str:
         across = f"Cannot be run: it looks across rows ({check.across})." if check.across else None
         return WAYS.get(check.kind) or across or f"In pandas ({check.untraced})."
     if name == CANARY:
-        return "Two rows that must be rejected are put into each batch and taken out again: the audit is at work."
+        return (
+            "Two rows that must be rejected are added to each batch and removed again: this shows that the audit works."
+        )
     if of_reading(contract, name):
-        return "Asked while the file is read."
-    return "Of another version of the contract; this one has no such check."
+        return "Evaluated while the file is read."
+    return "From another version of the contract; the current one does not have this check."
 
 
 def of_reading(contract: Contract, name: str) -> bool:

@@ -99,7 +99,7 @@ class CsvReader:
                 width = len(cells(records[0].decode("latin-1"), self._files.delimiter, self._files)) if records else 0
                 return [f"column_{place}" for place in range(1, width + 1)]
             return with_trailing(head.names, records, self._files.delimiter, self._files)
-        raise EmptyFile(f"{self._address}: holds blank lines only; have it delivered again")
+        raise EmptyFile(f"{self._address}: holds blank lines only; ask the provider to deliver it again")
 
     def _without_comments(self, data: bytes) -> bytes:
         """The piece without its comment lines."""
@@ -166,9 +166,11 @@ class CsvReader:
             kept = data if not odd or raw is None else _joined(raw, odd)
             columns, ragged = self._parse(kept) if kept else (self._no_columns(), [])
             if ragged and not text:
-                raise pa.ArrowInvalid("the number of fields depends on bytes that are no UTF-8")
+                raise pa.ArrowInvalid("the number of fields depends on bytes that are not valid UTF-8")
         except pa.ArrowInvalid as error:
-            raise DataError(f"{self._address}: after line {self._line:,}: {error}; have it mended") from None
+            raise DataError(
+                f"{self._address}: after line {self._line:,}: {error}; ask the provider for a corrected file"
+            ) from None
         length = len(columns[0]) + len(ragged) + len(odd)
         if ragged and raw is None:
             raw = self._records(data)
@@ -204,15 +206,15 @@ class CsvReader:
 
     def _open_quote(self, raw: list[bytes], odd: int) -> DataError:
         """A quote that swallowed line ends, or that nothing closes."""
-        ways = [] if self._files.multiline else ["if fields may hold line breaks, say Files(multiline=True)"]
+        ways = [] if self._files.multiline else ["if fields may contain line breaks, set Files(multiline=True)"]
         if not self._files.escape and b"\\" + self._quotes.quote in raw[odd]:
-            ways.append('if quotes are escaped, say Files(escape="\\\\")')
-        ways.append('if quotes are ordinary characters, say Files(quote="")')
+            ways.append('if quotes are escaped, set Files(escape="\\\\")')
+        ways.append('if quotes are ordinary characters, set Files(quote="")')
         place = self._quotes.place_of_open(raw[odd])
         column = f" in {self.names[place]!r}" if place is not None and place < len(self.names) else ""
         return DataError(  # without the line's text: it may be personal
             f"{self._address}: line {self._line + odd + 1:,} (blank lines not counted) has a quote{column} "
-            f"that nothing on it closes. Have it mended; {'; '.join(ways)}"
+            f"that is not closed. Ask the provider for a corrected file; {'; '.join(ways)}"
         )
 
     def _too_long(self, piece: Piece) -> Rows:

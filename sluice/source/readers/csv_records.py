@@ -130,7 +130,8 @@ class Lines:
                 block = self._stream.read(BLOCK_BYTES)
             except (OSError, pa.ArrowInvalid) as error:
                 raise DataError(
-                    f"{self._address}: damaged after {total:,} bytes of text ({error}); have it sent again"
+                    f"{self._address}: damaged after {total:,} bytes of text ({error}); "
+                    "ask the provider to deliver it again"
                 ) from None
             if not block:
                 return
@@ -138,7 +139,7 @@ class Lines:
             if total > self._files.max_bytes:
                 raise DataError(
                     f"{self._address}: holds more than the {self._files.max_bytes:,} bytes of text that its "
-                    "contract allows; if that is right, raise Files.max_bytes"
+                    "contract allows; to allow more, raise Files.max_bytes"
                 )
             yield block
 

@@ -70,10 +70,13 @@ class ParquetReader:
             if total > self._max_bytes:
                 raise DataError(
                     f"{self._file.address}: holds more than the {self._max_bytes:,} bytes, unpacked, that "
-                    "its contract allows; if that is right, raise Files.max_bytes"
+                    "its contract allows; to allow more, raise Files.max_bytes"
                 )
             self._rows += len(batch)
             yield Rows(batch.columns, len(batch))
 
     def _damaged(self, error: Exception) -> DataError:
-        return DataError(f"{self._file.address}: the Parquet file is damaged or cut ({error}); have it delivered again")
+        return DataError(
+            f"{self._file.address}: the Parquet file is damaged or truncated ({error}); "
+            "ask the provider to deliver it again"
+        )

@@ -140,11 +140,11 @@ class RowStream:
         _refuse_changed(self._file)
         if self.rows_read != self.rows_counted:
             raise DataError(
-                f"{address}: {self.rows_read:,} rows were read, but {self.rows_counted:,} are there by a "
-                "count of its lines (stray quotes?) or its footer; have it mended"
+                f"{address}: {self.rows_read:,} rows were read, but {self.rows_counted:,} were counted "
+                "in its lines (stray quotes?) or footer; ask the provider for a corrected file"
             )
         if self.rows_read == 0:
-            raise EmptyFile(f"{address}: has column names but no row; have it delivered again")
+            raise EmptyFile(f"{address}: has column names but no row; ask the provider to deliver it again")
 
 
 def schema_of(contract: Contract) -> pa.Schema:
@@ -201,4 +201,4 @@ def _either(canonical: Cast, spelt: Cast, again: pa.Array) -> Cast:
 def _refuse_changed(file: SourceFile) -> None:
     """Refuse bytes other than those that the ledger has the fingerprint of."""
     if not file.is_same():
-        raise DataError(f"{file.address}: changed while it was read, or is gone; run again when its writer is done")
+        raise DataError(f"{file.address}: changed while it was read, or disappeared; run again when it is complete")

@@ -60,5 +60,9 @@ def take_out(
     due &= {check.name for check in checks if check.severity == "error"}
     wanted = {UNREADABLE: {SHAPE_CHECK}, **({EMPTY: due} if due else {})}
     missed = [number for number, reasons in wanted.items() if not reasons <= rejected.get(number, set())]
-    error = "a row that had to be rejected was not, so nothing this audit says can be trusted" if missed else None
+    error = (
+        "a row that should have been rejected was accepted, so the results of this audit cannot be trusted"
+        if missed
+        else None
+    )
     return CheckResult(CANARY, "error", 0, len(wanted), len(missed), error)

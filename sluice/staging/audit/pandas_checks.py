@@ -23,9 +23,9 @@ from sluice.warehouse import warehouse
 from sluice.warehouse.postgres.tables import incoming_table
 
 CHUNK_ROWS = 16_384  # rows in memory at once; a chunk of 20 columns is about 10 MB as Python values
-WRITE = "judge each row by itself, or all of them as in rows['x'].mean() < 5, or declare unique=True"
+WRITE = "check each row alone, or the whole column as in rows['x'].mean() < 5, or declare unique=True"
 
-NO_ANSWER = "it does not answer with one truth value a row"
+NO_ANSWER = "it does not return one truth value per row"
 
 
 def mark(

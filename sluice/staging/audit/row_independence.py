@@ -102,4 +102,4 @@ def _compare(ask: Ask, rows: pd.DataFrame, fails: Sequence[bool | None], company
 
 
 def _depends() -> NotARowCheck:
-    return NotARowCheck("its answer for a row depends on other rows")
+    return NotARowCheck("its result for a row depends on other rows")

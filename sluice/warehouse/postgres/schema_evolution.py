@@ -185,7 +185,7 @@ def _without(views: dict[str, bool]) -> str:
     if not views:
         return ""
     reads = "a view reads" if len(views) == 1 else "views read"
-    return f" But first, as {reads} it (dbt makes its own anew, and yours you have to): {_drop(views)}"
+    return f" But first, because {reads} it (dbt recreates its own; recreate yours): {_drop(views)}"
 
 
 def _drop(views: dict[str, bool]) -> str:

@@ -80,7 +80,7 @@ def test_a_scheduled_run_that_reaches_no_warehouse_is_told_at_once(webhook, monk
 
 def test_a_wrong_parameter_in_the_form_is_told_to_nobody_else_and_in_a_schedule_to_the_owners(webhook, sluice) -> None:
     lifecycle.ensure_tables(open_warehouse())
-    error = ConfigError("batch 'all' is no month: write it as 2021-01")
+    error = ConfigError("batch 'all' is not a month: write it as 2021-01")
     for scheduled in (False, True):
         run = FlowRun(
             flow_id=uuid4(),
@@ -92,7 +92,7 @@ def test_a_wrong_parameter_in_the_form_is_told_to_nobody_else_and_in_a_schedule_
         lifecycle.crashed(None, run, run_coro_as_sync(exception_to_failed_state(error)))
     [alert] = received(webhook)
     assert alert["title"] == "sluice: run failed"
-    assert "run of the night ended as Failed: batch 'all' is no month: write it as 2021-01\n" in alert["message"]
+    assert "run of the night ended as Failed: batch 'all' is not a month: write it as 2021-01\n" in alert["message"]
     [incident] = json.loads(sluice("alerts", "--json").out)
     assert incident["kind"] == "run_failed"
 

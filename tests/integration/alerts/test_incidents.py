@@ -113,9 +113,9 @@ def test_a_closed_gate_is_told_once_then_every_day_then_its_recovery(shop, wareh
     assert first.count("_row_number=") == 5
     assert "email=***" in first
     assert "secret" not in first, "personal data is masked"
-    assert "Readers see: shop__orders as it was before this load of 2021-01" in first
+    assert "Readers see: shop__orders as before this load of 2021-01" in first
     assert "Next: sluice quarantine show shop__orders 2021-01" in first
-    assert "It has lasted 2 days: since 2021-02-01 10:30 UTC, met 3 times." in third
+    assert "It has lasted 2 days: since 2021-02-01 10:30 UTC, seen in 3 runs." in third
     assert "shop__orders 2021-01: published: 10 of 10 rows accepted" in recovery
     assert "54.55% of rows fail not_free_in_bulk (tolerance 50%)" in recovery
     assert "It lasted 3 days" in recovery

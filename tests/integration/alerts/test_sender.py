@@ -133,11 +133,11 @@ def test_a_killed_sender_is_started_again_and_the_alert_still_arrives(warehouse,
     finally:
         kept.end()
     said = capsys.readouterr().out
-    assert "sender of alerts: ended by itself with code -9; started again in 1 s\n" in said
+    assert "sender of alerts: exited with code -9; restarting in 1 s\n" in said
 
 
 def test_a_program_that_ends_at_once_each_time_is_given_up(monkeypatch) -> None:
     monkeypatch.setattr("sluice.server.supervisor.FIRST_WAIT", 0.001)
     kept = Kept("sender of alerts", lambda: subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"]))
-    with pytest.raises(ToolError, match="the sender of alerts ended by itself 6 times in a row, last with code 7"):
+    with pytest.raises(ToolError, match="the sender of alerts exited 6 times in a row, last with code 7"):
         wait_for(lambda: bool(kept.look()))

@@ -43,7 +43,7 @@ def test_a_sound_installation_has_no_failure_and_the_canaries_leave_nothing_behi
     with engine.connect() as connection:
         left = sa.text("select nspname from pg_namespace where nspname in ('staging', 'quarantine', 'ops')")
         assert connection.scalars(left).all() == []
-    assert "not sound" not in said.err
+    assert "problems found" not in said.err
 
 
 def test_an_audit_that_sees_nothing_is_found_by_the_canary(warehouse, monkeypatch) -> None:
@@ -51,7 +51,7 @@ def test_an_audit_that_sees_nothing_is_found_by_the_canary(warehouse, monkeypatc
     monkeypatch.setattr(findings, "_fails", lambda check, batch: fails(check, batch) & sa.false())
     said = examine("gates", lambda: database.gates(warehouse))
     assert {finding.verdict for finding in said} == {"fail"}
-    assert "a row that had to be rejected was not" in said[0].found
+    assert "a row that should have been rejected was accepted" in said[0].found
 
 
 def test_a_user_without_rights_and_a_bad_setting_are_each_found_with_their_cure(sluice, engine, monkeypatch) -> None:
@@ -74,7 +74,7 @@ def test_a_user_without_rights_and_a_bad_setting_are_each_found_with_their_cure(
     assert any("statement_timeout" in finding["found"] for finding in areas["database"])
     assert any(f"CREATE ON DATABASE {engine.url.database} TO {role}" in each["advice"] for each in areas["rights"])
     assert any("does not own staging" in finding["found"] for finding in areas["rights"])
-    assert {finding["advice"] for finding in areas["gates"]} == {"Give the rights that are lacking"}
+    assert {finding["advice"] for finding in areas["gates"]} == {"Grant the missing rights"}
     assert "dbt" in areas  # what failed before did not hide it
     assert "pw-of-reader" not in said.out + said.err
 
@@ -85,7 +85,7 @@ def test_a_warehouse_that_is_away_does_not_hide_the_other_findings(sluice, monke
     assert (shown.code, "what to do" in shown.out) == (5, True)
     said = sluice("doctor", "--json")
     assert said.code == 5
-    assert "not sound: database. Do what the findings say" in said.err
+    assert "problems found: database. Fix them as advised above" in said.err
     areas = found(said)
     assert "no-such-block" in areas["database"][0]["found"]
     assert {"versions", "disk", "prefect", "channels"} <= set(areas)
@@ -121,7 +121,7 @@ def test_a_missing_channel_is_told_as_nobody_is_told(no_channel: None) -> None:
     (finding,) = examine("channels", lambda: orchestration.channels(send=False))
     assert finding.verdict == "warn"
     assert all(f"{contract}" in finding.found for contract in named())
-    assert "nobody is told" in finding.found
+    assert "nobody will be alerted" in finding.found
     (finding,) = examine("channels", lambda: orchestration.channels(send=True))
     assert (finding.verdict, finding.exit_code) == ("fail", 5), "asked to send, it cannot"
 

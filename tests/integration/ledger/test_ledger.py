@@ -25,7 +25,7 @@ def test_a_load_that_was_killed_stays_in_the_ledger(deliver, warehouse, rows, tm
         loads.begin(connection, shops.contract(), "2021-01", file, None)  # and then the power went
     deliver(shops.contract(), "2021-01", path)
     assert rows("select status, reasons from ops.batches order by load_id") == [
-        ("abandoned", ["its run ended without a word"]),
+        ("abandoned", ["its run stopped without reporting a result"]),
         ("published", []),
     ]
 

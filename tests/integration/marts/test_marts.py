@@ -128,7 +128,7 @@ def test_rollback_never_shows_a_side_that_a_later_build_touched(night: Night) ->
     night.publish()
     night.publish()
     night.build(status="failed")
-    with pytest.raises(ConfigError, match=r"build 3 \(failed\) has been at work on marts__a"):
+    with pytest.raises(ConfigError, match=r"build 3 \(failed\) has changed marts__a"):
         rollback(night.warehouse)
     assert night.seen() == {2}
 
@@ -176,7 +176,7 @@ def test_a_reader_that_holds_a_mart_delays_the_publish_not_others_and_in_the_end
     reader = threading.Thread(target=other_reader)
     reader.start()
     try:
-        with pytest.raises(ToolError, match=r"readers held them for 1\.5 s\. The old marts stay"):
+        with pytest.raises(ToolError, match=r"readers' transactions locked them for 1\.5 s\. The old marts stay"):
             night.publish(built, IMPATIENT)
         assert night.seen() == {1}
     finally:

@@ -263,5 +263,5 @@ sources:
         kept = connection.execute(sa.text("SELECT unique_id, status, message FROM ops.dbt_results")).all()
     ages = {row.unique_id: row for row in kept if row.unique_id.startswith("source.")}
     assert ages["source.sluice.raw.d"].status == "warn"
-    assert ages["source.sluice.raw.never_loaded"][1:] == ("skipped", "no row of it was ever loaded")
+    assert ages["source.sluice.raw.never_loaded"][1:] == ("skipped", "no rows have been loaded")
     nights.night()

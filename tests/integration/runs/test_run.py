@@ -54,7 +54,7 @@ def test_a_month_goes_from_file_to_published_marts_and_again_finds_nothing_new(s
     the_same_bytes = sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "copy" / "{batch}.csv.gz"))
     for second in (again, the_same_bytes):
         assert second.code == 0, second.err
-        assert "Nothing new: 1 batch looked at" in second.out
+        assert "Nothing new: 1 batch checked" in second.out
     with engine.connect() as connection:
         assert connection.execute(sa.text("select * from ops.batches")).all() == ledger
         assert connection.scalar(sa.text("select count(*) from ops.dbt_results")) == nodes
@@ -170,7 +170,7 @@ def test_a_second_run_of_a_dataset_leaves_with_exit_code_4(sluice, engine, tmp_p
         other.execute(sa.text("select pg_advisory_lock(hashtextextended('sluice:tlc__yellow_trips', 0))"))
         said = sluice("run", "tlc__yellow_trips", "-b", "2019-01", "--url", str(tmp_path / "{batch}.csv"))
     assert said.code == 4, said.err
-    assert "another run is at work" in said.err
+    assert "another run is in progress" in said.err
 
 
 def test_while_another_run_builds_the_marts_a_batch_is_published_and_the_marts_wait(sluice, engine, tmp_path) -> None:
@@ -180,7 +180,7 @@ def test_while_another_run_builds_the_marts_a_batch_is_published_and_the_marts_w
         other.execute(sa.text("select pg_advisory_lock(hashtextextended('sluice:dbt', 0))"))
         said = sluice(*call)
         assert said.code == 4, said.err
-        assert "dbt: another run is at work on it" in said.err
+        assert "dbt: another run is in progress" in said.err
         assert {table for table in everything(engine) if table.startswith("marts.")} == set()
         assert everything(engine)["staging.tlc__yellow_trips"] == 20
     said = sluice(*call)

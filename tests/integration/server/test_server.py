@@ -235,7 +235,7 @@ def look_with_the_doctor(up: Up) -> None:
         server_found = examine("prefect", orchestration.server)
         nightly = examine("nightly", orchestration.nightly)
     assert [(each.verdict, "with a password" in each.found) for each in server_found] == [("ok", True)]
-    assert (nightly[0].verdict, nightly[0].found) == ("ok", "nightly: a schedule is on, 1 workers wait")
+    assert (nightly[0].verdict, nightly[0].found) == ("ok", "nightly: a schedule is active, 1 workers wait")
     assert [each.advice for each in nightly[1:]] == ["Apply automations.yaml: sluice setup"]
     with up.settings("admin:wrong"):
         (refused,) = examine("prefect", orchestration.server)
@@ -364,7 +364,7 @@ def test_a_taken_port_is_left_to_its_owner(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(server_address, "PORT", port)
         address = server_address.find("127.0.0.1")
     assert address.ours
-    assert address.reached_by == f"from this machine only, with the password, for port {port} is taken"
+    assert address.reached_by == f"from this machine only, with the password, because port {port} is in use"
     assert address.port not in {0, port}
 
 
@@ -390,7 +390,7 @@ def test_the_log_of_the_server_is_shown_only_when_it_is_the_server_that_ended(na
     log.write_text("database is locked")
     ended = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
     ended.wait()
-    with pytest.raises(ToolError, match=f"the {name} ended by itself with code 7") as said:
+    with pytest.raises(ToolError, match=f"the {name} exited with code 7") as said:
         processes.watch({name: ended}, log, [])
     assert ("database is locked" in str(said.value)) == (name == processes.SERVER)
 

@@ -82,13 +82,13 @@ def test_blocks_and_automations_are_made_once_and_checked(
         assert (first.code, second.code) == (0, 0), first.out + first.err
         made, again = told(first), told(second)
         assert "ok: sqlalchemy-connector/owned was made (for SLUICE_WAREHOUSE)" in made["warehouse"]
-        assert "ok: sqlalchemy-connector/owned is there, as the environment says" in again["warehouse"]
+        assert "ok: sqlalchemy-connector/owned exists, with the values of the environment" in again["warehouse"]
         assert any(f"ok: {owner} may make schemas" in found for found in made["rights"])
         assert any(f"{CHANNEL} was made" in found for found in made["channels"])
-        assert any("took a test message" in found for found in made["channels"])
+        assert any("accepted a test message" in found for found in made["channels"])
         assert len(httpserver.log) == 1, "one message, only when asked"
         assert [("was made" in found, CHANNEL in found) for found in made["automations"]] == [(True, True)] * 2
-        assert all("is there" in found for found in again["automations"])
+        assert all("exists" in found for found in again["automations"])
         assert PASSWORD not in first.out + first.err + second.out + second.err
         with get_client(sync_client=True) as client:
             assert len(client.read_automations()) == 2
@@ -101,7 +101,7 @@ def test_blocks_and_automations_are_made_once_and_checked(
         bare.delenv("SLUICE_BLOCK_OWNED_SSLMODE")
         bare.setenv("SLUICE_BLOCK_TAXI_DATA_URL", httpserver.url_for("/new").replace("http", "json"))
         third = told(sluice("setup", "--yes", "--json"))
-        assert "ok: sqlalchemy-connector/owned is there" in third["warehouse"], "nobody said anything about it"
+        assert "ok: sqlalchemy-connector/owned exists" in third["warehouse"], "nobody said anything about it"
         assert any("was changed" in found for found in third["channels"])
         block = SqlAlchemyConnector.load("owned")
         assert block.connection_info.password.get_secret_value() == PASSWORD
@@ -135,11 +135,11 @@ def test_what_nobody_said_and_what_cannot_work_is_told_with_the_cure(
     everyone = "alerts of tlc__green_trips, tlc__yellow_trips, tlc__zones"
     assert f"{CHANNEL} does not exist; it is named by {everyone}" in areas["channels"][0]
     assert "SLUICE_BLOCK_TAXI_DATA_URL" in said.out
-    assert all("tells nobody" in found for found in areas["automations"])
+    assert all("notifies nobody" in found for found in areas["automations"])
 
     for name, value in {"DATABASE": "none", "USER": "nobody", "PORT": "http"}.items():
         bare.setenv(f"SLUICE_BLOCK_OWNED_{name}", value)
-    assert "port 'http' is none" in sluice("setup", "--yes", "--json").out
+    assert "invalid port 'http'" in sluice("setup", "--yes", "--json").out
     bare.setenv("SLUICE_BLOCK_OWNED_PORT", "1")
     bare.setenv("SLUICE_BLOCK_TAXI_DATA_URL", "no-address-at-all")
     said = sluice("setup", "--yes", "--json")
@@ -155,7 +155,7 @@ def test_a_block_made_by_hand_works_the_same(
     AppriseAddress(url=httpserver.url_for("/hook").replace("http", "json")).save("taxi-data")
     said = sluice("setup", "--yes", "--json")
     assert said.code == 0, said.out
-    assert f"ok: {CHANNEL} is there" in told(said)["channels"]
+    assert f"ok: {CHANNEL} exists" in told(said)["channels"]
     assert all(CHANNEL in found for found in told(said)["automations"])
 
 
@@ -236,7 +236,7 @@ def test_storage_blocks_are_made_and_asked(
                 bare.setenv("SLUICE_BLOCK_OWNED_KEY_FILE", str(key))
             found = set_up.set_up(answers.Answers(ask=False))
     said = [each.found for each in found if each.area == "storage"]
-    assert said == [f"{block} was made (for a test)", f"{block} answers; {block.address} is not there yet"]
+    assert said == [f"{block} was made (for a test)", f"{block} responds; {block.address} does not exist yet"]
     if kind != "local-file-system":
         one_value_changes_alone(kind, bare)
 

@@ -252,7 +252,10 @@ def test_a_contract_at_fault_is_told_on_its_page_and_the_others_have_theirs(ware
     notes = Contract(source="shop", entity="notes", owner="shop@example.com", schema=Notes, files=files)
     write.write(warehouse, known={str(contract): contract for contract in (notes, shop)})
     site = pages(home)
-    assert "No batch can be loaded: shop__notes: no checks at all" in site["datasets/shop__notes.html"]
+    assert (
+        "No batch can be loaded: shop__notes: no checks, so its gate would never close"
+        in site["datasets/shop__notes.html"]
+    )
     assert 'href="datasets/shop__notes.html#contract"' in site["index.html"]
     assert "not_free_in_bulk" in site[f"datasets/{shop}.html"]
 

@@ -101,7 +101,7 @@ def test_ctrl_c_ends_a_command_with_130_and_one_line(
     with pytest.raises(SystemExit) as stop:
         app.main(["status"])
     assert stop.value.code == 130
-    assert capsys.readouterr().err == "sluice: stopped. Nothing half-done is visible; run again to go on\n"
+    assert capsys.readouterr().err == "sluice: stopped. No partial results were published; run again to continue\n"
 
 
 def test_a_prefect_server_that_is_down_is_one_line(

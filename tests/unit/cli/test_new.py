@@ -269,7 +269,7 @@ def test_a_dataset_that_is_there_under_another_file_name_is_not_drafted_again(pr
     for path in (project / "dbt_project/models/staging/post").iterdir():
         path.unlink()
     shutil.rmtree(project / "tests")
-    with pytest.raises(ConfigError, match="post__parcels is there already"):
+    with pytest.raises(ConfigError, match="post__parcels already exists"):
         make(sample)
 
 

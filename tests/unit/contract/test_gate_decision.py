@@ -45,7 +45,7 @@ def test_no_rows_and_no_checks_are_reasons() -> None:
 
 def test_an_audit_that_shows_no_canary_opens_no_gate() -> None:
     assert not decide(Gate(max_rejected=1), AuditReport(100, 0, (result(0),))).open
-    dead = CheckResult(CANARY, "error", 0, 2, 1, "a row that had to be rejected was not")
+    dead = CheckResult(CANARY, "error", 0, 2, 1, "a row that should have been rejected was accepted")
     assert not decide(Gate(max_rejected=1), AuditReport(100, 0, (dead, result(0)))).open
 
 

@@ -148,7 +148,7 @@ def test_init_adds_what_is_missing_and_overwrites_nothing(tmp_path: Path, capsys
     mine.write_text("mine")
     code, out, _ = ended(capsys, "init", str(tmp_path / "shop"))
     assert code == 0
-    assert "left  Makefile (it was there)" in out
+    assert "kept  Makefile (it already exists)" in out
     assert "wrote sluice.toml" in out
     assert mine.read_text() == "mine"
     again = init(tmp_path / "shop")

@@ -187,7 +187,7 @@ def test_many_rows_come_in_batches_of_bounded_size(tmp_path: Path) -> None:
     ids=["two stray quotes", "never closed", "never closed at the end"],
 )
 def test_a_stray_quote_stops_the_file_and_names_its_line(tmp_path: Path, rows: list[str]) -> None:
-    with pytest.raises(DataError, match=r"line 3 .*has a quote in 'note' that nothing on it closes"):
+    with pytest.raises(DataError, match=r"line 3 .*has a quote in 'note' that is not closed"):
         read(delivered(tmp_path, lines(*rows)))
 
 
@@ -314,7 +314,7 @@ def test_a_column_without_a_value_has_any_type(tmp_path: Path) -> None:
 def test_cut_and_empty_parquet_files_are_refused(tmp_path: Path) -> None:
     whole = stored(tmp_path, TYPED).path.read_bytes()
     for body in (whole[:-1], whole[: len(whole) // 2]):
-        with pytest.raises(DataError, match="damaged or cut"):
+        with pytest.raises(DataError, match="damaged or truncated"):
             read(delivered(tmp_path, body))
     with pytest.raises(EmptyFile):
         read(stored(tmp_path, TYPED.slice(0, 0)))
@@ -379,7 +379,7 @@ PATCHES = {
 
 def patched(message: str, of: Contract = PARCELS) -> Contract:
     """The contract with the lines of a message's patch in it."""
-    lines = message.split("what stands there):\n")[1].replace("column(...", 'column("As before."')
+    lines = message.split("the existing arguments):\n")[1].replace("column(...", 'column("As before."')
     names: dict[str, Any] = {**vars(columns), "Optional": Optional, "Parcels": PARCELS.schema, "__name__": __name__}
     exec(compile(f"class Patched(Parcels):\n{lines}", "patch", "exec", dont_inherit=True), names)
     return replace(of, schema=names["Patched"])
@@ -420,10 +420,10 @@ def test_a_file_without_its_header_shows_no_personal_row(tmp_path: Path, pii: bo
         note: columns.Text = columns.column("Words.", str_length={"min_value": 1})
 
     contract = replace(parcels(batches=Single()), schema=People)
-    with pytest.raises(SchemaDrift, match="Has it no header, or other delimiters than ','") as caught:
+    with pytest.raises(SchemaDrift, match="Does it have no header, or a delimiter other than ','") as caught:
         open_rows(delivered(tmp_path, "ann@example.com,none\n"), contract, "all")
     assert ("ann@example.com" in str(caught.value)) is not pii
-    assert "Due are 'email', 'note'" in str(caught.value)
+    assert "Expected are 'email', 'note'" in str(caught.value)
 
 
 def test_what_no_contract_could_accept_is_left_out_of_the_patch(tmp_path: Path) -> None:
@@ -471,7 +471,7 @@ def test_a_retyped_column_is_named_with_both_types(tmp_path: Path) -> None:
 
 def test_a_name_that_stands_twice_is_drift(tmp_path: Path) -> None:
     table = pa.table([*TYPED.columns, TYPED["note"]], names=[*TYPED.column_names, "note"])
-    with pytest.raises(SchemaDrift, match="'note' stands 2 times"):
+    with pytest.raises(SchemaDrift, match="'note' occurs 2 times"):
         open_rows(stored(tmp_path, table), PARCELS, BATCH)
     with pytest.raises(SchemaDrift, match="extra: 'note_2'"):
         open_rows(delivered(tmp_path, f"{HEADER},note\n{GOOD},x\n"), PARCELS, BATCH)

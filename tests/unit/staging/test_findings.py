@@ -35,4 +35,4 @@ def test_a_prefect_server_that_asks_for_a_password_is_told_as_such() -> None:
     assert finding.exit_code == 5
     with temporary_settings({PREFECT_API_AUTH_STRING: "admin:wrong"}):
         (finding,) = examine("blocks", asks)
-    assert "does not take the password given" in finding.found
+    assert "does not accept the given password" in finding.found
