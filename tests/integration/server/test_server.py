@@ -307,7 +307,7 @@ def test_another_account_of_the_machine_reads_no_block_and_sluices_commands_find
     wait_for("a run by the worker, which has the password", up.completed, LATE)
 
     shown = up.output.read_text()
-    assert f"Log in with:  the whole line that this prints: cat {file}\n" in shown
+    assert f"Log in with:  the line printed by: cat {file}\n" in shown
     assert f'export PREFECT_API_URL={api} PREFECT_API_AUTH_STRING="$(cat {file})"' in shown
     assert password.split(":")[1] not in shown
     environment = {**os.environ, "SLUICE_HOME": str(up.home), "PREFECT_API_URL": api}
