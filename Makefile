@@ -9,7 +9,7 @@ RUNTIME := requirements/runtime.txt
 DEV := requirements/dev.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup run test up lint format types derive lock clean
+.PHONY: help setup run test test-long up lint format types derive lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s:
@@ -22,8 +22,11 @@ run: $(VENV)/.runtime  ## Load two months of demo data, audit, publish, build th
 
 # Many tests wait for servers, so that three at a time keep two cores busy; those that measure a wait run by themselves.
 test: $(VENV)/.dev  ## Run all tests
-	@$(BIN)/python -m pytest -m "not alone" --numprocesses 3 --dist loadfile
-	@$(BIN)/python -m pytest -m alone
+	@$(BIN)/python -m pytest -m "not alone and not long" --numprocesses 3 --dist loadfile
+	@$(BIN)/python -m pytest -m "alone and not long"
+
+test-long: $(VENV)/.dev  ## Run the tests that take minutes: the wheel on every interpreter that is found
+	@$(BIN)/python -m pytest -m long
 
 up: $(VENV)/.runtime  ## Serve the nightly deployment with Prefect's UI until Ctrl-C
 	@$(BIN)/sluice up
