@@ -18,7 +18,7 @@ _OF_MODEL = {
     "index": "a file has no index; declare a column",
     "drop_invalid_rows": "rejected rows go to quarantine",
     "add_missing_columns": "a column that may be missing is Optional[...]",
-    "dtype": "each column has a type of its own",
+    "dtype": "each column declares its type",
     "ordered": "columns are found by their names, in any order",
 }
 _OF_COLUMN = {

@@ -135,7 +135,9 @@ runs = sa.Table(
     sa.Column("nightly", sa.Boolean(), nullable=False, comment="By a deployment, or of all datasets."),
     sa.Column("began_at", Moment, nullable=False),
     sa.Column("ended_at", Moment),
-    sa.Column("ended_as", sa.Text(), comment="finished, lost (killed without a word), or the error's class."),
+    sa.Column(
+        "ended_as", sa.Text(), comment="finished, lost (stopped without reporting a result), or the error's class."
+    ),
     sa.Index("runs_by_time", "began_at"),
 )
 BUILD_STATUSES = ("started", "not run", "failed", "passed", "published")

@@ -178,7 +178,7 @@ def _contract(facts: Facts, name: str) -> list[str]:
         "CONTRACT = Contract(",
         f"    source={quoted(facts.source)},",
         f"    entity={quoted(facts.entity)},",
-        f"    owner={quoted(facts.owner)},  # confirm: who is told when the gate closes",
+        f"    owner={quoted(facts.owner)},  # confirm: who is alerted when the gate closes",
         f"    description={quoted(facts.description)},  # confirm: what a reader should know",
         f"    schema={name},",
         "    files=Files(",

@@ -117,10 +117,14 @@ def find_place(home: Path) -> Place:
     folder = home / "postgres"
     if os.geteuid() == 0:
         if folder.exists() and not folder.is_symlink():
-            raise ConfigError(f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start anew")
+            raise ConfigError(
+                f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start with a new one"
+            )
         return Place(*root.find(folder, wheel_binaries()))
     if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
-        raise ConfigError(f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start anew")
+        raise ConfigError(
+            f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start with a new one"
+        )
     folder.mkdir(mode=0o700, exist_ok=True)
     return Place(folder, wheel_binaries(), None)
 

@@ -75,7 +75,7 @@ class Misnamed(pa.DataFrameModel):
         (lambda: contract(model(config={"drop_invalid_rows": True})), "drop_invalid_rows is not supported"),
         (lambda: contract(model(config={"add_missing_columns": True})), "add_missing_columns is not supported"),
         (lambda: contract(model(config={"ordered": True})), "ordered is not supported"),
-        (lambda: contract(model(config={"dtype": "float64"})), "dtype is not supported: each column has a type"),
+        (lambda: contract(model(config={"dtype": "float64"})), "dtype is not supported: each column declares its type"),
         (lambda: contract(model(Any)), "its type is Int, Float, .* not None"),
         (lambda: contract(model(default=0)), "number: default is not supported"),
         (lambda: contract(model(regex=True)), "number: regex is not supported: declare each column"),

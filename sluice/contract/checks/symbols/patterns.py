@@ -75,7 +75,7 @@ def _text(pattern: object) -> str:
 def _anchorable(text: str) -> str:
     """pandas takes `^` and `$` off a pattern and puts its own on, without a look at what `|` binds."""
     if "|" in text and (text.startswith("^") or text.endswith("$")):
-        raise Untraceable("a pattern of alternatives with ^ or $ of their own")
+        raise Untraceable("a pattern of alternatives that contain ^ or $")
     return text
 
 
