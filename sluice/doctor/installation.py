@@ -23,14 +23,15 @@ LOCK = "requirements/runtime.txt"
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)\s*(?:;\s*([^\\]+))?", re.MULTILINE)
 LITTLE, TOO_LITTLE = 5.0, 1.0  # GB free; a month's download, its incoming table and a side of the marts need about 2
 GB = 1e9
+DISTRIBUTION = "sluice-elt"  # the name `sluice` on the index is another project's
 INSTALL = "python -m pip install --require-hashes --no-deps -r requirements/runtime.txt"
 
 
 def versions() -> Iterator[Finding]:
     """Python and packages against what the project allows, and against the lock."""
-    about = metadata.metadata("sluice")
+    about = metadata.metadata(DISTRIBUTION)
     yield ok("versions", f"sluice {about['Version']}, Python {sys.version.split()[0]}")
-    wrong = [said for line in metadata.requires("sluice") or () if (said := _outside(Requirement(line)))]
+    wrong = [said for line in metadata.requires(DISTRIBUTION) or () if (said := _outside(Requirement(line)))]
     if wrong:
         yield fail("versions", f"not supported by Sluice: {'; '.join(wrong)}", f"Install what is locked: {INSTALL}")
     lock = paths.root() / LOCK
