@@ -1,4 +1,4 @@
-"""Tell a dataset's owner what happened: emit a Prefect event, hand the message to a notification block.
+"""Notify a dataset's owner of what happened: emit a Prefect event, hand the message to a notification block.
 
 Decides nothing, and words nothing (sluice/alerts/messages.py does). Nothing here raises because of a channel: an
 alert that cannot be sent must neither change a verdict nor hide the error it was about.
@@ -81,7 +81,7 @@ def notify(alert: Alert, block: str, known: str = "") -> str:
             title, body = escaping.said_to(loaded, alert.title, alert.body)
             with loaded.raise_on_failure():  # without it, Prefect's Apprise blocks fail in silence
                 _wait(loaded.notify(body, title))
-    except Exception as error:  # noqa: BLE001 - whatever a channel does, the verdict and its error come first
+    except Exception as error:  # noqa: BLE001 - with any error of a channel, the verdict and its error come first
         problem = _why(error, loaded)
         if problem != known:
             _logger().warning(
@@ -156,7 +156,7 @@ def _logger() -> Any:
 
 @contextmanager
 def _quiet(*names: str) -> Iterator[None]:
-    """Keep what libraries log off the screen: tokens are in the addresses, and why it failed is told once, by notify.
+    """Keep what libraries log off the screen: tokens are in the addresses, and notify reports the failure once.
 
     Prefect reads that from Apprise's warnings; what is below them has the whole message in it.
     """

@@ -15,14 +15,14 @@ from sluice.project.manifest import below, is_mart
 
 
 def of_dataset(connection: sa.Connection, contract: Contract) -> str:
-    """The marts and exposures that are made of a dataset, as one phrase; empty before anything was built."""
+    """The marts and exposures that are built from a dataset, as one phrase; empty before anything was built."""
 
     manifest = _newest(connection)
     return _said(manifest, below(manifest, "sources", _is_source(contract)))
 
 
 def last_mart_of(connection: sa.Connection, contract: Contract) -> str | None:
-    """A mart that is made of a dataset and that no other mart is made of; the one with the most behind it."""
+    """A mart that is built from a dataset and that no other mart is built from; the one with the most behind it."""
     manifest = _newest(connection)
     marts = [name for name in below(manifest, "sources", _is_source(contract)) if is_mart(manifest, name)]
     last = [name for name in marts if not any(is_mart(manifest, child) for child in manifest["child_map"][name])]

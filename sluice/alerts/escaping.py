@@ -19,7 +19,7 @@ from apprise.plugins.workflows import NotifyWorkflows
 BROKEN = "\u200b"  # a zero-width space; of the data itself, such a character is spelled out
 
 # CommonMark, 2.4: a backslash before ASCII punctuation makes it plain. An address is left whole, for a backslash in it
-# would be shown; it holds nothing that is markup inside of a word. A ping is no markup: nothing escapes its @.
+# would be shown; it holds nothing that is markup inside of a word. A ping is not markup: nothing escapes its @.
 MARKDOWN = (NotifyDiscord, NotifyMattermost, NotifyRocketChat, NotifyWorkflows)  # the last is Microsoft Teams
 MARKED = re.compile(r"(?P<address>\bhttps?://[\w.:/%?=&+,;-]+)|(?P<sign>[\\`*_\[\]<>~|#&])|@")
 

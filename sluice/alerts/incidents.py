@@ -18,20 +18,20 @@ from sluice.ledger.tables import OPEN, incidents, outbox
 EVENTS = "prefect events"  # the channel of every message that has no block; owners' channels are named type/name
 OLD = timedelta(days=3)  # a reminder that waits for longer is replaced by the next one
 DAY = timedelta(days=1)  # from one reminder to the next, counted from the first alert
-# A run that meets the incident again reminds, though it may be a little faster than the one that told first. Else the
+# A run that meets the incident again reminds, though it may be a little faster than the one that reported first. Else the
 # reminder waits until that run has had its time: it may bring the recovery.
 EARLY, LATE = timedelta(hours=1), timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What an incident is told apart by.
+    """What identifies an incident.
 
     Attributes:
         subject: what it is about (`batch tlc__zones all`, `marts`); at most one incident is open for each.
-        detail: what makes it another incident, to be told anew, although one of the kind is open: the reasons of a
-            closed gate, say. Nothing that changes by itself from night to night.
-        reminded: whether it is told again every day.
+        detail: what makes it another incident, to be reported again, although one of the kind is open: the reasons of a
+            closed gate, say. Nothing that changes from night to night.
+        reminded: whether a reminder is sent every day.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who is told. `block` is the notification block that reaches them, as `type/name`, if there is one."""
+    """Who is alerted. `block` is the notification block that reaches them, as `type/name`, if there is one."""
 
     name: str
     block: str | None
@@ -126,7 +126,7 @@ def line(row: sa.Row) -> str:
 
 
 def close(connection: sa.Connection, incident_id: int, who: str, now: datetime) -> bool:
-    """A person's word that there is nothing to wait for. Tells nobody. Returns whether the incident was open."""
+    """Close it by manual decision. Sends no message. Returns whether the incident was open."""
     wanted = (incidents.c.incident_id == incident_id) & incidents.c.resolved_at.is_(None)
     closing = incidents.update().where(wanted).values(resolved_at=now, resolved_as=f"closed by {who}")
     return bool(connection.execute(closing).rowcount)

@@ -45,7 +45,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a message tells. Plain values, which JSON can hold.
+    """The content of a message. Plain values, which JSON can hold.
 
     Attributes:
         reasons: what failed (or, in a recovery, what is good again), one sentence each, the numbers against the
@@ -54,7 +54,7 @@ class Facts:
         samples: rows that failed; the first five are shown. Columns that hold personal data are the caller's
             to mask.
         readers_see: what stands in front of readers now.
-        downstream: marts and exposures that are made of it, as one phrase.
+        downstream: marts and exposures that are built from it, as one phrase.
         next_command: what to type to look further.
     """
 

@@ -1,6 +1,6 @@
 """Notice a night in which no nightly run began: the schedules on the Prefect server against the runs in `ops.runs`.
 
-Whoever is left to look tells it: `sluice up`, `sluice alerts send`, or the next run. When nothing of this machine is
+Found by `sluice up`, `sluice alerts send`, or the next run. When nothing of this machine is
 left, a Prefect automation on a server elsewhere can, or a monitor that asks `sluice heartbeat`.
 """
 
@@ -33,7 +33,7 @@ def look(warehouse: Warehouse) -> None:
         return
     try:
         schedules = _schedules()
-    except Exception as error:  # noqa: BLE001 - whatever the server has, what is at work goes on
+    except Exception as error:  # noqa: BLE001 - an error of the server must not stop the caller
         get_logger("sluice.alerts").warning("cannot check for missed runs: %s", type(error).__name__)
         return
     judge(warehouse, schedules)

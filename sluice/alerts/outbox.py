@@ -1,6 +1,6 @@
 """Send what is in `ops.outbox`: each message at least once, in order for each incident and channel.
 
-A message is claimed for a while, sent, then marked. Whoever is killed between leaves it to the next deliverer, so it
+A message is claimed for a while, sent, then marked. If the sender is killed, the next one delivers it, so it
 may come twice, and is never lost. Nothing here raises because of a channel, and no verdict waits for one.
 """
 
@@ -26,7 +26,7 @@ from sluice.warehouse.warehouse import Warehouse
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=10)  # longer than any channel takes to answer
 LATE = timedelta(days=1)  # from then on a message says when it was written: a channel may have been down for long
-BESIDE = 2.0  # seconds between looks while a run is at work
+BESIDE = 2.0  # seconds between checks during a run
 LAST = 30.0  # seconds that a run waits at its end for a slow channel; what is left goes with the next deliverer
 
 
@@ -55,7 +55,7 @@ def deliver(warehouse: Warehouse) -> tuple[int, int]:
 
 @contextmanager
 def delivering(warehouse: Warehouse) -> Iterator[None]:
-    """Deliver what the block's work has to tell while it works, and wait a little for the rest at its end."""
+    """Deliver the messages of the block while it runs, and wait a little for the rest at its end."""
     ended = threading.Event()
 
     def work() -> None:

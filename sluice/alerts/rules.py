@@ -1,4 +1,4 @@
-"""When the owner is told, and what: the incident that each verdict opens or closes.
+"""When the owner is alerted, and of what: the incident that each verdict opens or closes.
 
 Called on the connection, and in the transaction, of the verdict. The last part is for runs, which have none.
 """
@@ -38,7 +38,7 @@ def held(
     decision: Decision,
     now: datetime,
 ) -> None:
-    """The gate is closed. Closed again for other reasons, as after a correction that is as bad, it is told anew."""
+    """The gate is closed. Closed again for other reasons, it is reported again."""
     failed = [result for result in audit.results if result.outcome in ("failed", "errored")]
     failed = failed or sorted(audit.results, key=lambda result: -result.failing)[:1]
     share = percent(audit.rejected / audit.rows) if audit.rows else "-"
@@ -55,7 +55,7 @@ def held(
 
 
 def published(connection: sa.Connection, contract: Contract, batch: Batch, audit: AuditReport, now: datetime) -> None:
-    """A batch whose gate is open: what was wrong is over; each warning is told once, until it passes."""
+    """A batch whose gate is open: earlier problems are resolved; each warning is reported once, until it passes."""
     fine(connection, contract, batch.batch, f"published: {audit.accepted:,} of {audit.rows:,} rows accepted", now)
     known = {row.subject for row in incidents.open_now(connection)}
     for result in audit.results:
@@ -102,7 +102,7 @@ def broken(connection: sa.Connection, contract: Contract, batch: str, error: Slu
 
 
 def marts_failed(connection: sa.Connection, error: SluiceError, now: datetime) -> None:
-    """dbt failed, or the marts could not be published. Told to every owner: all read the same marts."""
+    """dbt failed, or the marts could not be published. Sent to every owner: all read the same marts."""
     if isinstance(error, SILENT):
         return
     run = getattr(error, "run", None)
@@ -118,7 +118,7 @@ def marts_failed(connection: sa.Connection, error: SluiceError, now: datetime) -
 
 
 def marts_are_new(connection: sa.Connection, now: datetime) -> None:
-    """Readers have the marts of every published load, so whatever kept them from it is over."""
+    """Readers have the marts of every published load, so the incident is resolved."""
     incidents.over(connection, [MARTS], Facts(["the marts show every published load"]), now)
 
 
@@ -145,16 +145,16 @@ def marts_not_published(warehouse: Warehouse, error: SluiceError) -> None:
         marts_failed(connection, error, now)
 
     if not write(warehouse, tell) and not isinstance(error, SILENT):
-        tell_directly("dbt_failed", Facts([str(error)], readers_see="the marts as they were", next_command=DOCTOR))
+        notify_directly("dbt_failed", Facts([str(error)], readers_see="the marts as they were", next_command=DOCTOR))
 
 
 def marts_published(
     connection: sa.Connection, models: Sequence[str], warned: Mapping[str, Facts], now: datetime
 ) -> None:
-    """The marts are new. dbt's tests that only warn are told once each, until they pass.
+    """The marts are new. dbt's tests that only warn are reported once each, until they pass.
 
     Args:
-        warned: what to tell of those tests, by their names.
+        warned: facts about those tests, by their names.
     """
     good = Facts(["the marts are built, tested and published"], readers_see=f"new marts: {', '.join(models)}")
     begins = "warning dbt "
@@ -198,7 +198,7 @@ def write(warehouse: Warehouse | None, tell: Callable[[sa.Connection, datetime],
     return True
 
 
-def tell_directly(kind: str, facts: Facts) -> None:
+def notify_directly(kind: str, facts: Facts) -> None:
     """Send every owner at once what no outbox can hold, because the warehouse is what broke: once, unremembered."""
     for owner in everyone():
         channels.send(render(kind, facts, owner=owner.name), owner.block)

@@ -25,7 +25,7 @@ os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 # Nobody is told of this installation; and the attempt fails aloud while a new server makes its database.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("DO_NOT_TRACK", "1")  # the client's side of it; else it tells who types that it collects data
+os.environ.setdefault("DO_NOT_TRACK", "1")  # the client's side of it; else it prints that it collects data
 # A temporary server need not offer the block types of every installed package: importing them takes it 8 s.
 for setting in ("PREFECT_API_BLOCKS_REGISTER_ON_START", "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION"):
     os.environ.setdefault(setting, "false")

@@ -73,7 +73,7 @@ def _fail(error: BaseException) -> NoReturn:
 
 
 def _is_of_the_driver(error: BaseException) -> bool:
-    """Told by names, as importing it would cost every command a moment. Not for a mistake in our SQL: that is a bug."""
+    """Recognized by names: an import would cost time. Not for a mistake in our SQL: that is a bug."""
     names = {
         kind.__name__ for kind in type(error).__mro__ if kind.__module__.split(".")[0] in ("psycopg2", "sqlalchemy")
     }
@@ -81,7 +81,7 @@ def _is_of_the_driver(error: BaseException) -> bool:
 
 
 def _is_of_prefects_api(error: BaseException) -> bool:
-    """Told by names: to import Prefect's client would cost every command a second."""
+    """Recognized by names: importing Prefect's client would cost every command a second."""
     if any(kind.__module__.split(".")[0] == "httpx" for kind in type(error).__mro__):
         return True
     return isinstance(error, RuntimeError) and ("Failed to reach API" in str(error) or "ephemeral" in str(error))
@@ -102,7 +102,7 @@ def until_told(serve: Callable[[], int]) -> int:
     before = {each: signal.signal(each, interrupt) for each in SIGNALS}
     try:
         return serve()
-    except KeyboardInterrupt:  # while it was read; later, it ends what it started and tells of it itself
+    except KeyboardInterrupt:  # while it was read; later, it ends what it started and reports it
         typer.echo("Stopped before anything was started.")
         return 0
     finally:

@@ -104,7 +104,7 @@ def _refuse_existing(facts: Facts, again: bool) -> None:
 
 
 def _template(address: str, monthly: str | None) -> str:
-    """The address of every delivery, as far as the sample's own tells."""
+    """The address of every delivery, as far as the sample's own shows it."""
     if not is_remote(address) and not address.lower().startswith("file:"):
         path = Path(address).expanduser().resolve()
         address = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -130,7 +130,7 @@ def column(
         **field: what `pandera.Field` takes: `unique`, `ge`, `isin`, `str_matches`, ...
 
     Raises:
-        ContractError: the description is empty, the tolerance is no share, or a word is no option.
+        ContractError: the description is empty, the tolerance is not a share, or an option is unknown.
     """
     if not description.strip():
         raise ContractError("column() needs a description, for the data dictionary")

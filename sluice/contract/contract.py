@@ -42,7 +42,7 @@ class Files:
         encoding: of a text file, by any name that Python knows. UTF-16 and UTF-32 with a byte order mark
             are read without it.
         header: whether the first line of a CSV file names the columns.
-        names: the names of the columns, in place of the header's, or where there is none.
+        names: the names of the columns, in place of the header's, or if there is no header.
         skip: lines before the header that are not part of the table.
         quote: the character that encloses a field; empty if quotes are ordinary characters.
         escape: the character before a quote, delimiter or itself that is to be taken as written (`\\`).
@@ -204,7 +204,7 @@ class Contract:
         """The columns in the model's order.
 
         Raises:
-            ContractError: a name SQL would have to quote, a type that is none, a missing description.
+            ContractError: a name SQL would have to quote, an unknown type, a missing description.
         """
         return tuple(self._column(name, spec) for name, spec in self.pandera_schema.columns.items())
 

@@ -29,7 +29,7 @@ def percent(share: float | None) -> str:
 
 
 def address_name(address: str) -> str:
-    """The address as it is shown and kept: without user, password, and whatever its query may hold that is secret.
+    """The address as it is shown and kept: without user, password, and secrets in its query.
 
     The same file has the same name, however often its address is signed again: signatures are left out, and other
     values of a query are given as a digest, unless they are a date. The name of a name is that name.
@@ -50,7 +50,7 @@ def address_name(address: str) -> str:
 
 
 def is_chained(address: str) -> bool:
-    """Whether it is several addresses in one, as fsspec chains them. An IPv6 address in brackets is none."""
+    """Whether it is several addresses in one, as fsspec chains them. An IPv6 address in brackets is not one."""
     return "::" in re.sub(r"://(?:[^/?#@]*@)?\[[0-9A-Fa-f:.%]*\]", "://", address, count=1)
 
 

@@ -136,7 +136,7 @@ def decide(gate: Gate, report: AuditReport, known: Known | None = None) -> Decis
 
 
 def _mostly(report: AuditReport) -> str:
-    """The check that rejects most, for a gate that no check of its own closes."""
+    """The check that rejects most, for a gate that no single check closes."""
     rejecting = [result for result in report.results if result.severity == "error" and result.failing]
     if not rejecting:
         return ""

@@ -27,7 +27,7 @@ def package_of(root: Path) -> str:
 
 
 def forget_modules(folder: Path) -> None:
-    """Let the modules of a project's folder be imported anew: a file may have changed since."""
+    """Let the modules of a project's folder be imported again: a file may have changed."""
     package = f"{package_of(folder.parent)}.{folder.name}"
     for loaded in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[loaded]
@@ -61,7 +61,7 @@ def _load(folder: Path, file: Path) -> Contract:
     except Exception as error:
         if advice := _former(error):
             raise ContractError(f"{shown} cannot be loaded: {advice}") from error
-        # A contract is a user's code: whatever it raises is a fault of that one file, and must name it.
+        # A contract is a user's code: any error in it is a fault of that file, and must name it.
         raise ContractError(f"{shown} cannot be loaded: {type(error).__name__}: {error}") from error
     contract = getattr(module, "CONTRACT", None)
     if not isinstance(contract, Contract):

@@ -1,4 +1,4 @@
-"""What a contract cannot keep, refused by name: a word that is no option, a part of a pandera model that would be
+"""What a contract does not support, refused by name: an unknown option, a part of a pandera model that would be
 passed over. Pure: reads the model, raises ContractError."""
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _refuse(where: str, spec: object, reasons: dict[str, str]) -> None:
 
 
 def refuse_unless(what: str, value: object, words: object) -> None:
-    """Refuse a value that is none of a `Literal`'s.
+    """Refuse a value that is not one of a `Literal`'s.
 
     Raises:
         ContractError: names those there are.

@@ -57,7 +57,7 @@ def make(folder: Path, months: Sequence[str] = MONTHS, rows: int = 100_000, seed
     A file that holds the same bytes already is left alone, and keeps its time.
 
     Raises:
-        ConfigError: one of the months is none, or lies before 2019-02, since when there is a surcharge.
+        ConfigError: one of the months is not valid, or is before 2019-02, since when there is a surcharge.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []

@@ -38,7 +38,7 @@ def server() -> Iterator[Finding]:
     with get_client(sync_client=True) as client:
         try:
             theirs = client.api_version()
-        except Exception as error:  # noqa: BLE001 - whatever it says, runs could not use it either
+        except Exception as error:  # noqa: BLE001 - with any error, runs could not use it either
             advice = "Set PREFECT_API_AUTH_STRING as `sluice up` prints it, or to the server's own"
             yield fail("prefect", f"{api} rejected our credentials: {type(error).__name__}", advice, 5)
             return

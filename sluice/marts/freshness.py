@@ -1,6 +1,6 @@
 """How old the newest rows of each source are, by `dbt source freshness` and the contracts' limits. Stops nothing.
 
-Old data is no reason to keep readers from what there is; its owner is told.
+Old data does not keep readers from what there is; its owner is alerted.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
 
 
 def tell(warehouse: Warehouse, sources: Iterable[Stale]) -> None:
-    """Tell the owners of sources past `error_after`, and of those that are not any more. A late one the run tells."""
+    """Alert the owners of sources past `error_after`, and report those that recovered. The run reports late ones."""
     too_old = [(contract_for(source.dataset_id), str(source)) for source in sources if source.late == "error"]
     with transaction(warehouse.engine, "the age of the sources could not be recorded") as connection:
         rules.ages(connection, too_old, warehouse.now())

@@ -30,7 +30,7 @@ class Refresh:
     """What is built from nothing.
 
     Attributes:
-        everything: nothing is known of what the side was made of, so nothing of it is kept.
+        everything: it is unknown what the side was built from, so nothing of it is kept.
         models: otherwise, the names of the models and seeds whose tables are dropped first.
     """
 
@@ -50,16 +50,16 @@ def changed(warehouse: Warehouse, side: str, project: str, bases: Sequence[Base]
         (folder / "manifest.json").write_bytes(base.manifest or b"")
         try:
             found |= set(_kept_and_modified(warehouse, side, str(folder)))
-        except SluiceError:  # another dbt's manifest, or a broken project, which the build will tell
+        except SluiceError:  # another dbt's manifest, or a broken project, which the build will report
             return Refresh(everything=True)
     return Refresh(models=tuple(sorted(found)))
 
 
 def drop(warehouse: Warehouse, side: str, build_id: int, models: Iterable[str]) -> None:
-    """Drop the models' tables on the side, with the side's views over them; dbt makes them all anew.
+    """Drop the models' tables on the side, with the side's views over them; dbt recreates them.
 
-    Each in a transaction of its own, as dbt does: a reader's prepared statement, planned while the side was live,
-    locks the tables it knew, in an order of its own, before it finds that the views show others.
+    Each in a separate transaction, as dbt does: a reader's prepared statement, planned while the side was live,
+    locks the tables it knew, in any order, before it finds that the views show others.
 
     Raises:
         Overtaken: a later build began, so nothing more may be dropped.

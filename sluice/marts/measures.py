@@ -55,7 +55,7 @@ def _columns(connection: sa.Connection, relation: str, side: str) -> dict[str, A
 
 
 def _key(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> tuple[str, ...]:
-    """What names a row whatever load it came with: a tested key first, else the primary key."""
+    """What identifies a row in any load: a tested key first, else the primary key."""
     found: list[tuple[str, ...]] = []
     for test in nodes.values():
         facts = test.get("test_metadata") or {}

@@ -54,7 +54,7 @@ class Publication:
 
     Attributes:
         kind: publish, rollback, or restore.
-        warned: what to tell of dbt's tests that only warned, by their names.
+        warned: facts about dbt's tests that only warned, by their names.
     """
 
     side: str

@@ -28,7 +28,7 @@ def load_flow(file: str, name: str) -> Any:
     except SluiceError:
         raise
     except Exception as error:
-        # A flow is a user's code: whatever it raises is a fault of that one file, and must name it.
+        # A flow is a user's code: any error in it is a fault of that file, and must name it.
         raise ConfigError(f"{shown} cannot be loaded: {type(error).__name__}: {error}") from error
     found = getattr(module, name, None)
     if found is None or not callable(getattr(found, "fn", None)):

@@ -1,4 +1,4 @@
-"""Which columns of a dbt run hold personal data: those that contracts and dbt say, and all that is made of them.
+"""Which columns of a dbt run hold personal data: those that contracts and dbt mark, and all that is built from them.
 
 By name, and rather one too many: what a query cannot be read for is taken to be personal.
 """
@@ -27,7 +27,7 @@ def columns(nodes: Iterable[Mapping[str, Any]]) -> set[str]:
 
 
 def made_of(personal: set[str], *queries: str) -> set[str]:
-    """The names, with those that the queries give to anything made of them: `upper(email) as contact`."""
+    """The names, with those that the queries give to anything built from them: `upper(email) as contact`."""
     aliases = [alias for query in queries if query.strip() for alias in _aliases(query)]
     known = {name.lower() for name in personal}
     while new := {name for name, parts in aliases if parts & known} - known:

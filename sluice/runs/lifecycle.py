@@ -1,4 +1,4 @@
-"""A run from start to end: tables made, run recorded, lost runs found, old rows expired, crashes told."""
+"""A run from start to end: tables made, run recorded, lost runs found, old rows expired, crashes reported."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ UNENDED = sa.select(runs).where(runs.c.ended_at.is_(None)).order_by(runs.c.began
 
 
 @contextmanager
-def at_work(warehouse: Warehouse, name: str, *, nightly: bool = False, run_id: str | None = None) -> Iterator[None]:
+def running(warehouse: Warehouse, name: str, *, nightly: bool = False, run_id: str | None = None) -> Iterator[None]:
     """Record the block's work as a run, and deliver the messages that it writes.
 
-    A run that finishes, whatever became of its batches, closes the incident of a run that did not.
+    A run that finishes, with any result of its batches, closes the incident of a run that did not.
     """
     with outbox.delivering(warehouse):
         look_for_lost(warehouse)
@@ -76,7 +76,7 @@ def look_for_lost(warehouse: Warehouse) -> None:
 
 
 def under_way(connection: sa.Connection) -> list[sa.Row]:
-    """Runs that are at work now, the oldest first."""
+    """Runs in progress, the oldest first."""
     return [row for row in connection.execute(UNENDED).all() if not _is_lost(connection, row)]
 
 
@@ -86,13 +86,13 @@ def _is_lost(connection: sa.Connection, row: sa.Row) -> bool:
 
 
 def nothing_new(delivery: Delivery) -> Outcome:
-    """Readers have what the source has: whatever was wrong with the batch is over."""
+    """Readers have what the source has: the batch's incident is resolved."""
     _fine(delivery, "readers have the current file of the source")
     return Outcome.nothing_new(delivery)
 
 
 def undelivered(delivery: Delivery, error: SluiceError) -> Outcome:
-    """A delivery that came to no load: not there yet, which is no error, or broken, which its owner is told."""
+    """A delivery without a load: not delivered yet (not an error), or broken (reported to its owner)."""
     if isinstance(error, SourceMissing) and not delivery.asked:
         _fine(delivery, "its source responds again, the batch has not been delivered yet", "batch_failed")
         return Outcome.not_there_yet(delivery)
@@ -103,14 +103,14 @@ def undelivered(delivery: Delivery, error: SluiceError) -> Outcome:
     if not rules.write(_warehouse(), tell):
         reason = error.reason(delivery.contract.dataset_id, delivery.batch)
         facts = Facts([f"{delivery}: {reason}"], readers_see="what they had", next_command="sluice doctor")
-        rules.tell_directly("batch_failed", facts)
+        rules.notify_directly("batch_failed", facts)
     return Outcome.broken(delivery, error)
 
 
 def crashed(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 - the names are Prefect's
     """Prefect's hook for a run that ended without a verdict: killed, cancelled, a bug, or it could not begin at all.
 
-    A run that went through has told what was wrong already, and a person who started one sees why it cannot begin.
+    A run that went through has reported its problems, and a person who started one sees why it cannot start.
     """
     error = state.result(raise_on_failure=False)
     if _seen(error, flow_run) or isinstance(error, RunFailed | BusyError):
@@ -123,13 +123,13 @@ def crashed(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 - the
     if rules.write(warehouse, partial(_crashed, reason, kind=kind)) and warehouse is not None:
         with outbox.delivering(warehouse):
             return
-    rules.tell_directly(kind, _facts_of_crash(reason))
+    rules.notify_directly(kind, _facts_of_crash(reason))
 
 
 def _seen(error: object, flow_run: Any) -> bool:
     """Whether who started the run sees why it cannot begin: at a terminal, or with parameters given in a form.
 
-    Without parameters a run is the night's, whoever starts it: a scheduler of another kind, say, that nobody watches.
+    Without parameters a run counts as nightly, also if another scheduler started it.
     """
     if flow_run.deployment_id is None:
         return isinstance(error, SluiceError)

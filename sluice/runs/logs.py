@@ -33,7 +33,7 @@ def wanted() -> bool:
 
 @contextmanager
 def about(dataset: str, batch: str | None = None) -> Iterator[None]:
-    """Whatever is logged while the block runs is about this dataset, and this batch."""
+    """Everything logged while the block runs is about this dataset and batch."""
     before = _subject.set((dataset, batch))
     try:
         yield
@@ -91,7 +91,7 @@ def _nothing(_: logging.LogRecord) -> bool:
 def _one_line(record: logging.LogRecord) -> bool:
     """Prefect reports a SluiceError twice, with its traceback. Its message says all; the API keeps the rest.
 
-    On the console of `sluice up`, the line that tells how the run ended has it, and counts what dbt warns of.
+    On the console of `sluice up`, the line that reports how the run ended has it, and counts dbt's warnings.
     """
     if UP in os.environ and (_of_dbt(record) or of_a_failed_task(record)):
         return False

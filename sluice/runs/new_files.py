@@ -25,8 +25,8 @@ def ahead(deliveries: Sequence[Delivery], bring: Bring, parallel: int) -> Iterat
     """`bring`, but what comes next is on its way already.
 
     At most `parallel` files are on their way or wait at any moment, besides the one that is being loaded. The first
-    begins with the first call, so whoever must hold a lock before holds it; calls come in the deliveries' order.
-    An error is raised to whoever asks for its delivery.
+    begins with the first call, so the caller must hold its lock before; calls come in the deliveries' order.
+    An error is raised when its delivery is requested.
     """
     following = iter(deliveries)
     begun: dict[str, Future[SourceFile | None]] = {}

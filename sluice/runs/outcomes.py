@@ -173,7 +173,7 @@ class Summary:
     """A whole run.
 
     Attributes:
-        site: the front page that tells it; if it could not be made, `warnings` say why.
+        site: the front page; if it could not be written, `warnings` say why.
         stale: which sources are too old, one sentence each.
     """
 

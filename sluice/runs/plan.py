@@ -39,7 +39,7 @@ def deliveries(datasets: Sequence[str] | None, batches: Sequence[str] | None, ur
     """The deliveries of a run, by dataset and batch order.
 
     Raises:
-        ConfigError: an unknown dataset, a batch that is none, a template that does not fit.
+        ConfigError: an unknown dataset, an invalid batch, a template that does not fit.
     """
     chosen = [contract_for(name) for name in datasets] if datasets else list(contracts().values())
     found = [delivery for contract in chosen for delivery in _of_dataset(contract, batches, url)]

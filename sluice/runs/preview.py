@@ -72,7 +72,7 @@ def foresee(datasets: Sequence[str] | None, batches: Sequence[str] | None, url: 
     """What a run with the same arguments would do now.
 
     Raises:
-        ConfigError: an unknown dataset, a batch that is none, a template that does not fit.
+        ConfigError: an unknown dataset, an invalid batch, a template that does not fit.
         ToolError: the warehouse does not answer.
     """
     found = plan.deliveries(datasets, batches, url)

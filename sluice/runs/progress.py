@@ -47,7 +47,7 @@ class Step:
 
 
 class Silent:
-    """Shows nothing: the flow's logs tell the story."""
+    """Shows nothing: the flow's logs report progress."""
 
     def start(self, step: Step) -> None: ...
 

@@ -131,13 +131,13 @@ def publish_batch(batch: Batch, report: AuditReport, decision: Decision) -> None
 
 @task(name="hold", task_run_name="hold {batch}", cache_policy=NO_CACHE, **heals)
 def hold_batch(batch: Batch, report: AuditReport, decision: Decision) -> None:
-    """Keep the batch aside; readers keep what they had."""
+    """Hold the batch; readers keep what they had."""
     publish.hold(open_warehouse(), contract_for(batch.dataset_id), batch, report, decision)
 
 
 @task(name="dbt build", task_run_name="dbt build", tags=["dbt"], cache_policy=NO_CACHE)
 def build_marts(run_id: str | None) -> build.Built:
-    """Build and test the candidate side; every dbt node is a task run of its own."""
+    """Build and test the candidate side; every dbt node is a separate task run."""
     with step("dbt build") as shown:
 
         def progress(done: int, total: int, node: str) -> None:

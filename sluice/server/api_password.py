@@ -25,7 +25,7 @@ def file(home: Path) -> Path:
 
 
 def kept(home: Path) -> str:
-    """The password; made if there is none.
+    """The password; created if missing.
 
     Raises:
         ConfigError: the file cannot be read or written, or others could have read it.

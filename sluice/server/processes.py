@@ -1,4 +1,4 @@
-"""The processes that `sluice up` keeps beside itself: Prefect's server, its worker, whatever else it is given."""
+"""The processes that `sluice up` keeps beside itself: Prefect's server, its worker and others."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _prefect(command: list[str], environment: Mapping[str, str], project: Path, 
 
 
 def start(arguments: Sequence[str], environment: Mapping[str, str], project: Path, output: IO[bytes] | None) -> Child:
-    """Start a Python program in a session of its own."""
+    """Start a Python program in a new session."""
     return subprocess.Popen(
         [sys.executable, *arguments],
         env=dict(environment),
@@ -98,7 +98,7 @@ def wait_until_healthy(address: Address, server: Child | None, log: Path) -> Non
 
 
 def watch(children: Mapping[str, Child], log: Path, looks: Sequence[Callable[[], None]]) -> NoReturn:
-    """Look at them, and call all `looks`, every second or so, until one has ended by itself.
+    """Look at them, and call all `looks`, every second or so, until one exits.
 
     Raises:
         ToolError: which one.

@@ -1,4 +1,4 @@
-"""Tell on the console of `sluice up` when a run begins and how it ended, a line each. Asks the Prefect server only."""
+"""Report on the console of `sluice up` when a run starts and how it ended. Asks only the Prefect server."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ENDS = [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANC
 OF_PREFECT = "Flow run encountered an exception: "
 WIDTH = 500  # characters of a reason
 NEWEST = 50  # runs looked at; far more than can begin and end between two looks
-TOLD = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, *ENDS])))
+REPORTED = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING, *ENDS])))
 
 
 class Runs:
-    """The runs of the pool, each told once when it begins and once when it has ended.
+    """The runs of the pool, each reported once when it starts and once when it has ended.
 
     Args:
         ui: address of the server's pages.
@@ -41,7 +41,7 @@ class Runs:
         with get_client(sync_client=True) as client:
             self._known = {run.id: _ended(run) for run in _newest(client)}  # those of before are not told
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Print what is new. A server that does not answer in this moment is asked the next time."""
         try:
             with get_client(sync_client=True) as client:
@@ -67,7 +67,7 @@ class Runs:
 
 def _newest(client: SyncPrefectClient) -> list[FlowRun]:
     return client.read_flow_runs(
-        flow_run_filter=TOLD, work_pool_filter=IN_POOL, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=NEWEST
+        flow_run_filter=REPORTED, work_pool_filter=IN_POOL, sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=NEWEST
     )
 
 
@@ -76,7 +76,7 @@ def _ended(run: FlowRun) -> bool:
 
 
 def _how(client: SyncPrefectClient, run: FlowRun) -> str:
-    """What the run says of itself; one that could not is told as Prefect does."""
+    """The run's own result; without one, Prefect's state."""
     of_run = ArtifactFilter(
         flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]), key=ArtifactFilterKey(any_=[prefect_records.OF_RUN])
     )

@@ -1,4 +1,4 @@
-"""Programs without a state of their own that `sluice up` keeps running: one that ends is started again."""
+"""Programs without state that `sluice up` keeps running: one that ends is started again."""
 
 from __future__ import annotations
 

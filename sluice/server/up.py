@@ -53,7 +53,7 @@ def up(
     Raises:
         ConfigError: an address others can reach, and no password; a port that is taken.
         BusyError: another `sluice up` serves this home.
-        ToolError: the server or the worker does not start, or ends by itself; one beside them ends again and again.
+        ToolError: the server or the worker does not start, or exits; another process exits repeatedly.
     """
     home, project = home.resolve(), project or paths.root()
     server_address.demand_password(host, port)
@@ -83,7 +83,7 @@ def up(
                 kept.append(Kept(name, partial(processes.start, arguments, environment, project, None)))
                 stack.callback(kept[-1].end)
             _say_where(address, served, home, made)
-            processes.watch(started, folder / "server.log", [runs.tell, *(each.look for each in kept)])
+            processes.watch(started, folder / "server.log", [runs.report, *(each.look for each in kept)])
     except KeyboardInterrupt:
         typer.echo(_what_ended([*started, *(each.name for each in kept)]))
     return 0

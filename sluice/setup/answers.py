@@ -45,7 +45,7 @@ class Answers:
         """The block's values; None if nobody said any. A block that exists is only changed by the environment.
 
         Args:
-            known: values of the block as it is, which stay where the environment says nothing; None if there is none.
+            known: values of the block as it is, which stay where the environment is silent; None if it does not exist.
         """
         fields = tuple(fields)
         said = {field.name: value for field in fields if (value := os.environ.get(variable(block, field), ""))}

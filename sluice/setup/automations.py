@@ -1,4 +1,4 @@
-"""Apply automations.yaml to the Prefect server: what tells a missed night. Applied again, it changes what differs."""
+"""Apply automations.yaml to the Prefect server, which reports missed nights. Applied again, it changes what differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a block of each type is made of: the values to ask for, how they make it, and how to read them back from it."""
+"""The values of each block type: what to ask for, how to create the block, and how to read the values back."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ HOLDS: dict[str, Callable[[Any], Values]] = {CONNECTOR: _of_connector, "gcs-buck
 
 
 def made_of(block: Wanted) -> tuple[Fields, Build]:
-    """The values that a block of this type is made of, and what makes it; no values: only Prefect's UI can.
+    """The values of a block of this type, and what creates it; no values: only Prefect's UI can.
 
     Raises:
         ConfigError: no such type.

@@ -1,6 +1,6 @@
 """dbt's own docs, with its lineage graph, as one page; and what the site keeps of dbt's manifest and catalog.
 
-Made when the marts were published; whatever happens later, the last ones stay.
+Made when the marts were published; the last ones stay until then.
 """
 
 from __future__ import annotations

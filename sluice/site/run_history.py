@@ -1,4 +1,4 @@
-"""What came of the last runs, kept beside the site, so that it can be made anew without a run."""
+"""Results of the last runs, kept beside the site, so that it can be updated without a run."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def write(
     run_id: str | None = None,
     known: Mapping[str, Contract] | None = None,
 ) -> Path:
-    """Make the site anew from the ledger, the last dbt docs and the last runs, `summary` being the newest of them.
+    """Update the site from the ledger, the last dbt docs and the last runs, `summary` being the newest of them.
 
     Args:
         known: the datasets that have a page; those of contracts/ if not given.
@@ -92,7 +92,7 @@ def _render(template: str, root: str, common: dict[str, Any], **own: Any) -> str
 
 @cache
 def _environment() -> Environment:
-    """The templates; every value is escaped, whatever its template is called."""
+    """The templates; every value is escaped, in every template."""
     loader = PackageLoader("sluice.site")
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters |= wording.FILTERS

@@ -80,7 +80,7 @@ def check(address: str) -> str:
     """The address, if it is a kind that Sluice opens. Messages hold its name.
 
     Raises:
-        ConfigError: it is none: another scheme, a chain of them, a password within, a link-local host.
+        ConfigError: it is not valid: another scheme, a chain of them, a password within, a link-local host.
     """
     name = address_name(address)
     if not address or "\0" in address or "\n" in address:
@@ -153,7 +153,7 @@ def discover(template: str, contract: Contract) -> tuple[str, ...]:
     """The batches of a local template that have a file, in batch order. Other names are ignored.
 
     Raises:
-        ConfigError: the template is none, or is not local (a web server cannot be listed).
+        ConfigError: the template is not valid, or is not local (a web server cannot be listed).
     """
     check(_filled(template, contract, "0"))
     if is_remote(template):

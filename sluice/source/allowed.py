@@ -22,7 +22,7 @@ from sluice.project import paths
 
 _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last 32 bits
-# Beside link-local 169.254.169.254: where Amazon (IPv6), Alibaba and Oracle tell a machine its secrets.
+# Beside link-local 169.254.169.254: where Amazon (IPv6), Alibaba and Oracle give a machine its credentials.
 METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "192.0.0.192")))
 
 

@@ -74,7 +74,7 @@ def place(address: str) -> Place:
     """The file system that an address names, and the path in it.
 
     Raises:
-        ConfigError: an extra is not installed, the block does not exist, is no storage, or its credentials are none.
+        ConfigError: an extra is not installed, the block is missing or no storage, or lacks credentials.
     """
     scheme, rest = scheme_of(address), address.partition("://")[2]
     if scheme == BLOCK:
@@ -143,7 +143,7 @@ def _of_block(address: str, kind: str, name: str, path: str) -> Place:
 
 
 def _of_amazon(credentials: Any) -> dict[str, Any]:
-    """What s3fs is to be told of a block's credentials (AwsCredentials, with a role or not, or MinIOCredentials)."""
+    """The arguments of s3fs for a block's credentials (AwsCredentials, with a role or not, or MinIOCredentials)."""
     session = credentials.get_boto3_session()
     keys = session.get_credentials()
     found = keys.get_frozen_credentials() if keys else None
@@ -185,7 +185,7 @@ def _utc(modified: Any) -> str | None:
 
 @contextmanager
 def _told(address: str) -> Iterator[None]:
-    """Every error of a store's client, in our words: what heals by itself, what does not, and what nobody allowed."""
+    """Every error of a store's client, as ours: temporary, permanent, or not allowed."""
     try:
         yield
     except SluiceError:
@@ -196,7 +196,7 @@ def _told(address: str) -> Iterator[None]:
         ) from None
     except PermissionError as error:
         raise SourceRefused(f"{address}: access denied: {_first_line(error)}; check the credentials") from None
-    except Exception as error:  # noqa: BLE001 - each client has kinds of its own, and none may be missing
+    except Exception as error:  # noqa: BLE001 - each client raises different kinds, and all must be caught
         name, said = type(error).__name__, _first_line(error)
         if "Credential" in name or "Token" in name or name == "RefreshError":
             raise ConfigError(f"{address}: no usable credentials: {said}. See docs/sources.md") from None

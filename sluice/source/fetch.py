@@ -82,7 +82,7 @@ def fetch(listing: Listing, folder: Path, progress: Callable[[int], None] | None
 
 
 def _resolved(address: str) -> Path:
-    """Where a local file lies, links followed: those that hold now, whatever they are while it is read."""
+    """Where a local file lies, links followed, as they are now."""
     try:
         path = local_path(Address(address).real).resolve()
         allowed.refuse_outside(path, address)
@@ -96,7 +96,7 @@ def _why(error: OSError | RuntimeError) -> str:
 
 
 def _remote(address: str) -> Any:
-    """The module that reaches the address; loaded only when needed, for each brings a client of its own."""
+    """The module that reaches the address; loaded only when needed, because each imports a different client."""
     from sluice.source import buckets, web
 
     return web if is_web(address) else buckets

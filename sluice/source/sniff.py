@@ -1,4 +1,4 @@
-"""Tell what a file is by its bytes, never by its name."""
+"""Recognize the type of a file by its bytes, never by its name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sluice.source.readers.encodings import marked
 Format = Literal["csv", "parquet"]
 Compression = Literal["gzip", "zstd"]
 
-HEAD_BYTES = 4096  # enough to hold a zip's first names, which tell an Excel file
+HEAD_BYTES = 4096  # enough to hold a zip's first names, which identify an Excel file
 
 
 class EmptyFile(DataError):

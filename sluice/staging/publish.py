@@ -87,7 +87,9 @@ def fail(warehouse: Warehouse, contract: Contract, batch: Batch, why: str | Slui
     except ToolError:
         if isinstance(why, SluiceError):
             reason = f"{batch}: {why.reason(contract.dataset_id, batch.batch)}"
-            rules.tell_directly("batch_failed", Facts([reason], readers_see="what they had", next_command=rules.DOCTOR))
+            rules.notify_directly(
+                "batch_failed", Facts([reason], readers_see="what they had", next_command=rules.DOCTOR)
+            )
 
 
 def _fail(warehouse: Warehouse, contract: Contract, batch: Batch, why: str | SluiceError) -> None:

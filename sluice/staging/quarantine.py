@@ -67,7 +67,7 @@ def expire(warehouse: Warehouse, contract: Contract) -> int:
     A held load stays held: the ledger says of each load when its rows were dropped, and their counts stay.
 
     Returns:
-        How many rejected rows were dropped; none while another run is at work on the dataset.
+        How many rejected rows were dropped; none while another run uses the dataset.
     """
     if contract.retention is None:
         return 0

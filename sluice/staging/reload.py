@@ -98,7 +98,7 @@ def _insert(connection: sa.Connection, table: sa.Table, contract: Contract, acce
 
 
 class Quarantined:
-    """The quarantined rows of a load, each cell read anew from its text; to be iterated once."""
+    """The quarantined rows of a load, each cell read again from its text; to be iterated once."""
 
     bytes_read = 0
 

@@ -80,7 +80,7 @@ def browsable(summary: Summary) -> Summary:
     """The summary with the site that shows it, or with a warning: what was published stays published without one."""
     try:
         return replace(summary, site=site_tasks.write_site(summary, flow_run.get_id()))
-    except Exception as error:  # noqa: BLE001 - whatever broke, the data is where it belongs
+    except Exception as error:  # noqa: BLE001 - with any error, the data is where it belongs
         warning = f"the site was not written, the last one stays: {in_short(error)}"
         return replace(summary, warnings=(*summary.warnings, warning))
 

@@ -56,7 +56,7 @@ else:
 
 
 def _guarded(function: Callable[..., Any]) -> Callable[..., Summary]:
-    """The function in a run: opened before, closed after, whatever became of it."""
+    """The function in a run: opened before, closed after, also on failure."""
 
     @functools.wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Summary:

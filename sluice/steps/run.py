@@ -42,7 +42,7 @@ class Run:
             lifecycle.ensure_tables(warehouse)
             self.night, self.freshness, self.begun = night, freshness, True
             name = flow_run.get_name() or self.where
-            record = lifecycle.at_work(warehouse, name, nightly=night, run_id=flow_run.get_id())
+            record = lifecycle.running(warehouse, name, nightly=night, run_id=flow_run.get_id())
             self.held.enter_context(record)
         return warehouse
 

@@ -53,6 +53,6 @@ def documented(side: str) -> tuple[str, ...]:
     """Write dbt's docs of the marts just published. Returns a warning if that fails: readers have their marts."""
     try:
         site_tasks.write_docs(side)
-    except Exception as error:  # noqa: BLE001 - whatever broke, readers have their marts
+    except Exception as error:  # noqa: BLE001 - with any error, readers have their marts
         return (f"dbt's docs and the lineage were not written, the last ones stay: {in_short(error)}",)
     return ()

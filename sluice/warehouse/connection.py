@@ -57,7 +57,7 @@ def embedded_for(user: str | None) -> Warehouse:
 
 
 def forget_warehouse() -> None:
-    """Open it anew the next time: its block may say something else by then."""
+    """Open it again the next time: its block may have changed by then."""
     _open.cache_clear()
 
 
@@ -102,7 +102,7 @@ def _embedded_block_name(home: Path) -> str:
 
 
 def register_embedded() -> None:
-    """Save the embedded server's block anew, if that is what runs use; its name tells checkouts apart.
+    """Save the embedded server's block again, if runs use it; its name distinguishes checkouts.
 
     For runs: what only reads needs no Prefect server, and should not wait for one to start.
     """

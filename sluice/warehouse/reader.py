@@ -39,7 +39,7 @@ def query(statement: str, as_owner: bool = False) -> tuple[list[str], Sequence[S
     """Column names and rows of one statement.
 
     Args:
-        as_owner: read as the user that runs use, whatever that one may do.
+        as_owner: read as the user that runs use, even if it may write.
 
     Raises:
         ConfigError: there is no role that may only read, and the user that runs use is a superuser.

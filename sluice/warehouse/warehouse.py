@@ -55,7 +55,7 @@ class Warehouse:
 
     @property
     def url(self) -> sa.URL:
-        """Where it is; what dbt is told."""
+        """Where it is, as dbt needs it."""
         return self.engine.url
 
     @contextmanager

@@ -134,7 +134,7 @@ from tests.integration.conftest import connector_for
 @flow
 def lost():
     warehouse = connect(connector_for(sa.make_url(sys.argv[1])), "test", "postgres")
-    with lifecycle.at_work(warehouse, "a night", run_id=flow_run.get_id()):
+    with lifecycle.running(warehouse, "a night", run_id=flow_run.get_id()):
         print(flow_run.get_id(), flush=True)
         time.sleep(600)
 

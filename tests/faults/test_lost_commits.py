@@ -117,14 +117,14 @@ def test_a_run_whose_record_is_cut_off_ends_with_one_message_of_a_tool_and_no_op
     for number in itertools.count(1):
         proxy.cut_at(number, mode)
         try:
-            with lifecycle.at_work(far, "a run"):
+            with lifecycle.running(far, "a run"):
                 pass
         except ToolError as error:
             assert mode == "before", error  # noqa: PT017
         if not proxy.cut:
             break
         proxy.cut_at(0, mode)
-        with lifecycle.at_work(far, "a later run"):
+        with lifecycle.running(far, "a later run"):
             pass
         with far.engine.connect() as connection:
             assert connection.scalar(sa.text("SELECT count(*) FROM ops.runs WHERE ended_at IS NULL")) == 0

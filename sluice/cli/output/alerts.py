@@ -52,7 +52,7 @@ def alerts(as_json: bool) -> None:
 
 
 def send_alerts(as_json: bool) -> None:
-    """Notice what nobody else tells, and send what is due.
+    """Find lost runs and missed nights, and send what is due.
 
     Raises:
         ToolError: after printing, if a message could not be sent.
@@ -75,7 +75,7 @@ def keep_sending(every: float) -> None:
                 warehouse = warehouse or _opened()
                 _look_and_send(warehouse)
                 said = ""
-            except Exception as error:  # noqa: BLE001 - Prefect's server may be down, too; who ends tells nobody
+            except Exception as error:  # noqa: BLE001 - Prefect's server may be down, too; the end is not reported
                 if str(error) != said:
                     get_logger("sluice.alerts").warning("alerts cannot be sent now: %s", first_line(error))
                 said = str(error)

@@ -86,7 +86,7 @@ def _follow(flow: Callable[[], Summary], as_json: bool) -> None:
 
 
 def _terminate(*_: object) -> None:
-    """Let a soft kill end the flow as Prefect's own runner does: queries cancelled, the run Crashed, the owner told."""
+    """Let a soft kill end the flow as Prefect's own runner does: queries cancelled, the run Crashed, an alert sent."""
     raise TerminationSignal(signal=signal.SIGTERM)
 
 
@@ -168,7 +168,7 @@ def rollback(as_json: bool) -> None:
 
 
 def docs(open_browser: bool, port: int | None) -> None:
-    """Make the site anew and open it; with a port, serve it to this machine until Ctrl-C."""
+    """Update the site and open it; with a port, serve it to this machine until Ctrl-C."""
     warehouse = open_warehouse()
     with warehouse.engine.begin() as connection:
         schema.create(connection)  # it may never have been used

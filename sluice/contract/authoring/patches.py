@@ -72,7 +72,7 @@ def retyped(contract: Contract, column: Column, given: pa.DataType) -> str | Non
 
 
 def unread(contract: Contract, report: AuditReport) -> list[str]:
-    """Columns that are retyped as far as a file of text can tell: most of their cells spell no value of the type."""
+    """Columns that are retyped as far as a text file shows it: most of their cells are not valid values of the type."""
     shares = {result.name: result.share for result in report.results}
     return [
         f"{column.name} is no {column.type} in {percent(shares[parse_check_name(column)])} of rows: if the source has "

@@ -1,4 +1,4 @@
-"""Tell a check that looks at other rows than the one it judges. Pure: reads a function's code, runs nothing.
+"""Find checks that look at other rows than the one they judge. Pure: reads a function's code, runs nothing.
 
 Such a check has another answer over a chunk of a table than over the table, so it must not run in chunks.
 """

@@ -1,4 +1,4 @@
-"""pandera checks -> SQL expressions (traced), and the untraceable ones told apart. Pure: compiles, runs nothing.
+"""pandera checks -> SQL expressions (traced), with the untraceable ones separate. Pure: compiles, runs nothing.
 
 pandera's own check functions are called with symbols instead of frames, so that what a check means is written
 once, by pandera or by the contract's author. A row fails a check when its expression is false; unknown passes.
@@ -39,7 +39,7 @@ class Check:
 
     Attributes:
         name: says the rule (`passenger_count >= 1`); unique in its contract, and what a reason in quarantine reads.
-        kind: `row` and `aggregate` are expressions for the one scan, `unique` is a grouped query of its own,
+        kind: `row` and `aggregate` are expressions for the one scan, `unique` is a separate grouped query,
             `pandas` could not be traced and runs in pandera over streamed chunks.
         columns: that it looks at, as far as known.
         passes: for `row` and `aggregate`, the SQL expression; false means failed, null means passed.

@@ -72,7 +72,7 @@ def lasting_sql_of(check: Check) -> str | None:
 
 
 def _words(told: Mapping[str, object]) -> str:
-    """What a check of pandera's own is told, the same in every process."""
+    """The arguments of a built-in check of pandera, the same in every process."""
     sets = {key: listed(value) for key, value in told.items() if isinstance(value, set | frozenset)}
     return repr(sorted({**told, **sets}.items()))
 

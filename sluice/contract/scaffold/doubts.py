@@ -46,7 +46,7 @@ def dated(files: Files, monthly: str | None, guesses: Sequence[Guess]) -> Files:
 
 
 def datable(guesses: Sequence[Guess]) -> bool:
-    """Whether a column of dates or times can tell batches apart: without one, each file may be a full snapshot."""
+    """Whether a column of dates or times can distinguish batches: without one, each file may be a full snapshot."""
     return any(one.type.name in DATING for one in guesses)
 
 

@@ -172,7 +172,7 @@ def _range(kind: ColumnType, held: pa.Array, key: bool) -> dict[str, Any]:
     least, most = (value.as_py() for value in pc.min_max(held).values())
     if kind.name.split("(")[0] not in ("integer", "float", "decimal"):
         return {"span": (least, most)}
-    # An order of magnitude of room: enough to tell cents from dollars, and a meter from a kilometer.
+    # An order of magnitude of room: enough to distinguish cents from dollars, and a meter from a kilometer.
     room = 10 ** (len(str(int(max(abs(least), abs(most), 1)))) + 1)
     if key or room > 10**8:  # 10**8 is beyond Money
         return {"span": (least, most), "bounds": (0, 0)} if least >= 0 else {"span": (least, most)}

@@ -27,7 +27,7 @@ class Facts:
     entity: str
     owner: str
     files: Files
-    dated: bool = True  # a column of dates or times can tell its batches apart
+    dated: bool = True  # a column of dates or times can distinguish its batches
 
     def __post_init__(self) -> None:
         for name in (self.source, self.entity):

@@ -21,7 +21,7 @@ from sluice.contract.values.grammars import kind_of, read_cell
 _ALPHABETS: dict[str, tuple[bytes, int, int]] = {
     "integer": (b"0123456789-", 1, 20),
     "float": (b"0123456789.-eE", 1, 300),
-    "decimal": (b"0123456789.-", 1, 15),  # up to 15 digits, a double tells decimals apart
+    "decimal": (b"0123456789.-", 1, 15),  # up to 15 digits, a double distinguishes decimals
     "date": (b"0123456789-", 10, 10),
     "timestamp": (b"0123456789-: T.", 19, 26),
 }

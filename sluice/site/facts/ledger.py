@@ -29,7 +29,7 @@ class Facts:
     Attributes:
         batches: the newest load of each of the last 30 batches, oldest first, by dataset.
         published: the newest batch that readers have, by dataset; a later load of it may have failed.
-        loads: the last 30 loads, whatever became of them, newest first, by dataset.
+        loads: the last 30 loads of any status, newest first, by dataset.
         checks: results without samples, by load and check.
         samples: for each dataset and check, the newest result that went wrong, or else the newest with failing rows,
             sample included.
@@ -55,7 +55,7 @@ class Facts:
 
 
 def read(warehouse: Warehouse, known: Mapping[str, Contract]) -> Facts:
-    """Everything of the known datasets, in one transaction, so that all pages tell of the same moment.
+    """Everything of the known datasets, in one transaction, so that all pages show the same moment.
 
     Raises:
         ToolError: the database failed.

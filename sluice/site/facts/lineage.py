@@ -37,7 +37,7 @@ class Node:
     Attributes:
         page: its file's name, without ending; unique in the project.
         columns: (name, type, description).
-        parents: for each column, (node, column, how) it is made of.
+        parents: for each column, (node, column, how) it is built from.
         rows_by: (node, column, how) that decide which rows there are.
     """
 
@@ -92,7 +92,7 @@ def extract(manifest: Path, catalog: Path, side: str, shown_as: str) -> dict[str
 
 @contextmanager
 def _heard() -> Iterator[list[str]]:
-    """The parser's errors, kept off the console; it goes on after each, and its log is all that tells of some."""
+    """The parser's errors, kept off the console; it continues after each, and some appear only in its log."""
     heard: list[str] = []
     log, handler = logging.getLogger("colibri"), logging.Handler(logging.ERROR)
     handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]

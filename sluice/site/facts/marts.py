@@ -1,4 +1,4 @@
-"""What the site tells of the marts, read from the catalogue and from what the builds left in `ops`. Reads only."""
+"""What the site shows of the marts, read from the catalogue and from what the builds left in `ops`. Reads only."""
 
 from __future__ import annotations
 

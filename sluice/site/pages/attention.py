@@ -1,4 +1,4 @@
-"""What someone should look at, worst first, each with the place on the site that tells more. Pure."""
+"""What someone should look at, worst first, each with a link to the page with details. Pure."""
 
 from __future__ import annotations
 

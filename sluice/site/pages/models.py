@@ -36,7 +36,7 @@ class TestView:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A column on a trail. `how` it is made of what comes before it; `here` if the trail is its own."""
+    """A column on a trail. `how` it is built from what comes before it; `here` if the trail is its own."""
 
     node: Node
     column: str
@@ -46,7 +46,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """All columns that one column is made of, and all that are made of it, by layer."""
+    """All columns that one column is built from, and all that are built from it, by layer."""
 
     column: str
     layers: tuple[tuple[str, tuple[tuple[Node, tuple[Stop, ...]], ...]], ...]

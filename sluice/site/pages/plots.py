@@ -19,7 +19,7 @@ class Point:
     """One batch in a plot.
 
     Attributes:
-        part: of the value, drawn apart: the rejected rows.
+        part: of the value, drawn separately: the rejected rows.
         state: `published`, `held`, ...; what is not published is drawn hollow.
     """
 

@@ -19,7 +19,7 @@ from sluice.source.files import SourceFile
 from sluice.source.readers.encodings import utf8
 from sluice.source.readers.rows import KEPT_OF_LONG
 
-BLOCK_BYTES = 1 << 20  # decompressed bytes a read; about 10,000 taxi trips, 12 MB of Arrow arrays at work
+BLOCK_BYTES = 1 << 20  # decompressed bytes a read; about 10,000 taxi trips, 12 MB of Arrow arrays
 FIELDS_PER_ROW = 4  # fields of max_field_bytes that a row may have; longer rows are rejected unread
 
 

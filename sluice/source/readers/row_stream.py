@@ -1,4 +1,4 @@
-"""Source file in, typed Arrow batches out: every row once and in order, whatever is in it.
+"""Source file in, typed Arrow batches out: every row once and in order, for any content.
 
 Cells that spell no value of their column's type come out null, with their text in `_unparsed`; what to do
 with such rows is the audit's. Writes nothing.

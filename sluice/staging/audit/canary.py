@@ -1,6 +1,6 @@
 """The canary rows: put into every batch before its audit, and all must be rejected, or the audit is dead.
 
-They pass through the same scan as every other row: if it saw nothing, or let everything pass, they tell.
+They pass through the same scan as every other row: if it saw nothing, or let everything pass, they show it.
 """
 
 from __future__ import annotations

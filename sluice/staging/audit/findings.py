@@ -25,7 +25,7 @@ CHECK_ERRORS = (sa.exc.DataError, sa.exc.ProgrammingError)
 def write(
     connection: sa.Connection, contract: Contract, batch: warehouse.Batch, checks: Sequence[Check]
 ) -> dict[str, str]:
-    """Make the findings table of a load, anew if it was audited before.
+    """Create the findings table of a load, again if it was audited before.
 
     Returns:
         Why, by its name, for each check that could not be run; it is then left out of the findings.
@@ -82,7 +82,7 @@ class _Make(Executable, ClauseElement):
 
 @compiles(_Make)
 def _compile(element: _Make, compiler: Any, **options: Any) -> str:
-    # Unlogged: after a crash it is empty, and publishing, which counts what it moves, refuses to go on.
+    # Unlogged: after a crash it is empty, and publishing, which counts what it moves, refuses to continue.
     name = compiler.preparer.format_table(element.table)
     return f"CREATE UNLOGGED TABLE {name} AS {compiler.process(element.query, **options)}"
 

@@ -45,7 +45,7 @@ def mark(
             try:
                 failing = failing_rows(check, frame)
                 row_independence.refuse(partial(failing_rows, check), frame, failing, None if number else made_up)
-            except Exception as error:  # noqa: BLE001 - a check is a user's code: whatever it raises closes the gate
+            except Exception as error:  # noqa: BLE001 - a check is a user's code: any error in it closes the gate
                 errors[check.name] = _told(contract, error)
                 continue
             marked_rows.mark(connection, batch, check, failing)
@@ -65,14 +65,14 @@ def _told(contract: Contract, error: Exception) -> str:
 def failing_rows(check: Check, frame: pd.DataFrame) -> list[int]:
     """The index labels of the rows that fail. Unknown passes, as it does in SQL, where a null was compared.
 
-    A function that calls a row unknown by itself has not called it good: the row fails, as in pandera.
+    A function that returns unknown for a row has not accepted it: the row fails, as in pandera.
 
     Args:
         frame: Arrow-backed columns, indexed by row number.
 
     Raises:
         NotARowCheck: it answers with one value for all rows, or per group.
-        Exception: whatever the check's function raises.
+        Exception: any error of the check's function.
     """
     rule = check.pandera
     if rule is None or check.across:

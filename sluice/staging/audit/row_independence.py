@@ -1,4 +1,4 @@
-"""Find out whether a check judges each row by itself, by asking it of the same rows in other company.
+"""Find out whether a check judges each row alone, by evaluating it on different selections of the same rows.
 
 A check that looks at other rows answers for a part of a table, not for the table. Where neither its code nor its
 trace shows that (across_rows.py), some company does: a row alone, among rows of one value, among its own
@@ -33,7 +33,7 @@ _VALUES: tuple[object, ...] = (
 
 
 class NotARowCheck(Exception):
-    """The check does not answer row by row, so chunks cannot tell what it would say of the whole table."""
+    """The check does not answer row by row, so chunks do not show its result for the whole table."""
 
 
 def examples(contract: Contract) -> pd.DataFrame:
@@ -89,7 +89,7 @@ def refuse(ask: Ask, chunk: pd.DataFrame, failing: Sequence[int], made_up: pd.Da
 
 
 def _alone(ask: Ask, row: pd.DataFrame) -> bool | None:
-    """Whether a row fails by itself; None where the check cannot be asked of it."""
+    """Whether a row fails alone; None where the check cannot be evaluated for it."""
     with suppress(Exception):  # a made-up row may be none that the author thought of
         return bool(ask(row))
     return None

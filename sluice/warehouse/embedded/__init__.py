@@ -6,7 +6,7 @@ that a killed one leaves the server running; and it takes no settings.
 
 Processes share a server. Each holds a shared lock on a file while it lives, and keeper.py stops the server
 when the last one is gone. Only processes of the same user, and root, can enter the folder of the socket,
-which is why the server trusts whoever connects. Linux and macOS; no Windows (unix sockets, flock).
+which is why the server trusts every connection. Linux and macOS; no Windows (unix sockets, flock).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sluice.warehouse.embedded.server import (
 DATABASE = "sluice"
 READER = "sluice_reader"  # a user that may read everything and change nothing
 
-_holds: dict[Path, IO[bytes]] = {}  # this process's locks, by folder: they tell that it uses the server
+_holds: dict[Path, IO[bytes]] = {}  # this process's locks, by folder: they show that it uses the server
 
 
 def start(home: Path) -> URL:
@@ -75,7 +75,7 @@ def exists(home: Path) -> bool:
 
 
 def stop(home: Path) -> None:
-    """Stop the server now, whoever still uses it. Does nothing if it does not run."""
+    """Stop the server now, even if others still use it. Does nothing if it does not run."""
     home = home.absolute()
     if not exists(home):
         return

@@ -1,13 +1,13 @@
 """Stop the embedded PostgreSQL when its last user is gone, however it went: exit, SIGTERM, kill -9, abort.
 
-A script of its own, run by server.py with the standard library only (so it starts in milliseconds):
+A separate script, run by server.py with the standard library only (so it starts in milliseconds):
 
     keeper.py USERS_LOCK KEEPER_FD PID_FILE SOCKET UID GID COMMAND...
 
 Every process that uses the server holds a shared lock on USERS_LOCK; the kernel drops it when the process
 ends. The keeper waits for the exclusive lock, runs COMMAND (which stops the server) as UID:GID if a server is
 behind PID_FILE and SOCKET, and ends. A process that starts the server waits for that. KEEPER_FD is a locked
-file that tells others a keeper is there.
+file that shows others that a keeper runs.
 """
 
 from __future__ import annotations

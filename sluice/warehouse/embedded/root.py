@@ -52,7 +52,7 @@ def _base() -> Path:
 
 
 def system_user() -> pwd.struct_passwd:
-    """The system user; made if there is none, or `nobody` where none can be made."""
+    """The system user; created if missing, or `nobody` where that is not possible."""
     with suppress(KeyError):
         return pwd.getpwnam(USER)
     command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", USER]

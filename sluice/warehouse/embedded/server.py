@@ -23,12 +23,12 @@ from sluice.project import paths
 from sluice.warehouse.embedded.location import PORT, Place
 
 START_SECONDS = 180  # a start after a crash first replays up to max_wal_size of log
-LOG_BYTES = 10 << 20  # a longer log is put aside at the next start; one old log is kept
+LOG_BYTES = 10 << 20  # a longer log is renamed at the next start; one old log is kept
 SMALL_SHM_BYTES = 1 << 30  # containers often have 64 MB of /dev/shm, in which parallel joins fail
 
 
 def state(place: Place) -> str:
-    """`up`, `busy` (starting, recovering or stopping) or `down`, as the socket tells."""
+    """`up`, `busy` (starting, recovering or stopping) or `down`, judged by the socket."""
     command = [str(place.binaries / "pg_isready"), "-q", "-h", str(place.socket_folder), "-p", PORT]
     return {0: "up", 1: "busy"}.get(subprocess.run(command, check=False).returncode, "down")
 
@@ -155,13 +155,13 @@ def _launch(place: Place) -> None:
 def _make_data(place: Place) -> None:
     """Run initdb in a folder of another name, so that a kill leaves no half-made data behind.
 
-    The name is new each time: the initdb of a start that was killed may still be at work.
+    The name is new each time: the initdb of a start that was killed may still run.
     """
     unfinished = Path(tempfile.mkdtemp(prefix="data.", dir=place.folder))
     place.own(unfinished)
     arguments = (
         *("-D", str(unfinished), "--username=postgres", "--auth=trust", "--encoding=UTF8"),
-        # text sorts alike on every machine, whatever its locale
+        # text sorts alike on every machine, regardless of its locale
         *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
     )
     try:

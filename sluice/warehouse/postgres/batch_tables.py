@@ -1,4 +1,4 @@
-"""One batch's rows in the database: set aside, rejected rows moved to quarantine, attached as a partition, analyzed."""
+"""One batch's rows in the database: held, rejected rows moved to quarantine, attached as a partition, analyzed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _quarantined_row(contract: Contract, table: sa.Table) -> Any:
 
 
 def set_aside(connection: sa.Connection, contract: Contract, batch: str) -> str:
-    """Set the held rows aside. Gives the name of their table."""
+    """Keep the held rows in a separate table, and return its name."""
     name = _set_aside_name(contract, batch)
     _rename(connection, incoming_table(contract, batch).name, name)
     return name

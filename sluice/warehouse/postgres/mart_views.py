@@ -188,7 +188,7 @@ def _refuse_dependents(connection: sa.Connection, schema: str, view: str, change
 
 
 def _grants(connection: sa.Connection, schema: str, view: str) -> list[sql.Composable]:
-    """What must be granted again after the view was made anew."""
+    """What must be granted again after the view was recreated."""
     query = sa.text(
         "SELECT g.privilege_type, CASE WHEN g.grantee = 0 THEN NULL ELSE pg_get_userbyid(g.grantee) END "
         "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) g "

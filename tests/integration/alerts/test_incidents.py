@@ -185,7 +185,7 @@ def test_a_run_that_was_killed_is_noticed_by_the_next_and_told_as_recovered_when
         with warehouse.engine.begin() as connection:
             known = {"id": "1", "name": "all datasets what is new", "nightly": True, "began_at": clock()}
             connection.execute(tables.runs.insert().values(**known))
-        with lifecycle.at_work(warehouse, "one at work"):
+        with lifecycle.running(warehouse, "one at work"):
             lifecycle.look_for_lost(warehouse)  # finds the killed one once, and never the one that is at work
     assert mailbox.subjects == ["sluice: run crashed", "sluice: recovered from run crashed"]
     assert rows("select name, ended_as from ops.runs order by 1") == [
@@ -234,7 +234,7 @@ class Fortnight:
 
     def night(self, *lines: str, dbt: str = "published", stale: bool = False) -> None:
         """One nightly run: a delivery, the marts, the age of a source."""
-        with lifecycle.at_work(self.warehouse, "all datasets what is new", nightly=True):
+        with lifecycle.running(self.warehouse, "all datasets what is new", nightly=True):
             self.shop.deliver(*lines)
             rules.write(self.warehouse, self._failed if dbt == "failed" else self._published)
             too_old = [freshness.Stale("tlc__zones", "error", "newest row 2020-12-01, 2,400 hours old")]

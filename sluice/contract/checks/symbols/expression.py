@@ -1,4 +1,4 @@
-"""A SQL expression with its kind and nulls, which makes others of its own class. Pure: runs nothing."""
+"""A SQL expression with its kind and nulls, which creates others of the same class. Pure: runs nothing."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def checked_text(value: object) -> str:
     """A text that SQL can hold.
 
     Raises:
-        Untraceable: it is none, or holds the NUL character.
+        Untraceable: it is not a text, or holds the NUL character.
     """
     if not isinstance(value, str) or "\0" in value:
         raise Untraceable(f"{value!r} as text")

@@ -2,7 +2,7 @@
 
 pandas runs the patterns of Arrow texts with RE2, and so do we mean them: `$` is the end of the text, not the place
 before a last line break, and `\\d`, `\\s` and `\\w` are ASCII. Python's own parser gives the tree; a text that Python
-and RE2 could read in two ways, or whatever has no sure equal in PostgreSQL, is refused.
+and RE2 could read in two ways, or that has no exact equivalent in PostgreSQL, is refused.
 """
 
 from __future__ import annotations
