@@ -18,8 +18,8 @@ from sluice.ledger.tables import OPEN, incidents, outbox
 EVENTS = "prefect events"  # the channel of every message that has no block; owners' channels are named type/name
 OLD = timedelta(days=3)  # a reminder that waits for longer is replaced by the next one
 DAY = timedelta(days=1)  # from one reminder to the next, counted from the first alert
-# A run that meets the incident again reminds, though it may be a little faster than the one that reported first. Else the
-# reminder waits until that run has had its time: it may bring the recovery.
+# A run that meets the incident again reminds, even if it is a little faster than the one that reported first. Otherwise
+# the reminder waits until that run has had its time: it may bring the recovery.
 EARLY, LATE = timedelta(hours=1), timedelta(hours=2)
 
 
