@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sluice.alerts import rules
 from sluice.ledger import builds, tables
 from sluice.marts.dbt import run as dbt_run
-from sluice.project.datasets import contract_for
+from sluice.project.datasets import contract_for, contracts
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
@@ -44,6 +44,8 @@ def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
     Raises:
         ToolError: dbt could not ask.
     """
+    if not any(contract.freshness for contract in contracts().values()):
+        return ()  # dbt would warn that there is nothing to do
     with transaction(warehouse.engine, "the ledger cannot be read") as connection:
         now = builds.live(connection)
         side = str(now.side) if now else builds.candidate(connection)
