@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from sluice.cli import exits
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ToolError
 from sluice.contract.gate import decide
@@ -108,6 +109,18 @@ def test_the_marts_are_published_once_whichever_commit_of_it_is_cut(
         if not proxy.cut:
             break
     assert number > 1
+
+
+def test_an_error_of_the_driver_that_nobody_expected_ends_a_command_with_one_message_and_code_3(
+    database: sa.URL, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = sa.create_engine(database.set(host="127.0.0.1", port=1, query={}))
+    with pytest.raises(SystemExit) as stop:
+        exits.end(lambda: nowhere.connect().close())
+    said = capsys.readouterr().err
+    assert stop.value.code == 3
+    assert said.startswith("sluice: the warehouse failed: ")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("mode", ["before", "after"])

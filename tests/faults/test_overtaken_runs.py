@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from sluice.alerts import incidents
 from sluice.contract.errors import DataError, Overtaken
+from sluice.doctor import database
 from sluice.ledger import builds, write_right
 from sluice.marts import build, restore
 from sluice.warehouse.warehouse import SIDES
@@ -234,6 +235,8 @@ def test_a_view_that_was_dropped_or_changed_is_put_back_and_reported(night: Nigh
     with night.warehouse.engine.begin() as connection:
         connection.execute(sa.text("DROP VIEW marts__live.zones CASCADE"))
         connection.execute(sa.text("CREATE OR REPLACE VIEW marts__live.trips AS SELECT n, v FROM marts__a.trips"))
+    (finding,) = database.marts(night.warehouse)
+    assert (finding.verdict, "marts.zones is missing" in finding.found) == ("fail", True)
     with night.warehouse.lock("dbt"):
         found = restore.put_back(night.warehouse)
     assert found == ("marts.trips shows marts__a.trips, not marts__b.trips", "marts.zones is missing")
@@ -245,6 +248,7 @@ def test_a_view_that_was_dropped_or_changed_is_put_back_and_reported(night: Nigh
     assert "marts.zones is missing" in told[0][2]
     assert sent == ["first", "recovery"]
     assert not restore.damaged(night.warehouse)
+    assert [each.verdict for each in database.marts(night.warehouse)] == ["ok"]
 
 
 def test_a_live_side_that_lost_a_table_is_due_to_be_built(nights: Nights) -> None:
