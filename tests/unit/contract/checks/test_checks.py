@@ -101,7 +101,7 @@ def test_usual_pandas_spellings_become_sql(rule: Callable[[Any], Any], sql: str)
         (lambda t: t["name"].str.contains("a{,3}"), "engines read differently"),
         (lambda t: t["name"].str.contains("[[:alpha:]]"), "engines read differently"),
         (lambda t: t["name"].str.contains("a", case=False), "with flags"),
-        (lambda t: t["name"].str.fullmatch("^a|b$"), "alternatives with ^ or $"),
+        (lambda t: t["name"].str.fullmatch("^a|b$"), "alternatives that contain ^ or $"),
         (lambda t: t["name"].str.contains("(^a)*"), "repeats an anchor"),
         (lambda t: t["name"].str.contains("a{256}"), "counts beyond 255"),
         (lambda t: t["number"] > t["number"].mean(), "aggregate over all rows"),
