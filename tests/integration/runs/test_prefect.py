@@ -122,7 +122,8 @@ def test_a_connector_block_made_through_prefects_api_is_used(
         }
         api.post("/block_documents/", json=document).raise_for_status()
     monkeypatch.setenv("SLUICE_WAREHOUSE", "made-by-hand")
-    said = sluice("sql", "select current_database()", "--csv")
+    monkeypatch.delenv("SLUICE_READER")  # of the fixture's own block
+    said = sluice("sql", "--as-owner", "select current_database()", "--csv")
     assert said.code == 0, said.err
     assert database.database in said.out
 
