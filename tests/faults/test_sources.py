@@ -249,16 +249,16 @@ def test_a_file_that_the_disk_does_not_give_is_one_message(tmp_path: Path) -> No
 def test_a_file_that_vanishes_is_one_message_at_any_step(file: Path, tmp_path: Path) -> None:
     listing, fetched = look(str(file)), fetch(look(str(file)), tmp_path)
     file.unlink()
-    with pytest.raises(SourceMissing, match="the file is gone"):
+    with pytest.raises(SourceMissing, match="the file has disappeared"):
         fetch(listing, tmp_path)
-    with pytest.raises(DataError, match="or is gone"):
+    with pytest.raises(DataError, match="or disappeared"):
         open_rows(fetched, PARCELS, "2024-01")
 
 
 def test_a_file_that_vanishes_while_it_is_read_is_one_message(file: Path, tmp_path: Path) -> None:
     with open_rows(fetch(look(str(file)), tmp_path), PARCELS, "2024-01") as stream:
         file.unlink()
-        with pytest.raises(DataError, match="or is gone"):
+        with pytest.raises(DataError, match="or disappeared"):
             list(stream)
 
 

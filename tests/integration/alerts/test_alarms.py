@@ -184,10 +184,10 @@ def test_a_run_that_is_killed_softly_sends_one_alert(sluice, webhook) -> None:
         command = [sys.executable, "-m", "sluice", "run", "tlc__yellow_trips", "-b", "2019-01", "--url", url]
         run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         silent.accept()
-        assert "At work: tlc__yellow_trips 2019-01, since " in sluice("status").out
+        assert "Running: tlc__yellow_trips 2019-01, since " in sluice("status").out
         run.send_signal(signal.SIGTERM)
         said, _ = run.communicate(timeout=120)
     assert run.returncode == 143, said
     [alert] = received(webhook)
     assert "run crashed" in alert["title"], said
-    assert "At work" not in sluice("status").out
+    assert "Running" not in sluice("status").out

@@ -256,13 +256,13 @@ def test_a_mail_server_that_is_down_is_a_warning(mailbox, caplog) -> None:
 def test_a_block_that_does_not_exist_is_a_warning(block, caplog) -> None:
     assert send(gate_closed(), block) is False
     assert block in caplog.text
-    assert ("sluice setup makes it" in caplog.text) == (block.count("/") == 1)
+    assert ("create it with: sluice setup" in caplog.text) == (block.count("/") == 1)
 
 
 def test_a_block_that_cannot_notify_is_a_warning(caplog) -> None:
     Secret(value=TOKEN).save("not-a-channel", overwrite=True)
     assert send(gate_closed(), "secret/not-a-channel") is False
-    assert "sends no notifications" in caplog.text
+    assert "does not send notifications" in caplog.text
     assert TOKEN not in caplog.text
 
 

@@ -141,7 +141,7 @@ def test_a_test_message_goes_through_each_channel_when_asked(no_channel: None, h
     assert (finding.verdict, len(httpserver.log)) == ("ok", 0)
     (finding,) = examine("channels", lambda: orchestration.channels(send=True))
     assert finding.verdict == "ok"
-    assert "Nothing is wrong" in httpserver.log[0][0].get_data(as_text=True)
+    assert "No action is needed" in httpserver.log[0][0].get_data(as_text=True)
 
     AppriseAddress(url="json://127.0.0.1:1/secret-path").save("taxi-data", overwrite=True)
     (finding,) = examine("channels", lambda: orchestration.channels(send=True))

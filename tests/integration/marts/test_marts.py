@@ -79,7 +79,7 @@ def night(database: sa.URL) -> Iterator[Night]:
 
 
 def test_rollback_gives_readers_the_marts_before_and_the_next_publish_goes_on(night: Night) -> None:
-    with pytest.raises(ConfigError, match="no marts were published yet"):
+    with pytest.raises(ConfigError, match="no marts have been published yet"):
         rollback(night.warehouse)
     night.publish()
     with pytest.raises(ConfigError, match="published only once"):
@@ -109,7 +109,7 @@ def test_the_command_rolls_back_says_what_came_back_and_refuses_where_there_is_n
     night: Night, sluice, tmp_path: Path
 ) -> None:
     none = sluice("rollback")
-    assert (none.code, "no marts were published yet" in none.err) == (5, True)
+    assert (none.code, "no marts have been published yet" in none.err) == (5, True)
     night.publish()
     night.publish()
     done = sluice("rollback", "--json")

@@ -244,7 +244,7 @@ def test_status_tells_a_load_whose_run_is_gone_from_one_at_work(sluice, engine) 
     with engine.begin() as connection:
         loads.begin(connection, contract_for("tlc__zones"), "all", file, "a run that was killed")
     [zones] = [row for row in json.loads(sluice("status", "--json").out) if row["dataset"] == "tlc__zones"]
-    assert (zones["verdict"], zones["why"].split(":")[0]) == ("started", "its run is gone")
+    assert (zones["verdict"], zones["why"].split(";")[0]) == ("started", "its run stopped without reporting a result")
 
 
 def test_status_tells_what_readers_have_while_a_later_load_of_the_batch_is_cut_off(sluice, engine) -> None:

@@ -83,7 +83,7 @@ def test_blocks_and_automations_are_made_once_and_checked(
         made, again = told(first), told(second)
         assert "ok: sqlalchemy-connector/owned was made (for SLUICE_WAREHOUSE)" in made["warehouse"]
         assert "ok: sqlalchemy-connector/owned exists, with the values of the environment" in again["warehouse"]
-        assert any(f"ok: {owner} may make schemas" in found for found in made["rights"])
+        assert any(f"ok: {owner} may create schemas" in found for found in made["rights"])
         assert any(f"{CHANNEL} was made" in found for found in made["channels"])
         assert any("accepted a test message" in found for found in made["channels"])
         assert len(httpserver.log) == 1, "one message, only when asked"
@@ -199,7 +199,7 @@ def typed(answer: str) -> tuple[int, str]:
     with suppress(OSError):  # the terminal is closed when the program ends
         while piece := os.read(terminal, 4096).decode(errors="replace"):  # a piece may end within a letter
             shown += piece
-            if not asked and "token or password in it:" in shown:
+            if not asked and "including its token or password:" in shown:
                 while termios.tcgetattr(terminal)[3] & termios.ECHO:  # what is typed before it listens is thrown away
                     time.sleep(0.01)
                 os.write(terminal, answer.encode())

@@ -139,7 +139,7 @@ def test_a_check_that_failed_is_told_in_full_and_what_is_said_of_the_canary_rows
     assert told.pop("canary rows are rejected") == "check picked"
     assert {kind for name, kind in told.items() if name.startswith("shop in")} == {"check"}
     canary = page[page.index(">canary rows are rejected <") :]
-    assert "Two rows that must be rejected are put into each batch" in canary[: canary.index("</article>")]
+    assert "Two rows that must be rejected are added to each batch" in canary[: canary.index("</article>")]
     assert "Failing rows are rejected" not in canary[: canary.index("</article>")]
 
 

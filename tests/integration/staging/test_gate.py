@@ -238,7 +238,7 @@ class ForgetfulOfSome(pa.DataFrameModel):
 def test_a_check_that_answers_none_closes_the_gate(deliver, tmp_path, model: type[pa.DataFrameModel]) -> None:
     delivered = deliver(numbers(model), "all", write_numbers(tmp_path / "n.csv", [1, 2]))
     assert not delivered.decision.open
-    assert "does not answer with one truth value a row" in delivered.decision.reasons[0]
+    assert "does not return one truth value per row" in delivered.decision.reasons[0]
 
 
 class Unsure(pa.DataFrameModel):
@@ -409,4 +409,4 @@ def test_nor_is_one_that_a_library_hides_though_every_row_of_the_first_chunk_pas
     high_at_last = [*[1] * 17_000, *[20_000] * 2_000]  # in their own chunk none is far above the mean
     delivered = deliver(numbers(FromLibrary), "all", write_numbers(tmp_path / "n.csv", high_at_last))
     [reason] = delivered.decision.reasons
-    assert reason.startswith("the check not far above the mean could not be run: its answer for a row depends on")
+    assert reason.startswith("the check not far above the mean could not be run: its result for a row depends on")

@@ -64,7 +64,7 @@ def test_a_wider_type_under_views_names_them_and_touches_nothing(january, wareho
     ) as told:
         schema_evolution.verify(warehouse, contract(WIDER))
     with warehouse.engine.begin() as connection:
-        connection.exec_driver_sql(str(told.value).split("you have to): ")[1].splitlines()[0])
+        connection.exec_driver_sql(str(told.value).split("recreate yours): ")[1].splitlines()[0])
     schema_evolution.make(warehouse, contract(WIDER))
     schema_evolution.verify(warehouse, contract(WIDER))
     assert rows("select price from staging.test__sales")[0].price.as_tuple().exponent == -3
@@ -80,7 +80,7 @@ def test_a_view_of_one_side_of_the_marts_is_told_with_that_which_the_next_build_
     with warehouse.engine.begin() as connection:
         connection.execute(sa.text("create schema if not exists marts__a"))
         connection.execute(sa.text("create view marts__a.stg_sales as select n, price from staging.test__sales"))
-        connection.exec_driver_sql(str(told.value).split("you have to): ")[1].splitlines()[0])
+        connection.exec_driver_sql(str(told.value).split("recreate yours): ")[1].splitlines()[0])
     schema_evolution.make(warehouse, contract(WIDER))
     schema_evolution.verify(warehouse, contract(WIDER))
 
@@ -97,7 +97,7 @@ def test_materialized_views_are_told_with_statements_that_drop_them_in_an_order_
     ) as told:
         schema_evolution.verify(warehouse, contract(WIDER))
     with warehouse.engine.begin() as connection:
-        connection.exec_driver_sql(str(told.value).split("you have to): ")[1].splitlines()[0])
+        connection.exec_driver_sql(str(told.value).split("recreate yours): ")[1].splitlines()[0])
     schema_evolution.make(warehouse, contract(WIDER))
     schema_evolution.verify(warehouse, contract(WIDER))
 
