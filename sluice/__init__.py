@@ -12,7 +12,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sluice.cli.app import main
     from sluice.contract.batches import Monthly, Single
-    from sluice.contract.columns import Bool, Date, Float, Int, Money, Text, Timestamp, UtcTimestamp, column, days
+    from sluice.contract.columns import (
+        Bool,
+        Bytes,
+        Date,
+        Float,
+        Int,
+        Json,
+        Money,
+        Text,
+        Time,
+        Timestamp,
+        UtcTimestamp,
+        Uuid,
+        column,
+        days,
+    )
     from sluice.contract.contract import Contract, Files, Freshness, Gate
     from sluice.contract.errors import (
         BusyError,
@@ -33,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bool",
     "BusyError",
+    "Bytes",
     "ConfigError",
     "Contract",
     "ContractError",
@@ -43,6 +59,7 @@ __all__ = [
     "Freshness",
     "Gate",
     "Int",
+    "Json",
     "Marts",
     "Money",
     "Monthly",
@@ -52,9 +69,11 @@ __all__ = [
     "SluiceError",
     "Summary",
     "Text",
+    "Time",
     "Timestamp",
     "ToolError",
     "UtcTimestamp",
+    "Uuid",
     "column",
     "contract_for",
     "contracts",
@@ -72,7 +91,20 @@ __all__ = [
 _HOMES = {
     "sluice.contract.batches": ("Monthly", "Single"),
     "sluice.contract.columns": (
-        *("Bool", "Date", "Float", "Int", "Money", "Text", "Timestamp", "UtcTimestamp"),
+        *(
+            "Bool",
+            "Date",
+            "Float",
+            "Int",
+            "Money",
+            "Text",
+            "Timestamp",
+            "UtcTimestamp",
+            "Time",
+            "Uuid",
+            "Bytes",
+            "Json",
+        ),
         *("column", "days"),
     ),
     "sluice.contract.contract": ("Contract", "Files", "Freshness", "Gate"),

@@ -26,6 +26,10 @@ Bool = pandas_engine.ArrowBool
 Date = pandas_engine.ArrowDate32
 Timestamp = Annotated[pandas_engine.ArrowTimestamp, "us", None]  # no zone: local time as the source wrote it
 UtcTimestamp = Annotated[pandas_engine.ArrowTimestamp, "us", "UTC"]  # the source wrote its zone
+Time = Annotated[pandas_engine.ArrowTime64, "us"]  # of a day, without a zone
+Uuid = Annotated[pandas_engine.ArrowBinary, 16]
+Bytes = pandas_engine.ArrowBinary
+Json = pandas_engine.ArrowLargeString  # JSON text: large only to be told from Text
 Money = Annotated[pandas_engine.ArrowDecimal128, 10, 2, None]  # exact cents, up to 99,999,999.99
 # PostgreSQL cuts longer names in silence (NAMEDATALEN - 1), so two long names could meet in one column.
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -53,6 +57,10 @@ _PLAIN_TYPES = {
         ColumnType("date", pyarrow.date32(), "date"),
         ColumnType("timestamp", pyarrow.timestamp("us"), "timestamp"),
         ColumnType("timestamp with time zone", pyarrow.timestamp("us", "UTC"), "timestamptz"),
+        ColumnType("time", pyarrow.time64("us"), "time"),
+        ColumnType("uuid", pyarrow.binary(16), "uuid"),
+        ColumnType("bytes", pyarrow.binary(), "bytea"),
+        ColumnType("json", pyarrow.large_string(), "jsonb"),
     )
 }
 

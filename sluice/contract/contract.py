@@ -218,7 +218,7 @@ class Contract:
             raise ContractError(f"{self.dataset_id}: declare {name} with column(), which requires a description")
         arrow = getattr(getattr(spec.dtype, "type", None), "pyarrow_dtype", None)
         if not isinstance(arrow, pyarrow.DataType):
-            kinds = "Int, Float, Money, Text, Bool, Date, Timestamp or UtcTimestamp of sluice.contract.columns"
+            kinds = "Int, Float, Money, Text, Bool, Date, Time, Timestamp, UtcTimestamp, Uuid, Bytes or Json of sluice"
             raise ContractError(f"{self.dataset_id}: {name}: its type is {kinds}, not {spec.dtype}")
         return Column(
             name=name,

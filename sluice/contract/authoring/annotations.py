@@ -17,6 +17,10 @@ _NAMES = {
     pa.timestamp("us"): "Timestamp",
     pa.timestamp("us", "UTC"): "UtcTimestamp",
     pa.string(): "Text",
+    pa.time64("us"): "Time",
+    pa.binary(16): "Uuid",
+    pa.binary(): "Bytes",
+    pa.large_string(): "Json",
 }
 NAMES = tuple(_NAMES.values())
 
@@ -32,8 +36,16 @@ def holding(given: pa.DataType) -> ColumnType | None:
     """The contract type that holds a file's typed column as it is; None if there is none."""
     if pa.types.is_dictionary(given):
         given = given.value_type
+    if isinstance(given, pa.BaseExtensionType):
+        return column_type(pa.binary(16)) if given.extension_name == "arrow.uuid" else holding(given.storage_type)
     if pa.types.is_null(given):
         return column_type(pa.string())
+    if given == pa.uint64():
+        return column_type(pa.decimal128(20, 0))
+    if pa.types.is_nested(given):
+        return column_type(pa.large_string())
+    if pa.types.is_fixed_size_binary(given):
+        return column_type(pa.binary())
     if pa.types.is_decimal(given) and 0 <= given.scale <= given.precision <= 38:
         return column_type(pa.decimal128(given.precision, given.scale))
     if pa.types.is_floating(given):  # before integers, which a file may deliver as doubles

@@ -31,6 +31,10 @@ _LOGICAL_TYPES = {
     "date": "date",
     "timestamp": "timestamp",
     "timestamp with time zone": "timestamp",
+    "time": "time",
+    "uuid": "string",
+    "bytes": "string",
+    "json": "object",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 from sluice.contract.columns import Column, ColumnType
@@ -17,6 +18,10 @@ _POSTGRES: dict[str, TypeEngine] = {
     "date": sa.Date(),
     "timestamp": sa.DateTime(),
     "timestamptz": sa.DateTime(timezone=True),
+    "time": sa.Time(),
+    "uuid": sa.Uuid(),
+    "bytea": sa.LargeBinary(),
+    "jsonb": JSONB(),
 }
 
 

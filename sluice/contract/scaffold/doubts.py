@@ -19,6 +19,7 @@ from sluice.contract.scaffold.draft import Sample
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import Facts
 from sluice.contract.values.casts import read
+from sluice.contract.values.spellings import FINEST
 
 MOST = 10  # doubts that are shown
 _READING = {
@@ -122,7 +123,9 @@ def _of_values(guesses: Sequence[Guess], rows: int) -> Iterator[str]:
     for one in guesses:
         if one.words:
             yield f"{one.name}: {', '.join(map(quoted, one.words))} is read as null (null_values)"
-        if one.format:
+        if one.format == FINEST:
+            yield f"{one.name}: times finer than a microsecond are cut to it (format); Text would keep every digit"
+        elif one.format:
             yield f"{one.name}: read as {one.type}, written as {quoted(one.format)} (format)"
     unnamed = [one.name for one in guesses if re.fullmatch(r"column_[0-9]+", one.source)]
     if unnamed:

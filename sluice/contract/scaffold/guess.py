@@ -19,6 +19,7 @@ from sluice.contract.columns import Column, ColumnType, column_type
 from sluice.contract.errors import DataError
 from sluice.contract.scaffold.readings import MONEY, MONEY_NAME, Reading, reading_of
 from sluice.contract.values.casts import cast, delivered, read
+from sluice.contract.values.spellings import FINEST
 
 CODES = 12  # most values of a code list
 ROWS_PER_CODE = 5  # rows a code must have on average; fewer, and the next file brings a new one
@@ -97,7 +98,10 @@ def guess(
         values, unread = read(cells, column)
     else:
         kind = column_type(_type_of_values(name, source, cells))
-        values, unread = cast(cells, kind)
+        reading = _typed_reading(kind, cells)
+        values, unread = read(
+            cells, Column(name, kind, "", (), True, True, format=reading.format, null_values=reading.words)
+        )
     bad = 0 if unread is None else int(pc.sum(unread).as_py())
     empty = len(values) - len(values.drop_null()) - bad  # a cell that does not parse is not empty
     held = values.drop_null()
@@ -113,7 +117,7 @@ def guess(
         nullable=empty > 0,
         unique=unique,
         required=unique,
-        cells=cells if reading.format or reading.words else None,
+        cells=cells if (reading.format or reading.words) and not typed else None,
         pii=bool(_PERSONAL.search(name)),
         codes=codes,
         format=reading.format,
@@ -127,12 +131,21 @@ def guess(
 
 
 def _counts(kind: ColumnType) -> bool:
-    return kind.name not in ("json", "bytes")
+    return kind.name not in ("json", "bytes", "uuid", "time")
 
 
 def _examples(cells: pa.Array, unread: pa.Array | None) -> tuple[str, ...]:
     found = np.flatnonzero(np.asarray(unread))
     return tuple(dict.fromkeys(delivered(cells, row) for row in found[:100].tolist()))[:3]
+
+
+def _typed_reading(kind: ColumnType, cells: pa.Array) -> Reading:
+    """What a typed column needs beside its type: a word for its NaNs, digits cut off."""
+    if pa.types.is_floating(cells.type) and pc.any(pc.is_nan(cells)).as_py():
+        return Reading(kind.arrow, None, ("NaN",))
+    if pa.types.is_timestamp(cells.type) and cells.type.unit == "ns" and cast(cells, kind)[1] is not None:
+        return Reading(kind.arrow, FINEST)
+    return Reading(kind.arrow)
 
 
 def _type_of_values(name: str, source: str, cells: pa.Array) -> pa.DataType:
@@ -147,6 +160,8 @@ def _type_of_values(name: str, source: str, cells: pa.Array) -> pa.DataType:
         cents = given == pa.float64() and cast(held, column_type(MONEY))[1] is None
         return MONEY if cents and MONEY_NAME.search(name) else pa.float64()
     kind = holding(given)
+    if kind is not None and kind.name == "text" and cast(cells, kind)[1] is not None:
+        return pa.binary()  # bytes that are no text
     if kind is not None:
         return kind.arrow
     raise DataError(
@@ -167,7 +182,7 @@ def _codes(name: str, kind: ColumnType, held: pa.Array, distinct: int) -> tuple[
 
 
 def _range(kind: ColumnType, held: pa.Array, key: bool) -> dict[str, Any]:
-    if not len(held) or kind.name in ("text", "boolean"):
+    if not len(held) or kind.name in ("text", "boolean") or not _counts(kind):
         return {}
     least, most = (value.as_py() for value in pc.min_max(held).values())
     if kind.name.split("(")[0] not in ("integer", "float", "decimal"):

@@ -6,7 +6,9 @@ says which typed columns may stand for which contract types at all; any other pa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +18,41 @@ from sluice.contract.columns import Column, ColumnType
 from sluice.contract.errors import DataError
 from sluice.contract.values.grammars import kind_of
 from sluice.contract.values.parse import from_doubles, parse, with_cells
-from sluice.contract.values.spellings import spelt, without_words
+from sluice.contract.values.spellings import FINEST, UNREAD, spelt, without_words
 
 Cast = tuple[pa.Array, pa.Array | None]
 
 _LAST = {"date": "9999-12-31", "timestamp": "9999-12-31T23:59:59.999999"}
 _FIRST = {"date": "0001-01-01", "timestamp": "0001-01-01T00:00:00"}
+
+
+def _as_it_is(array: pa.Array, to: ColumnType) -> Cast:
+    """Nested values as JSON, bytes as bytes or as UUIDs. Bytes of a file of text are parsed."""
+    if pa.types.is_nested(array.type):
+        texts = [None if value is None else _json(value) for value in array.to_pylist()]
+        bad = pa.array([text is UNREAD for text in texts])
+        values = pa.array([None if text is UNREAD else text for text in texts], to.arrow)
+        return values, bad if pc.any(bad).as_py() else None
+    if pa.types.is_null(array.type) or array.null_count == len(array):
+        return pa.nulls(len(array), to.arrow), None
+    if array.type == to.arrow:
+        return array, None
+    if to.name == "bytes":
+        return array.cast(pa.binary()), None
+    return parse(array.cast(pa.binary()), to)
+
+
+def _json(value: Any) -> str:
+    """A nested value as JSON: decimals and moments as text, bytes in hexadecimal; UNREAD if JSON cannot hold it."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except (ValueError, TypeError):
+        return UNREAD
+    return UNREAD if "\\u0000" in text else text
+
+
+def _plain(value: Any) -> Any:
+    return readable(value) if isinstance(value, bytes) else str(value)
 
 
 def deliverable(given: pa.DataType, to: ColumnType) -> bool:
@@ -40,9 +71,24 @@ def read(array: pa.Array, column: Column) -> Cast:
     """The values of a column as a source delivers it: its words for null and its format understood, then `cast`."""
     if column.null_values and is_text(array):
         array = without_words(_decoded(array), column.null_values)
+    if column.null_values and pa.types.is_floating(array.type):
+        array = _without_numbers(array, column.null_values)
+    if column.format == FINEST and pa.types.is_timestamp(array.type):
+        array = array.cast(pa.timestamp("us", array.type.tz), safe=False)
     if column.format and is_text(array):
         array = spelt(_decoded(array), column)
     return cast(array, column.type)
+
+
+def _without_numbers(array: pa.Array, words: tuple[str, ...]) -> pa.Array:
+    """The numbers, null where a word names them: NaN and the infinities."""
+    lower = {word.lower().replace("infinity", "inf").lstrip("+") for word in words}
+    out = pa.array(np.zeros(len(array), dtype=bool))
+    if "nan" in lower:
+        out = pc.or_(out, pc.is_nan(array).fill_null(False))
+    for word in lower & {"inf", "-inf"}:
+        out = pc.or_(out, pc.equal(array, pa.scalar(float(word), array.type)).fill_null(False))
+    return pc.if_else(out, pa.scalar(None, array.type), array)
 
 
 def is_text(array: pa.Array) -> bool:
@@ -59,6 +105,8 @@ def cast(array: pa.Array, to: ColumnType) -> Cast:
     """
     array = _decoded(array)
     given = array.type
+    if to.name in ("json", "uuid", "bytes") and not pa.types.is_string(given):
+        return _as_it_is(array, to)
     if pa.types.is_null(given) or array.null_count == len(array):
         return pa.nulls(len(array), to.arrow), None
     if pa.types.is_string(given) or pa.types.is_binary(given):
@@ -85,6 +133,8 @@ def delivered(array: pa.Array, row: int) -> str:
     if pa.types.is_floating(cell.type):
         number = cell[0].as_py()
         return {"nan": "NaN"}.get(repr(number), repr(number))
+    if pa.types.is_nested(cell.type):
+        return str(_json(cell[0].as_py()))
     return str(cell.cast(pa.string())[0].as_py())
 
 
@@ -98,11 +148,15 @@ def readable(raw: bytes) -> str:
 
 
 def _stored(given: pa.DataType) -> pa.DataType:
+    if isinstance(given, pa.BaseExtensionType):
+        return given.storage_type
     return given.value_type if pa.types.is_dictionary(given) else given
 
 
 def _decoded(array: pa.Array) -> pa.Array:
     """Dictionaries, large and view texts in their plain form."""
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type):
@@ -201,4 +255,8 @@ _DELIVERABLE: dict[str, tuple[Callable[[pa.DataType], bool], ...]] = {
     "date": (pa.types.is_date,),
     "timestamp": (_timestamp(zoned=False),),
     "timestamp with time zone": (_timestamp(zoned=True),),
+    "time": (pa.types.is_time,),
+    "uuid": (lambda given: bool(pa.types.is_fixed_size_binary(given)) and given.byte_width == 16, *_TEXTS[:3]),
+    "bytes": (pa.types.is_fixed_size_binary, *_TEXTS[3:]),
+    "json": (pa.types.is_nested, *_TEXTS[:3]),
 }

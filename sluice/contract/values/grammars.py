@@ -6,12 +6,14 @@ is none. Blanks around a value are ignored, except in texts.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal, localcontext
 from typing import Any
+from uuid import UUID
 
 from sluice.contract.columns import ColumnType
 
@@ -23,6 +25,8 @@ _NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _TIMESTAMP = re.compile(_DATE.pattern + r"[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,6}))?")
 _ZONE = re.compile(r"(?:Z|([+-])([0-9]{2})(?::?([0-5][0-9]))?)$")
+_TIME = re.compile(r"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -43,7 +47,7 @@ def read_cell(raw: bytes, to: ColumnType) -> Any:
             raise ValueError
         return text
     text = text.strip(" \t")
-    if len(text) > LONGEST_VALUE:
+    if len(text) > LONGEST_VALUE and to.name not in ("json", "bytes"):
         raise ValueError
     try:
         return _CELLS[kind_of(to)](text, to)
@@ -99,6 +103,34 @@ def _timestamp(text: str, _: ColumnType) -> datetime:
     return datetime(year, month, day, hour, minute, second, int((fraction or "").ljust(6, "0")))
 
 
+def _time(text: str, _: ColumnType) -> time:
+    hour, minute, second, fraction = _full(_TIME, text).groups()
+    return time(int(hour), int(minute), int(second or 0), int((fraction or "").ljust(6, "0")))
+
+
+def _uuid(text: str, _: ColumnType) -> bytes:
+    return UUID(_full(_UUID, text)[0]).bytes
+
+
+def _bytes(text: str, _: ColumnType) -> bytes:
+    """Bytes as PostgreSQL writes them, and Sluice's quarantine keeps them: `\\x00ff`."""
+    return bytes.fromhex(text[2:]) if text.startswith("\\x") else text.encode()
+
+
+def _json(text: str, _: ColumnType) -> str:
+    if "\\u0000" in text:  # jsonb cannot hold it
+        raise ValueError
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError from error
+    return text
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(word)  # NaN is no JSON
+
+
 def _timestamp_with_zone(text: str, to: ColumnType) -> datetime:
     zone = _ZONE.search(text)
     if zone is None:
@@ -117,4 +149,8 @@ _CELLS: dict[str, Callable[[str, ColumnType], Any]] = {
     "date": _date,
     "timestamp": _timestamp,
     "timestamp with time zone": _timestamp_with_zone,
+    "time": _time,
+    "uuid": _uuid,
+    "bytes": _bytes,
+    "json": _json,
 }

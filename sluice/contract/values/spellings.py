@@ -1,8 +1,8 @@
 """Values as a source spells them, made into the spelling that parse.py reads: `column(format=...)`. Pure.
 
-A format of dates and times is Python's (`%d/%m/%Y`). One of numbers is the number 1234.5 as the source writes it:
-`1.234,5`, `$1,234.5`, `1 234,5 €`, `1234.5%`, `(1,234.5)` where parentheses mean minus. One of truth values is the
-two words, `yes/no`. A cell that is spelt otherwise is no value: never guessed at.
+A format of dates and times is Python's (`%d/%m/%Y`); `us` cuts times to microseconds, also those of a typed file. One
+of numbers is the number 1234.5 as the source writes it: `1.234,5`, `$1,234.5`, `1 234,5 €`, `1234.5%`, `(1,234.5)`
+where parentheses mean minus. One of truth values is two words, `yes/no`. A cell spelt otherwise is no value.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from sluice.contract.columns import Column, ColumnType
 from sluice.contract.errors import ContractError
 
+FINEST = "us"  # a format of times: digits finer than a microsecond are cut off
 UNREAD = "?"  # spells no value of any type that has formats
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _BLANKS = "[ \u00a0\u2009\u202f]"  # what stands for a blank between thousands
@@ -74,6 +75,8 @@ def spelling(kind: str, written: str) -> Callable[[pa.Array], pa.Array]:
     Raises:
         ValueError: the format is not one of this kind of type.
     """
+    if written == FINEST and kind.startswith("timestamp"):
+        return lambda texts: pc.replace_substring_regex(texts, r"(\.[0-9]{6})[0-9]+", r"\1")
     if kind in ("date", "timestamp", "timestamp with time zone", "time"):
         return _Moments(kind, written)
     if kind in ("integer", "float", "decimal"):

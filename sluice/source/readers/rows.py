@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from sluice.contract.values.casts import readable
 
+_LENGTHS = (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string, pa.types.is_large_binary)
 KEPT_OF_LONG = 1000  # bytes kept of a cell or row that is too long
 
 
@@ -43,9 +44,35 @@ def without_long_cells(rows: Rows, limit: int) -> Rows:
     """The rows, cells of more than `limit` bytes null and kept in short."""
     columns, cells = list(rows.columns), dict(rows.cells)
     for place, column in enumerate(columns):
-        long = pc.greater(pc.binary_length(column), limit).fill_null(False)
-        for row in np.flatnonzero(np.asarray(long)):
-            raw = column[int(row)].as_py()
-            cells[int(row), place] = f"{readable(raw[:KEPT_OF_LONG])}... ({len(raw):,} bytes)"
-            columns[place] = pc.if_else(long, pa.scalar(None, pa.binary()), column)
+        long = _long(column, limit)
+        if long is None:
+            continue
+        for row in np.flatnonzero(long).tolist():
+            raw = _raw(column[row])
+            cells[row, place] = f"{readable(raw[:KEPT_OF_LONG])}... ({len(raw):,} bytes)"
+        columns[place] = pc.if_else(pa.array(long), pa.scalar(None, column.type), column)
     return Rows(columns, rows.length, rows.rejected, cells)
+
+
+def _long(column: pa.Array, limit: int) -> np.ndarray | None:
+    """Which cells of a column of text or bytes are too long; None if none is, or it holds neither."""
+    if pa.types.is_dictionary(column.type):
+        long = _long(column.dictionary, limit)
+        if long is None:
+            return None
+        places = np.asarray(pc.fill_null(column.indices.cast(pa.int64()), -1))
+        found = long[places] & (places >= 0)
+    elif any(test(column.type) for test in _LENGTHS):
+        if column.nbytes <= limit:
+            return None
+        found = np.asarray(pc.fill_null(pc.greater(pc.binary_length(column), limit), False))
+    elif pa.types.is_nested(column.type) and column.nbytes > limit:
+        found = np.array([column.slice(row, 1).nbytes > limit for row in range(len(column))])
+    else:
+        return None
+    return found if found.any() else None
+
+
+def _raw(cell: pa.Scalar) -> bytes:
+    value = cell.as_py() if not pa.types.is_nested(cell.type) else str(cell)[: 2 * KEPT_OF_LONG]
+    return value if isinstance(value, bytes) else str(value).encode()

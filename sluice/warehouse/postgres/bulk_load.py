@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg2 import sql
@@ -55,13 +56,31 @@ def copy(connection: sa.Connection, table: sa.Table, stream: Rows, progress: Pro
 
 
 def _encode(stream: Rows, progress: Progress | None) -> Iterator[bytes]:
-    encoder = ArrowToPostgresBinaryEncoder(stream.schema)
+    encoder = ArrowToPostgresBinaryEncoder(pa.schema([_wire(field) for field in stream.schema]))
+    special = [place for place, field in enumerate(stream.schema) if field != _wire(field)]
     yield encoder.write_header()
     for rows in stream:
-        yield encoder.write_batch(rows)
+        yield encoder.write_batch(_on_wire(rows, special) if special else rows)
         if progress:
             progress(stream.rows_read, stream.bytes_read)
     yield encoder.finish()
+
+
+def _wire(field: pa.Field) -> pa.Field:
+    """The field as its bytes are sent: JSON and UUIDs have no encoder of their own."""
+    special = pa.types.is_large_string(field.type) or pa.types.is_fixed_size_binary(field.type)
+    return pa.field(field.name, pa.binary()) if special else field
+
+
+def _on_wire(rows: pa.RecordBatch, places: list[int]) -> pa.RecordBatch:
+    """The rows, UUIDs as their bytes, and JSON as PostgreSQL's jsonb receives it: behind a byte with its version."""
+    for place in places:
+        values = rows.column(place)
+        made = values.cast(pa.binary())
+        if pa.types.is_large_string(values.type):
+            made = pc.binary_join_element_wise(pa.scalar(b"\x01"), made, pa.scalar(b""))
+        rows = rows.set_column(place, rows.schema.names[place], made)
+    return rows
 
 
 def _ahead(parts: Iterator[bytes]) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,27 @@ KINDS = {
     ),
     "ragged.csv": Case(2, {"string_agg(name, ',' order by id)": "Ann,Cid"}, 2, options={"gate": 0.5}),
     "zip.csv": Case(3, {"string_agg(zip, ',' order by id)": "01234,98101,00501"}),
+    "c16_nanos.parquet": Case(40, {"max(at)": datetime(2024, 5, 1, 12, 0, 40, 4)}, draft=('format="us"',)),
+    "timestamp_ns.parquet": Case(2, {"max(ns)": datetime(2023, 11, 14, 22, 13, 20, 123456)}),
+    "nan_inf.parquet": Case(2, {"count(x)": 1}, 1, ('null_values=("NaN",)',), {"gate": 0.5}),
+    "float32_uint64.parquet": Case(3, {"max(u)": Decimal(9223372036854775813), "max(f)": 2.25}),
+    "binary_raw.parquet": Case(3, {"encode(min(raw), 'hex')": "01fe"}),
+    "binary_digits.parquet": Case(3, {"string_agg(code, ',' order by id)": "0,1,2"}),
+    "list_column.parquet": Case(2, {"min(tags ->> 0)": "a"}),
+    "c47_list.parquet": Case(40, {"min(tags ->> 0)": "a"}),
+    "c47_struct.parquet": Case(40, {"min(addr ->> 'zip')": "1"}),
+    "c47_time.parquet": Case(40, {"min(opens)": time(8, 30)}),
+    "time_column.parquet": Case(2),
     # right before, and still
+    "c18_uuid.parquet": Case(40, {"min(id::text)": "00000000-0000-0000-0000-000000000001"}),
+    "c18b_fixed.parquet": Case(40, {"max(length(id))": 16}),
+    "c20_decimal.parquet": Case(40, {"min(amount)": Decimal("-1E-9")}),
+    "c20b_decimal256.parquet": Case(40, {"sum(amount)": 820}),
+    "c46_times.parquet": Case(40, {"max(at_us)": datetime(9999, 12, 31, 23, 59, 59, 999999)}),
+    "c54_brotli.parquet": Case(40, {"sum(id)": 820}),
+    "c54_lz4.parquet": Case(40, {"sum(id)": 820}),
+    "c54_zstd.parquet": Case(40, {"sum(id)": 820}),
+    "c55_empty_group.parquet": Case(60, {"sum(id)": 1830}),
     "c01_bom.csv": Case(40, {"sum(id)": 820, "max(full_name) filter (where id = 1)": "Zoë 1"}),
     "c10_members.csv.gz": Case(40, {"sum(id)": 820}),
     "c35_backslash_dot.csv": Case(40, {"count(*) filter (where word = '\\.')": 1}),

@@ -27,12 +27,15 @@ from sluice.contract.batches import Monthly, Single
 from sluice.contract.contract import Contract
 from sluice.contract.drift import SchemaDrift
 from sluice.contract.errors import DataError
+from sluice.contract.values.casts import cast
 from sluice.source.fetch import fetch, look
 from sluice.source.files import SourceFile
 from sluice.source.readers import csv_records
-from sluice.source.readers.row_stream import RowStream, open_rows
+from sluice.source.readers.row_stream import RowStream, open_reader, open_rows
 from sluice.source.sniff import EmptyFile
 from tests.support.parcels import GOOD, HEADER, PARCELS, parcels
+
+TEXT_TYPE = columns.column_type(pa.string())
 
 BATCH = "2024-01"
 
@@ -427,7 +430,7 @@ def test_a_file_without_its_header_shows_no_personal_row(tmp_path: Path, pii: bo
 
 
 def test_what_no_contract_could_accept_is_left_out_of_the_patch(tmp_path: Path) -> None:
-    table = TYPED.append_column("Note", TYPED["note"]).append_column("tags", pa.array([["a"]] * 3))
+    table = TYPED.append_column("Note", TYPED["note"]).append_column("tags", pa.array([1, 2, 3], pa.duration("s")))
     with pytest.raises(SchemaDrift, match="drop one from the file") as caught:
         open_rows(stored(tmp_path, table.append_column("n", pa.array([1] * 3))), PARCELS, BATCH)
     message = str(caught.value)
@@ -575,3 +578,34 @@ def test_every_real_month_is_read_whole(tmp_path: Path) -> None:
                 assert (text is None) == (value is None)
                 if value is not None and text != str(value):
                     assert Decimal(str(text)) == Decimal(str(value))
+
+
+def test_a_parquet_bomb_is_measured_before_it_is_unpacked(tmp_path: Path) -> None:
+    """100 kB that unpack to 2.5 GB: one long text, repeated as a dictionary's number."""
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 16_000, pa.int32()), pa.array(["x" * 160_000]))
+    file = stored(tmp_path, pa.table({"text": texts}))
+    reader = open_reader(file, PARCELS.files)
+    largest = 0
+    before = pa.total_allocated_bytes()
+    for rows in reader:
+        largest = max(largest, sum(cast(column, TEXT_TYPE)[0].nbytes for column in rows.columns))
+    assert pa.total_allocated_bytes() - before < 64 << 20
+    assert largest <= 32 << 20
+    with pytest.raises(DataError, match=r"holds more than the 268,435,456 bytes, unpacked.*Files\(max_bytes="):
+        list(open_reader(file, parcels(max_bytes=256 << 20).files))
+
+
+def test_a_page_that_would_not_fit_into_memory_is_refused_by_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "large.parquet"
+    table = pa.table({"text": ["x" * 500_000] * 400})
+    pq.write_table(table, path, use_dictionary=False, compression="zstd", data_page_size=1 << 30, write_batch_size=400)
+    with pytest.raises(DataError, match=r"has a page of .* ask the provider to write pages of 1 MB"):
+        list(open_reader(fetch(look(str(path)), tmp_path), PARCELS.files))
+
+
+def test_a_long_value_of_a_parquet_file_rejects_its_row_only(tmp_path: Path) -> None:
+    for dictionary in (True, False):
+        path = tmp_path / "long.parquet"
+        pq.write_table(pa.table({"text": ["a", "x" * 3000, None]}), path, use_dictionary=dictionary)
+        [rows] = open_reader(fetch(look(str(path)), tmp_path), parcels(max_field_bytes=1000).files)
+        assert (cast(rows.columns[0], TEXT_TYPE)[0].to_pylist(), list(rows.cells)) == (["a", None, None], [(1, 0)])

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 SQL_TYPES: dict[str, Any] = {
     "integer": sa.BigInteger(),
@@ -21,6 +22,10 @@ SQL_TYPES: dict[str, Any] = {
     "timestamp": sa.DateTime(),
     "timestamp with time zone": sa.DateTime(timezone=True),
     "interval": sa.Interval(),
+    "time": sa.Time(),
+    "uuid": sa.Uuid(),
+    "bytes": sa.LargeBinary(),
+    "json": JSONB(),
 }
 INT64 = range(-(1 << 63), 1 << 63)
 
