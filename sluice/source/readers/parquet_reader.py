@@ -131,12 +131,13 @@ class ParquetReader:
     def _too_large(self, size: int) -> DataError:
         return DataError(
             f"{self._file.address}: holds more than the {self._files.max_bytes:,} bytes, unpacked, that its contract "
-            f"allows; if that is right, set Files(max_bytes={2 * size})"
+            f"allows; to allow more, set Files(max_bytes={2 * size})"
         )
 
     def _damaged(self, error: Exception) -> DataError:
         return DataError(
-            f"{self._file.address}: the Parquet file is damaged or cut ({error}); ask the provider for a whole one"
+            f"{self._file.address}: the Parquet file is damaged or truncated ({error}); "
+            "ask the provider to deliver it again"
         )
 
 
