@@ -100,7 +100,7 @@ def _spoil(month: str, trips: Columns, rng: np.random.Generator) -> np.ndarray:
 
     stray = dirt["outside_month"]
     first, following = seconds_of(month)
-    clock_lost = int(np.datetime64("2002-12-31T22:10:00", "s").astype(int))  # where a meter's clock starts anew
+    clock_lost = int(np.datetime64("2002-12-31T22:10:00", "s").astype(int))  # where a meter's clock restarts
     places = rng.choice([first - 2 * 3600, following + 60, clock_lost], len(stray))
     moved = places + rng.integers(0, 3600, len(stray)) - pickup[stray]
     pickup[stray] += moved

@@ -38,7 +38,7 @@ def project() -> Project:
     Raises:
         ConfigError: there is none here, SLUICE_PROJECT names none, or its sluice.toml cannot be read.
     """
-    return _read(root())
+    return project_in(root())
 
 
 def root() -> Path:
@@ -56,7 +56,8 @@ def root() -> Path:
 
 
 @cache
-def _read(folder: Path) -> Project:
+def project_in(folder: Path) -> Project:
+    """The project whose sluice.toml is in this folder. Raises ConfigError where it cannot be read."""
     try:
         settings = tomllib.loads((folder / MARK).read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
