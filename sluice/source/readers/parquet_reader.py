@@ -89,7 +89,7 @@ class ParquetReader:
                 if largest > PAGE_BYTES:
                     raise DataError(
                         f"{self._file.address}: has a page of {largest:,} bytes, unpacked, where {PAGE_BYTES:,} are "
-                        "the most; ask the provider to write pages of 1 MB, as Parquet writers do if not told otherwise"
+                        "the most; ask the provider to write pages of 1 MB, the default of Parquet writers"
                     )
                 rows = self._rows_at_once(group)
                 batches = self._parquet.iter_batches(rows, [group], columns=self.names, use_threads=False)
