@@ -69,7 +69,7 @@ def _apply(client: SyncPrefectClient, wanted: AutomationCore) -> str:
             f"the server has {len(known)} automations named {wanted.name!r}: delete all but one in its UI"
         )
     if _facts(known[0]) == _facts(wanted):
-        return "is there"
+        return "exists"
     wanted = wanted.model_copy(update={"enabled": known[0].enabled})  # one that somebody switched off stays off
     client.update_automation(known[0].id, wanted)
     return "was changed"
