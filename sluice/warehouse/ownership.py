@@ -53,8 +53,15 @@ def claim(connection: sa.Connection, schemas: Schemas, project: str) -> str:
     found = _find(connection, schemas)
     prefix = _prefix(connection, schemas, project, found)
     former = prefix == locks.UNNAMED
-    if former and not all(row.ours for row in found.values()):
+    foreign = next((row for row in found.values() if not row.ours and not MARK.match(row.mark)), None)
+    if foreign is not None and former:
         return prefix  # who does not own them cannot mark them: it stays as it was
+    if foreign is not None:
+        user = connection.scalar(sa.text("SELECT current_user"))
+        raise ConfigError(
+            f"schema {foreign.name!r} belongs to the role {foreign.owner!r}, so it cannot be marked as Sluice's. "
+            f'Give it to the block\'s user: ALTER SCHEMA "{foreign.name}" OWNER TO "{user}"'
+        )
     for name in schemas.all:
         if name not in found:
             connection.execute(sa.schema.CreateSchema(name))
@@ -88,12 +95,6 @@ def _prefix(connection: sa.Connection, schemas: Schemas, project: str, found: Ma
             raise ConfigError(_of_another(connection, schemas, project, name, mark[1]))
         if mark is None and row.objects and not (former and name in DEFAULT.all):
             raise ConfigError(_of_others(connection, schemas, project, row))
-        if mark is None and not former and not row.ours:
-            user = connection.scalar(sa.text("SELECT current_user"))
-            raise ConfigError(
-                f"schema {name!r} belongs to the role {row.owner!r}, so Sluice cannot mark it as its own. "
-                f'Give it to the block\'s user: ALTER SCHEMA "{name}" OWNER TO "{user}"'
-            )
     return locks.UNNAMED if former or (of_ops and of_ops[2]) else f"{locks.UNNAMED}:{project}"
 
 
