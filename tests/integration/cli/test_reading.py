@@ -14,7 +14,7 @@ from tests.support import taxi
 SHOWING = (
     ("status",),
     ("alerts",),
-    ("plan", "tlc__yellow_trips"),
+    ("plan", "tlc__yellow_trips", "--url", "nowhere/{batch}.csv"),
     ("quarantine", "list"),
     ("quarantine", "show", "tlc__yellow_trips", "2019-02"),
     ("docs", "--no-open"),
@@ -24,8 +24,8 @@ SHOWING = (
 def objects(engine: sa.Engine) -> list[str]:
     """Every schema and relation of the database that is not PostgreSQL's."""
     query = (
-        "select nspname || coalesce('.' || relname, '') from pg_namespace n left join pg_class c on relnamespace = n.oid "
-        "where nspname !~ '^pg_|^information_schema' order by 1"
+        "select nspname || coalesce('.' || relname, '') from pg_namespace n "
+        "left join pg_class c on relnamespace = n.oid where nspname !~ '^pg_|^information_schema' order by 1"
     )
     with engine.connect() as connection:
         return list(connection.scalars(sa.text(query)))
@@ -83,7 +83,7 @@ def test_records_of_an_older_version_are_one_message_that_says_what_to_do(sluice
     taxi.csv(tmp_path / "2019-01.csv", taxi.trips("2019-01", 20))
     assert sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv")).code == 0
     with engine.begin() as connection:
-        connection.execute(sa.text("alter table ops.batches drop column rows_dropped_at"))
+        connection.execute(sa.text("alter table ops.runs drop column ended_as"))
     said = sluice("status")
     assert said.code == 3
     assert "an older version of Sluice wrote the warehouse" in said.err
