@@ -14,7 +14,6 @@ from tests.support import taxi
 SHOWING = (
     ("status",),
     ("alerts",),
-    ("plan", "tlc__yellow_trips", "--url", "nowhere/{batch}.csv"),
     ("quarantine", "list"),
     ("quarantine", "show", "tlc__yellow_trips", "2019-02"),
     ("docs", "--no-open"),
@@ -53,14 +52,16 @@ def as_reader(engine, monkeypatch) -> Iterator[None]:
         connection.execute(sa.text(f"drop role {role}"))
 
 
-def test_where_nothing_was_loaded_each_command_says_so_and_makes_nothing(sluice, engine) -> None:
+def test_where_nothing_was_loaded_each_command_says_so_and_makes_nothing(sluice, engine, tmp_path) -> None:
+    taxi.csv(tmp_path / "2019-01.csv", taxi.trips("2019-01"))
     before = objects(engine)
-    said = {call: sluice(*call) for call in SHOWING}
+    plan = ("plan", "tlc__yellow_trips", "-b", "2019-01", "--url", str(tmp_path / "{batch}.csv"))
+    said = {call: sluice(*call) for call in (*SHOWING, plan)}
     assert {call: each.err for call, each in said.items() if each.code} == {}
     assert objects(engine) == before
     for call in (("status",), ("alerts",)):
         assert "Nothing was loaded yet. Load something: sluice run" in said[call].out
-    assert "never loaded" in said[SHOWING[4]].out
+    assert "never loaded" in said[SHOWING[3]].out
 
 
 def test_a_role_that_may_only_read_sees_everything_and_changes_nothing(sluice, engine, tmp_path, as_reader) -> None:
@@ -69,12 +70,13 @@ def test_a_role_that_may_only_read_sees_everything_and_changes_nothing(sluice, e
     assert sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv")).code == 2
     as_reader()
     before = objects(engine)
-    said = {call: sluice(*call) for call in SHOWING}
+    plan = ("plan", "tlc__yellow_trips", "-b", "2019-01", "--url", str(tmp_path / "{batch}.csv"))
+    said = {call: sluice(*call) for call in (*SHOWING, plan)}
     assert {call: each.err for call, each in said.items() if each.code} == {}
     assert objects(engine) == before
     assert "held" in said["status",].out
     assert "gate closed since" in said["alerts",].out
-    assert "passenger_count >= 1" in said[SHOWING[4]].out
+    assert "passenger_count >= 1" in said[SHOWING[3]].out
     rows = json.loads(sluice("status", "--json").out)
     assert {row["verdict"] for row in rows if row["dataset"] == "tlc__yellow_trips"} == {"published", "held"}
 
