@@ -109,7 +109,7 @@ def _schemas(path: Path, found: Mapping[str, Any]) -> Schemas:
             raise ConfigError(f"{path}: [schemas] {name!r} is PostgreSQL's own or everybody's; choose another name")
     twice = next((name for name in schemas.all if schemas.all.count(name) > 1), None)
     if twice is not None:
-        raise ConfigError(f"{path}: [schemas] names {twice!r} twice; each needs a schema of its own")
+        raise ConfigError(f"{path}: [schemas] names {twice!r} twice; each needs a separate schema")
     return schemas
 
 
