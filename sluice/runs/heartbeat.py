@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sluice.project.atomic import write_text
-
 FILE = "heartbeat.json"
 AHEAD = timedelta(minutes=5)  # clocks differ; a beat further in the future than this proves nothing
 
@@ -49,7 +47,10 @@ class Pulse:
 
 def beat(home: Path) -> None:
     """Note that a nightly run finished now. Raises OSError if the disk refuses."""
-    write_text(home / FILE, json.dumps({"finished_at": datetime.now(UTC).isoformat()}) + "\n")
+    home.mkdir(parents=True, exist_ok=True)
+    written = home / f"{FILE}.new"
+    written.write_text(json.dumps({"finished_at": datetime.now(UTC).isoformat()}) + "\n", encoding="utf-8")
+    written.replace(home / FILE)
 
 
 def pulse(home: Path, max_age: timedelta) -> Pulse:

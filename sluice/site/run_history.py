@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sluice.project.atomic import write_text
 from sluice.runs.outcomes import Summary
 
 RUNS = 30
@@ -16,7 +15,11 @@ RUNS = 30
 def keep(home: Path, summary: Summary, run_id: str | None) -> None:
     """Put a run before the others."""
     run = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}", "run_id": run_id, **summary.as_dict()}
-    write_text(_path(home), json.dumps([run, *last(home)][:RUNS]))
+    path = _path(home)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps([run, *last(home)][:RUNS]), encoding="utf-8")
+    fresh.replace(path)
 
 
 def last(home: Path) -> list[dict[str, Any]]:

@@ -100,4 +100,10 @@ def _is_listed(host: str, ip: _Ip) -> bool:
 def _listed(name: str, variable: str, between: str) -> list[str]:
     if (given := os.environ.get(variable)) is not None:
         return [each.strip() for each in given.split(between) if each.strip()]
-    return list(paths.project().settings.sources.get(name, ()))
+    try:
+        listed = paths.project().settings.get("sources", {}).get(name, [])
+    except AttributeError:
+        listed = None
+    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+        raise ConfigError(f"sluice.toml: {name} under [sources] must be a list of texts")
+    return listed

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sluice.contract.batches import Monthly
 from sluice.contract.contract import Contract
 from sluice.contract.scaffold.examples import FAILS
 
@@ -18,7 +19,8 @@ DATA = Path(__file__).parents[1] / "data"
 
 def first_batch(contract: Contract) -> str:
     """The batch that example rows are of."""
-    return contract.files.batches.first
+    batches = contract.files.batches
+    return batches.start if isinstance(batches, Monthly) else batches.name
 
 
 def assert_examples_hold(

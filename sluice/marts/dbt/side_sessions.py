@@ -18,7 +18,7 @@ from dbt_common.exceptions import DbtDatabaseError
 from sluice.contract.errors import Overtaken
 from sluice.ledger import write_right
 from sluice.marts.dbt.environment import BUILD
-from sluice.project.paths import project
+from sluice.warehouse.warehouse import SIDES
 
 # Written against dbt-postgres 1.10 and 1.11: `open(cls, connection)` gives the connection with a `handle` of psycopg2.
 
@@ -42,12 +42,11 @@ def install() -> None:
 
 def _ask(connection: Any) -> None:
     side, build = connection.credentials.schema, os.environ.get(BUILD)
-    schemas = project().settings.schemas
-    if side not in schemas.sides:
+    if side not in SIDES:
         return
     try:
         if build:
-            write_right.take(connection.handle, side, int(build), schemas.ops)
+            write_right.take(connection.handle, side, int(build))
         else:
             write_right.read_only(connection.handle)
     except (psycopg2.Error, Overtaken) as error:
