@@ -60,7 +60,7 @@ def test_a_reader_follows_a_raw_column_to_the_mart_columns_that_need_it(page: Pa
     raw.get_by_role("link", name="tip_amount").first.click()
 
     trail = page.locator("article.trail:target")
-    expect(trail).to_contain_text("columns of the marts need it")
+    expect(trail).to_contain_text("columns of the marts depend on it")
     needed = trail.locator("li", has=page.get_by_role("heading", name="marts")).get_by_role("link")
     assert {"fct_trips", "fct_zone_trips_daily", "fct_zone_revenue_monthly", "tip_amount_usd"} <= set(
         needed.all_inner_texts()

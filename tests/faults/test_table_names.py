@@ -23,7 +23,7 @@ def named(source: str, entity: str) -> Contract:
     [("a", "b__2024_01"), ("a", "b__incoming_2024_01"), ("a__b", "c"), ("a_", "b"), ("a", "_b"), ("a", "B"), ("a", "")],
 )
 def test_no_dataset_has_a_name_that_a_batch_of_another_has(source: str, entity: str) -> None:
-    with pytest.raises(ContractError, match="cannot name a table"):
+    with pytest.raises(ContractError, match="is not a valid name"):
         named(source, entity)
 
 

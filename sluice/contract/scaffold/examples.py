@@ -14,7 +14,7 @@ from sluice.contract.checks.names import short
 from sluice.contract.contract import Contract, Files
 from sluice.contract.errors import ConfigError
 from sluice.contract.scaffold.guess import Guess
-from sluice.contract.values.casts import readable
+from sluice.contract.values.written import readable
 
 GOOD_ROWS = 3
 FAILS = "fails_check"  # the last column of bad.csv: the check that the row must fail

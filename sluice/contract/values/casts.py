@@ -6,9 +6,7 @@ says which typed columns may stand for which contract types at all; any other pa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +17,7 @@ from sluice.contract.errors import DataError
 from sluice.contract.values.grammars import kind_of
 from sluice.contract.values.parse import from_doubles, parse, with_cells
 from sluice.contract.values.spellings import FINEST, UNREAD, spelt, without_words
+from sluice.contract.values.written import as_json, readable
 
 Cast = tuple[pa.Array, pa.Array | None]
 
@@ -29,7 +28,7 @@ _FIRST = {"date": "0001-01-01", "timestamp": "0001-01-01T00:00:00"}
 def _as_it_is(array: pa.Array, to: ColumnType) -> Cast:
     """Nested values as JSON, bytes as bytes or as UUIDs. Bytes of a file of text are parsed."""
     if pa.types.is_nested(array.type):
-        texts = [None if value is None else _json(value) for value in array.to_pylist()]
+        texts = [None if value is None else as_json(value) for value in array.to_pylist()]
         bad = pa.array([text is UNREAD for text in texts])
         values = pa.array([None if text is UNREAD else text for text in texts], to.arrow)
         return values, bad if pc.any(bad).as_py() else None
@@ -40,19 +39,6 @@ def _as_it_is(array: pa.Array, to: ColumnType) -> Cast:
     if to.name == "bytes":
         return array.cast(pa.binary()), None
     return parse(array.cast(pa.binary()), to)
-
-
-def _json(value: Any) -> str:
-    """A nested value as JSON: decimals and moments as text, bytes in hexadecimal; UNREAD if JSON cannot hold it."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
-    except (ValueError, TypeError):
-        return UNREAD
-    return UNREAD if "\\u0000" in text else text
-
-
-def _plain(value: Any) -> Any:
-    return readable(value) if isinstance(value, bytes) else str(value)
 
 
 def deliverable(given: pa.DataType, to: ColumnType) -> bool:
@@ -134,17 +120,8 @@ def delivered(array: pa.Array, row: int) -> str:
         number = cell[0].as_py()
         return {"nan": "NaN"}.get(repr(number), repr(number))
     if pa.types.is_nested(cell.type):
-        return str(_json(cell[0].as_py()))
+        return str(as_json(cell[0].as_py()))
     return str(cell.cast(pa.string())[0].as_py())
-
-
-def readable(raw: bytes) -> str:
-    """Bytes as text, or as `\\x` and hexadecimal digits if they are no UTF-8 or hold a NUL."""
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        return "\\x" + raw.hex()
-    return "\\x" + raw.hex() if "\0" in text else text
 
 
 def _stored(given: pa.DataType) -> pa.DataType:

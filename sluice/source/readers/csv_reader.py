@@ -16,7 +16,7 @@ from pyarrow import csv as arrow_csv
 
 from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
-from sluice.contract.values.casts import readable
+from sluice.contract.values.written import readable
 from sluice.source.files import SourceFile
 from sluice.source.readers.csv_header import cells, head_of, with_trailing
 from sluice.source.readers.csv_quotes import Quotes

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sluice.contract.values.casts import readable
+from sluice.contract.values.written import readable
 
 _LENGTHS = (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string, pa.types.is_large_binary)
 KEPT_OF_LONG = 1000  # bytes kept of a cell or row that is too long

@@ -107,7 +107,7 @@ def test_a_closed_gate_sends_one_alert_with_reason_numbers_sample_and_next_comma
         "20% of rows fail passenger_count >= 1 (tolerance 5%)",
         "rows: 20",
         "passenger_count=0",
-        "Readers see: tlc__yellow_trips as it was before",
+        "Readers see: tlc__yellow_trips as",
         "sluice quarantine show tlc__yellow_trips 2019-02",
         "taxi-data@example.com",
     ):

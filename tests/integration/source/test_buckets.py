@@ -74,7 +74,7 @@ def test_an_object_is_fetched_whole_once_and_a_replaced_one_anew(store: Store, t
 
 def test_what_is_not_there_is_missing(store: Store) -> None:
     for address in (f"{store.scheme}://{BUCKET}/none.csv", f"{store.scheme}://no-such-bucket/none.csv"):
-        with pytest.raises(SourceMissing, match="no such file"):
+        with pytest.raises(SourceMissing, match="does not exist"):
             look(address)
 
 

@@ -1,0 +1,30 @@
+"""Values written down: bytes as text, and nested values as JSON. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sluice.contract.values.spellings import UNREAD
+
+
+def as_json(value: Any) -> str:
+    """A nested value as JSON: decimals and moments as text, bytes in hexadecimal; UNREAD if JSON cannot hold it."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    except (ValueError, TypeError):
+        return UNREAD
+    return UNREAD if "\\u0000" in text else text
+
+
+def _plain(value: Any) -> Any:
+    return readable(value) if isinstance(value, bytes) else str(value)
+
+
+def readable(raw: bytes) -> str:
+    """Bytes as text, or as `\\x` and hexadecimal digits if they are no UTF-8 or hold a NUL."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return "\\x" + raw.hex()
+    return "\\x" + raw.hex() if "\0" in text else text
