@@ -42,6 +42,8 @@ def deliveries(datasets: Sequence[str] | None, batches: Sequence[str] | None, ur
         ConfigError: an unknown dataset, an invalid batch, a template that does not fit.
     """
     chosen = [contract_for(name) for name in datasets] if datasets else list(contracts().values())
+    if not chosen:
+        raise ConfigError("the project has no dataset yet. Draft one: sluice new SOURCE ENTITY --from FILE")
     found = [delivery for contract in chosen for delivery in _of_dataset(contract, batches, url)]
     if not found:
         raise ConfigError(f"nothing to load: no file of {', '.join(map(str, chosen))} matches {url and Address(url)}")

@@ -14,6 +14,7 @@ from sluice.contract.registry import load_contracts
 from sluice.project import fingerprints, paths
 from sluice.project.datasets import contract_for, contracts
 from sluice.project.init.write import init
+from sluice.runs import plan
 
 CONTRACT = """
 import pandera.pandas as pa
@@ -111,6 +112,14 @@ def test_contracts_load_beside_packages_of_the_same_names(tmp_path: Path, monkey
     monkeypatch.syspath_prepend(str(tmp_path))
     add(init(tmp_path / "shop").root, "orders")
     assert list(load_contracts(tmp_path / "shop/contracts")) == ["shop__orders"]
+
+
+def test_a_run_without_a_dataset_names_the_command_that_drafts_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(init(tmp_path / "shop").root)
+    with pytest.raises(ConfigError, match=r"no dataset yet\. Draft one: sluice new"):
+        plan.deliveries(None, None, None)
 
 
 def test_a_file_that_changes_is_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
