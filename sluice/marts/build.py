@@ -54,17 +54,23 @@ class Built:
 def due(warehouse: Warehouse) -> bool:
     """Whether the marts lack a load or a table, or were built by another dbt project than this.
 
-    Before anything was ever published there is nothing to transform.
+    Before anything was ever published there is nothing to transform. Changes nothing: a plan asks, too.
     """
     with transaction(warehouse.engine, "cannot determine whether the marts must be rebuilt") as connection:
         now = builds.live(connection)
         if now is None and not connection.scalar(sa.select(sa.exists().where(tables.batches.c.status == "published"))):
             return False
         inputs = builds.fingerprint(published_loads(connection), fingerprints.project())
-        if now is None or now.inputs != inputs or mart_views.missing_tables(connection, now.side, now.models):
+        if now is None or now.inputs != inputs:
             return True
-        rules.marts_are_new(connection, warehouse.now())
-        return False
+        return bool(mart_views.missing_tables(connection, now.side, now.models))
+
+
+def report_up_to_date(warehouse: Warehouse) -> None:
+    """Close the incidents of a failed build, where readers have every load. For runs: a plan asks only `due`."""
+    with transaction(warehouse.engine, "cannot report that the marts are up to date") as connection:
+        if builds.live(connection) is not None:
+            rules.marts_are_new(connection, warehouse.now())
 
 
 def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = None) -> Built:

@@ -359,7 +359,7 @@ def test_a_taken_port_is_left_to_its_owner(monkeypatch: pytest.MonkeyPatch) -> N
         temporary_settings(restore_defaults=[PREFECT_API_URL]),
     ):
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match=f"port {port} of 127.0.0.1 is taken.*--port"):
+        with pytest.raises(ConfigError, match=f"port {port} of 127.0.0.1 is in use.*--port"):
             server_address.find("127.0.0.1", port)
         monkeypatch.setattr(server_address, "PORT", port)
         address = server_address.find("127.0.0.1")
@@ -379,7 +379,7 @@ def test_a_configured_server_that_is_down_is_named(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(processes, "ANSWERS_WITHIN", 1.0)
     with (
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}),
-        pytest.raises(ToolError, match=r"no Prefect server answers at http://127[.]0[.]0[.]1:1/api"),
+        pytest.raises(ToolError, match=r"no Prefect server responds at http://127[.]0[.]0[.]1:1/api"),
     ):
         server.up(tmp_path / ".sluice")
 
