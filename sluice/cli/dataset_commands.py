@@ -15,7 +15,9 @@ app = typer.Typer(rich_markup_mode=None)
 def new(
     source: Annotated[str, typer.Argument(help="Provider of the files, such as tlc.")],
     entity: Annotated[str, typer.Argument(help="Content of the files, such as yellow_trips.")],
-    sample: Annotated[str, typer.Option("--from", help="Sample file: CSV (plain, gzip, zstd) or Parquet.")],
+    sample: Annotated[
+        str, typer.Option("--from", help="Sample file: CSV, JSON Lines, Excel or Parquet, plain or packed.")
+    ],
     monthly: Annotated[
         str | None, typer.Option(help="Month of the sample, such as 2024-01, if there is one file per month.")
     ] = None,
@@ -36,6 +38,10 @@ def new(
     multiline: Annotated[bool | None, typer.Option(help="Whether fields may hold line breaks.")] = None,
     null: Annotated[list[str] | None, typer.Option(help="Text that means null in every column; repeatable.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="Column to leave out; repeatable.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an Excel workbook.")] = None,
+    member: Annotated[
+        str | None, typer.Option(help="File in a zip archive, or a pattern such as *.csv for several.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier draft.")] = False,
 ) -> None:
     """Draft a new dataset from a sample file: contract, staging model, example rows."""
@@ -52,6 +58,8 @@ def new(
         "comment": comment,
         "multiline": multiline,
         "null_values": tuple(dict.fromkeys(["", *null])) if null else None,
+        "sheet": sheet,
+        "member": member,
         "ignore": tuple(ignore) if ignore else None,
     }
     options = {name: value for name, value in given.items() if value is not None}

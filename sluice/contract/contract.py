@@ -50,8 +50,12 @@ class Files:
         quoted_null: whether a cell in quotes may mean null in a text column too. In columns of other types
             an empty cell is null, with quotes or without.
         ignore: columns of the file that are not loaded, under the names that the file gives them.
+        sheet: of an Excel workbook; one with a single visible sheet needs none.
+        member: of a zip archive, the file that is read, or a pattern (`*.csv`) of files with the same columns, whose
+            rows follow one another in the order of their names. An archive of one file needs none.
         max_field_bytes: longest value of one cell; a longer one rejects its row.
         max_bytes: longest file after decompression, so that a bomb ends early.
+        max_ratio: most bytes of a compressed file for each of its own, once they are more than 64 MB.
     """
 
     url: str
@@ -68,8 +72,11 @@ class Files:
     comment: str = ""
     quoted_null: bool = False
     ignore: tuple[str, ...] = ()
+    sheet: str = ""
+    member: str = ""
     max_field_bytes: int = 1 << 20
     max_bytes: int = 64 << 30
+    max_ratio: int = 1000
 
     def __post_init__(self) -> None:
         for name in ("null_values", "names", "ignore"):

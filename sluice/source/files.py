@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sluice.contract.errors import ToolError
-from sluice.source.sniff import Compression, Format
+
+Format = Literal["csv", "parquet", "json", "excel"]
+Compression = Literal["gzip", "zstd", "bzip2", "xz", "zip"]
 
 BLOCK_BYTES = 1 << 20  # one read of a file or a download; larger ones are not faster
 
@@ -50,7 +53,9 @@ class SourceFile:
 
     Attributes:
         address: where it came from, without secrets.
+        format: of an archive, that of its first file with rows.
         stamp: what was true of the file while its fingerprint was taken. A file replaced since has another.
+        member: of an archive, where one of its files is meant.
     """
 
     address: str
@@ -62,6 +67,7 @@ class SourceFile:
     format: Format
     compression: Compression | None
     stamp: tuple[int, ...]
+    member: str = ""
 
     def is_same(self) -> bool:
         """Whether the file that lies there now is the one whose fingerprint this is."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -15,7 +16,9 @@ from sluice.contract.errors import DataError
 from sluice.contract.scaffold.draft import Sample
 from sluice.source.dialect import encoding_of, proposed
 from sluice.source.files import SourceFile
+from sluice.source.parts.parts import on_disk, parts_of, proposed_member
 from sluice.source.readers.csv_records import Lines
+from sluice.source.readers.excel.excel_reader import proposed as proposed_of_excel
 from sluice.source.readers.row_stream import open_reader
 
 ROWS = 100_000  # about 20 MB of a wide CSV file; a rarer value is found by the first audit
@@ -32,25 +35,31 @@ def sample_of(file: SourceFile, files: Files, given: frozenset[str]) -> tuple[Sa
     Raises:
         DataError: the file is damaged, or has no whole row; or no options read it.
     """
-    if file.format == "csv":
-        files = proposed(_head(file, files), files, given)
+    files = files if "member" in given else replace(files, member=proposed_member(file))
+    part = parts_of(file, files)[0]
+    text = part.format == "csv"
+    if text:
+        files = proposed(_head(part, files), files, given)
+    if part.format == "excel":
+        with on_disk(part, files) as workbook:
+            files = proposed_of_excel(workbook, files, given)
     try:
-        sample = _first_rows(file, files)
+        sample = _first_rows(file, files, part.format == "excel")
     except DataError as stray_quote:
-        if file.format != "csv" or "multiline" in given:
+        if not text or "multiline" in given:
             raise
         files = replace(files, multiline=True)
         try:
-            sample = _first_rows(file, files)
+            sample = _first_rows(file, files, part.format == "excel")
         except DataError:
             raise stray_quote from None
-    if file.format != "csv" or "encoding" in given or files.encoding != "utf-8":
+    if not text or "encoding" in given or files.encoding != "utf-8":
         return sample, files
     encoding = encoding_of(b"\n".join(_wide(sample)))  # bytes that the head did not have
     if encoding == "utf-8":
         return sample, files
     files = replace(files, encoding=encoding)
-    return _first_rows(file, files), files
+    return _first_rows(file, files, part.format == "excel"), files
 
 
 def _head(file: SourceFile, files: Files) -> bytes:
@@ -63,7 +72,7 @@ def _head(file: SourceFile, files: Files) -> bytes:
     return head[: end + 1] if end > 0 else head
 
 
-def _first_rows(file: SourceFile, files: Files) -> Sample:
+def _first_rows(file: SourceFile, files: Files, excel: bool) -> Sample:
     with closing(open_reader(file, files)) as reader:
         pieces: list[list[pa.Array]] = []
         count, whole = 0, True
@@ -79,8 +88,41 @@ def _first_rows(file: SourceFile, files: Files) -> Sample:
                 f"{file.address}: has column names but no whole row to learn from; give another sample, or say how it "
                 "is written: --delimiter, --skip, --quote, --header/--no-header"
             )
-        columns = [pa.concat_arrays(column)[:ROWS] for column in zip(*pieces, strict=True)]
-        return Sample(reader.names, columns, whole, reader.types is not None, files.delimiter)
+        columns = [_whole(name, column)[:ROWS] for name, *column in zip(reader.names, *pieces, strict=True)]
+        typed = reader.types is not None
+        texts = [name for name, kind in zip(reader.names, reader.types or (), strict=False) if pa.types.is_null(kind)]
+        if excel:
+            columns = [_with_midnights(column) for column in columns]
+        return Sample(reader.names, columns, whole, typed, files.delimiter, frozenset(texts))
+
+
+def _whole(name: str, pieces: Sequence[pa.Array]) -> pa.Array:
+    """One column of all pieces. Those of several files may differ in type: integers here, doubles there."""
+    kinds = {piece.type for piece in pieces}
+    if len(kinds) == 1:
+        return pa.concat_arrays(pieces)
+    if kinds == {pa.binary(), pa.large_binary()}:  # nested values came up in a later piece of a JSON file
+        return pa.concat_arrays([_as_json(piece) if pa.types.is_binary(piece.type) else piece for piece in pieces])
+    try:
+        tables = [pa.table({name: piece}) for piece in pieces]
+        return pa.concat_tables(tables, promote_options="permissive").column(0).combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        found = " and ".join(sorted(map(str, kinds)))
+        raise DataError(f"column {name!r} is {found} in files of one delivery; ask the provider for one type") from None
+
+
+def _as_json(cells: pa.Array) -> pa.Array:
+    texts = [None if cell is None else json.dumps(cell.decode(errors="replace")) for cell in cells.to_pylist()]
+    return pa.array(texts, pa.string()).cast(pa.large_binary())
+
+
+def _with_midnights(cells: pa.Array) -> pa.Array:
+    """A column of a sheet: its dates as moments, where other cells hold times, as a sheet makes no difference."""
+    days = pc.match_substring_regex(cells, "^[0-9]{4}-[0-9]{2}-[0-9]{2}$").fill_null(False)
+    moments = pc.match_substring_regex(cells, "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:.]+$")
+    if not (pc.any(days).as_py() and pc.any(moments).as_py()):
+        return cells
+    return pc.if_else(days, pc.binary_join_element_wise(cells, b" 00:00:00", b""), cells)
 
 
 def _wide(sample: Sample) -> Iterator[bytes]:

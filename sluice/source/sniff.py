@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal, NamedTuple
-
-import pyarrow as pa
+from typing import NamedTuple
 
 from sluice.contract.errors import DataError
+from sluice.source.files import Compression, Format
+from sluice.source.parts import archive
+from sluice.source.parts.stream import DAMAGE, opened
 from sluice.source.readers.encodings import marked
 
-Format = Literal["csv", "parquet"]
-Compression = Literal["gzip", "zstd"]
-
-HEAD_BYTES = 4096  # enough to hold a zip's first names, which identify an Excel file
+HEAD_BYTES = 4096
+EXPECTED = "CSV, JSON Lines, Excel (xlsx) or Parquet, plain or packed (gzip, zstd, bzip2, xz, zip)"
 
 
 class EmptyFile(DataError):
@@ -25,68 +25,119 @@ class Kind(NamedTuple):
     compression: Compression | None
 
 
-_COMPRESSIONS: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_COMPRESSIONS: dict[bytes, Compression] = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\0": "xz",
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",  # without a member
+}
 _FOREIGN = {
-    b"BZh": "a bzip2 file",
-    b"\xfd7zXZ": "an xz file",
     b"7z\xbc\xaf": "a 7-zip archive",
     b"ORC": "an ORC file",
     b"Obj\x01": "an Avro file",
     b"ARROW1": "an Arrow (Feather) file",
     b"%PDF": "a PDF document",
     b"SQLite format 3": "an SQLite database",
-    b"\xd0\xcf\x11\xe0": "an old Excel (xls) file",
+    b"\xd0\xcf\x11\xe0": "an old Excel (xls) file; save it as xlsx",
 }
+_JSON = re.compile(rb'(\xef\xbb\xbf)?\s*(\{[ \t]*["}]|\[\s*[{\]])')
 _MARKUP = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<error")
 
 
 def sniff(path: Path, address: str) -> Kind:
-    """The format and compression of a file.
+    """The format and compression of a file; of an archive, the format of its first file with rows.
 
     Raises:
-        DataError: it is neither CSV nor Parquet; the message says what it is instead.
+        DataError: it is in no format that is read; the message says what it is instead.
         EmptyFile: it holds no byte, compressed or not.
     """
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     if not head:
         raise EmptyFile(f"{address}: the file is empty (0 bytes); ask the provider to deliver it again")
-    if head.startswith(b"PAR1"):
-        return Kind("parquet", None)
     compression = next((name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), None)
-    if compression is not None:
-        head = _decompressed_head(path, compression, address)
-    if what := foreign(head, compression):
-        raise DataError(f"{address}: is {what}; expected CSV (plain, gzip or zstd) or Parquet")
-    return Kind("csv", compression)
+    if compression == "zip":
+        return _of_archive(path, address)
+    if compression is None:
+        return Kind(_format(head, address), None)
+    head = _unpacked_head(path, compression, address)
+    return Kind(_format(head, address, f" inside {compression}"), compression)
 
 
-def foreign(head: bytes, compression: Compression | None = None) -> str | None:
-    """What the first bytes of a file show it to be, if that is no CSV."""
-    within = f" inside {compression}" if compression else ""
-    if compression and head.startswith((b"PAR1", *_COMPRESSIONS)):
-        return ("Parquet" if head.startswith(b"PAR1") else "compressed twice:") + within
-    if head.startswith(b"PK\x03\x04"):
-        excel = b"[Content_Types].xml" in head or b"xl/" in head
-        return ("an Excel (xlsx) file" if excel else "a zip archive") + within
+def kind_of_member(path: Path, member: str, address: str) -> Kind:
+    """As `sniff`, of a file in a zip archive."""
+    head = _unpacked_head(path, "zip", address, member)
+    return Kind(_format(head, address, " inside zip"), "zip")
+
+
+def _of_archive(path: Path, address: str) -> Kind:
+    """A workbook; or a zip archive, with the format of its first file with rows.
+
+    CSV if no file has any, since only the contract says which files are meant.
+    """
+    try:
+        archive.refuse_large_directory(path, address)
+        if kind := archive.workbook(path):
+            if kind != "xlsx":
+                raise DataError(f"{address}: is a spreadsheet in the format {kind}; ask the provider for xlsx or CSV")
+            return Kind("excel", None)
+        infos = archive.members(path, address)
+    except (*DAMAGE, NotImplementedError) as error:
+        raise archive.damaged(address, error) from None
+    if len(infos) <= 1:
+        (info,) = archive.chosen(infos, "", address)
+        return kind_of_member(path, info.filename, f"{address} ({archive.shown(info.filename)})")
+    for info in infos[: archive.SHOWN]:
+        try:
+            archive.chosen([info], "", address)
+            return kind_of_member(path, info.filename, address)
+        except DataError:
+            continue
+    return Kind("csv", "zip")
+
+
+def _format(head: bytes, address: str, within: str = "") -> Format:
+    """The format of a file by its first bytes, unpacked."""
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if (mark := marked(head)) and mark != "utf-8":
+        head = head.decode(mark, "ignore").encode()
+    if _JSON.match(head):
+        return "json"
+    if within and head.startswith(b"PK\x03\x04") and (b"[Content_Types].xml" in head or b"xl/" in head):
+        return "excel"
+    if what := foreign(head):
+        raise DataError(f"{address}: is {what}{within}; expected {EXPECTED}")
+    return "csv"
+
+
+def foreign(head: bytes) -> str | None:
+    """What the first bytes of a file show it to be, if that is in no format that is read."""
+    if packed := next((name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), None):
+        return f"compressed twice: {packed}"
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
-            return what + within
+            return what
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:16].lower().startswith(_MARKUP):
-        return "an HTML or XML page (an error page of the server?)" + within
-    if text.startswith((b'{"', b"{\n", b"[{")):
-        return "JSON" + within
-    if b"\0" in head.split(b"\n", 1)[0] and not marked(head):
-        return 'binary data (if it is UTF-16 text, set Files(encoding="utf-16-le"))' + within
+        return "an HTML or XML page (an error page of the server?)"
+    if re.match(rb"\{\s*[\"}]|\[\s*\[", text):
+        return "JSON that is neither one object a line nor an array of objects"
+    if b"\0" in head.split(b"\n", 1)[0]:
+        return 'binary data (if it is UTF-16 text, set Files(encoding="utf-16-le"))'
     return None
 
 
-def _decompressed_head(path: Path, compression: Compression, address: str) -> bytes:
+def _unpacked_head(path: Path, compression: Compression, address: str, member: str = "") -> bytes:
     try:
-        with pa.CompressedInputStream(pa.OSFile(str(path)), compression) as stream:
+        stream = opened(path, compression, member)
+        try:
             head = bytes(stream.read(HEAD_BYTES))
-    except (OSError, pa.ArrowInvalid) as error:
+        finally:
+            stream.close()
+    except (*DAMAGE, NotImplementedError) as error:
         raise DataError(
             f"{address}: the {compression} data is damaged ({error}); ask the provider to deliver it again"
         ) from None

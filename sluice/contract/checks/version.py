@@ -41,7 +41,7 @@ def _reading(contract: Contract) -> list[object]:
     files = [
         [part.name, getattr(contract.files, part.name)]
         for part in fields(contract.files)
-        if part.name not in ("url", "batches", "null_values", "max_bytes")
+        if part.name not in ("url", "batches", "null_values", "max_bytes", "max_ratio")
         and getattr(contract.files, part.name) != part.default
     ]
     columns = [[c.name, c.format, c.null_values] for c in contract.columns if c.format or c.null_values]

@@ -203,6 +203,7 @@ _WHY = {
     "ignore": "columns that are not loaded",
     "null_values": "what means null",
     "sheet": "the sheet",
+    "member": "the files of the archive",
 }
 
 

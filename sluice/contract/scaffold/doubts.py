@@ -27,6 +27,8 @@ _READING = {
     "encoding": "read as {value} (encoding)",
     "escape": "{value} is read as an escape (escape)",
     "quote": "fields are enclosed in {value!r} (quote)",
+    "sheet": "the sheet {value!r} is read (sheet)",
+    "member": "the files {value} of the archive are joined (member)",
     "comment": "lines that begin with {value} are left out (comment)",
     "multiline": "fields hold line breaks (multiline)",
     "header": "the first line is a row, and columns have made-up names (header, names)",

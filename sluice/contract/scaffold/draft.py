@@ -41,6 +41,7 @@ class Sample:
     whole: bool = False  # all rows of the file are in it
     typed: bool = False  # the file gives its columns types
     delimiter: str = ","
+    texts: frozenset[str] = frozenset()  # columns that a typed file gives as text of any type
 
     @property
     def rows(self) -> int:
@@ -90,7 +91,10 @@ def guesses_of(sample: Sample) -> list[Guess]:
     names = column_names(sample.names)
     columns = list(zip(names, sample.names, sample.columns, strict=True))
     commas = sample.delimiter == ","
-    found = [guess_column(*column, sample.whole, sample.typed, commas) for column in columns]
+    found = [
+        guess_column(*column, sample.whole, sample.typed and column[1] not in sample.texts, commas)
+        for column in columns
+    ]
     total = next((place for place, one in enumerate(found) if _total(one)), None) if sample.whole else None
     if total is None and not any(one.closing for one in found):
         return found

@@ -96,6 +96,9 @@ def guess(
         kind = column_type(reading.arrow)
         column = Column(name, kind, "", (), True, True, format=reading.format, null_values=reading.words)
         values, unread = read(cells, column)
+    elif pa.types.is_large_binary(cells.type) and not typed:  # nested values of a JSON file
+        kind = column_type(pa.large_string())
+        values, unread = read(cells, Column(name, kind, "", (), True, True))
     else:
         kind = column_type(_type_of_values(name, source, cells))
         reading = _typed_reading(kind, cells)

@@ -121,10 +121,20 @@ def _json(text: str, _: ColumnType) -> str:
     if "\\u0000" in text:  # jsonb cannot hold it
         raise ValueError
     try:
-        json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_held_by_jsonb)
     except RecursionError as error:
         raise ValueError from error
+    if "\\ud" in text.lower():
+        json.dumps(value, ensure_ascii=False).encode()  # half a character is a ValueError
     return text
+
+
+def _held_by_jsonb(number: str) -> float:
+    """Refuse a number that PostgreSQL's numeric cannot hold: digits before and after the point are limited."""
+    given = Decimal(number)
+    if not given.as_tuple().exponent >= -16_383 or given.adjusted() >= 131_072:  # type: ignore[operator]
+        raise ValueError(number)
+    return 0.0
 
 
 def _refuse_constant(word: str) -> None:

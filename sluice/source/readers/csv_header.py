@@ -54,7 +54,7 @@ def head_of(data: bytes, files: Files, address: str) -> Head | None:
     end = _header_end(data, place, files)
     names = list(files.names) or _cells(data[place:end], delimiter, files, address)
     after = end + len(_LINE.match(data, end)[0])  # type: ignore[index]
-    return Head(_named(names), delimiter, after, *_lines(data[:after]))
+    return Head(named(names), delimiter, after, *_lines(data[:after]))
 
 
 def _end(pattern: re.Pattern[bytes], data: bytes, place: int) -> int:
@@ -118,7 +118,7 @@ def cells(record: str, delimiter: str, files: Files) -> list[str]:
     return next(reader, [])
 
 
-def _named(names: Sequence[str]) -> list[str]:
+def named(names: Sequence[str]) -> list[str]:
     """The names, with one for each column that has none (`column_4`) or another column's (`id_2`)."""
     taken = {name for name in names if name.strip()}
     found: list[str] = []
@@ -145,4 +145,4 @@ def with_trailing(names: list[str], records: Sequence[bytes], delimiter: str, fi
             return names
         if len(found) != len(names) + 1:
             return names
-    return _named([*names, ""])
+    return named([*names, ""])

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from sluice.contract.contract import Files
-from sluice.contract.errors import DataError
 from sluice.source.files import SourceFile
+from sluice.source.parts.stream import BLOCK_BYTES, Content
 from sluice.source.readers.encodings import utf8
 from sluice.source.readers.rows import KEPT_OF_LONG
 
-BLOCK_BYTES = 1 << 20  # decompressed bytes a read; about 10,000 taxi trips, 12 MB of Arrow arrays
 FIELDS_PER_ROW = 4  # fields of max_field_bytes that a row may have; longer rows are rejected unread
 
 
@@ -75,11 +73,10 @@ class Lines:
 
     def __init__(self, file: SourceFile, files: Files) -> None:
         self._address, self._files = file.address, files
-        self._raw = pa.OSFile(str(file.path))
-        compressed = file.compression is not None
-        self._stream = pa.CompressedInputStream(self._raw, file.compression) if compressed else self._raw
+        self._content = Content(file, files)
+        self.blocks = self._content.blocks  # the file's bytes, unpacked, as they are
         self._quote = ord(files.quote) if files.multiline and files.quote else None
-        self._escaped = _Escapes(files.escape)
+        self._escaped = Escapes(files.escape)
         self._quoted = False
         self._longest = FIELDS_PER_ROW * max(files.max_field_bytes, BLOCK_BYTES)
         self.count = LineCount()
@@ -87,11 +84,10 @@ class Lines:
     @property
     def bytes_read(self) -> int:
         """Bytes of the file as it lies there (compressed), so that it can be held against its size."""
-        return int(self._raw.tell()) if not self._raw.closed else 0
+        return self._content.bytes_read
 
     def close(self) -> None:
-        self._stream.close()
-        self._raw.close()
+        self._content.close()
 
     def __iter__(self) -> Iterator[Piece]:
         """Pieces of whole records, in order.
@@ -100,7 +96,7 @@ class Lines:
             DataError: damaged or cut compression, another encoding, or more bytes than the contract allows.
         """
         rest, too_long = b"", 0
-        for block in utf8(self.blocks(), self._files.encoding, self._address):
+        for block in self.text():
             ends = self._without_quoted_ends(block)
             self.count.feed(ends)
             if too_long:
@@ -122,26 +118,9 @@ class Lines:
         if rest:
             yield Piece(rest, too_long)
 
-    def blocks(self) -> Iterator[bytes]:
-        """The file's bytes, unpacked, as they are."""
-        total = 0
-        while True:
-            try:
-                block = self._stream.read(BLOCK_BYTES)
-            except (OSError, pa.ArrowInvalid) as error:
-                raise DataError(
-                    f"{self._address}: damaged after {total:,} bytes of text ({error}); "
-                    "ask the provider to deliver it again"
-                ) from None
-            if not block:
-                return
-            total += len(block)
-            if total > self._files.max_bytes:
-                raise DataError(
-                    f"{self._address}: holds more than the {self._files.max_bytes:,} bytes of text that its "
-                    "contract allows; to allow more, raise Files.max_bytes"
-                )
-            yield block
+    def text(self) -> Iterator[bytes]:
+        """The file's text in UTF-8."""
+        return utf8(self.blocks(), self._files.encoding, self._address)
 
     def _without_quoted_ends(self, block: bytes) -> bytes:
         """The block, its line ends inside of quotes blanked: they end no record of a multiline file."""
@@ -157,7 +136,7 @@ class Lines:
         return cells.tobytes()
 
 
-class _Escapes:
+class Escapes:
     """Blanks each escape and the character that it escapes, in blocks of a file."""
 
     def __init__(self, escape: str) -> None:

@@ -10,7 +10,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -22,9 +21,14 @@ from sluice.contract.drift import locate
 from sluice.contract.errors import DataError
 from sluice.contract.values.casts import Cast, cast, delivered, read
 from sluice.source.files import SourceFile, SourceUnreadable
+from sluice.source.parts.parts import SEEKING, parts_of
 from sluice.source.readers.csv_reader import CsvReader
+from sluice.source.readers.excel.cells import Spelling
+from sluice.source.readers.excel.excel_reader import ExcelReader
+from sluice.source.readers.joined import Joined, Reader
+from sluice.source.readers.json.json_reader import JsonReader
 from sluice.source.readers.parquet_reader import ROWS, ParquetReader
-from sluice.source.readers.rows import Rows
+from sluice.source.readers.rows import Rows, named_of_type
 from sluice.source.sniff import EmptyFile
 
 ROW_NUMBER, UNPARSED = "_row_number", "_unparsed"
@@ -33,32 +37,30 @@ ROW_NUMBER, UNPARSED = "_row_number", "_unparsed"
 _JSON = json.JSONEncoder(ensure_ascii=False)
 
 
-class Reader(Protocol):
-    """Rows of a file in one format, and a second count of them."""
-
-    names: list[str]
-
-    @property
-    def types(self) -> list[pa.DataType] | None: ...
-    @property
-    def rows_counted(self) -> int: ...
-    @property
-    def blank_lines(self) -> int: ...
-    @property
-    def bytes_read(self) -> int: ...
-    def __iter__(self) -> Iterator[Rows]: ...
-    def close(self) -> None: ...
-
-
-def open_reader(file: SourceFile, files: Files) -> Reader:
+def open_reader(file: SourceFile, files: Files, columns: Sequence[Column] | None = None) -> Reader:
     """The reader of a file's format.
+
+    Args:
+        columns: the contract's, as JSON and Excel files spell a value for a column; None for a draft.
 
     Raises:
         DataError: the file is damaged.
         SourceUnreadable: its rights, or its disk.
     """
+
+    def reader_of(part: SourceFile, files: Files) -> Reader:
+        if part.format == "json":
+            kept = None if columns is None else frozenset(named_of_type(columns, "json"))
+            return JsonReader(part, files, kept)
+        if part.format == "excel":
+            return ExcelReader(part, files, Spelling(columns or (), files))
+        return (ParquetReader if part.format == "parquet" else CsvReader)(part, files)
+
     try:
-        return (ParquetReader if file.format == "parquet" else CsvReader)(file, files)
+        parts = parts_of(file, files)
+        if len(parts) > 1 or (parts[0].compression and parts[0].format in SEEKING):
+            return Joined(parts, files, reader_of)
+        return reader_of(parts[0], files)
     except OSError as error:
         raise SourceUnreadable(f"{file.address}: cannot be read: {error.strerror or error}") from None
 
@@ -73,8 +75,11 @@ def open_rows(file: SourceFile, contract: Contract, batch: str) -> RowStream:
         SourceUnreadable: its rights, or its disk.
     """
     _refuse_changed(file)
-    reader = open_reader(file, contract.files)
+    reader = open_reader(file, contract.files, contract.columns)
     try:
+        if isinstance(reader, Joined):
+            for part in reader.parts:
+                locate(contract, batch, part.names, part.types, part.address)
         places = locate(contract, batch, reader.names, reader.types, file.address)
     except BaseException:
         reader.close()

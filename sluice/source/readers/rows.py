@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sluice.contract.columns import Column
 from sluice.contract.values.written import readable
 
 _LENGTHS = (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string, pa.types.is_large_binary)
@@ -30,6 +32,11 @@ class Rows:
     rejected: dict[int, str] = field(default_factory=dict)
     cells: dict[tuple[int, int], str] = field(default_factory=dict)
     canonical: dict[int, pa.Array] = field(default_factory=dict)
+
+
+def named_of_type(columns: Iterable[Column], kind: str) -> set[str]:
+    """The names that files have for a contract's columns of one type."""
+    return {source for column in columns if column.type.name == kind for source in column.sources}
 
 
 def with_gaps(columns: list[pa.Array], length: int, rejected: dict[int, str]) -> Rows:

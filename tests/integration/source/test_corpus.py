@@ -89,6 +89,7 @@ KINDS = {
         40,
         {"max(price)": Decimal("40.50"), "max(growth)": 40, "min(net)": Decimal("-40.25"), "min(pop)": 1101},
     ),
+    "c40_zip.csv": Case(1, {"min(id)": 1, "max(name)": "a"}),
     "ragged.csv": Case(2, {"string_agg(name, ',' order by id)": "Ann,Cid"}, 2, options={"gate": 0.5}),
     "zip.csv": Case(3, {"string_agg(zip, ',' order by id)": "01234,98101,00501"}),
     "c16_nanos.parquet": Case(40, {"max(at)": datetime(2024, 5, 1, 12, 0, 40, 4)}, draft=('format="us"',)),

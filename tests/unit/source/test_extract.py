@@ -30,7 +30,7 @@ from sluice.contract.errors import DataError
 from sluice.contract.values.casts import cast
 from sluice.source.fetch import fetch, look
 from sluice.source.files import SourceFile
-from sluice.source.readers import csv_records
+from sluice.source.parts import stream
 from sluice.source.readers.row_stream import RowStream, open_reader, open_rows
 from sluice.source.sniff import EmptyFile
 from tests.support.parcels import GOOD, HEADER, PARCELS, parcels
@@ -204,7 +204,7 @@ def test_a_stray_quote_is_found_where_the_file_is_cut_into_pieces(
 ) -> None:
     rows = ["1,,,,,,ok", '2,,,,,,"lost', "3,,,,,,ok", '4,,,,,,lost"', "5,,,,,,ok"]
     for size in range(1, 120, 7):
-        monkeypatch.setattr(csv_records, "BLOCK_BYTES", size)
+        monkeypatch.setattr(stream, "BLOCK_BYTES", size)
         with pytest.raises(DataError, match="line 3"):
             read(delivered(tmp_path, lines(*rows)))
 
@@ -515,7 +515,7 @@ NASTY = st.one_of(st.sampled_from(["", '"', '""', ",", "\n", "\r\n", "\r", "\\N"
 def test_any_csv_gives_every_row_once_and_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[list[str]], end: str, block: int
 ) -> None:
-    monkeypatch.setattr(csv_records, "BLOCK_BYTES", block)
+    monkeypatch.setattr(stream, "BLOCK_BYTES", block)
     written = [row[:1] + [""] * 5 + row[1:2] if len(row) == 2 and row[0] == "1" else row for row in rows]
     written = [row for row in written if row and row != [""]]  # a row without a cell is a blank line
     body = end.join([HEADER, *(",".join(map(quoted, row)) for row in written)])
@@ -540,7 +540,7 @@ def test_any_csv_gives_every_row_once_and_unchanged(
 def test_any_bytes_give_every_line_once_or_one_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes, block: int, multiline: bool
 ) -> None:
-    monkeypatch.setattr(csv_records, "BLOCK_BYTES", block)
+    monkeypatch.setattr(stream, "BLOCK_BYTES", block)
     file = delivered(tmp_path, HEADER.encode() + b"\n" + body)
     try:
         rows = read(file, parcels(multiline=multiline))

@@ -57,6 +57,13 @@ def test_a_local_file_is_used_where_it_lies(tmp_path: Path) -> None:
     assert look(f"file://{path}").size == len(CSV)
 
 
+def zipped(name: str) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr(name, CSV)
+    return sink.getvalue()
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
@@ -65,6 +72,11 @@ def test_a_local_file_is_used_where_it_lies(tmp_path: Path) -> None:
         (zstandard.compress(CSV), ("csv", "zstd")),
         (b"\xef\xbb\xbf" + CSV, ("csv", None)),
         (parquet(), ("parquet", None)),
+        (gzip.compress(parquet(), mtime=0), ("parquet", "gzip")),
+        (zipped("a.csv"), ("csv", "zip")),
+        (b'{"id": 1}\n', ("json", None)),
+        (b'\xef\xbb\xbf \n[\n  {"id": 1}]', ("json", None)),
+        (zipped("xl/workbook.xml"), ("excel", None)),
     ],
 )
 def test_the_bytes_tell_the_format_whatever_the_name(tmp_path: Path, body: bytes, kind: tuple[str, str | None]) -> None:
@@ -74,31 +86,23 @@ def test_the_bytes_tell_the_format_whatever_the_name(tmp_path: Path, body: bytes
     assert (file.format, file.compression) == kind
 
 
-def zipped(name: str) -> bytes:
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w") as archive:
-        archive.writestr(name, CSV)
-    return sink.getvalue()
-
-
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         (b"", "is empty"),
         (gzip.compress(b"", mtime=0), "is empty"),
         (zstandard.compress(b""), "is empty"),
-        (zipped("a.csv"), "a zip archive"),
-        (zipped("[Content_Types].xml"), "an Excel"),
         (b"<!DOCTYPE html><html>", "an HTML or XML page"),
         (b"  \n<HTML><body>busy", "an HTML or XML page"),
         (b"<?xml version='1.0'?><Error/>", "an HTML or XML page"),
         (CSV.decode().encode("utf-16-le"), "UTF-16"),
-        (b'{"error": "busy"}', "JSON"),
-        (gzip.compress(parquet(), mtime=0), "Parquet inside gzip"),
+        (b'{\n  "error": "busy"\n}', "JSON that is neither one object a line nor an array"),
+        (b"[[1, 2], [3, 4]]", "JSON that is neither one object a line nor an array"),
         (gzip.compress(gzip.compress(CSV, mtime=0), mtime=0), "compressed twice"),
         (gzip.compress(b"<html>", mtime=0), "page .* inside gzip"),
         (gzip.compress(CSV, mtime=0)[:20], "damaged"),
-        (b"BZh91AY", "bzip2"),
+        (b"BZh91AY", "bzip2 data is damaged"),
+        (b"PK\x03\x04", "not a whole zip archive"),
     ],
 )
 def test_what_is_neither_csv_nor_parquet_is_called_by_its_name(tmp_path: Path, body: bytes, message: str) -> None:

@@ -1,0 +1,120 @@
+"""The rows of a delivery that has several parts, or one that must be unpacked first: one part after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+
+from sluice.contract.contract import Files
+from sluice.contract.errors import DataError
+from sluice.source.files import SourceFile
+from sluice.source.parts.parts import on_disk
+from sluice.source.readers.rows import Rows
+
+
+class Reader(Protocol):
+    """Rows of a file in one format, and a second count of them."""
+
+    names: list[str]
+
+    @property
+    def types(self) -> list[pa.DataType] | None: ...
+    @property
+    def rows_counted(self) -> int: ...
+    @property
+    def blank_lines(self) -> int: ...
+    @property
+    def bytes_read(self) -> int: ...
+    def __iter__(self) -> Iterator[Rows]: ...
+    def close(self) -> None: ...
+
+
+class Part(NamedTuple):
+    """What the columns of one part are."""
+
+    address: str
+    names: list[str]
+    types: list[pa.DataType] | None
+
+
+class Joined:
+    """The rows of all parts. A column that a part does not have is null there.
+
+    Attributes:
+        names: the columns of all parts, each once, as they first come up.
+        types: theirs; None if the parts are text.
+        parts: each part's own columns, so that each can be compared with the contract.
+    """
+
+    def __init__(
+        self, parts: Sequence[SourceFile], files: Files, reader_of: Callable[[SourceFile, Files], Reader]
+    ) -> None:
+        self._sources, self._files, self._reader_of = parts, files, reader_of
+        self._stack = ExitStack()  # of the part that is open
+        self._open: tuple[SourceFile, Reader] | None = None
+        self.parts: list[Part] = []
+        self.rows_counted = self.blank_lines = 0
+        self._bytes_before = 0
+        try:
+            for part in parts:
+                reader = self._opened(part)
+                self.parts.append(Part(part.address, reader.names, reader.types))
+        except BaseException:
+            self._stack.close()
+            raise
+        self.names = list(dict.fromkeys(name for part in self.parts for name in part.names))
+        self.types = self._types()
+
+    def _types(self) -> list[pa.DataType] | None:
+        if len({part.types is None for part in self.parts}) > 1:
+            odd = next(part for part in self.parts if (part.types is None) != (self.parts[0].types is None))
+            raise DataError(
+                f"{odd.address}: is in another format than {self.parts[0].address}; choose files of one format with "
+                "Files(member=...)"
+            )
+        found: dict[str, pa.DataType] = {}
+        for part in self.parts:
+            for name, kind in zip(part.names, part.types or (), strict=False):
+                if name not in found or pa.types.is_null(found[name]):
+                    found[name] = kind
+        return [found[name] for name in self.names] if found else None
+
+    @property
+    def bytes_read(self) -> int:
+        return self._bytes_before + (self._open[1].bytes_read if self._open else 0)
+
+    def close(self) -> None:
+        self._stack.close()
+        self._open = None
+
+    def __iter__(self) -> Iterator[Rows]:
+        for part in self._sources:
+            reader = self._opened(part)
+            places = {name: place for place, name in enumerate(reader.names)}
+            for rows in reader:
+                yield rows if reader.names == self.names else self._aligned(rows, places)
+            self.rows_counted += reader.rows_counted
+            self.blank_lines += reader.blank_lines
+            self.close()
+            self._bytes_before += part.size
+
+    def _aligned(self, rows: Rows, places: dict[str, int]) -> Rows:
+        """The rows of one part, with the columns of all."""
+        none = pa.nulls(rows.length)
+        columns = [rows.columns[places[name]] if name in places else none for name in self.names]
+        new = {place: self.names.index(name) for name, place in places.items()}
+        cells = {(row, new[place]): text for (row, place), text in rows.cells.items()}
+        return Rows(columns, rows.length, rows.rejected, cells)
+
+    def _opened(self, part: SourceFile) -> Reader:
+        """The reader of a part, which is the only one that is open; again the one that is, if it was not read yet."""
+        if self._open is not None and self._open[0] is part:
+            return self._open[1]
+        self.close()
+        reader = self._reader_of(self._stack.enter_context(on_disk(part, self._files)), self._files)
+        self._stack.callback(reader.close)
+        self._open = (part, reader)
+        return reader
