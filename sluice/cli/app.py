@@ -52,7 +52,17 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-WITH_PREFECT = {"run", "backfill", "setup", "doctor", "quarantine", "alerts"}  # commands that ask its API
+WITH_PREFECT = {
+    "run",
+    "backfill",
+    "setup",
+    "doctor",
+    "quarantine",
+    "alerts",
+    "forget",
+    "backup",
+    "restore",
+}  # commands that ask its API
 
 
 @app.callback()

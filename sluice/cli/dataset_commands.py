@@ -1,4 +1,4 @@
-"""new, contract show."""
+"""new, forget, contract show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sluice.cli.options import Json
+from sluice.cli.options import DatasetId, Json
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -64,6 +64,22 @@ def new(
     }
     options = {name: value for name, value in given.items() if value is not None}
     new_dataset.new(new_dataset.Wish(source, entity, sample, owner, monthly, by, options, replace))
+
+
+@app.command()
+def forget(
+    dataset: DatasetId,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove it; without this, only show what would be.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove a dataset that has no contract any more: its tables, its quarantine and its incidents.
+
+    Without --yes it only shows what would be removed. The ledger keeps its loads, as superseded. The next run rebuilds
+    the marts. Refused for a dataset that has a contract, and while views of readers still show its rows.
+    """
+    from sluice.cli.output import upkeep
+
+    upkeep.forget(dataset, yes, as_json)
 
 
 contract_app = typer.Typer(help="Show contracts.", no_args_is_help=True, rich_markup_mode=None)

@@ -1,10 +1,11 @@
-"""up, setup, doctor, heartbeat."""
+"""up, setup, doctor, heartbeat, backup, restore."""
 
 from __future__ import annotations
 
 import json
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -95,3 +96,35 @@ def up(
         return server.up(home(), host=host, port=port, cron=cron, prepare=start_embedded, beside=alerts)
 
     raise typer.Exit(exits.until_told(serve))
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="File to write; an older one of this name is replaced.")],
+    as_json: Json = False,
+) -> None:
+    """Write the whole warehouse into one file: batches, quarantine, ledger, marts, as of one moment.
+
+    For the embedded PostgreSQL and for external servers. The file is there whole or not at all, readable by its owner
+    only. Best made when no run is in progress: a run that replaces a table waits for the backup.
+    """
+    from sluice.cli.output import upkeep
+
+    upkeep.backup(file, as_json)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="File that `sluice backup` wrote.")],
+    no_grants: Annotated[
+        bool, typer.Option("--no-grants", help="Leave out the rights of other users; their roles may be missing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Fill an empty warehouse with what a backup holds, in one transaction. Refused if it holds data.
+
+    It may be another kind of server, and another major version, than the one that was backed up.
+    """
+    from sluice.cli.output import upkeep
+
+    upkeep.restore(file, not no_grants, as_json)

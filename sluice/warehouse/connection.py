@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +16,7 @@ from sluice.contract.derive.tables import QUARANTINE, STAGING
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.project import paths
 from sluice.warehouse import embedded
+from sluice.warehouse.embedded.location import MAJOR, data_major
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line, keep_alive, set_session
 from sluice.warehouse.warehouse import MARTS, OPS, Warehouse
 
@@ -43,6 +46,24 @@ def look_into_warehouse() -> Warehouse | None:
     if not block and not embedded.exists(paths.home()):
         return None
     return _open(block, paths.home(), readonly=True)
+
+
+@contextmanager
+def address_as_it_is() -> Iterator[sa.URL]:
+    """Where the warehouse is, for a backup: also where the embedded one's data was written by another major.
+
+    Raises:
+        ConfigError: there is no warehouse yet. Otherwise as `open_warehouse`.
+    """
+    home = paths.home()
+    if os.environ.get(BLOCK_VARIABLE) or data_major(home) in (None, MAJOR):
+        warehouse = look_into_warehouse()
+        if warehouse is None:
+            raise ConfigError(f"there is no warehouse in {home} yet, so there is nothing to back up")
+        yield warehouse.url
+        return
+    with embedded.as_it_is(home) as url:
+        yield url
 
 
 def named(block: str) -> Warehouse:

@@ -13,14 +13,24 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from sqlalchemy import URL
 
 from sluice.project import paths
-from sluice.warehouse.embedded.location import PORT, Place, find_place, locked
+from sluice.warehouse.embedded.location import (
+    INSTALLS,
+    MAJOR,
+    PORT,
+    Place,
+    data_major,
+    find_place,
+    locked,
+    refuse_other_major,
+)
 from sluice.warehouse.embedded.server import (
     ensure_database,
     ensure_keeper,
@@ -47,12 +57,31 @@ def start(home: Path) -> URL:
 
     Raises:
         ToolError: the server does not start; the message ends with the last lines of its log.
-        ConfigError: the data belongs to another user, or the folder cannot be written.
+        ConfigError: the data belongs to another user or was written by another major, or the folder cannot be written.
     """
+    refuse_other_major(home.absolute())
+    return _start(home.absolute(), MAJOR)
+
+
+@contextmanager
+def as_it_is(home: Path) -> Iterator[URL]:
+    """The server of this checkout for a backup: data of another major by the programs that wrote it, if the wheel has
+    them; such a server is stopped in the end. Raises as `start`."""
     home = home.absolute()
+    major = data_major(home)
+    if major is None or major == MAJOR or major not in INSTALLS:
+        yield start(home)
+        return
+    try:
+        yield _start(home, major)
+    finally:
+        stop(home)
+
+
+def _start(home: Path, major: int) -> URL:
     paths.make_home(home)
     with locked(home / "postgres.lock"):
-        place = find_place(home)
+        place = find_place(home, major)
         held_before = place.folder in _holds
         _hold(place)
         try:

