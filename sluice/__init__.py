@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         SluiceError,
         ToolError,
     )
+    from sluice.file_check.check import FileCheck, check_file
     from sluice.project.datasets import contract_for, contracts
     from sluice.runs.outcomes import Marts, Outcome, RunFailed, Summary
     from sluice.steps.corrections import release, replay
@@ -54,6 +55,7 @@ __all__ = [
     "ContractError",
     "DataError",
     "Date",
+    "FileCheck",
     "Files",
     "Float",
     "Freshness",
@@ -74,6 +76,7 @@ __all__ = [
     "ToolError",
     "UtcTimestamp",
     "Uuid",
+    "check_file",
     "column",
     "contract_for",
     "contracts",
@@ -112,6 +115,7 @@ _HOMES = {
         *("BusyError", "ConfigError", "ContractError", "DataError", "SluiceError", "ToolError"),
     ),
     "sluice.cli.app": ("main",),
+    "sluice.file_check.check": ("FileCheck", "check_file"),
     "sluice.project.datasets": ("contract_for", "contracts"),
     "sluice.runs.outcomes": ("Marts", "Outcome", "RunFailed", "Summary"),
     "sluice.steps.corrections": ("release", "replay"),

@@ -1,4 +1,4 @@
-"""new, forget, contract show."""
+"""new, check, forget, contract show."""
 
 from __future__ import annotations
 
@@ -80,6 +80,25 @@ def forget(
     from sluice.cli.output import upkeep
 
     upkeep.forget(dataset, yes, as_json)
+
+
+@app.command()
+def check(
+    files: Annotated[list[str], typer.Argument(help="Files to check: paths or addresses.", metavar="FILE...")],
+    contract: Annotated[str, typer.Option(help="Contract file, such as contracts/shop_orders.py.")],
+    batch: Annotated[
+        list[str] | None,
+        typer.Option("--batch", "-b", help="Batch that the file is, such as 2024-01; by its name if omitted."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check files against a contract as a run would, without a database, a server or a project.
+
+    Prints the verdict, the counts and failing rows. Exit code 0 if every file passes, 2 if the data fails.
+    """
+    from sluice.cli.output import file_check
+
+    file_check.check(files, contract, batch or [], as_json)
 
 
 contract_app = typer.Typer(help="Show contracts.", no_args_is_help=True, rich_markup_mode=None)

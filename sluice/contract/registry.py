@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from hashlib import sha256
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
 from sluice.contract.contract import Contract
-from sluice.contract.errors import ContractError
+from sluice.contract.errors import ConfigError, ContractError
 
 
 def package_of(root: Path) -> str:
@@ -28,7 +30,7 @@ def package_of(root: Path) -> str:
 
 def forget_modules(folder: Path) -> None:
     """Let the modules of a project's folder be imported again: a file may have changed."""
-    package = f"{package_of(folder.parent)}.{folder.name}"
+    package = _package_name(folder)
     for loaded in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[loaded]
     importlib.invalidate_caches()
@@ -52,10 +54,50 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
     return dict(sorted(found.items()))
 
 
+def load_contract(file: Path) -> Contract:
+    """The contract of one file, in any folder. It may import its neighbours as `from ._name import`.
+
+    Raises:
+        ConfigError: there is no such file.
+        ContractError: it cannot be imported, or has no CONTRACT.
+    """
+    if not file.is_file():
+        raise ConfigError(f"{file}: no such file; --contract is the path of a file such as contracts/shop_orders.py")
+    file = file.resolve()
+    forget_modules(file.parent)
+    package = ModuleType(_package_name(file.parent), f"The contracts in {file.parent}.")
+    package.__path__ = [str(file.parent)]
+    sys.modules[package.__name__] = package
+    return _contract(f"{file.parent.name}/{file.name}", lambda: _import(f"{package.__name__}.{_word(file.stem)}", file))
+
+
+def _import(name: str, file: Path) -> ModuleType:
+    spec = spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ContractError(f"{file}: is not a Python file")
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # pandera looks its types up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def _package_name(folder: Path) -> str:
+    return f"{package_of(folder.parent)}.{_word(folder.name)}"
+
+
+def _word(name: str) -> str:
+    """A name without dots, which would part it: as a temporary folder may have."""
+    return name.replace(".", "_")
+
+
 def _load(folder: Path, file: Path) -> Contract:
-    shown = f"{folder.name}/{file.name}"
+    name = f"{package_of(folder.parent)}.{folder.name}.{file.stem}"
+    return _contract(f"{folder.name}/{file.name}", lambda: importlib.import_module(name))
+
+
+def _contract(shown: str, load: Callable[[], ModuleType]) -> Contract:
     try:
-        module = importlib.import_module(f"{package_of(folder.parent)}.{folder.name}.{file.stem}")
+        module = load()
     except ContractError:
         raise
     except Exception as error:

@@ -101,6 +101,10 @@ def _listed(name: str, variable: str, between: str) -> list[str]:
     if (given := os.environ.get(variable)) is not None:
         return [each.strip() for each in given.split(between) if each.strip()]
     try:
+        paths.root()
+    except ConfigError:  # a file that is checked outside of any project
+        return []
+    try:
         listed = paths.project().settings.get("sources", {}).get(name, [])
     except AttributeError:
         listed = None

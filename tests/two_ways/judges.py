@@ -13,11 +13,11 @@ import pyarrow
 import sqlalchemy as sa
 
 from sluice.contract.checks.compile import Check
+from sluice.contract.checks.in_pandas import failing_rows
 from sluice.contract.contract import Contract
 from sluice.contract.values import casts
 from sluice.ledger import tables
 from sluice.staging.audit import marked_rows
-from sluice.staging.audit.pandas_checks import failing_rows
 from sluice.warehouse import warehouse
 from sluice.warehouse.postgres.tables import incoming_table
 

@@ -46,7 +46,7 @@ class Check:
         keep: for `unique`, which row of a group passes: `first`, `last` or none (False).
         untraced: for `pandas`, the operation that has no known equal in SQL.
         across: for `pandas`, why it looks at other rows than the one it judges: it cannot be run in chunks.
-        pandera: the check itself, for the pandas way.
+        pandera: the check itself, for the pandas way; None for one that a column is not null, and for `unique`.
     """
 
     name: str
@@ -133,7 +133,8 @@ def _batch_check(contract: Contract, batch: str) -> list[Check]:
     symbol = symbol_of(column)
     first, after = (_moment(symbol.kind, moment) for moment in window)
     inside = (symbol >= first) & (symbol < after)
-    return [Check(f"{by} in batch", "row", (by,), "error", None, passes=inside.element)]
+    rule = pa.Check.in_range(first, after, include_max=False)
+    return [Check(f"{by} in batch", "row", (by,), "error", None, passes=inside.element, pandera=rule)]
 
 
 def _moment(kind: str, moment: datetime) -> date:

@@ -7,16 +7,14 @@ not be traced run in pandas over streamed chunks (pandas_checks.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
-from sluice.contract.checks import names
 from sluice.contract.checks.compile import Check, checks_of
-from sluice.contract.checks.names import parse_check_name
+from sluice.contract.checks.report import report_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ToolError
-from sluice.contract.gate import AuditReport, CheckResult
+from sluice.contract.gate import AuditReport
 from sluice.ledger import loads
 from sluice.staging.audit import canary, findings, marked_rows, pandas_checks
 from sluice.staging.audit.samples import samples
@@ -57,18 +55,7 @@ def _audit(connection: sa.Connection, contract: Contract, batch: Batch, checks: 
     rejected, counted = findings.counts(connection, contract, batch)
     failing |= counted
     seen = samples(connection, contract, batch, checks)
-
-    def result(name: str, severity: Any, tolerance: float | None) -> CheckResult:
-        return CheckResult(name, severity, tolerance, rows, failing.get(name, 0), errors.get(name), seen.get(name, ()))
-
-    parse = [(names.SHAPE_CHECK, None), *((parse_check_name(c), c.tolerance) for c in contract.columns)]
-    unparsed = [result(name, "error", tolerance) for name, tolerance in parse if failing.get(name)]
-    asked = [result(check.name, check.severity, _tolerance(check)) for check in checks]
-    return AuditReport(rows, rejected, (alive, *unparsed, *asked))
-
-
-def _tolerance(check: Check) -> float | None:
-    return check.tolerance if check.kind != "aggregate" else check.tolerance or 0
+    return report_of(contract, checks, alive, rows, rejected, failing, errors, seen)
 
 
 def _whole_table(

@@ -12,8 +12,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from sluice.contract.checks.compile import Check
 from sluice.contract.checks.names import SHAPE_CHECK
+from sluice.contract.checks.report import canary_result, due_of_empty_row
 from sluice.contract.contract import Contract
-from sluice.contract.gate import CANARY, CheckResult
+from sluice.contract.gate import CheckResult
 from sluice.warehouse import warehouse
 from sluice.warehouse.postgres.tables import RowPlace, findings_table, incoming_table
 
@@ -56,13 +57,6 @@ def take_out(
     removed = findings.delete().where(findings.c._row_number <= 0)
     found = connection.execute(removed.returning(findings.c._row_number, findings.c._rejected, findings.c._reasons))
     rejected = {row._row_number: set(row._reasons) for row in found if row._rejected}
-    due = {f"{column.name} not null" for column in contract.columns if not column.nullable}
-    due &= {check.name for check in checks if check.severity == "error"}
+    due = due_of_empty_row(contract, checks)
     wanted = {UNREADABLE: {SHAPE_CHECK}, **({EMPTY: due} if due else {})}
-    missed = [number for number, reasons in wanted.items() if not reasons <= rejected.get(number, set())]
-    error = (
-        "a row that should have been rejected was accepted, so the results of this audit cannot be trusted"
-        if missed
-        else None
-    )
-    return CheckResult(CANARY, "error", 0, len(wanted), len(missed), error)
+    return canary_result(wanted, rejected)

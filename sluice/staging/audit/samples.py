@@ -11,13 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from sluice.contract.checks.compile import Check
-from sluice.contract.checks.names import SHAPE_CHECK, parse_check_name
+from sluice.contract.checks.report import SAMPLE_ROWS, Sample, columns_shown
 from sluice.contract.contract import Contract, masked
 from sluice.warehouse import warehouse
 from sluice.warehouse.postgres.tables import RowPlace, findings_table, incoming_table
-
-SAMPLE_ROWS = 5  # kept per check: enough to see what is wrong, few enough for an alert
-Sample = tuple[Mapping[str, Any], ...]
 
 
 def samples(
@@ -29,10 +26,7 @@ def samples(
     """
     first = _first_rows(connection, contract, batch)
     rows = _rows_at(connection, contract, batch, {place for _, place in first})
-    everything = tuple(column.name for column in contract.columns)
-    columns = {check.name: check.columns or everything for check in checks}
-    columns |= {parse_check_name(column): (column.name,) for column in contract.columns}
-    columns[SHAPE_CHECK] = ("_row",)
+    columns = columns_shown(contract, checks)
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for reason, place in first:
         found[reason].append(_shown(contract, columns[reason], rows[place]))

@@ -58,3 +58,11 @@ def test_wheel_and_checkout_write_the_same_project(unpacked: Path, tmp_path: Pat
         texts = {path.relative_to(tmp_path / name): path.read_text() for path in files}
         found.append({path: text for path, text in texts.items() if path.name != "sluice.toml"})  # its id is new
     assert found[0] == found[1]
+
+
+def test_a_file_is_checked_in_a_folder_that_has_nothing_else(unpacked: Path, tmp_path: Path) -> None:
+    for name in ("tlc_zones.py", "_tlc_trips.py"):
+        (tmp_path / name).write_bytes((ROOT / "contracts" / name).read_bytes())
+    (tmp_path / "zones.csv").write_text("LocationID,Borough,Zone,service_zone\n1,EWR,Newark Airport,EWR\n")
+    said = sluice(unpacked, tmp_path, "check", "zones.csv", "--contract", "tlc_zones.py")
+    assert "zones.csv, tlc__zones all: passed. 1 row read" in said

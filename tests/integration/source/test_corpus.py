@@ -16,8 +16,10 @@ import sqlalchemy as sa
 from sluice.cli import new_dataset
 from sluice.contract.contract import Contract
 from sluice.contract.errors import SluiceError
+from sluice.file_check.check import check_file
 from tests.support.drafts import contract_of
 from tests.support.repository import ROOT
+from tests.support.same_verdict import assert_same_verdict
 
 CORPUS = ROOT / "tests" / "corpus"
 
@@ -150,6 +152,7 @@ def test_a_strangers_file_loads_right_from_its_draft(
         path.write_text(text.replace("max_rejected=0.05", f"max_rejected={limit}"))
     contract = contract_of(path)
     found = deliver(contract, "all", project / name)
+    assert_same_verdict(contract, check_file(str(project / name), contract), found.report)
     assert found.decision.open, str(found.decision)
     assert (found.report.accepted, found.report.rejected) == (case.accepted, case.rejected)
     if case.values:

@@ -13,10 +13,10 @@ import pytest
 
 from sluice.contract.batches import Single
 from sluice.contract.checks.compile import Check, checks_of
+from sluice.contract.checks.in_pandas import failing_rows
+from sluice.contract.checks.row_independence import NotARowCheck, examples, refuse
 from sluice.contract.columns import Float, Int, column
 from sluice.contract.contract import Contract, Files
-from sluice.staging.audit.pandas_checks import failing_rows
-from sluice.staging.audit.row_independence import NotARowCheck, examples, refuse
 from tests.support import hidden_rules
 
 

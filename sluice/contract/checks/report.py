@@ -1,0 +1,77 @@
+"""What was counted of each check -> the audit's report. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sluice.contract.checks.compile import Check
+from sluice.contract.checks.names import SHAPE_CHECK, parse_check_name
+from sluice.contract.contract import Contract
+from sluice.contract.gate import CANARY, AuditReport, CheckResult
+
+SAMPLE_ROWS = 5  # kept per check: enough to see what is wrong, few enough for an alert
+Sample = tuple[Mapping[str, Any], ...]
+
+
+def report_of(
+    contract: Contract,
+    checks: Sequence[Check],
+    alive: CheckResult,
+    rows: int,
+    rejected: int,
+    failing: Mapping[str, int],
+    errors: Mapping[str, str],
+    samples: Mapping[str, Sample],
+) -> AuditReport:
+    """The results in order: the canary rows', of cells that did not parse where there are any, of each check.
+
+    Args:
+        alive: the result of the canary rows.
+        failing: how many rows fail, by the name of a check; none if it is not in there.
+        errors: why a check could not be run, by its name.
+        samples: failing rows, by the name of a check.
+    """
+
+    def result(name: str, severity: Any, tolerance: float | None) -> CheckResult:
+        sample = samples.get(name, ())
+        return CheckResult(name, severity, tolerance, rows, failing.get(name, 0), errors.get(name), sample)
+
+    parse = [(SHAPE_CHECK, None), *((parse_check_name(c), c.tolerance) for c in contract.columns)]
+    unparsed = [result(name, "error", tolerance) for name, tolerance in parse if failing.get(name)]
+    asked = [result(check.name, check.severity, _tolerance(check)) for check in checks]
+    return AuditReport(rows, rejected, (alive, *unparsed, *asked))
+
+
+def columns_shown(contract: Contract, checks: Sequence[Check]) -> dict[str, tuple[str, ...]]:
+    """The columns that a failing row's sample shows, by the name of a check."""
+    everything = tuple(column.name for column in contract.columns)
+    shown = {check.name: check.columns or everything for check in checks}
+    shown |= {parse_check_name(column): (column.name,) for column in contract.columns}
+    return shown | {SHAPE_CHECK: ("_row",)}
+
+
+def due_of_empty_row(contract: Contract, checks: Sequence[Check]) -> set[str]:
+    """The checks for which a row that is all null must be rejected."""
+    due = {f"{column.name} not null" for column in contract.columns if not column.nullable}
+    return due & {check.name for check in checks if check.severity == "error"}
+
+
+def canary_result(wanted: Mapping[int, set[str]], rejected: Mapping[int, set[str]]) -> CheckResult:
+    """The result of the canary rows: passed, or errored, which closes the gate.
+
+    Args:
+        wanted: by the number of each canary row, the checks that it must be rejected for.
+        rejected: the checks that it was rejected for.
+    """
+    missed = [number for number, reasons in wanted.items() if not reasons <= rejected.get(number, set())]
+    error = (
+        "a row that should have been rejected was accepted, so the results of this audit cannot be trusted"
+        if missed
+        else None
+    )
+    return CheckResult(CANARY, "error", 0, len(wanted), len(missed), error)
+
+
+def _tolerance(check: Check) -> float | None:
+    return check.tolerance if check.kind != "aggregate" else check.tolerance or 0
