@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sluice.alerts.messages import Facts, Lasting, Stage, plain, render
 from sluice.ledger.tables import OPEN, incidents, outbox
 
+STILL_OPEN = incidents.c.resolved_at.is_(None)
 EVENTS = "prefect events"  # the channel of every message that has no block; owners' channels are named type/name
 OLD = timedelta(days=3)  # a reminder that waits for longer is replaced by the next one
 DAY = timedelta(days=1)  # from one reminder to the next, counted from the first alert
@@ -88,7 +89,7 @@ def over(connection: sa.Connection, subjects: Sequence[str], now: Facts, at: dat
         now: how things are now.
         kinds: only incidents of these kinds, if any are named.
     """
-    wanted = incidents.c.resolved_at.is_(None) & incidents.c.subject.in_(subjects)
+    wanted = STILL_OPEN & incidents.c.subject.in_(subjects)
     wanted &= incidents.c.kind.in_(kinds) if kinds else sa.true()
     query = sa.select(incidents).where(wanted).order_by(incidents.c.incident_id).with_for_update()
     for row in connection.execute(query).all():
@@ -98,7 +99,7 @@ def over(connection: sa.Connection, subjects: Sequence[str], now: Facts, at: dat
 
 def remind(connection: sa.Connection, now: datetime) -> int:
     """Write the reminders that are due because nobody looked again: one a day for each open incident."""
-    query = sa.select(incidents.c.incident_id).where(incidents.c.reminded, incidents.c.resolved_at.is_(None))
+    query = sa.select(incidents.c.incident_id).where(incidents.c.reminded, STILL_OPEN)
     found = connection.scalars(query.order_by(incidents.c.incident_id).with_for_update(skip_locked=True)).all()
     return sum(_remind(connection, number, now, -LATE) for number in found)
 
@@ -114,7 +115,7 @@ def _remind(connection: sa.Connection, number: int, now: datetime, shift: timede
 
 def open_now(connection: sa.Connection) -> Sequence[sa.Row]:
     """The open incidents, the oldest first."""
-    query = sa.select(incidents).where(incidents.c.resolved_at.is_(None)).order_by(incidents.c.incident_id)
+    query = sa.select(incidents).where(STILL_OPEN).order_by(incidents.c.incident_id)
     return connection.execute(query).all()
 
 
@@ -127,13 +128,13 @@ def line(row: sa.Row) -> str:
 
 def close(connection: sa.Connection, incident_id: int, who: str, now: datetime) -> bool:
     """Close it by manual decision. Sends no message. Returns whether the incident was open."""
-    wanted = (incidents.c.incident_id == incident_id) & incidents.c.resolved_at.is_(None)
+    wanted = (incidents.c.incident_id == incident_id) & STILL_OPEN
     closing = incidents.update().where(wanted).values(resolved_at=now, resolved_as=f"closed by {who}")
     return bool(connection.execute(closing).rowcount)
 
 
 def _open(connection: sa.Connection, subject: str) -> sa.Row | None:
-    wanted = (incidents.c.subject == subject) & incidents.c.resolved_at.is_(None)
+    wanted = (incidents.c.subject == subject) & STILL_OPEN
     return connection.execute(sa.select(incidents).where(wanted).with_for_update()).one_or_none()
 
 

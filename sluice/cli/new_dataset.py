@@ -20,6 +20,7 @@ from sluice.contract.scaffold.doubts import datable, dated, doubts_of, refuse_ro
 from sluice.contract.scaffold.draft import Draft, Sample, draft, guesses_of
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import Facts
+from sluice.project import paths
 from sluice.project.datasets import contracts
 from sluice.project.derived import place, stale_files
 from sluice.source.addresses import is_remote
@@ -144,6 +145,7 @@ def _write(texts: dict[Path, str], new: list[Path]) -> None:
 
 def _say(facts: Facts, sample: Sample, texts: dict[Path, str], guesses: Sequence[Guess]) -> None:
     doubts = doubts_of(facts, guesses, sample.rows)
+    staging = paths.project().settings.schemas.staging
     lines = [
         f"{facts.dataset_id}: {len(sample.columns)} columns guessed from {sample.rows:,} rows. Wrote:",
         *(f"  {os.path.relpath(path)}" for path in texts),
@@ -152,6 +154,6 @@ def _say(facts: Facts, sample: Sample, texts: dict[Path, str], guesses: Sequence
         "Then:",
         f"  sluice contract show {facts.dataset_id}",
         f"  sluice run {facts.dataset_id}",
-        f'  sluice sql "select * from staging.{facts.dataset_id} limit 10"',  # noqa: S608 - shown, not run
+        f'  sluice sql "select * from {staging}.{facts.dataset_id} limit 10"',  # noqa: S608 - shown, not run
     ]
     out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

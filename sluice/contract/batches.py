@@ -18,6 +18,9 @@ class Batches(Protocol):
 
     by: str | None
 
+    @property
+    def first(self) -> str: ...
+
     def validate(self, batch: str) -> None: ...
 
     def due(self, today: date) -> tuple[str, ...]: ...
@@ -54,6 +57,11 @@ class Monthly:
     by: str | None = None
     months_due: int = 4
 
+    @property
+    def first(self) -> str:
+        """The first month."""
+        return self.start
+
     def validate(self, batch: str) -> None:
         """Raises ConfigError unless `batch` is a month, not before `start`."""
         month(batch)
@@ -88,6 +96,11 @@ class Single:
             raise ContractError(f"batch {self.name!r}: use lower case letters, digits, - and _; begin with no mark")
         if self.name.replace("-", "_").startswith(_OWN):
             raise ContractError(f"batch {self.name!r} would be named as a table of Sluice's own; use another name")
+
+    @property
+    def first(self) -> str:
+        """The one there is."""
+        return self.name
 
     def validate(self, batch: str) -> None:
         """Raises ConfigError unless `batch` is the one there is."""

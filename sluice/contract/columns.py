@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import pandera.pandas as pa
 import pyarrow
+import sqlalchemy as sa
 from pandera.engines import pandas_engine
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
 
 from sluice.contract.errors import ContractError
 from sluice.contract.validation import refuse_unless, refuse_unless_share
@@ -30,37 +33,61 @@ Time = Annotated[pandas_engine.ArrowTime64, "us"]  # of a day, without a zone
 Uuid = Annotated[pandas_engine.ArrowBinary, 16]
 Bytes = pandas_engine.ArrowBinary
 Json = pandas_engine.ArrowLargeString  # JSON text: large only to be told from Text
-Money = Annotated[pandas_engine.ArrowDecimal128, 10, 2, None]  # exact cents, up to 99,999,999.99
+MONEY = (10, 2)  # digits, and those after the point: exact cents, up to 99,999,999.99
+Money = Annotated[pandas_engine.ArrowDecimal128, *MONEY, None]
+# What Sluice adds to a row: which load it is of, and its place in the file.
+LOAD_COLUMNS = ("_dataset", "_batch", "_load_id")
+SYSTEM_COLUMNS = (*LOAD_COLUMNS, "_row_number")
 # PostgreSQL cuts longer names in silence (NAMEDATALEN - 1), so two long names could meet in one column.
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """One contract type in each engine that handles it."""
+    """One contract type in each engine that handles it.
+
+    Attributes:
+        annotation: how a contract file writes it.
+        logical: its name in the Open Data Contract Standard.
+    """
 
     name: str
     arrow: pyarrow.DataType
-    postgres: str
+    sql: TypeEngine = field(compare=False)
+    annotation: str
+    logical: str
 
     def __str__(self) -> str:
         return self.name
 
 
-_PLAIN_TYPES = {
+def _decimal(precision: int, scale: int) -> ColumnType:
+    name, arrow = f"decimal({precision},{scale})", pyarrow.decimal128(precision, scale)
+    annotation = "Money" if (precision, scale) == MONEY else f"Annotated[ArrowDecimal128, {precision}, {scale}, None]"
+    return ColumnType(name, arrow, sa.Numeric(precision, scale), annotation, "number")
+
+
+# The table of types. Decimals, of which each size is a type, join it in `column_type`.
+PLAIN_TYPES = {
     kind.arrow: kind
     for kind in (
-        ColumnType("integer", pyarrow.int64(), "bigint"),
-        ColumnType("float", pyarrow.float64(), "double precision"),
-        ColumnType("text", pyarrow.string(), "text"),
-        ColumnType("boolean", pyarrow.bool_(), "boolean"),
-        ColumnType("date", pyarrow.date32(), "date"),
-        ColumnType("timestamp", pyarrow.timestamp("us"), "timestamp"),
-        ColumnType("timestamp with time zone", pyarrow.timestamp("us", "UTC"), "timestamptz"),
-        ColumnType("time", pyarrow.time64("us"), "time"),
-        ColumnType("uuid", pyarrow.binary(16), "uuid"),
-        ColumnType("bytes", pyarrow.binary(), "bytea"),
-        ColumnType("json", pyarrow.large_string(), "jsonb"),
+        ColumnType("integer", pyarrow.int64(), sa.BigInteger(), "Int", "integer"),
+        ColumnType("float", pyarrow.float64(), sa.Double(), "Float", "number"),
+        ColumnType("text", pyarrow.string(), sa.Text(), "Text", "string"),
+        ColumnType("boolean", pyarrow.bool_(), sa.Boolean(), "Bool", "boolean"),
+        ColumnType("date", pyarrow.date32(), sa.Date(), "Date", "date"),
+        ColumnType("timestamp", pyarrow.timestamp("us"), sa.DateTime(), "Timestamp", "timestamp"),
+        ColumnType(
+            "timestamp with time zone",
+            pyarrow.timestamp("us", "UTC"),
+            sa.DateTime(timezone=True),
+            "UtcTimestamp",
+            "timestamp",
+        ),
+        ColumnType("time", pyarrow.time64("us"), sa.Time(), "Time", "time"),
+        ColumnType("uuid", pyarrow.binary(16), sa.Uuid(), "Uuid", "string"),
+        ColumnType("bytes", pyarrow.binary(), sa.LargeBinary(), "Bytes", "string"),
+        ColumnType("json", pyarrow.large_string(), JSONB(), "Json", "object"),
     )
 }
 
@@ -72,12 +99,11 @@ def column_type(arrow: pyarrow.DataType) -> ColumnType:
         ContractError: no contract type is held by it.
     """
     if pyarrow.types.is_decimal128(arrow):
-        spec = f"({arrow.precision},{arrow.scale})"
-        return ColumnType(f"decimal{spec}", arrow, f"numeric{spec}")
-    if arrow not in _PLAIN_TYPES:
-        known = ", ".join(kind.name for kind in _PLAIN_TYPES.values())
+        return _decimal(arrow.precision, arrow.scale)
+    if arrow not in PLAIN_TYPES:
+        known = ", ".join(kind.name for kind in PLAIN_TYPES.values())
         raise ContractError(f"{arrow} is not a contract type; the types are {known} and decimal(p,s)")
-    return _PLAIN_TYPES[arrow]
+    return PLAIN_TYPES[arrow]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -17,7 +17,7 @@ from sluice.contract.batches import Monthly, Single, month
 from sluice.contract.columns import NAME, WHOLE_ROW, Column, column_type
 from sluice.contract.errors import ConfigError, ContractError
 from sluice.contract.validation import (
-    SYSTEM_COLUMNS,
+    POSTGRES_COLUMNS,
     refuse_unkept,
     refuse_unless,
     refuse_unless_share,
@@ -218,7 +218,7 @@ class Contract:
     def _column(self, name: str, spec: pa.Column) -> Column:
         if not NAME.fullmatch(name) or name.startswith("_"):
             raise ContractError(f"{self.dataset_id}: column {name!r}: use lower case letters, digits and _")
-        if name in SYSTEM_COLUMNS:
+        if name in POSTGRES_COLUMNS:
             raise ContractError(f"{self.dataset_id}: {name} is a system column of PostgreSQL; use source=")
         options = dict((spec.metadata or {}).get("sluice", {}))
         if not options:
@@ -246,5 +246,9 @@ MASK = "***"
 def masked(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
     """The row without the values of its `pii` columns. A line that could not be divided may hold anything."""
     hidden = {column.name for column in contract.columns if column.pii}
-    hidden |= {WHOLE_ROW} if hidden else set()
-    return {name: MASK if name in hidden and value is not None else value for name, value in row.items()}
+    return hide(row, hidden | {WHOLE_ROW} if hidden else hidden)
+
+
+def hide(row: Mapping[str, Any], personal: Collection[str]) -> dict[str, Any]:
+    """The row with a mask in place of each personal value; a null stays one."""
+    return {name: MASK if name in personal and value is not None else value for name, value in row.items()}

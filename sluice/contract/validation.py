@@ -12,7 +12,7 @@ import pandera.pandas as pa
 from sluice.contract.errors import ContractError
 
 # Columns that every PostgreSQL table has.
-SYSTEM_COLUMNS = frozenset({"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"})
+POSTGRES_COLUMNS = frozenset({"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"})
 _OF_MODEL = {
     "parsers": "parsers change data; rename and compute in the stg_ model",
     "index": "a file has no index; declare a column",

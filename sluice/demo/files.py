@@ -20,6 +20,7 @@ from pyarrow import csv
 
 from sluice.contract.batches import Monthly
 from sluice.demo.trips import ZONES, Columns, draw, seconds_of
+from sluice.project.atomic import replacing
 
 MONTHS = ("2024-12", "2025-01")  # between them a column appears: cbd_congestion_fee
 
@@ -83,9 +84,8 @@ def _parquet(table: pa.Table) -> bytes:
 
 def _write(path: Path, content: bytes) -> Path:
     if not path.exists() or path.read_bytes() != content:
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(content)
     return path
 
 

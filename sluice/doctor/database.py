@@ -12,17 +12,17 @@ from psycopg2.errors import InsufficientPrivilege
 from sluice.contract.batches import Monthly
 from sluice.contract.checks.compile import checks_of
 from sluice.contract.contract import Contract
-from sluice.contract.derive.tables import QUARANTINE, STAGING
+from sluice.contract.derive.schemas import OPS, QUARANTINE, STAGING
 from sluice.doctor.finding import Finding, fail, ok, warn
 from sluice.ledger import builds
-from sluice.ledger import schema as ledger_tables
+from sluice.ledger.tables import metadata
 from sluice.marts import restore
 from sluice.project.datasets import contracts
 from sluice.staging.audit import canary, findings
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import incoming_table
 from sluice.warehouse.reader import MAKE_READER, READER_VARIABLE, is_superuser
-from sluice.warehouse.warehouse import LIVE, MARTS, OPS, SIDES, Batch, Warehouse
+from sluice.warehouse.warehouse import Batch, Warehouse
 
 APART, TOO_FAR_APART = timedelta(seconds=5), timedelta(minutes=5)  # freshness counts in days, the heartbeat in hours
 FEW_CONNECTIONS = 10  # a run has about 3, and dbt one a thread
@@ -70,7 +70,6 @@ def settings(warehouse: Warehouse) -> Iterator[Finding]:
 def rights(warehouse: Warehouse) -> Iterator[Finding]:
     """Whether the block's user may make schemas and tables, and owns what is there already."""
     may = "select has_database_privilege(current_database(), :right)"
-    schemas = (STAGING, QUARANTINE, OPS, MARTS, LIVE, *SIDES)
     strange = sa.text(
         "select n.nspname || coalesce('.' || c.relname, '') as name from pg_namespace n "
         "left join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'p', 'v') "
@@ -79,7 +78,7 @@ def rights(warehouse: Warehouse) -> Iterator[Finding]:
     with warehouse.engine.connect() as connection:
         user = connection.scalar(sa.text("select current_user"))
         missing = [right for right in ("CREATE", "TEMP") if not connection.scalar(sa.text(may), {"right": right})]
-        foreign = connection.scalars(strange, {"schemas": list(schemas)}).all()
+        foreign = connection.scalars(strange, {"schemas": list(warehouse.schemas.all)}).all()
     if missing:
         advice = f"As its owner: GRANT {', '.join(missing)} ON DATABASE {warehouse.url.database} TO {user}"
         yield fail("rights", f"{user} lacks {', '.join(missing)} on the database", advice, 5)
@@ -138,14 +137,12 @@ def _gate(warehouse: Warehouse, contract: Contract) -> Finding:
     # No real batch has this name, so no held load's table is touched
     batch = Batch(contract.dataset_id, "9998-12" if isinstance(contract.files.batches, Monthly) else "canary", -1)
     checks = checks_of(contract, batch.batch)
-    with _writing(warehouse) as connection:  # never committed
+    with _temporarily(_writing(warehouse)) as connection:  # never committed
         connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
-        for schema in (STAGING, QUARANTINE, OPS):
-            connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
-        ledger_tables.create(connection)
+        metadata.create_all(connection)
         incoming_table(contract, batch.batch).create(connection)
         places = canary.put_in(connection, contract, batch)
-        errors = findings.write(connection, contract, batch, checks)
+        errors = findings.write(connection, contract, batch, checks, temporary=True)
         able = [check for check in checks if check.name not in errors]
         alive = canary.take_out(connection, contract, batch, places, able)
         connection.rollback()
@@ -163,3 +160,8 @@ def _gate(warehouse: Warehouse, contract: Contract) -> Finding:
 def _writing(warehouse: Warehouse) -> sa.Connection:
     """A connection as runs have them, also where the warehouse was opened to be looked into only."""
     return warehouse.engine.connect().execution_options(postgresql_readonly=False)
+
+
+def _temporarily(connection: sa.Connection) -> sa.Connection:
+    """The same connection, whose tables all are temporary ones of the session."""
+    return connection.execution_options(schema_translate_map=dict.fromkeys((STAGING, QUARANTINE, OPS), "pg_temp"))

@@ -7,7 +7,7 @@ from functools import partial
 from sluice.contract.errors import SluiceError
 from sluice.doctor import database, installation, prefect_server
 from sluice.doctor.finding import Finding, examine, fail
-from sluice.warehouse.connection import look_into_warehouse, open_warehouse
+from sluice.warehouse.connection import look_into_warehouse
 from sluice.warehouse.warehouse import Warehouse
 
 
@@ -34,7 +34,7 @@ def diagnose(send: bool = False) -> list[Finding]:
 
 def _warehouse() -> tuple[Warehouse | None, list[Finding]]:
     try:
-        return look_into_warehouse() or open_warehouse(), []
+        return look_into_warehouse(start=True), []
     except SluiceError as error:
         return None, [
             fail("database", str(error), "Fix this first; the checks that depend on it were skipped", error.exit_code)

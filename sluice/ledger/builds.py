@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sluice.contract.errors import Overtaken
 from sluice.ledger.tables import WHOLE, builds, publications
 from sluice.warehouse.postgres import locks
-from sluice.warehouse.warehouse import SIDES
+from sluice.warehouse.warehouse import schemas_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,12 @@ class Base:
     manifest: bytes | None
 
 
-ALL = "sluice:marts"  # the lock of who begins a build or publishes
+ALL = "marts"  # the lock of who begins a build or publishes
 
 
 def hold(connection: sa.Connection) -> None:
     """Keep builds from beginning and marts from being published by others until the transaction ends."""
-    key = sa.func.hashtextextended(ALL, 0)
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+    locks.until_commit(connection, ALL)
 
 
 def take_over(connection: sa.Connection) -> None:
@@ -38,7 +37,7 @@ def take_over(connection: sa.Connection) -> None:
     Raises:
         ToolError: as `locks.take_over`.
     """
-    locks.take_over(connection, ALL)
+    locks.take_over(connection, locks.name_of(connection, ALL))
 
 
 def begin(connection: sa.Connection, side: str, project: str, loads: Sequence[int], run_id: str | None) -> int:
@@ -139,12 +138,13 @@ def live(connection: sa.Connection) -> sa.Row | None:
     ).one_or_none()
 
 
-def other(side: str) -> str:
+def other(connection: sa.Connection, side: str) -> str:
     """The side that this one is not."""
-    return SIDES[1] if side == SIDES[0] else SIDES[0]
+    first, second = schemas_of(connection).sides
+    return second if side == first else first
 
 
 def candidate(connection: sa.Connection) -> str:
     """The side that is not live: what dbt may build."""
     now = live(connection)
-    return SIDES[0] if now is None else other(now.side)
+    return schemas_of(connection).sides[0] if now is None else other(connection, now.side)

@@ -39,6 +39,21 @@ def published(connection: sa.Connection, dataset_id: str, batch: str) -> sa.Row 
     return connection.execute(query).one_or_none()
 
 
+def newest(dataset_id: str | None = None) -> sa.Select:
+    """The newest load of each batch, of one dataset or of all, in batch order. What was replaced does not count."""
+    loads = batches
+    query = sa.select(loads).distinct(loads.c.dataset, loads.c.batch).where(loads.c.status != "superseded")
+    query = query if dataset_id is None else query.where(loads.c.dataset == dataset_id)
+    return query.order_by(loads.c.dataset, loads.c.batch, loads.c.load_id.desc())
+
+
+def readers_have(connection: sa.Connection, dataset_id: str) -> dict[str, sa.Row]:
+    """The published load of each batch of a dataset."""
+    loads = batches
+    query = sa.select(loads).where(loads.c.dataset == dataset_id, loads.c.status == "published")
+    return {row.batch: row for row in connection.execute(query)}
+
+
 def rows_of_batch_before(connection: sa.Connection, dataset_id: str, batch: str) -> int | None:
     """Rows read of the published batch that comes before this one in batch order."""
     query = (

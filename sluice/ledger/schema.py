@@ -1,25 +1,38 @@
-"""The tables of the schema `ops` in the database: made where they are missing, and brought to this version.
-
-They are declared in tables.py, all of them, so that what is made does not depend on what was imported.
-"""
+"""Create the `ops` tables and add what a newer version has; whether that was done. Called by runs and `setup` only."""
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.schema import SetColumnComment
 
 from sluice.ledger.tables import metadata
-from sluice.warehouse.warehouse import OPS
+from sluice.warehouse.postgres import locks
+from sluice.warehouse.warehouse import schemas_of
+
+COLUMNS = sa.text(
+    "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = :ops AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped"
+)
+
+
+class State(StrEnum):
+    """What there is of the ledger: nothing yet, what an older version made, or all that this version needs."""
+
+    MISSING = "missing"
+    OLDER = "older"
+    CURRENT = "current"
 
 
 def create(connection: sa.Connection) -> None:
-    """Make the ledger's tables where they are missing, and add columns and comments that a newer version has."""
-    # Two at once would both find a table missing.
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended("sluice:ddl", 0))))
+    """Create every table of `ops` that is missing, and add columns and comments that a newer version has."""
+    locks.until_commit(connection, "ddl")  # two at once would both find a table missing
     metadata.create_all(connection)
-    found = sa.inspect(connection)
+    found, ops = sa.inspect(connection), schemas_of(connection).ops
     for table in metadata.tables.values():
-        known = {column["name"]: column["comment"] for column in found.get_columns(table.name, schema=OPS)}
+        known = {column["name"]: column["comment"] for column in found.get_columns(table.name, schema=ops)}
         for column in table.columns:
             if column.name not in known:
                 name = connection.dialect.identifier_preparer.format_column(column)
@@ -27,3 +40,12 @@ def create(connection: sa.Connection) -> None:
                 connection.execute(sa.DDL(f"ALTER TABLE %(fullname)s ADD COLUMN IF NOT EXISTS {added}").against(table))
             if column.comment != known.get(column.name):
                 connection.execute(SetColumnComment(column))
+
+
+def state(connection: sa.Connection) -> State:
+    """Whether the tables are there, with every column that this version asks for. Changes nothing."""
+    found = set(connection.execute(COLUMNS, {"ops": schemas_of(connection).ops}).tuples())
+    if not any(table == "batches" for table, _ in found):
+        return State.MISSING
+    needed = {(table.name, column.name) for table in metadata.tables.values() for column in table.columns}
+    return State.CURRENT if needed <= found else State.OLDER

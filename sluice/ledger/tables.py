@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from sluice.warehouse.warehouse import OPS
+from sluice.contract.derive.schemas import OPS
 
 metadata = sa.MetaData(schema=OPS)
 Moment = sa.DateTime(timezone=True)

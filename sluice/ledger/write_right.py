@@ -11,21 +11,23 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from sluice.contract.errors import Overtaken
+from sluice.ledger.tables import builds
 from sluice.warehouse.postgres import locks, side_rights
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
-NEWEST = "SELECT build_id, status FROM ops.builds ORDER BY build_id DESC LIMIT 1"
 READ_ONLY = "SET default_transaction_read_only = on"
 
 
-def take(session: Any, side: str, build_id: int) -> None:
+def take(session: Any, side: str, build_id: int, ops: str) -> None:
     """Give a session of the driver the right to write to the side, for as long as it lives.
 
     Args:
         session: psycopg2's connection, without an open transaction; so it is left.
+        ops: the schema of the ledger.
 
     Raises:
         Overtaken: a later build began, or this one has ended.
@@ -34,12 +36,19 @@ def take(session: Any, side: str, build_id: int) -> None:
     with session.cursor() as cursor:
         cursor.execute(locks.SHARE_FOR_SESSION, (locks.write_right(side),))
         session.commit()
-        cursor.execute(NEWEST)
+        cursor.execute(_newest(ops))
         newest = cursor.fetchone()
         session.commit()
     if newest != (build_id, "started"):
         now = f"build {newest[0]} ({newest[1]}) is the newest" if newest else "no build is known"
         raise Overtaken(f"build {build_id} may not write to {side} any more: {now}. A later run took over.")
+
+
+def _newest(ops: str) -> str:
+    """The query for the newest build, for a session that knows nothing of the engine's schema names."""
+    table = builds.to_metadata(sa.MetaData(), schema=ops)
+    query = sa.select(table.c.build_id, table.c.status).order_by(table.c.build_id.desc()).limit(1)
+    return str(query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))
 
 
 def read_only(session: Any) -> None:
@@ -59,7 +68,7 @@ def held(warehouse: Warehouse, side: str, build_id: int) -> Iterator[sa.Connecti
     with warehouse.engine.connect() as connection:
         session = connection.connection.driver_connection
         connection.detach()  # the pool must not give a session with a lock to somebody else
-        take(session, side, build_id)
+        take(session, side, build_id, warehouse.schemas.ops)
         yield connection
 
 

@@ -25,6 +25,7 @@ from sluice.marts.dbt.results import DbtRun
 from sluice.marts.dbt.verdict import DbtDidNotRun, DbtNodesBroke, DbtTestsFailed
 from sluice.marts.full_refresh import Refresh
 from sluice.project import fingerprints
+from sluice.project.manifest import is_mart
 from sluice.warehouse.postgres import batch_tables, mart_views
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.transactions import transaction
@@ -207,11 +208,7 @@ def _mart_models(warehouse: Warehouse, manifest: Mapping[str, Any]) -> tuple[str
     Raises:
         ConfigError: there is none, where readers have some.
     """
-    models = [
-        str(node["name"])
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]
-    ]
+    models = [str(node["name"]) for node in manifest["nodes"].values() if is_mart(node)]
     with warehouse.engine.begin() as connection:
         now = builds.live(connection)
     if not models and now is not None and now.models:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sluice.alerts import downstream
 from sluice.alerts.messages import Facts, plain
+from sluice.contract.contract import hide
 from sluice.marts.dbt.results import DbtRun, NodeResult
 from sluice.marts.dbt.verdict import rows_command
 from sluice.project import personal_columns
@@ -56,11 +57,9 @@ def _query(node: NodeResult) -> str:
 
 
 def _masked(row: Mapping[str, Any], masked: set[str]) -> dict[str, object]:
-    return {
-        name: "***" if name.lower() in masked else None if value is None else plain(value)
-        for name, value in row.items()
-        if not name.startswith("_") or len(row) <= 4
-    }
+    shown = {name: value for name, value in row.items() if not name.startswith("_") or len(row) <= 4}
+    plainly = {name: None if value is None else plain(value) for name, value in shown.items()}
+    return hide(plainly, {name for name in plainly if name.lower() in masked})
 
 
 def _line(row: Mapping[str, object]) -> str:

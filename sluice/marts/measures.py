@@ -9,8 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sluice.contract.columns import LOAD_COLUMNS
+from sluice.project.manifest import is_mart
+
 SUMMED = (sa.Integer, sa.Numeric)
-SYSTEM = {"_dataset", "_batch", "_load_id"}  # the columns of a mart that takes in whole loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,10 @@ def marts_of(connection: sa.Connection, side: str, manifest: Mapping[str, Any]) 
     """The marts, their columns from the database and their keys from the dbt project."""
     nodes = manifest["nodes"]
     for node in nodes.values():
-        if node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]:
+        if is_mart(node):
             found = _columns(connection, node["alias"], side)
             columns = {name: kind for name, kind in found.items() if not name.startswith("_")}
-            yield Mart(node["alias"], _key(node, nodes), columns, set(found) >= SYSTEM)
+            yield Mart(node["alias"], _key(node, nodes), columns, {*found} >= {*LOAD_COLUMNS})
 
 
 def _columns(connection: sa.Connection, relation: str, side: str) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def _key(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> tuple[str, ...]:
 def measure(connection: sa.Connection, mart: Mart, old: str | None, new: str, same_logic: bool) -> list[Measure]:
     """Every measure of the batches that differ; of the whole mart if it has none. Empty if nothing can differ."""
     there = _columns(connection, mart.name, old) if old else {}
-    if old and not set(there) >= SYSTEM:
+    if old and not {*there} >= {*LOAD_COLUMNS}:
         mart = replace(mart, by_load=False)  # it was another kind of model
     loads = _changed_loads(connection, mart, old, new, same_logic) if mart.by_load else None
     if loads == []:
@@ -107,7 +109,7 @@ def _loads(connection: sa.Connection, mart: Mart, side: str) -> set[int]:
 
 
 def _table(mart: Mart, side: str) -> sa.TableClause:
-    system = sorted(SYSTEM) if mart.by_load else ()
+    system = sorted(LOAD_COLUMNS) if mart.by_load else ()
     return sa.table(mart.name, *(sa.column(name) for name in (*mart.columns, *system)), schema=side)
 
 

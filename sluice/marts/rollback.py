@@ -8,7 +8,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from sluice.contract.errors import ConfigError
-from sluice.ledger import builds, schema, tables
+from sluice.ledger import builds, tables
+from sluice.ledger.reading import is_there
 from sluice.marts import publish
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -51,7 +52,6 @@ def rollback(warehouse: Warehouse, patience: publish.Patience | None = None) -> 
     """
     with warehouse.lock("dbt"):
         with transaction(warehouse.engine, "the ledger cannot be read") as connection:
-            schema.create(connection)
             now, fence, left, back = _step_back(connection)
             models = _models(connection, back.side)
             made_of = builds.fingerprint(back.loads, back.project)
@@ -70,7 +70,8 @@ def rollback(warehouse: Warehouse, patience: publish.Patience | None = None) -> 
 
 def _step_back(connection: sa.Connection) -> tuple[sa.Row, int, sa.Row, sa.Row]:
     """The live publication, the newest build's number, the live build, and the build to go back to."""
-    now, newest = builds.live(connection), builds.newest(connection)
+    used = is_there(connection)
+    now, newest = (builds.live(connection), builds.newest(connection)) if used else (None, None)
     if now is None or newest is None:
         raise ConfigError("there is nothing to roll back: no marts have been published yet. Run: sluice run")
     if now.kind == "rollback":
@@ -79,7 +80,7 @@ def _step_back(connection: sa.Connection) -> tuple[sa.Row, int, sa.Row, sa.Row]:
             "Rebuild them: sluice run"
         )
     left = builds.newest_touching(connection, now.side)
-    back = builds.newest_touching(connection, builds.other(now.side))
+    back = builds.newest_touching(connection, builds.other(connection, now.side))
     if left is None or back is None:
         raise ConfigError("there is nothing to roll back to: the marts were published only once")
     if back.status != "published":

@@ -13,7 +13,7 @@ from sluice.project.init import template
 
 def stale_files(contracts: Iterable[Contract]) -> dict[Path, str]:
     """The derived files that are missing or differ, with what they should hold."""
-    wanted = derived_files(contracts) | template.macros()
+    wanted = derived_files(contracts, paths.project().settings.schemas) | template.macros()
     places = {place(path): text for path, text in wanted.items()}
     return {path: text for path, text in places.items() if _text(path) != text}
 

@@ -24,6 +24,7 @@ def tests_of(manifest: Mapping[str, Any]) -> dict[str, list[list[str | None]]]:
 
 
 def below(manifest: Mapping[str, Any], kind: str, wanted: Callable[[Mapping[str, Any]], bool]) -> set[str]:
+    """The ids of the nodes of a kind that are wanted, and of everything downstream of them."""
     start = [node for node in manifest.get(kind, {}).values() if wanted(node)]
     tests = [node for node in start if node["resource_type"] in ("test", "unit_test")]
     todo = [name for node in tests for name in node["depends_on"]["nodes"]]
@@ -37,6 +38,6 @@ def below(manifest: Mapping[str, Any], kind: str, wanted: Callable[[Mapping[str,
     return met
 
 
-def is_mart(manifest: Mapping[str, Any], name: str) -> bool:
-    node = manifest["nodes"].get(name)
+def is_mart(node: Mapping[str, Any] | None) -> bool:
+    """Whether a node is a model of models/marts/, which readers get to see."""
     return node is not None and node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]

@@ -7,17 +7,17 @@ SLUICE_PROJECT names. No other module knows where a project's files lie. Imports
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from sluice.contract.errors import ConfigError
+from sluice.project import settings
+from sluice.project.settings import FOLDERS, Settings
 
-MARK = "sluice.toml"
+MARK = settings.FILE
 VARIABLE = "SLUICE_PROJECT"
-FOLDERS = {"contracts": "contracts", "flows": "flows", "dbt_project": "dbt_project", "profiles": "profiles"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Project:
     """The folders of one project. `settings` is its sluice.toml."""
 
     root: Path
-    settings: dict[str, Any]
+    settings: Settings
 
     def folder(self, name: str) -> Path:
         """One of FOLDERS, where `[paths]` in sluice.toml does not name another."""
-        return self.root / self.settings.get("paths", {}).get(name, FOLDERS[name])
+        return self.root / self.settings.folders.get(name, FOLDERS[name])
 
 
 def project() -> Project:
@@ -56,13 +56,13 @@ def root() -> Path:
 
 
 @cache
+def _read(folder: Path, _changed: int) -> Project:
+    return Project(folder, settings.read(folder / MARK))
+
+
 def project_in(folder: Path) -> Project:
     """The project whose sluice.toml is in this folder. Raises ConfigError where it cannot be read."""
-    try:
-        settings = tomllib.loads((folder / MARK).read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{folder / MARK} cannot be read: {error}") from None
-    return Project(folder, settings)
+    return _read(folder, (folder / MARK).stat().st_mtime_ns)
 
 
 def contracts_folder() -> Path:

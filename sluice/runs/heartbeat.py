@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sluice.project.atomic import write_text
+
 FILE = "heartbeat.json"
 AHEAD = timedelta(minutes=5)  # clocks differ; a beat further in the future than this proves nothing
 
@@ -47,10 +49,7 @@ class Pulse:
 
 def beat(home: Path) -> None:
     """Note that a nightly run finished now. Raises OSError if the disk refuses."""
-    home.mkdir(parents=True, exist_ok=True)
-    written = home / f"{FILE}.new"
-    written.write_text(json.dumps({"finished_at": datetime.now(UTC).isoformat()}) + "\n", encoding="utf-8")
-    written.replace(home / FILE)
+    write_text(home / FILE, json.dumps({"finished_at": datetime.now(UTC).isoformat()}) + "\n")
 
 
 def pulse(home: Path, max_age: timedelta) -> Pulse:

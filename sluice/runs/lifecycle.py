@@ -26,7 +26,7 @@ from sluice.source import download_cache
 from sluice.source.files import SourceMissing
 from sluice.staging import quarantine
 from sluice.warehouse.connection import open_warehouse
-from sluice.warehouse.postgres import schema_evolution
+from sluice.warehouse.postgres import locks, schema_evolution
 from sluice.warehouse.postgres.session import DATABASE_ERRORS
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -81,8 +81,7 @@ def under_way(connection: sa.Connection) -> list[sa.Row]:
 
 
 def _is_lost(connection: sa.Connection, row: sa.Row) -> bool:
-    key = sa.func.hashtextextended(f"sluice:run {row.id}", 0)
-    return bool(connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(key))))
+    return locks.is_free(connection, f"run {row.id}")
 
 
 def nothing_new(delivery: Delivery) -> Outcome:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from sluice.contract.checks.compile import checks_of
 from sluice.ledger import tables
+from sluice.ledger.reading import read_only
 from sluice.marts import build as transform
 from sluice.project import size as project_size
 from sluice.project.paths import home
@@ -23,7 +24,7 @@ from sluice.runs.plan import Delivery
 from sluice.source import fetch
 from sluice.source.files import SourceMissing, SourceUnavailable, SourceUnreadable
 from sluice.warehouse.connection import look_into_warehouse
-from sluice.warehouse.warehouse import OPS, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 Would = Literal["load", "nothing", "not there yet", "missing", "unknown"]
 
@@ -76,15 +77,14 @@ def foresee(datasets: Sequence[str] | None, batches: Sequence[str] | None, url: 
         ToolError: the warehouse does not answer.
     """
     found = plan.deliveries(datasets, batches, url)
-    warehouse = look_into_warehouse()
-    used = warehouse is not None and sa.inspect(warehouse.engine).has_table("batches", OPS)
-    known = _known(warehouse, found) if warehouse and used else {}
+    warehouse = read_only(look_into_warehouse())
+    known = _known(warehouse, found) if warehouse else {}
     foreseen = tuple(_foreseen(each, known.get((each.contract.dataset_id, each.batch), [])) for each in found)
-    return Plan(foreseen, _models(warehouse if used else None, foreseen))
+    return Plan(foreseen, _models(warehouse, foreseen))
 
 
 def _known(warehouse: Warehouse, found: Iterable[Delivery]) -> dict[tuple[str, str], list[sa.Row]]:
-    """The loads of each batch, the newest first. Asks for no column that an older version's ledger may lack."""
+    """The loads of each batch, the newest first."""
     loads = tables.batches.c
     columns = (loads.load_id, loads.dataset, loads.batch, loads.status, loads.reasons, loads.started_at)
     print_of_file = (loads.address, loads.bytes, loads.sha256, loads.etag, loads.modified, loads.contract_version)

@@ -5,12 +5,18 @@ What is needed is read from where it is named: `SLUICE_WAREHOUSE`, and `alerts=`
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from functools import partial
 
-from sluice.doctor.finding import Finding, examine
+from sluice.doctor.finding import Finding, examine, ok
+from sluice.project import paths
+from sluice.runs import lifecycle
 from sluice.setup import automations, make_blocks, verify
 from sluice.setup.answers import Answers
 from sluice.setup.required_blocks import Wanted, wanted
+from sluice.warehouse import embedded
+from sluice.warehouse.connection import BLOCK_VARIABLE, open_warehouse
 
 
 def set_up(answers: Answers, send: bool = False) -> list[Finding]:
@@ -22,7 +28,17 @@ def set_up(answers: Answers, send: bool = False) -> list[Finding]:
     found = examine("blocks", make_blocks.register)
     for block in wanted():
         found += _one(block, answers, send)
-    return found + examine("automations", automations.apply)
+    return found + examine("records", _records) + examine("automations", automations.apply)
+
+
+def _records() -> Iterator[Finding]:
+    """Create the ledger's and the datasets' tables, or bring them to this version. Loads nothing."""
+    if os.environ.get(BLOCK_VARIABLE) or embedded.exists(paths.home()):
+        warehouse = open_warehouse()
+        lifecycle.ensure_tables(warehouse)
+        yield ok(
+            "records", f"the tables of {warehouse.schemas.ops} and of every dataset are as this version needs them"
+        )
 
 
 def _one(block: Wanted, answers: Answers, send: bool) -> list[Finding]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from sluice.contract.errors import ToolError
 from sluice.marts.dbt import run as dbt_run
 from sluice.project import fingerprints, manifest, paths
+from sluice.project.atomic import write_text
 from sluice.project.paths import home
 from sluice.site.facts import lineage
-from sluice.warehouse.warehouse import MARTS, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 
 def folder() -> Path:
@@ -31,12 +32,14 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
     written = run.target_path / "static_index.html"
     if not written.exists():
         raise ToolError(f"dbt did not write its docs page; see {run.log}")
-    text = written.read_text(encoding="utf-8").replace(side, MARTS)
+    text = written.read_text(encoding="utf-8").replace(side, warehouse.schemas.marts)
     for place in (home(), paths.root(), Path.home()):  # the page may be put on the web
         text = text.replace(f"{place}/", "")
-    kept = lineage.extract(run.target_path / "manifest.json", run.target_path / "catalog.json", side, MARTS)
-    _put(folder() / "project.json", json.dumps({**kept, "tests_of": fingerprints.project()}))
-    _put(folder() / "index.html", text)
+    kept = lineage.extract(
+        run.target_path / "manifest.json", run.target_path / "catalog.json", side, warehouse.schemas.marts
+    )
+    write_text(folder() / "project.json", json.dumps({**kept, "tests_of": fingerprints.project()}))
+    write_text(folder() / "index.html", text)
     return folder() / "index.html"
 
 
@@ -61,7 +64,7 @@ def renew_tests(warehouse: Warehouse) -> None:
     tests = manifest.tests_of(run.artifact("manifest"))
     for unique_id, node in kept["nodes"].items():
         node["tests"] = tests.get(unique_id, [])
-    _put(path, json.dumps({**kept, "tests_of": now}))
+    write_text(path, json.dumps({**kept, "tests_of": now}))
 
 
 def framed(page: str, frame: str) -> str:
@@ -73,10 +76,3 @@ def framed(page: str, frame: str) -> str:
     script, place, body = page.rpartition("</script></head><body>")
     script = script.replace("</script", "<\\/script")  # in a description or a query, it would end dbt's script
     return f"{script}</script>{frame}{body}" if place else page
-
-
-def _put(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sluice.project.atomic import write_text
 from sluice.runs.outcomes import Summary
 
 RUNS = 30
@@ -15,11 +16,7 @@ RUNS = 30
 def keep(home: Path, summary: Summary, run_id: str | None) -> None:
     """Put a run before the others."""
     run = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}", "run_id": run_id, **summary.as_dict()}
-    path = _path(home)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps([run, *last(home)][:RUNS]), encoding="utf-8")
-    fresh.replace(path)
+    write_text(_path(home), json.dumps([run, *last(home)][:RUNS]))
 
 
 def last(home: Path) -> list[dict[str, Any]]:

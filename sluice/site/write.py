@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from sluice.contract.contract import Contract
 from sluice.project.datasets import contracts
-from sluice.project.paths import home
+from sluice.project.paths import home, project
 from sluice.runs.outcomes import Summary
 from sluice.site import dbt_docs, run_history
 from sluice.site import folder as place
@@ -25,7 +25,7 @@ from sluice.warehouse.warehouse import Warehouse
 
 
 def write(
-    warehouse: Warehouse,
+    warehouse: Warehouse | None,
     summary: Summary | None = None,
     run_id: str | None = None,
     known: Mapping[str, Contract] | None = None,
@@ -33,6 +33,7 @@ def write(
     """Update the site from the ledger, the last dbt docs and the last runs, `summary` being the newest of them.
 
     Args:
+        warehouse: none if it was never used; one that was opened to be looked into will do.
         known: the datasets that have a page; those of contracts/ if not given.
 
     Returns:
@@ -75,6 +76,7 @@ def _pages(read: ledger.Facts, known: Mapping[str, Contract]) -> Iterator[tuple[
         "raw_pages": {view.node.name: view.node.page for view in nodes if view.node.kind == "source"},
         "mart_pages": {view.node.page for view in nodes if view.node.layer == "marts"},
         "unread": dbt.unread,
+        "marts_schema": project().settings.schemas.marts,
     }
     urgent = attention.items(sets, nodes, read.publication, next(iter(common["runs"]), None))
     yield "index.html", _render("index.html", "", common, here="overview", attention=urgent)

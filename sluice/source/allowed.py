@@ -104,10 +104,4 @@ def _listed(name: str, variable: str, between: str) -> list[str]:
         paths.root()
     except ConfigError:  # a file that is checked outside of any project
         return []
-    try:
-        listed = paths.project().settings.get("sources", {}).get(name, [])
-    except AttributeError:
-        listed = None
-    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
-        raise ConfigError(f"sluice.toml: {name} under [sources] must be a list of texts")
-    return listed
+    return list(paths.project().settings.sources.get(name, ()))

@@ -19,6 +19,7 @@ import fsspec
 from fsspec.callbacks import Callback
 
 from sluice.contract.errors import ConfigError, SluiceError, ToolError
+from sluice.project.atomic import replacing
 from sluice.source import allowed
 from sluice.source.addresses import BLOCK, scheme_of
 from sluice.source.download_cache import here, place_for
@@ -48,15 +49,10 @@ def download(listing: Listing, folder: Path, progress: Callable[[int], None] | N
         files, inside = place(address)
         came = _look(address, files, inside)
         path = place_for(came, folder)
-        part = path.with_name(path.name + ".part")
-        try:
-            part.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part:
             files.get_file(inside, str(part), callback=_Pieces(progress))
             if _look(address, files, inside) != came or part.stat().st_size != came.size:
                 raise SourceUnavailable(f"{address}: was replaced while it was fetched; try again")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     return path, came
 
 

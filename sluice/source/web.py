@@ -24,6 +24,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from fsspec.asyn import sync
 
 from sluice.contract.errors import ConfigError, ToolError
+from sluice.project.atomic import replacing
 from sluice.source import allowed
 from sluice.source.addresses import Address, check
 from sluice.source.download_cache import here, place_for
@@ -48,7 +49,7 @@ def download(listing: Listing, folder: Path, progress: Callable[[int], None] | N
     """The file under `folder`, and the listing of what came: the file may have been replaced since the look.
 
     A file that is there already, under the key of its address, size, ETag and time, is not fetched again.
-    Until the body is whole and of the right length, it has the ending `.part`.
+    Until the body is whole and of the right length, it has another name.
     """
     return _run(_download(listing, folder, progress), Address(listing.address))
 
@@ -200,22 +201,18 @@ async def _download(listing: Listing, folder: Path, progress: Callable[[int], No
 async def _write(
     answer: aiohttp.ClientResponse, came: Listing, path: Path, progress: Callable[[int], None] | None
 ) -> None:
-    part = path.with_name(path.name + ".part")
     size = 0
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            async for block in answer.content.iter_chunked(BLOCK_BYTES):
-                file.write(block)
-                size += len(block)
-                if progress is not None:
-                    progress(len(block))
-        if came.size is not None and size != came.size:
-            raise SourceUnavailable(f"{came.address}: {size:,} of {came.size:,} bytes arrived; try again")
-        part.replace(path)
+        with replacing(path) as part:
+            with part.open("wb") as file:
+                async for block in answer.content.iter_chunked(BLOCK_BYTES):
+                    file.write(block)
+                    size += len(block)
+                    if progress is not None:
+                        progress(len(block))
+            if came.size is not None and size != came.size:
+                raise SourceUnavailable(f"{came.address}: {size:,} of {came.size:,} bytes arrived; try again")
     except OSError as error:
         if isinstance(error, aiohttp.ClientError | TimeoutError):
             raise
-        raise ToolError(f"{came.address}: cannot write {part}: {error.strerror}; is the disk full?") from None
-    finally:
-        part.unlink(missing_ok=True)
+        raise ToolError(f"{came.address}: cannot write {path}: {error.strerror}; is the disk full?") from None

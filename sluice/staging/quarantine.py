@@ -19,20 +19,39 @@ from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
 
-def held_and_rejected(warehouse: Warehouse, contracts: Sequence[Contract]) -> list[dict[str, Any]]:
+def held_and_rejected(connection: sa.Connection, contracts: Sequence[Contract]) -> list[dict[str, Any]]:
     """One entry for each load that has rows in quarantine or is held: counts, and the check that most rows failed."""
-    found: list[dict[str, Any]] = []
-    with warehouse.engine.connect() as connection:
-        inspector = sa.inspect(connection)
-        for contract in contracts:
-            table = quarantine_table(contract)
-            if inspector.has_table(table.name, schema=table.schema):
-                found += _of_dataset(connection, contract, table)
-    return found
+    return [entry for each in contracts if is_there(connection, each) for entry in _of_dataset(connection, each)]
 
 
-def _of_dataset(connection: sa.Connection, contract: Contract, table: sa.Table) -> list[dict[str, Any]]:
-    loads = tables.batches
+def is_there(connection: sa.Connection, contract: Contract) -> bool:
+    """Whether a run ever made the dataset's quarantine."""
+    table = quarantine_table(contract)
+    return sa.inspect(connection).has_table(table.name, schema=connection.schema_for_object(table))
+
+
+def reasons(
+    connection: sa.Connection, contract: Contract, *, batch: str | None = None, load_id: int | None = None
+) -> list[tuple[str, int]]:
+    """Why rows of a batch, or of one load, are in quarantine, and how many for each check; the most first.
+
+    A load's rows are found by their key.
+    """
+    table = quarantine_table(contract)
+    reason = _reasons_of(table)
+    query = sa.select(reason.c.reason, sa.func.count()).select_from(table)
+    query = query if batch is None else query.where(table.c._batch == batch)
+    query = query if load_id is None else query.where(table.c._load_id == load_id)
+    query = query.group_by(reason.c.reason).order_by(sa.func.count().desc(), reason.c.reason)
+    return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def _reasons_of(table: sa.Table) -> Any:
+    return sa.func.unnest(table.c._reasons).table_valued("reason", joins_implicitly=True).render_derived()
+
+
+def _of_dataset(connection: sa.Connection, contract: Contract) -> list[dict[str, Any]]:
+    loads, table = tables.batches, quarantine_table(contract)
     counts = sa.select(table.c._load_id, sa.func.count().label("rows")).group_by(table.c._load_id).subquery()
     reasons = sa.select(table.c._load_id, sa.func.unnest(table.c._reasons).label("reason")).subquery()
     by_reason = sa.select(reasons, sa.func.count().label("n")).group_by(*reasons.columns).subquery()

@@ -10,16 +10,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sluice.contract.columns import SYSTEM_COLUMNS
 from sluice.contract.contract import Contract, masked
 from sluice.contract.errors import ConfigError
+from sluice.project.atomic import replacing
 from sluice.warehouse.postgres.tables import quarantine_table
-from sluice.warehouse.warehouse import Warehouse
 
 ROWS = 10_000  # in memory at once
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so (OWASP, CSV injection)
 
 
-def export(warehouse: Warehouse, contract: Contract, batch: str | None, path: Path) -> int:
+def export(connection: sa.Connection, contract: Contract, batch: str | None, path: Path) -> int:
     """Write the rejected rows of a dataset, or of one batch of it, into a CSV or JSON Lines file.
 
     Values of `pii` columns are masked. The file appears when it is whole. In CSV, a text that a spreadsheet would take
@@ -35,32 +36,25 @@ def export(warehouse: Warehouse, contract: Contract, batch: str | None, path: Pa
         raise ConfigError(f"{path}: write to a file that ends in .csv or .jsonl, in an existing folder")
     if batch is not None:
         contract.files.batches.validate(batch)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            rows = _rows(warehouse, contract, batch)
-            count = _write_csv(file, contract, rows) if path.suffix == ".csv" else _write_lines(file, rows)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return count
+    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
+        rows = _rows(connection, contract, batch)
+        return _write_csv(file, contract, rows) if path.suffix == ".csv" else _write_lines(file, rows)
 
 
-def _rows(warehouse: Warehouse, contract: Contract, batch: str | None) -> Iterator[Mapping[str, Any]]:
+def _rows(connection: sa.Connection, contract: Contract, batch: str | None) -> Iterator[Mapping[str, Any]]:
     table = quarantine_table(contract)
     query = sa.select(table.c._batch, table.c._load_id, table.c._row_number, table.c._reasons, table.c._row)
     query = query.order_by(table.c._batch, table.c._load_id, table.c._row_number)
     if batch is not None:
         query = query.where(table.c._batch == batch)
-    with warehouse.engine.connect() as connection:
-        streamed = connection.execution_options(stream_results=True, max_row_buffer=ROWS).execute(query)
-        for name, load_id, number, reasons, row in streamed:
-            system = {"_batch": name, "_load_id": load_id, "_row_number": number, "_reasons": reasons}
-            yield {**system, **masked(contract, row)}
+    streamed = connection.execution_options(stream_results=True, max_row_buffer=ROWS).execute(query)
+    for name, load_id, number, reasons, row in streamed:
+        system = {"_batch": name, "_load_id": load_id, "_row_number": number, "_reasons": reasons}
+        yield {**system, **masked(contract, row)}
 
 
 def _write_csv(file: Any, contract: Contract, rows: Iterator[Mapping[str, Any]]) -> int:
-    system = ("_batch", "_load_id", "_row_number", "_reasons")
+    system = (*SYSTEM_COLUMNS[1:], "_reasons")
     names = [*system, *(column.name for column in contract.columns), "_row"]
     writer = csv.DictWriter(file, names, extrasaction="ignore")
     writer.writeheader()

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sluice.contract.checks.names import parse_check_name
 from sluice.contract.columns import WHOLE_ROW
 from sluice.contract.contract import Contract
-from sluice.contract.derive.tables import STAGING
+from sluice.contract.derive.schemas import STAGING
 from sluice.contract.errors import DataError, ToolError
 from sluice.ledger import loads
 from sluice.source.readers.row_stream import schema_of, typed

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from sluice.contract.derive.tables import QUARANTINE, STAGING
+from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.project import paths
-from sluice.warehouse import embedded
+from sluice.project.paths import project
+from sluice.project.settings import Settings
+from sluice.warehouse import embedded, ownership
 from sluice.warehouse.embedded.location import MAJOR, data_major
+from sluice.warehouse.postgres import locks
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line, keep_alive, set_session
-from sluice.warehouse.warehouse import MARTS, OPS, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from prefect_sqlalchemy import SqlAlchemyConnector
@@ -31,21 +34,25 @@ def open_warehouse() -> Warehouse:
     """The warehouse that this process is to use: opened once, its schemas made if missing.
 
     Raises:
-        ConfigError: the block does not exist, or does not name a PostgreSQL through psycopg2.
+        ConfigError: the block does not exist, or does not name a PostgreSQL through psycopg2; or a schema is not this
+            project's.
         ToolError: the database does not answer, or is too old.
     """
-    return _open(os.environ.get(BLOCK_VARIABLE), paths.home())
+    return _open(os.environ.get(BLOCK_VARIABLE), paths.home(), project().settings)
 
 
-def look_into_warehouse() -> Warehouse | None:
+def look_into_warehouse(start: bool = False) -> Warehouse | None:
     """The same warehouse for one who changes nothing: no schema is made, and its transactions are read-only.
 
     None if it is the embedded one and was never started, for starting it would make it. Raises as `open_warehouse`.
+
+    Args:
+        start: start the embedded one all the same: then it is never None.
     """
     block = os.environ.get(BLOCK_VARIABLE)
-    if not block and not embedded.exists(paths.home()):
+    if not start and not block and not embedded.exists(paths.home()):
         return None
-    return _open(block, paths.home(), readonly=True)
+    return _open(block, paths.home(), project().settings, readonly=True)
 
 
 @contextmanager
@@ -79,36 +86,48 @@ def embedded_for(user: str | None) -> Warehouse:
 
 def forget_warehouse() -> None:
     """Open it again the next time: its block may have changed by then."""
-    _open.cache_clear()
+    _connected.cache_clear()
+
+
+def _open(block: str | None, home: Path, settings: Settings, readonly: bool = False) -> Warehouse:
+    return _connected(block, home, settings.path, settings.project_id, settings.schemas, readonly)
 
 
 @cache
-def _open(block: str | None, home: Path, readonly: bool = False) -> Warehouse:
+def _connected(
+    block: str | None, home: Path, path: Path, project_id: str, schemas: Schemas, readonly: bool
+) -> Warehouse:
+    settings = Settings(path, project_id, schemas)
     if block:
-        return connect(_load_block(block), block, "postgres", readonly)
-    return connect(_embedded_connector(home), _embedded_block_name(home), "embedded", readonly)
+        return connect(_load_block(block), block, "postgres", readonly, settings)
+    return connect(_embedded_connector(home), _embedded_block_name(home), "embedded", readonly, settings)
 
 
-def connect(connector: SqlAlchemyConnector, block: str, target: str, readonly: bool = False) -> Warehouse:
+def connect(
+    connector: SqlAlchemyConnector, block: str, target: str, readonly: bool = False, settings: Settings | None = None
+) -> Warehouse:
     """The warehouse a connector block names, its schemas made if missing. Raises as `open_warehouse`.
 
     Args:
         readonly: make nothing, and let the database refuse every write.
+        settings: name the schemas, and whose they are; the project's own if not given.
     """
+    settings = settings or project().settings
     engine = _engine(connector, block)
     if readonly:
         engine = engine.execution_options(postgresql_readonly=True)
     try:
         with engine.begin() as connection:
             _refuse_old(connection, block)
-            if not readonly:
-                _create_schemas(connection)
+            settle = ownership.look if readonly else ownership.claim
+            prefix = settle(connection, settings.schemas, settings.project_id)
     except DATABASE_ERRORS as error:
         raise ToolError(
             f"the warehouse of block {block!r} cannot be used: {first_line(error)}. "
             "Is the server up, do host, port and database in the block name it, may its user create schemas?"
         ) from None
-    return Warehouse(engine, block, target)
+    options = {locks.OPTION: prefix, "schema_translate_map": settings.schemas.translation}
+    return Warehouse(engine.execution_options(**options), block, target, schemas=settings.schemas)
 
 
 def start_embedded() -> dict[str, str]:
@@ -179,8 +198,3 @@ def _refuse_old(connection: sa.Connection, block: str) -> None:
     version = connection.dialect.server_version_info or (0,)
     if int(version[0]) < OLDEST_POSTGRES:
         raise ToolError(f"block {block!r}: PostgreSQL {version[0]}; Sluice needs {OLDEST_POSTGRES} or newer")
-
-
-def _create_schemas(connection: sa.Connection) -> None:
-    for schema in (STAGING, QUARANTINE, OPS, MARTS):
-        connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))

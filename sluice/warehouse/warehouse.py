@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from sluice.contract.errors import BusyError, ToolError
-from sluice.warehouse.postgres.session import first_line
+from sluice.contract.derive.schemas import DEFAULT, Schemas
+from sluice.contract.errors import BusyError
+from sluice.warehouse.postgres import locks
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Batch:
         return f"{self.dataset_id} {self.batch}"
 
 
-OPS, MARTS = "ops", "marts"
-LIVE = "marts__live"  # what is behind the views of `marts`: nobody names it
-SIDES = ("marts__a", "marts__b")
+def schemas_of(connection: sa.Connection) -> Schemas:
+    """The names that schemas have where this connection goes."""
+    return Schemas(**connection.get_execution_options().get("schema_translate_map", DEFAULT.translation))
 
 
 def utc_now() -> datetime:
@@ -46,12 +46,14 @@ class Warehouse:
         block: name of the connector block it came from.
         target: dbt target that reaches it.
         now: the clock that incidents are dated by.
+        schemas: what its schemas are called.
     """
 
     engine: sa.Engine
     block: str
     target: str
     now: Callable[[], datetime] = utc_now
+    schemas: Schemas = DEFAULT
 
     @property
     def url(self) -> sa.URL:
@@ -66,19 +68,9 @@ class Warehouse:
             BusyError: another run holds it.
             ToolError: the database does not answer.
         """
-        key = sa.func.hashtextextended(f"sluice:{what}", 0)
-        try:
-            held = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            free = held.scalar(sa.select(sa.func.pg_try_advisory_lock(key)))
-        except DBAPIError as error:
-            raise ToolError(f"{what}: the lock on it cannot be asked for: {first_line(error)}. Run again.") from None
-        with held as connection:
-            if not free:
+        with locks.held(self.engine, what) as held:
+            if not held:
                 raise BusyError(
                     f"{what}: another run is in progress. Wait for it to finish, or see it with: sluice status"
                 )
-            try:
-                yield
-            finally:
-                with suppress(DBAPIError):  # the connection is gone, and the lock with it
-                    connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+            yield

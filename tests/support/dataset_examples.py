@@ -10,7 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sluice.contract.batches import Monthly
 from sluice.contract.contract import Contract
 from sluice.contract.scaffold.examples import FAILS
 
@@ -19,8 +18,7 @@ DATA = Path(__file__).parents[1] / "data"
 
 def first_batch(contract: Contract) -> str:
     """The batch that example rows are of."""
-    batches = contract.files.batches
-    return batches.start if isinstance(batches, Monthly) else batches.name
+    return contract.files.batches.first
 
 
 def assert_examples_hold(

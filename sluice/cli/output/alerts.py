@@ -12,7 +12,7 @@ from sluice.alerts import incidents, missed_nights, outbox
 from sluice.cli.output.tables import out, print_json
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.contract.formatting import counted
-from sluice.ledger import schema
+from sluice.ledger.reading import NOTHING, is_there, read_only, reading
 from sluice.runs import lifecycle
 from sluice.warehouse.connection import forget_warehouse, open_warehouse
 from sluice.warehouse.postgres.session import first_line
@@ -21,7 +21,10 @@ from sluice.warehouse.warehouse import Warehouse
 
 def alerts(as_json: bool) -> None:
     """The open incidents, and messages that no channel has taken yet."""
-    with _opened().engine.begin() as connection:
+    with reading() as connection:
+        if connection is None:
+            print_json([]) if as_json else out.print(NOTHING)
+            return
         found, waiting = incidents.open_now(connection), outbox.undelivered(connection)
     late = {row.incident_id: f"{row.channel}: {row.last_error}" for row in waiting if row.last_error}
     rows = [
@@ -57,7 +60,7 @@ def send_alerts(as_json: bool) -> None:
     Raises:
         ToolError: after printing, if a message could not be sent.
     """
-    sent, failed = _look_and_send(_opened())
+    sent, failed = _look_and_send(open_warehouse())
     if as_json:
         print_json({"sent": sent, "failed": failed})
     else:
@@ -72,7 +75,7 @@ def keep_sending(every: float) -> None:
     with suppress(KeyboardInterrupt):  # a message it cuts off comes again with the next deliverer
         while True:
             try:
-                warehouse = warehouse or _opened()
+                warehouse = warehouse or open_warehouse()
                 _look_and_send(warehouse)
                 said = ""
             except Exception as error:  # noqa: BLE001 - Prefect's server may be down, too; the end is not reported
@@ -85,16 +88,11 @@ def keep_sending(every: float) -> None:
 
 
 def _look_and_send(warehouse: Warehouse) -> tuple[int, int]:
+    if read_only(warehouse) is None:
+        return 0, 0  # no run has written anything yet
     lifecycle.look_for_lost(warehouse)
     missed_nights.look(warehouse)
     return outbox.deliver(warehouse)
-
-
-def _opened() -> Warehouse:
-    warehouse = open_warehouse()
-    with warehouse.engine.begin() as connection:
-        schema.create(connection)  # it may be of an older version, or never have been used
-    return warehouse
 
 
 def close_incident(incident: int) -> None:
@@ -103,8 +101,8 @@ def close_incident(incident: int) -> None:
     Raises:
         ConfigError: no such incident is open.
     """
-    warehouse = _opened()
+    warehouse = open_warehouse()
     with warehouse.engine.begin() as connection:
-        closed = incidents.close(connection, incident, getpass.getuser(), warehouse.now())
+        closed = is_there(connection) and incidents.close(connection, incident, getpass.getuser(), warehouse.now())
     if not closed:
         raise ConfigError(f"incident {incident} is not open. To list open incidents, run: sluice alerts")

@@ -15,7 +15,7 @@ WAYS = {"row": "SQL, one scan", "aggregate": "SQL, whole batch", "unique": "SQL,
 def contract(dataset: str, as_json: bool) -> None:
     """A contract's columns and checks."""
     found = contract_for(dataset)
-    first = getattr(found.files.batches, "start", None) or found.files.batches.name  # type: ignore[union-attr]
+    first = found.files.batches.first
     checks = [
         {
             "check": check.name,

@@ -10,19 +10,19 @@ import sqlalchemy as sa
 
 from sluice.cli.output.tables import number, out, print_json, print_table
 from sluice.contract.contract import Contract, masked
-from sluice.contract.errors import ToolError
+from sluice.contract.errors import DataError
+from sluice.ledger.reading import reading
 from sluice.project.datasets import contract_for, contracts
-from sluice.staging.quarantine import dropped_of, held_and_rejected
+from sluice.staging.quarantine import dropped_of, held_and_rejected, is_there, reasons
 from sluice.staging.quarantine_export import export as write_file
-from sluice.warehouse.connection import open_warehouse
-from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import quarantine_table
 
 
 def quarantined(datasets: list[str] | None, as_json: bool) -> None:
     """Loads that have rejected rows, and held ones."""
     chosen = [contract_for(name) for name in datasets] if datasets else list(contracts().values())
-    rows = held_and_rejected(open_warehouse(), chosen)
+    with reading() as connection:
+        rows = [] if connection is None else held_and_rejected(connection, chosen)
     if as_json:
         print_json(rows)
     elif not rows:
@@ -37,10 +37,11 @@ def quarantined(datasets: list[str] | None, as_json: bool) -> None:
 
 def export(dataset: str, batch: str | None, path: Path) -> None:
     """Rejected rows into a file."""
-    try:
-        rows = write_file(open_warehouse(), contract_for(dataset), batch, path)
-    except DATABASE_ERRORS as error:
-        raise ToolError(f"the quarantine of {dataset} cannot be read: {first_line(error)}") from None
+    found = contract_for(dataset)
+    with reading() as connection:
+        if connection is None or not is_there(connection, found):
+            raise DataError(f"{dataset} has no quarantine: it was never loaded. Load it: sluice run {dataset}")
+        rows = write_file(connection, found, batch, path)
     out.print(f"{rows:,} rows into {path}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -48,28 +49,15 @@ def quarantine(dataset: str, batch: str, limit: int, as_json: bool) -> None:
     """Reasons and rows of a batch's rejected rows."""
     found = contract_for(dataset)
     found.files.batches.validate(batch)
-    table = quarantine_table(found)
-    reasons_of = sa.func.unnest(table.c._reasons).table_valued("reason", joins_implicitly=True).render_derived()
-    reason = reasons_of.c.reason
-    counts = (
-        sa.select(reason, sa.func.count())
-        .select_from(table)
-        .where(table.c._batch == batch)
-        .group_by(reason)
-        .order_by(sa.func.count().desc())
-    )
-    try:
-        with open_warehouse().engine.begin() as connection:
-            reasons: list[tuple[str, int]] = [(row[0], row[1]) for row in connection.execute(counts)]
+    with reading() as connection:
+        if connection is None or not is_there(connection, found):
+            rows, dropped = [], "it was never loaded"
+        else:
             rows = [
                 {"reason": name, "rows": count, "sample": _sample(connection, found, batch, name, limit)}
-                for name, count in reasons
+                for name, count in reasons(connection, found, batch=batch)
             ]
-            dropped = "" if reasons else dropped_of(connection, found, batch)
-    except DATABASE_ERRORS as error:
-        raise ToolError(
-            f"the quarantine of {dataset} cannot be read: {first_line(error)}. Has the dataset been loaded?"
-        ) from None
+            dropped = "" if rows else dropped_of(connection, found, batch)
     if as_json:
         print_json(rows)
     elif not rows:

@@ -19,16 +19,18 @@ from sluice.alerts import downstream
 from sluice.cli.output.tables import err, out, print_json, print_table
 from sluice.contract.errors import SluiceError, ToolError
 from sluice.contract.formatting import counted
-from sluice.ledger import schema
+from sluice.ledger.reading import read_only
 from sluice.marts import build
 from sluice.marts import rollback as back
 from sluice.project.datasets import contracts
 from sluice.project.flows import call_flow
+from sluice.project.paths import project
 from sluice.runs import logs, preview, progress
 from sluice.runs.outcomes import RunFailed, Summary, rows_of
 from sluice.site import dbt_docs, serve, write
 from sluice.source.addresses import hide
-from sluice.warehouse.connection import open_warehouse
+from sluice.warehouse.connection import look_into_warehouse, open_warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 FIRST_QUERY = "select * from {} order by 1 limit 10"
 
@@ -144,7 +146,8 @@ def _worth_a_look(summary: Summary) -> str:
     with open_warehouse().engine.connect() as connection:
         marts = (downstream.last_mart_of(connection, contracts()[each]) for each in dict.fromkeys(published))
         mart = next(filter(None, marts), None)
-    return f"marts.{mart}" if mart else f"staging.{published[0]}"
+    schemas = project().settings.schemas
+    return f"{schemas.marts}.{mart}" if mart else f"{schemas.staging}.{published[0]}"
 
 
 def _program() -> str:
@@ -169,16 +172,9 @@ def rollback(as_json: bool) -> None:
 
 def docs(open_browser: bool, port: int | None) -> None:
     """Update the site and open it; with a port, serve it to this machine until Ctrl-C."""
-    warehouse = open_warehouse()
-    with warehouse.engine.begin() as connection:
-        schema.create(connection)  # it may never have been used
-    side = build.live_side(warehouse)
-    if side is not None and not (dbt_docs.folder() / "index.html").exists():
-        dbt_docs.write_docs(warehouse, side)
-    try:
-        dbt_docs.renew_tests(warehouse)
-    except SluiceError as error:  # all else can be shown
-        err.print(f"Warning: the site shows the tests of an older dbt project: {error}", markup=False, soft_wrap=True)
+    warehouse = read_only(look_into_warehouse())
+    if warehouse is not None:
+        _renew_docs(warehouse)
     page = write.write(warehouse)
     if port is None:
         out.print(f"Site: {page}", markup=False, highlight=False, soft_wrap=True)
@@ -190,6 +186,16 @@ def docs(open_browser: bool, port: int | None) -> None:
         _open(address, open_browser)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
+
+
+def _renew_docs(warehouse: Warehouse) -> None:
+    side = build.live_side(warehouse)
+    if side is not None and not (dbt_docs.folder() / "index.html").exists():
+        dbt_docs.write_docs(warehouse, side)
+    try:
+        dbt_docs.renew_tests(warehouse)
+    except SluiceError as error:  # all else can be shown
+        err.print(f"Warning: the site shows the tests of an older dbt project: {error}", markup=False, soft_wrap=True)
 
 
 def _open(address: str, wanted: bool) -> None:

@@ -10,30 +10,39 @@ from sluice.alerts import incidents
 from sluice.cli.output.tables import number, out, print_json, print_table
 from sluice.contract.contract import Contract
 from sluice.contract.freshness import age_of
-from sluice.ledger import builds, schema, tables
+from sluice.ledger import builds, loads
+from sluice.ledger.reading import NOTHING, reading
 from sluice.project.datasets import contracts
 from sluice.runs import lifecycle
-from sluice.warehouse.connection import open_warehouse
+
+NEVER = "never loaded"
 
 
 def status(as_json: bool) -> None:
     """Datasets, their batches, verdicts and freshness; runs in progress, open incidents."""
-    warehouse = open_warehouse()
-    with warehouse.engine.begin() as connection:
-        schema.create(connection)
-        working = lifecycle.under_way(connection)
-        rows = [row for contract in contracts().values() for row in _status_rows(connection, contract, working)]
-        found = [incidents.line(row) for row in incidents.open_now(connection)]
-        live = builds.live(connection)
+    with reading() as connection:
+        if connection is None:
+            rows, working, found, live = _never_loaded(), [], [], None
+        else:
+            working = lifecycle.under_way(connection)
+            rows = [row for contract in contracts().values() for row in _status_rows(connection, contract, working)]
+            found = [incidents.line(row) for row in incidents.open_now(connection)]
+            live = builds.live(connection)
     if as_json:
         print_json(rows)
-    else:
-        print_table("Datasets", rows, right=("read", "rejected"))
-        out.print(f"Marts: {_marts(live)}")
-        for run in working:
-            out.print(f"Running: {run.name}, since {run.began_at:%Y-%m-%d %H:%M} UTC", markup=False, highlight=False)
-        for incident in found:
-            out.print(f"Open: {incident}", markup=False, highlight=False, soft_wrap=True)
+        return
+    print_table("Datasets", rows, right=("read", "rejected"))
+    if all(row["verdict"] == NEVER for row in rows):
+        out.print(NOTHING)
+    out.print(f"Marts: {_marts(live)}")
+    for run in working:
+        out.print(f"Running: {run.name}, since {run.began_at:%Y-%m-%d %H:%M} UTC", markup=False, highlight=False)
+    for incident in found:
+        out.print(f"Open: {incident}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _never_loaded() -> list[dict[str, str]]:
+    return [{"dataset": contract.dataset_id, "batch": "-", "verdict": NEVER} for contract in contracts().values()]
 
 
 def _marts(live: sa.Row | None) -> str:
@@ -47,18 +56,11 @@ def _marts(live: sa.Row | None) -> str:
 
 
 def _status_rows(connection: sa.Connection, contract: Contract, working: Sequence[sa.Row]) -> list[dict[str, str]]:
-    loads, at_work = tables.batches, {run.run_id for run in working}
-    newest = (
-        sa.select(loads)
-        .distinct(loads.c.batch)
-        .where(loads.c.dataset == contract.dataset_id, loads.c.status != "superseded")
-        .order_by(loads.c.batch, loads.c.load_id.desc())
-    )
-    found = connection.execute(newest).all()
-    theirs = sa.select(loads).where(loads.c.dataset == contract.dataset_id, loads.c.status == "published")
-    readers = {row.batch: row for row in connection.execute(theirs)}
+    at_work = {run.run_id for run in working}
+    found = connection.execute(loads.newest(contract.dataset_id)).all()
+    readers = loads.readers_have(connection, contract.dataset_id)
     if not found:
-        return [{"dataset": contract.dataset_id, "batch": "-", "verdict": "never loaded"}]
+        return [{"dataset": contract.dataset_id, "batch": "-", "verdict": NEVER}]
     return [
         {
             "dataset": row.dataset,

@@ -4,32 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from sluice.contract.columns import ColumnType, column_type
+from sluice.contract.columns import MONEY, PLAIN_TYPES, ColumnType, column_type
 from sluice.contract.values.casts import deliverable
 
-MONEY = column_type(pa.decimal128(10, 2))
-_NAMES = {
-    pa.int64(): "Int",
-    pa.float64(): "Float",
-    MONEY.arrow: "Money",
-    pa.bool_(): "Bool",
-    pa.date32(): "Date",
-    pa.timestamp("us"): "Timestamp",
-    pa.timestamp("us", "UTC"): "UtcTimestamp",
-    pa.string(): "Text",
-    pa.time64("us"): "Time",
-    pa.binary(16): "Uuid",
-    pa.binary(): "Bytes",
-    pa.large_string(): "Json",
-}
-NAMES = tuple(_NAMES.values())
-
-
-def annotation(kind: ColumnType) -> str:
-    """What stands after the colon: `Money`."""
-    if kind.arrow in _NAMES:
-        return _NAMES[kind.arrow]
-    return f"Annotated[ArrowDecimal128, {kind.arrow.precision}, {kind.arrow.scale}, None]"
+_MONEY = column_type(pa.decimal128(*MONEY))
+NAMES = tuple(kind.annotation for kind in (*PLAIN_TYPES.values(), _MONEY))
 
 
 def holding(given: pa.DataType) -> ColumnType | None:
@@ -50,7 +29,7 @@ def holding(given: pa.DataType) -> ColumnType | None:
         return column_type(pa.decimal128(given.precision, given.scale))
     if pa.types.is_floating(given):  # before integers, which a file may deliver as doubles
         return column_type(pa.float64())
-    kinds = [column_type(arrow) for arrow in _NAMES if arrow not in (pa.float64(), MONEY.arrow)]
+    kinds = [kind for arrow, kind in PLAIN_TYPES.items() if arrow != pa.float64()]
     return next((kind for kind in kinds if deliverable(given, kind)), None)
 
 

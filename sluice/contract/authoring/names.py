@@ -9,10 +9,10 @@ from collections.abc import Iterable
 import pandera.pandas as pa
 from sqlalchemy.dialects.postgresql.base import RESERVED_WORDS
 
-from sluice.contract.validation import SYSTEM_COLUMNS
+from sluice.contract.validation import POSTGRES_COLUMNS
 
 LONGEST_NAME = 56  # of the 63 that PostgreSQL keeps; leaves room for `column_`, or a number where two meet
-_RESERVED = {*RESERVED_WORDS, *keyword.kwlist, *dir(pa.DataFrameModel), *SYSTEM_COLUMNS, "column", "pa"}
+_RESERVED = {*RESERVED_WORDS, *keyword.kwlist, *dir(pa.DataFrameModel), *POSTGRES_COLUMNS, "column", "pa"}
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # aB, and ABc as in PULocation
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from sluice.contract.authoring.annotations import annotation, holding, quoted
+from sluice.contract.authoring.annotations import holding, quoted
 from sluice.contract.authoring.names import column_names
 from sluice.contract.batches import Monthly
 from sluice.contract.checks.names import parse_check_name
@@ -57,7 +57,7 @@ def extra(name: str, given: pa.DataType | None, taken: Sequence[str]) -> str | N
         return None
     new = column_names([*taken, name])[-1]
     source = "" if new == name else f", source={quoted(name)}"
-    words = "Text" if kind is None else annotation(kind)
+    words = "Text" if kind is None else kind.annotation
     hint = "  # or another type" if given is None else ""
     return f'{new}: {words} = column("what it holds"{source}, nullable=True){hint}'
 
@@ -68,7 +68,7 @@ def retyped(contract: Contract, column: Column, given: pa.DataType) -> str | Non
     dates = column.name == contract.files.batches.by
     if kind is None or (dates and kind.name not in DATING):
         return None
-    return f"{column.name}: {annotation(kind)} = column(...)  # was {_stands(column)}"
+    return f"{column.name}: {kind.annotation} = column(...)  # was {_stands(column)}"
 
 
 def unread(contract: Contract, report: AuditReport) -> list[str]:
@@ -89,4 +89,4 @@ def _file(contract: Contract) -> str:
 
 
 def _stands(column: Column) -> str:
-    return annotation(column.type)
+    return column.type.annotation

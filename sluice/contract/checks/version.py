@@ -22,10 +22,9 @@ from sluice.contract.contract import Contract
 @cache
 def version_of(contract: Contract) -> str:
     """Twelve hexadecimal digits over columns, checks with their SQL, the gate's limits, and how files are read."""
-    window = getattr(contract.files.batches, "start", None) or contract.files.batches.due(None)[0]  # type: ignore[arg-type]
     facts: dict[str, Any] = {
         "columns": [[c.name, c.type.name, c.sources, c.nullable, c.required, c.since] for c in contract.columns],
-        "checks": [_demand(check) for check in checks_of(contract, window)],
+        "checks": [_demand(check) for check in checks_of(contract, contract.files.batches.first)],
         "gate": [contract.gate.max_rejected, contract.gate.rows_vs_last],
         "null_values": contract.files.null_values,
     }

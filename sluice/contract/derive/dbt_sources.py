@@ -12,17 +12,18 @@ from sqlalchemy.dialects import postgresql
 
 from sluice.contract.batches import Monthly
 from sluice.contract.contract import Contract
+from sluice.contract.derive.schemas import DEFAULT, Schemas
 from sluice.contract.derive.tables import comment, parent_table
 
 # Asked of the ledger, where it costs nothing, not of all rows of all months; the age that freshness.py says.
 END_OF_NEWEST_MONTH = (
-    "select cast(max(batch) || '-01' as date) + interval '1 month' from ops.batches "
+    "select cast(max(batch) || '-01' as date) + interval '1 month' from {ops}.batches "
     "where dataset = '{dataset}' and status = 'published'"
 )
 HEADER = "# Generated from contracts/ by `sluice derive`; do not edit.\n"
 
 
-def sources_yaml(contracts: Iterable[Contract]) -> str:
+def sources_yaml(contracts: Iterable[Contract], schemas: Schemas = DEFAULT) -> str:
     """The sources of one provider."""
     chosen = list(contracts)
     document = {
@@ -30,23 +31,23 @@ def sources_yaml(contracts: Iterable[Contract]) -> str:
         "sources": [
             {
                 "name": chosen[0].source,
-                "schema": "staging",
+                "schema": schemas.staging,
                 "description": f"Landed and audited rows of {chosen[0].source}: every row passed its contract.",
-                "tables": [_table(contract) for contract in chosen],
+                "tables": [_table(contract, schemas) for contract in chosen],
             }
         ],
     }
     return HEADER + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
 
 
-def _table(contract: Contract) -> dict[str, Any]:
+def _table(contract: Contract, schemas: Schemas) -> dict[str, Any]:
     table: dict[str, Any] = {
         "name": contract.dataset_id,
         "description": f"{contract.description} One row per accepted row of the source.",
         "config": {"meta": {"owner": contract.owner}},
     }
     if contract.freshness is not None and isinstance(contract.files.batches, Monthly):
-        table["config"]["loaded_at_query"] = END_OF_NEWEST_MONTH.format(dataset=contract.dataset_id)
+        table["config"]["loaded_at_query"] = END_OF_NEWEST_MONTH.format(ops=schemas.ops, dataset=contract.dataset_id)
         table["config"]["freshness"] = {
             "warn_after": _period(contract.freshness.warn_after),
             "error_after": _period(contract.freshness.error_after),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable, ExecutableDDLElement, SetColumnComment, SetTableComment
 
 from sluice.contract.contract import Contract
+from sluice.contract.derive.schemas import DEFAULT, Schemas
 from sluice.contract.derive.tables import parent_table
 
 HEADER = "-- Generated from contracts/ by `sluice derive`; do not edit.\n"
 
 
-def ddl_sql(contract: Contract) -> str:
+def ddl_sql(contract: Contract, schemas: Schemas = DEFAULT) -> str:
     """CREATE TABLE and a COMMENT for the table and each column."""
-    table = parent_table(contract)
+    table = parent_table(contract).to_metadata(sa.MetaData(), schema=schemas.staging)
     steps: list[ExecutableDDLElement] = [
         CreateTable(table),
         *([SetTableComment(table)] if table.comment else []),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sluice.contract.batches import Monthly
 from sluice.contract.checks.compile import checks_of
 from sluice.contract.contract import Contract
 from sluice.contract.derive.tables import comment
@@ -13,8 +12,6 @@ HEADER = "<!-- Generated from contracts/ by `sluice derive`; do not edit. -->\n"
 
 def dictionary_page(contract: Contract) -> str:
     """What a reader asks first: what a column holds, may it be null, what is checked."""
-    batches = contract.files.batches
-    first = batches.start if isinstance(batches, Monthly) else batches.name
     lines = [
         f"# {contract.dataset_id}",
         "",
@@ -33,7 +30,7 @@ def dictionary_page(contract: Contract) -> str:
         names = ", ".join(column.sources)
         lines.append(f"| {column.name} | {names} | {column.type} | {nulls} | {comment(column)}{since} |")
     lines += ["", "## Checks", "", "| check | severity | tolerance | runs as |", "|---|---|---|---|"]
-    for check in checks_of(contract, first):
+    for check in checks_of(contract, contract.files.batches.first):
         tolerance = percent(check.tolerance) if check.tolerance is not None else ""
         name = check.name.replace("<", "&lt;").replace("|", "\\|")
         lines.append(f"| {name} | {check.severity} | {tolerance} | {check.kind} |")

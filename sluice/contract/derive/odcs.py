@@ -10,38 +10,22 @@ from typing import Any
 import yaml
 from sqlalchemy.dialects import postgresql
 
-from sluice.contract.batches import Monthly
 from sluice.contract.checks.compile import Check, checks_of
 from sluice.contract.checks.version import lasting_sql_of, version_of
 from sluice.contract.columns import Column
 from sluice.contract.contract import Contract
-from sluice.contract.derive.tables import STAGING, comment, sql_type
+from sluice.contract.derive.schemas import DEFAULT, Schemas
+from sluice.contract.derive.tables import comment
 from sluice.contract.formatting import address_name, percent
 from sluice.contract.values.grammars import kind_of
 
 HEADER = "# Generated from contracts/ by `sluice derive`; do not edit.\n"
 STANDARD = "v3.1.0"
 
-_LOGICAL_TYPES = {
-    "integer": "integer",
-    "float": "number",
-    "decimal": "number",
-    "text": "string",
-    "boolean": "boolean",
-    "date": "date",
-    "timestamp": "timestamp",
-    "timestamp with time zone": "timestamp",
-    "time": "time",
-    "uuid": "string",
-    "bytes": "string",
-    "json": "object",
-}
 
-
-def odcs_yaml(contract: Contract) -> str:
+def odcs_yaml(contract: Contract, schemas: Schemas = DEFAULT) -> str:
     """The contract of one dataset, as its readers meet it: the table `staging.<dataset>`."""
-    batches = contract.files.batches
-    checks = checks_of(contract, batches.start if isinstance(batches, Monthly) else batches.name)
+    checks = checks_of(contract, contract.files.batches.first)
     said = {f"{column.name} not null" for column in contract.columns}  # by `required`
     own = {c.name: [k for k in checks if k.columns == (c.name,) and k.name not in said] for c in contract.columns}
     of_columns = said | {check.name for found in own.values() for check in found}
@@ -59,7 +43,7 @@ def odcs_yaml(contract: Contract) -> str:
                 "name": contract.dataset_id,
                 "logicalType": "object",
                 "physicalType": "table",
-                "physicalName": f"{STAGING}.{contract.dataset_id}",
+                "physicalName": f"{schemas.staging}.{contract.dataset_id}",
                 "description": contract.description,
                 "dataGranularityDescription": "One row per accepted row of the source.",
                 "properties": [_property(column, own[column.name]) for column in contract.columns],
@@ -78,8 +62,8 @@ def _property(column: Column, checks: list[Check]) -> dict[str, Any]:
     kind = kind_of(column.type)
     found: dict[str, Any] = {
         "name": column.name,
-        "logicalType": _LOGICAL_TYPES[kind],
-        "physicalType": str(sql_type(column.type).compile(postgresql.dialect())).lower(),
+        "logicalType": column.type.logical,
+        "physicalType": str(column.type.sql.compile(postgresql.dialect())).lower(),
         "description": comment(column),
         "required": not column.nullable,
     }

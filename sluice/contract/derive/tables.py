@@ -3,33 +3,10 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import TypeEngine
 
-from sluice.contract.columns import Column, ColumnType
+from sluice.contract.columns import Column
 from sluice.contract.contract import Contract
-
-STAGING, QUARANTINE = "staging", "quarantine"
-_POSTGRES: dict[str, TypeEngine] = {
-    "bigint": sa.BigInteger(),
-    "double precision": sa.Double(),
-    "text": sa.Text(),
-    "boolean": sa.Boolean(),
-    "date": sa.Date(),
-    "timestamp": sa.DateTime(),
-    "timestamptz": sa.DateTime(timezone=True),
-    "time": sa.Time(),
-    "uuid": sa.Uuid(),
-    "bytea": sa.LargeBinary(),
-    "jsonb": JSONB(),
-}
-
-
-def sql_type(kind: ColumnType) -> TypeEngine:
-    """A contract type's SQLAlchemy type."""
-    if kind.name.startswith("decimal"):
-        return sa.Numeric(kind.arrow.precision, kind.arrow.scale)
-    return _POSTGRES[kind.postgres]
+from sluice.contract.derive.schemas import STAGING
 
 
 def comment(column: Column) -> str:
@@ -62,4 +39,4 @@ def system_columns() -> tuple[sa.Column, ...]:
 
 
 def _data_columns(contract: Contract) -> list[sa.Column]:
-    return [sa.Column(c.name, sql_type(c.type), comment=comment(c)) for c in contract.columns]
+    return [sa.Column(c.name, c.type.sql, comment=comment(c)) for c in contract.columns]

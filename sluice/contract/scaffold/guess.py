@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sluice.contract.authoring.annotations import annotation as as_written
 from sluice.contract.authoring.annotations import holding
 from sluice.contract.columns import Column, ColumnType, column_type
 from sluice.contract.errors import DataError
@@ -74,7 +73,7 @@ class Guess:
     @property
     def annotation(self) -> str:
         """The type as a contract file writes it."""
-        return as_written(self.type)
+        return self.type.annotation
 
 
 def guess(

@@ -6,7 +6,6 @@ import keyword
 from dataclasses import dataclass
 
 from sluice.contract.authoring.names import in_words
-from sluice.contract.batches import Monthly
 from sluice.contract.columns import NAME
 from sluice.contract.contract import Files
 from sluice.contract.errors import ConfigError
@@ -58,5 +57,4 @@ class Facts:
     @property
     def batch(self) -> str:
         """The batch that the sample is of."""
-        batches = self.files.batches
-        return batches.start if isinstance(batches, Monthly) else batches.name
+        return self.files.batches.first

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sluice.contract import columns
 from sluice.contract.columns import column_type
 from sluice.contract.scaffold.formats import formats_of
 from sluice.contract.values.casts import cast
@@ -22,7 +23,7 @@ FIRST_ROWS = 1000  # tried before all others, as most types are ruled out by a f
 MOST_UNREAD = 0.05  # share of cells; the gate that a draft has stays closed beyond it
 LEAST_ROWS = 10  # fewer do not say which of them are odd
 
-MONEY, WIDE_MONEY = pa.decimal128(10, 2), pa.decimal128(18, 2)
+MONEY, WIDE_MONEY = pa.decimal128(*columns.MONEY), pa.decimal128(18, 2)
 ZONED = pa.timestamp("us", "UTC")
 MONEY_NAME = re.compile(
     r"(^|_)(amount|price|cost|fee|fare|tax|total|tip|paid|salary|charge|surcharge|discount|revenue|usd|eur|gbp|value)(_|$)"

@@ -10,12 +10,11 @@ from sqlalchemy.dialects import postgresql
 from sluice.contract.authoring.annotations import quoted
 from sluice.contract.authoring.names import in_words
 from sluice.contract.batches import Monthly
-from sluice.contract.derive.tables import sql_type
+from sluice.contract.columns import SYSTEM_COLUMNS
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import Facts
 
 POSTGRES = postgresql.dialect()
-SYSTEM_COLUMNS = ("_dataset", "_batch", "_load_id", "_row_number")
 
 
 def staging_sql(facts: Facts, guesses: Sequence[Guess]) -> str:
@@ -111,7 +110,7 @@ def _shown(guesses: Sequence[Guess]) -> list[Guess]:
 
 
 def _type(guess: Guess) -> str:
-    return str(sql_type(guess.type).compile(dialect=POSTGRES)).lower()
+    return str(guess.type.sql.compile(dialect=POSTGRES)).lower()
 
 
 def _text(words: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL
 
+from sluice.contract.derive.schemas import OPS
 from sluice.marts.dbt.results import Secrets
 
 # How the server treats dbt's sessions. A query without an end, or a wait for a lock that someone inspecting
@@ -36,6 +37,7 @@ class DbtPlace:
         url: the warehouse; dbt gets it through environment variables that are set for one run only.
         side: the schema dbt builds into: marts__a, marts__b or dev. Artifacts and logs: `home`/dbt/`side`.
         target: the target in profiles.yml.
+        ops: the schema of the ledger, which is a source of dbt's.
         build_id: the build that may write to the side; without one, dbt's sessions there are read-only.
     """
 
@@ -46,6 +48,7 @@ class DbtPlace:
     project: Path
     profiles: Path
     build_id: int | None = None
+    ops: str = OPS
 
     @property
     def target_path(self) -> Path:
@@ -91,6 +94,7 @@ class DbtPlace:
             "DBT_ENV_SECRET_SLUICE_PG_PASSWORD": url.password or "",
             "SLUICE_PG_DATABASE": url.database or "postgres",
             "SLUICE_DBT_SCHEMA": self.side,
+            "SLUICE_OPS_SCHEMA": self.ops,
             BUILD: "" if self.build_id is None else str(self.build_id),
         }
 

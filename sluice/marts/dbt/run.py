@@ -29,7 +29,7 @@ _one_at_a_time = threading.Lock()  # dbt keeps its adapter, flags and events in 
 def on_side(warehouse: Warehouse, side: str, build_id: int | None = None) -> DbtPlace:
     """Where dbt builds a side of the warehouse, or only reads it: without a build it may not write."""
     places = paths.home(), paths.dbt_project(), paths.profiles()
-    return DbtPlace(warehouse.url, side, warehouse.target, *places, build_id)
+    return DbtPlace(warehouse.url, side, warehouse.target, *places, build_id, warehouse.schemas.ops)
 
 
 def run_dbt(args: Sequence[str], place: DbtPlace, progress: Progress | None = None) -> DbtRun:

@@ -18,7 +18,7 @@ from dbt_common.exceptions import DbtDatabaseError
 from sluice.contract.errors import Overtaken
 from sluice.ledger import write_right
 from sluice.marts.dbt.environment import BUILD
-from sluice.warehouse.warehouse import SIDES
+from sluice.project.paths import project
 
 # Written against dbt-postgres 1.10 and 1.11: `open(cls, connection)` gives the connection with a `handle` of psycopg2.
 
@@ -42,11 +42,12 @@ def install() -> None:
 
 def _ask(connection: Any) -> None:
     side, build = connection.credentials.schema, os.environ.get(BUILD)
-    if side not in SIDES:
+    schemas = project().settings.schemas
+    if side not in schemas.sides:
         return
     try:
         if build:
-            write_right.take(connection.handle, side, int(build))
+            write_right.take(connection.handle, side, int(build), schemas.ops)
         else:
             write_right.read_only(connection.handle)
     except (psycopg2.Error, Overtaken) as error:

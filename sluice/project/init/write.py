@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from string import Template
 
 from sluice.contract.errors import ConfigError, ToolError
-from sluice.project import paths
+from sluice.project import paths, settings
 from sluice.project.init import template
 
 # What another tool's files are called where Sluice's would go: with them, no command of the project would work.
@@ -44,7 +43,7 @@ def init(folder: Path, example: str | None = None) -> Written:
     _refuse(root, example)
     name = re.sub(r"[^a-z0-9_]+", "_", root.name.lower()).strip("_") or "project"
     name = name if name[0].isalpha() else f"project_{name}"
-    values = {"name": name, "id": _new_id(root.name), "version": version("sluice-elt")}
+    values = {"name": name, "id": settings.new_id(root.name), "version": version("sluice-elt")}
     texts = {path: Template(text).safe_substitute(values) for path, text in template.started().items()}
     texts |= template.files(example)
     flows = _place(root, PurePosixPath("flows")).relative_to(root).as_posix()
@@ -100,12 +99,6 @@ def _refuse_files_in_the_way(root: Path, folders: Iterable[Path]) -> None:
         for each in (folder, *folder.parents):
             if each.is_relative_to(root) and each.exists() and not each.is_dir():
                 raise ConfigError(f"{each} is a file, and the project needs a folder of that name. Nothing was written")
-
-
-def _new_id(name: str) -> str:
-    """An id for a new project: its folder's name, and eight random hexadecimal digits."""
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].rstrip("-")
-    return f"{slug or 'project'}-{secrets.token_hex(4)}"
 
 
 def _write(path: Path, text: str) -> bool:

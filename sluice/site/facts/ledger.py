@@ -9,17 +9,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from sluice.alerts import incidents
 from sluice.contract.contract import Contract
-from sluice.contract.derive.tables import QUARANTINE
 from sluice.contract.errors import ToolError
-from sluice.ledger import builds, schema, tables
+from sluice.ledger import builds, loads, tables
+from sluice.ledger.reading import read_only
 from sluice.site.facts import marts
+from sluice.staging import quarantine
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
-from sluice.warehouse.postgres.tables import quarantine_table
-from sluice.warehouse.warehouse import OPS, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 BATCHES = 30  # as many as a small plot shows, and somewhat more than two years of months
 REASONS = 50  # kinds of rejection listed of one batch
+LISTED = 20  # open incidents
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,17 @@ class Facts:
     incidents: Sequence[sa.Row] = ()
 
 
-def read(warehouse: Warehouse, known: Mapping[str, Contract]) -> Facts:
+def read(warehouse: Warehouse | None, known: Mapping[str, Contract]) -> Facts:
     """Everything of the known datasets, in one transaction, so that all pages show the same moment.
+
+    Changes nothing, and is empty where no run ever made the ledger.
 
     Raises:
         ToolError: the database failed.
     """
     try:
-        with warehouse.engine.begin() as connection:
-            schema.create(connection)
+        if read_only(warehouse) is None or warehouse is None:
+            return Facts({}, {}, {}, {}, {})
         engine = warehouse.engine.execution_options(isolation_level="REPEATABLE READ")
         with engine.begin() as connection:
             return _read(connection, known)
@@ -85,25 +89,19 @@ def _read(connection: sa.Connection, known: Mapping[str, Contract]) -> Facts:
         mart_rows=marts.rows(connection, publication),
         dbt=marts.results(connection, BATCHES),
         compared=marts.compared(connection),
-        incidents=open_ones(connection),
+        incidents=incidents.open_now(connection)[::-1][:LISTED],
     )
 
 
 def _newest_batches() -> sa.Select:
-    loads = tables.batches
-    newest = (
-        sa.select(loads)
-        .distinct(loads.c.dataset, loads.c.batch)
-        .where(loads.c.status != "superseded")
-        .order_by(loads.c.dataset, loads.c.batch, loads.c.load_id.desc())
-    ).subquery()
+    newest = loads.newest().subquery()
     return _last(newest, newest.c.batch)
 
 
 def _newest_published() -> sa.Select:
-    loads = tables.batches
-    query = sa.select(loads).distinct(loads.c.dataset).where(loads.c.status == "published")
-    return query.order_by(loads.c.dataset, loads.c.batch.desc())
+    batches = tables.batches
+    query = sa.select(batches).distinct(batches.c.dataset).where(batches.c.status == "published")
+    return query.order_by(batches.c.dataset, batches.c.batch.desc())
 
 
 def _newest_loads() -> sa.Select:
@@ -134,13 +132,13 @@ def _checks(connection: sa.Connection, load_ids: Iterable[int]) -> dict[int, dic
 
 
 def _samples(connection: sa.Connection, load_ids: Iterable[int]) -> dict[tuple[str, str], sa.Row]:
-    loads, checks = tables.batches, tables.checks
+    batches, checks = tables.batches, tables.checks
     query = (
-        sa.select(loads.c.dataset, loads.c.batch, checks)
-        .join(loads, loads.c.load_id == checks.c.load_id)
-        .distinct(loads.c.dataset, checks.c.check_name)
+        sa.select(batches.c.dataset, batches.c.batch, checks)
+        .join(batches, batches.c.load_id == checks.c.load_id)
+        .distinct(batches.c.dataset, checks.c.check_name)
         .where(checks.c.load_id.in_(load_ids), checks.c.failing > 0)
-        .order_by(loads.c.dataset, checks.c.check_name, checks.c.outcome == "passed", loads.c.batch.desc())
+        .order_by(batches.c.dataset, checks.c.check_name, checks.c.outcome == "passed", batches.c.batch.desc())
     )
     return {(row.dataset, row.check_name): row for row in connection.execute(query)}
 
@@ -148,37 +146,13 @@ def _samples(connection: sa.Connection, load_ids: Iterable[int]) -> dict[tuple[s
 def _reasons(
     connection: sa.Connection, batches: Mapping[str, list[sa.Row]], known: Mapping[str, Contract]
 ) -> dict[int, list[tuple[str, int]]]:
-    """Counted in quarantine itself, where a load's rows are found by its key."""
-    there = set(sa.inspect(connection).get_table_names(schema=QUARANTINE))
-    found = {}
+    """Counted in quarantine itself."""
+    found: dict[int, list[tuple[str, int]]] = {}
     for dataset, rows in batches.items():
-        if dataset not in there or dataset not in known:
-            continue
-        table = quarantine_table(known[dataset])
-        reasons = sa.func.unnest(table.c._reasons).table_valued("reason", joins_implicitly=True).render_derived()
-        for row in rows:
-            if row is not rows[0] and row.status != "held":
-                continue
-            query = (
-                sa.select(reasons.c.reason, sa.func.count())
-                .select_from(table)
-                .where(table.c._load_id == row.load_id)
-                .group_by(reasons.c.reason)
-                .order_by(sa.func.count().desc(), reasons.c.reason)
-                .limit(REASONS)
-            )
-            found[row.load_id] = [(reason, count) for reason, count in connection.execute(query).tuples()]
+        if dataset in known and quarantine.is_there(connection, known[dataset]):
+            shown = (row for row in rows if row is rows[0] or row.status == "held")
+            found |= {
+                row.load_id: quarantine.reasons(connection, known[dataset], load_id=row.load_id)[:REASONS]
+                for row in shown
+            }
     return found
-
-
-LISTED = 20
-
-
-def open_ones(connection: sa.Connection) -> Sequence[sa.Row]:
-    """What is still wrong, since when, and how often runs have met it; newest first. None where none was ever kept."""
-    if not sa.inspect(connection).has_table("incidents", schema=OPS):
-        return ()
-    names = ("subject", "kind", "dataset", "batch", "times_seen", "opened_at", "last_seen_at", "resolved_at")
-    table = sa.table("incidents", *(sa.column(name) for name in names), schema=OPS)
-    query = sa.select(table).where(table.c.resolved_at.is_(None)).order_by(table.c.opened_at.desc()).limit(LISTED)
-    return connection.execute(query).all()

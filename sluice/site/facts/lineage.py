@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sluice.contract.derive.schemas import OPS
 from sluice.project.manifest import tests_of
-from sluice.warehouse.warehouse import OPS
 
 HOW = {"pass-through": "as it is", "rename": "renamed", "transformation": "computed"}
 ROWS = {"__colibri_filter__": "chooses rows", "__colibri_join__": "joins rows"}

@@ -7,7 +7,6 @@ from collections import defaultdict
 import sqlalchemy as sa
 
 from sluice.ledger import tables
-from sluice.warehouse.warehouse import OPS
 
 COMPARED = 500  # differences between old and new marts
 
@@ -16,12 +15,12 @@ def rows(connection: sa.Connection, publication: sa.Row | None) -> dict[str, int
     """PostgreSQL's own estimate of the rows of each mart that readers have."""
     if publication is None:
         return {}
-    tables = sa.table("pg_class", sa.column("relname"), sa.column("reltuples"), sa.column("relnamespace"))
+    classes = sa.table("pg_class", sa.column("relname"), sa.column("reltuples"), sa.column("relnamespace"))
     space = sa.table("pg_namespace", sa.column("oid"), sa.column("nspname"))
     query = (
-        sa.select(tables.c.relname, tables.c.reltuples)
-        .join(space, space.c.oid == tables.c.relnamespace)
-        .where(space.c.nspname == publication.side, tables.c.relname.in_(publication.models), tables.c.reltuples >= 0)
+        sa.select(classes.c.relname, classes.c.reltuples)
+        .join(space, space.c.oid == classes.c.relnamespace)
+        .where(space.c.nspname == publication.side, classes.c.relname.in_(publication.models), classes.c.reltuples >= 0)
     )
     return {name: int(rows) for name, rows in connection.execute(query).tuples()}
 
@@ -41,10 +40,7 @@ def results(connection: sa.Connection, count: int) -> dict[str, list[sa.Row]]:
 
 def compared(connection: sa.Connection) -> dict[str, list[sa.Row]]:
     """Measures of old and new marts that differ, if a build was ever compared."""
-    if not sa.inspect(connection).has_table("comparisons", schema=OPS):
-        return {}
-    names = ("build_id", "mart", "batch", "measure", "column_name", "old", "new")
-    table = sa.table("comparisons", *(sa.column(name) for name in names), schema=OPS)
+    table = tables.comparisons
     newest = sa.select(sa.func.max(table.c.build_id)).scalar_subquery()
     first = sa.case({"rows": 0, "keys added": 1, "keys removed": 2}, value=table.c.measure, else_=3)
     query = (

@@ -14,8 +14,9 @@ from markupsafe import Markup
 from sluice.contract.checks.compile import Check
 from sluice.contract.checks.names import SHAPE_CHECK, parse_check_name
 from sluice.contract.checks.version import sql_of
-from sluice.contract.contract import Contract
+from sluice.contract.contract import Contract, masked
 from sluice.contract.gate import CANARY
+from sluice.project.paths import project
 from sluice.site.facts.ledger import Facts
 from sluice.site.pages import commands, plots
 from sluice.site.pages.plots import Point
@@ -111,7 +112,7 @@ def _check(contract: Contract, name: str, check: Check | None, facts: Facts) -> 
             Incident(row.batch, result.outcome, result.failing, share(result), _command(contract, row, result))
             for row, result in _worth_telling(found[::-1])
         ),
-        sample=tuple(_masked(contract, row) for row in sample.sample) if sample is not None else (),
+        sample=tuple(_shown(contract, row) for row in sample.sample) if sample is not None else (),
         sample_of=sample.batch if sample is not None else "",
     )
 
@@ -126,7 +127,7 @@ def _worth_telling(results: list[tuple[sa.Row, sa.Row]]) -> list[tuple[sa.Row, s
 def _command(contract: Contract, load: sa.Row, result: sa.Row) -> str | None:
     if result.severity != "error" or not result.failing or load.status not in ("published", "held"):
         return None  # rows of a warning stay with the others; what failed or was replaced left none
-    return commands.quarantined_rows(contract, load.load_id, result.check_name)
+    return commands.quarantined_rows(contract, load.load_id, result.check_name, project().settings.schemas)
 
 
 def share(result: sa.Row) -> float:
@@ -134,12 +135,11 @@ def share(result: sa.Row) -> float:
     return result.failing / result.rows if result.rows else 0.0
 
 
-def _masked(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
     """Masked when it was kept, and again: a column may have been declared personal since. In the contract's order."""
-    hidden = {column.name for column in contract.columns if column.pii}
     order = ["_row_number", *(column.name for column in contract.columns)]
     names = [*(name for name in order if name in row), *(name for name in row if name not in order)]
-    return {name: "***" if name in hidden and row[name] is not None else row[name] for name in names}
+    return masked(contract, {name: row[name] for name in names})
 
 
 WAYS = {

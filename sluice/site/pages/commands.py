@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from sluice.contract.contract import Contract
-from sluice.contract.derive.tables import QUARANTINE
+from sluice.contract.derive.schemas import DEFAULT, Schemas
 
 ROWS = 20  # rows a pasted query shows: a screen
 
 
-def quarantined_rows(contract: Contract, load_id: int, reason: str) -> str:
+def quarantined_rows(contract: Contract, load_id: int, reason: str, schemas: Schemas = DEFAULT) -> str:
     """`sluice sql` for the rows that one load left in quarantine for one reason."""
     # Columns without the table's name, which would fill the line.
     number: sa.ColumnElement[int] = sa.column("_row_number")
@@ -23,7 +23,7 @@ def quarantined_rows(contract: Contract, load_id: int, reason: str) -> str:
     shown = row.op("-")(postgresql.array(personal)).label("_row") if personal else row
     query = (
         sa.select(number, shown)
-        .select_from(sa.table(contract.dataset_id, schema=QUARANTINE))
+        .select_from(sa.table(contract.dataset_id, schema=schemas.quarantine))
         .where(sa.column("_load_id") == load_id, sa.literal(reason) == sa.any_(reasons))
         .order_by(number)
         .limit(ROWS)

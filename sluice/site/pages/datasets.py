@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from markupsafe import Markup
 
-from sluice.contract.batches import Monthly
 from sluice.contract.checks.compile import Check, checks_of
 from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
@@ -85,6 +84,6 @@ def _declared(contract: Contract) -> tuple[tuple[Check, ...], str]:
     """The checks of the contract, or what is wrong with them: one contract's fault is no reason for no site."""
     files = contract.files.batches
     try:
-        return checks_of(contract, files.start if isinstance(files, Monthly) else files.name), ""
+        return checks_of(contract, files.first), ""
     except ContractError as error:
         return (), str(error)

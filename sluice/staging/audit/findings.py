@@ -23,9 +23,16 @@ CHECK_ERRORS = (sa.exc.DataError, sa.exc.ProgrammingError)
 
 
 def write(
-    connection: sa.Connection, contract: Contract, batch: warehouse.Batch, checks: Sequence[Check]
+    connection: sa.Connection,
+    contract: Contract,
+    batch: warehouse.Batch,
+    checks: Sequence[Check],
+    temporary: bool = False,
 ) -> dict[str, str]:
     """Create the findings table of a load, again if it was audited before.
+
+    Args:
+        temporary: the connection's tables are temporary ones of its session.
 
     Returns:
         Why, by its name, for each check that could not be run; it is then left out of the findings.
@@ -36,12 +43,13 @@ def write(
     asked = [check for check in checks if check.kind == "row" or check.name in marked]
     try:
         with connection.begin_nested():
-            connection.execute(_Make(contract, batch, asked))
+            connection.execute(_Make(contract, batch, asked, temporary))
     except CHECK_ERRORS:
         errors = crashes(connection, contract, batch, [check for check in asked if check.kind == "row"])
         if not errors:
             raise
-        connection.execute(_Make(contract, batch, [check for check in asked if check.name not in errors]))
+        able = [check for check in asked if check.name not in errors]
+        connection.execute(_Make(contract, batch, able, temporary))
     return errors
 
 
@@ -75,16 +83,19 @@ class _Make(Executable, ClauseElement):
 
     inherit_cache = False
 
-    def __init__(self, contract: Contract, batch: warehouse.Batch, checks: Sequence[Check]) -> None:
+    def __init__(
+        self, contract: Contract, batch: warehouse.Batch, checks: Sequence[Check], temporary: bool = False
+    ) -> None:
+        # Unlogged: after a crash it is empty, and publishing, which counts what it moves, refuses to go on.
+        self.kind = "TABLE" if temporary else "UNLOGGED TABLE"
         self.table = findings_table(contract, batch.batch)
         self.query = _failing_rows(contract, batch, checks)
 
 
 @compiles(_Make)
 def _compile(element: _Make, compiler: Any, **options: Any) -> str:
-    # Unlogged: after a crash it is empty, and publishing, which counts what it moves, refuses to continue.
     name = compiler.preparer.format_table(element.table)
-    return f"CREATE UNLOGGED TABLE {name} AS {compiler.process(element.query, **options)}"
+    return f"CREATE {element.kind} {name} AS {compiler.process(element.query, **options)}"
 
 
 def _failing_rows(contract: Contract, batch: warehouse.Batch, checks: Sequence[Check]) -> sa.Select:

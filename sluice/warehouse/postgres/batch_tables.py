@@ -10,10 +10,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
-from sluice.contract.derive.tables import STAGING
 from sluice.warehouse.postgres.session import execute
 from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table, table_name
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.warehouse.warehouse import Batch, Warehouse, schemas_of
 
 
 def move_to_quarantine(connection: sa.Connection, contract: Contract, batch: Batch) -> int:
@@ -61,7 +60,7 @@ def set_aside(connection: sa.Connection, contract: Contract, batch: str) -> str:
 
 def put_back(connection: sa.Connection, contract: Contract, batch: str) -> None:
     """Give the held rows their place again, if a replay that never came to a verdict has taken it."""
-    if sa.inspect(connection).has_table(_set_aside_name(contract, batch), schema=STAGING):
+    if sa.inspect(connection).has_table(_set_aside_name(contract, batch), schema=schemas_of(connection).staging):
         incoming_table(contract, batch).drop(connection, checkfirst=True)
         findings_table(contract, batch).drop(connection, checkfirst=True)
         _rename(connection, _set_aside_name(contract, batch), incoming_table(contract, batch).name)
@@ -69,7 +68,7 @@ def put_back(connection: sa.Connection, contract: Contract, batch: str) -> None:
 
 def drop_set_aside(connection: sa.Connection, contract: Contract, batch: str) -> None:
     """Drop them: other rows of the batch have come in their place."""
-    name = sql.Identifier(STAGING, _set_aside_name(contract, batch))
+    name = sql.Identifier(schemas_of(connection).staging, _set_aside_name(contract, batch))
     execute(connection, sql.SQL("DROP TABLE IF EXISTS {}").format(name))
 
 
@@ -79,7 +78,7 @@ def _set_aside_name(contract: Contract, batch: str) -> str:
 
 def _rename(connection: sa.Connection, old: str, new: str) -> None:
     statement = sql.SQL("ALTER TABLE {} RENAME TO {}")
-    execute(connection, statement.format(sql.Identifier(STAGING, old), sql.Identifier(new)))
+    execute(connection, statement.format(sql.Identifier(schemas_of(connection).staging, old), sql.Identifier(new)))
 
 
 NEVER_ANALYZED = sa.text(
@@ -91,8 +90,9 @@ NEVER_ANALYZED = sa.text(
 def analyze_new(warehouse: Warehouse) -> None:
     """Analyze every batch in `staging` that never was: some 30,000 sampled rows each, about a second."""
     with warehouse.engine.begin() as connection:
-        for table in connection.scalars(NEVER_ANALYZED, {"staging": STAGING}).all():
-            execute(connection, sql.SQL("ANALYZE {}").format(sql.Identifier(STAGING, table)))
+        staging = warehouse.schemas.staging
+        for table in connection.scalars(NEVER_ANALYZED, {"staging": staging}).all():
+            execute(connection, sql.SQL("ANALYZE {}").format(sql.Identifier(staging, table)))
 
 
 def make_constant_columns(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
@@ -110,7 +110,7 @@ def make_constant_columns(connection: sa.Connection, contract: Contract, batch: 
         sql.SQL("DROP COLUMN _unparsed"),
         sql.SQL("ADD COLUMN _loaded_at timestamptz NOT NULL DEFAULT now()"),
     ]
-    table = sql.Identifier(STAGING, name)
+    table = sql.Identifier(schemas_of(connection).staging, name)
     execute(connection, sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(parts)))
 
 
@@ -124,7 +124,7 @@ _PARTITION = sa.text(
 
 def partition_of(connection: sa.Connection, contract: Contract, batch: str) -> str | None:
     """The name of the partition that holds a batch, if it is published."""
-    found = {"schema": STAGING, "parent": contract.dataset_id, "batch": batch}
+    found = {"schema": schemas_of(connection).staging, "parent": contract.dataset_id, "batch": batch}
     name: str | None = connection.scalar(_PARTITION, found)
     return name
 
@@ -133,14 +133,15 @@ def swap_partition(connection: sa.Connection, contract: Contract, batch: Batch) 
     """Make the incoming rows the batch's partition, in the place of the one that there is."""
     incoming = incoming_table(contract, batch.batch).name
     partition, former = table_name(contract.dataset_id, batch.batch), partition_of(connection, contract, batch.batch)
+    staging = schemas_of(connection).staging
     execute(connection, sql.SQL("SET LOCAL lock_timeout = '30s'"))  # a reader delays a publish, but not for ever
     if former is not None:
-        execute(connection, sql.SQL("DROP TABLE {}").format(sql.Identifier(STAGING, former)))
+        execute(connection, sql.SQL("DROP TABLE {}").format(sql.Identifier(staging, former)))
     for statement in (
-        sql.SQL("ALTER TABLE {} RENAME TO {}").format(sql.Identifier(STAGING, incoming), sql.Identifier(partition)),
+        sql.SQL("ALTER TABLE {} RENAME TO {}").format(sql.Identifier(staging, incoming), sql.Identifier(partition)),
         sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES IN ({})").format(
-            sql.Identifier(STAGING, contract.dataset_id),
-            sql.Identifier(STAGING, partition),
+            sql.Identifier(staging, contract.dataset_id),
+            sql.Identifier(staging, partition),
             sql.Literal(batch.batch),
         ),
     ):

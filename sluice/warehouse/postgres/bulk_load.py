@@ -37,7 +37,7 @@ def copy(connection: sa.Connection, table: sa.Table, stream: Rows, progress: Pro
     """Add rows to a table that this transaction has made."""
     # FREEZE (allowed, since this transaction made the table) spares the audit's scan from writing hint bits.
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
-        sql.Identifier(str(table.schema), table.name),
+        sql.Identifier(str(connection.schema_for_object(table)), table.name),
         sql.SQL(", ").join(sql.Identifier(name) for name in stream.schema.names),
     )
     driver_connection = connection.connection.driver_connection

@@ -17,7 +17,7 @@ from psycopg2 import sql
 
 from sluice.contract.errors import ToolError
 from sluice.warehouse.postgres.session import execute
-from sluice.warehouse.warehouse import LIVE, MARTS
+from sluice.warehouse.warehouse import schemas_of
 
 Columns = Mapping[str, str]  # type by name, in order
 GATE = "_gate"
@@ -37,8 +37,9 @@ OUTER = sql.SQL(
 
 def prepare(connection: sa.Connection) -> None:
     """Make the gate, if there is none yet."""
-    connection.execute(sa.schema.CreateSchema(LIVE, if_not_exists=True))
-    execute(connection, sql.SQL("CREATE TABLE IF NOT EXISTS {} ()").format(sql.Identifier(LIVE, GATE)))
+    schemas = schemas_of(connection)
+    connection.execute(sa.schema.CreateSchema(schemas.live, if_not_exists=True))
+    execute(connection, sql.SQL("CREATE TABLE IF NOT EXISTS {} ()").format(sql.Identifier(schemas.live, GATE)))
 
 
 def lock(connection: sa.Connection, side: str, models: Sequence[str], milliseconds: int) -> None:
@@ -50,16 +51,17 @@ def lock(connection: sa.Connection, side: str, models: Sequence[str], millisecon
     Raises:
         psycopg2.errors.LockNotAvailable, QueryCanceled: readers hold some of them longer than that.
     """
-    existing = set(sa.inspect(connection).get_view_names(MARTS))
+    schemas = schemas_of(connection)
+    existing = set(sa.inspect(connection).get_view_names(schemas.marts))
     named = _named(connection)
     changed = [view for view in existing if not _stays(connection, named, view, side, models)]
-    wanted = [sql.Identifier(MARTS, view) for view in random.sample(changed, len(changed))]
+    wanted = [sql.Identifier(schemas.marts, view) for view in random.sample(changed, len(changed))]
     # The one setting bounds the wait for a single lock, the other that for all locks together.
     statement = sql.SQL(
         "SET LOCAL lock_timeout = {bound}; SET LOCAL statement_timeout = {bound}; "
         "LOCK TABLE {wanted} IN ACCESS EXCLUSIVE MODE; SET LOCAL statement_timeout TO DEFAULT"
     )
-    names = sql.SQL(", ").join([*wanted, sql.Identifier(LIVE, GATE)])
+    names = sql.SQL(", ").join([*wanted, sql.Identifier(schemas.live, GATE)])
     execute(connection, statement.format(bound=sql.Literal(f"{milliseconds}ms"), wanted=names))
 
 
@@ -71,9 +73,10 @@ def point(connection: sa.Connection, side: str, models: Sequence[str]) -> None:
     Raises:
         ToolError: a column was dropped or retyped, or a model is gone, while a user's own view needs it.
     """
-    existing = set(sa.inspect(connection).get_view_names(MARTS))
+    schemas = schemas_of(connection)
+    existing = set(sa.inspect(connection).get_view_names(schemas.marts))
     for view in sorted(existing - set(models)):
-        _refuse_dependents(connection, MARTS, view, "the model is gone from models/marts/")
+        _refuse_dependents(connection, schemas.marts, view, "the model is gone from models/marts/")
         _drop(connection, view)
     named = _named(connection)
     for model in sorted(models):
@@ -83,18 +86,19 @@ def point(connection: sa.Connection, side: str, models: Sequence[str]) -> None:
 
 def misplaced(connection: sa.Connection, side: str, models: Collection[str]) -> list[str]:
     """What is wrong with the views that readers have, one sentence each: a view is missing, or shows something else."""
+    schemas = schemas_of(connection)
     named = _named(connection)
     found = []
     for model in sorted(models):
-        shown, behind = named.get((MARTS, model)), named.get((LIVE, model))
+        shown, behind = named.get((schemas.marts, model)), named.get((schemas.live, model))
         if shown == {f"{side}.{model}"}:  # as an older Sluice made it
             continue
         if shown is None:
-            found.append(f"{MARTS}.{model} is missing")
-        elif shown != _behind(model):
-            found.append(f"{MARTS}.{model} shows {', '.join(sorted(shown))}, not what was published")
+            found.append(f"{schemas.marts}.{model} is missing")
+        elif shown != _behind(connection, model):
+            found.append(f"{schemas.marts}.{model} shows {', '.join(sorted(shown))}, not what was published")
         elif behind != {f"{side}.{model}"}:
-            found.append(f"{MARTS}.{model} shows {', '.join(sorted(behind or ()))}, not {side}.{model}")
+            found.append(f"{schemas.marts}.{model} shows {', '.join(sorted(behind or ()))}, not {side}.{model}")
     return found
 
 
@@ -107,12 +111,14 @@ def missing_tables(connection: sa.Connection, side: str, models: Collection[str]
 
 
 def _named(connection: sa.Connection) -> dict[tuple[str, str], set[str]]:
-    rows = connection.execute(NAMED, {"marts": MARTS, "live": LIVE}).tuples()
+    schemas = schemas_of(connection)
+    rows = connection.execute(NAMED, {"marts": schemas.marts, "live": schemas.live}).tuples()
     return {(schema, view): set(relations) for schema, view, relations in rows}
 
 
-def _behind(model: str) -> set[str]:
-    return {f"{LIVE}.{model}", f"{LIVE}.{GATE}"}
+def _behind(connection: sa.Connection, model: str) -> set[str]:
+    schemas = schemas_of(connection)
+    return {f"{schemas.live}.{model}", f"{schemas.live}.{GATE}"}
 
 
 def _stays(
@@ -123,43 +129,50 @@ def _stays(
     models: Collection[str],
 ) -> bool:
     """Whether a view of `marts` may stay as it is, when the view behind it is pointed to the side."""
-    if model not in models or named.get((MARTS, model)) != _behind(model):
+    schemas = schemas_of(connection)
+    if model not in models or named.get((schemas.marts, model)) != _behind(connection, model):
         return False
-    shown, new = _columns(connection, MARTS, model), _columns(connection, side, model)
+    shown, new = _columns(connection, schemas.marts, model), _columns(connection, side, model)
     return dict(shown) == dict(new)
 
 
 def _point(connection: sa.Connection, side: str, model: str, existing: Collection[str], *, stays: bool) -> None:
+    schemas = schemas_of(connection)
     new = _columns(connection, side, model)
     if not new:
-        raise ToolError(f"{side}.{model} does not exist, so {MARTS}.{model} cannot show it: build that side first")
-    old = _columns(connection, MARTS, model) if model in existing else {}
+        raise ToolError(
+            f"{side}.{model} does not exist, so {schemas.marts}.{model} cannot show it: build that side first"
+        )
+    old = _columns(connection, schemas.marts, model) if model in existing else {}
     broken = [name for name, kind in old.items() if new.get(name) != kind]
-    behind_now = list(_columns(connection, LIVE, model))
+    behind_now = list(_columns(connection, schemas.live, model))
     grants: list[sql.Composable] = []
     if broken or behind_now != list(old)[: len(behind_now)]:  # the second, where somebody changed or dropped a view
         change = f"{model} has other columns"
         if broken:
             change = f"column {broken[0]} is {'retyped' if broken[0] in new else 'gone'} in the new {model}"
-        _refuse_dependents(connection, MARTS, model, change)
-        grants = _grants(connection, MARTS, model)
+        _refuse_dependents(connection, schemas.marts, model, change)
+        grants = _grants(connection, schemas.marts, model)
         _drop(connection, model)
         old = {}
     names = [*old, *(name for name in new if name not in old)]  # a view can only gain columns at its end
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
-    behind, table = sql.Identifier(LIVE, model), sql.Identifier(side, model)
+    behind, table = sql.Identifier(schemas.live, model), sql.Identifier(side, model)
     view = sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}").format(behind, columns, table)
     execute(connection, view)
     if stays:
         return
-    gate = sql.Identifier(LIVE, GATE)
-    execute(connection, OUTER.format(view=sql.Identifier(MARTS, model), gate=gate, columns=columns, behind=behind))
+    gate = sql.Identifier(schemas.live, GATE)
+    execute(
+        connection, OUTER.format(view=sql.Identifier(schemas.marts, model), gate=gate, columns=columns, behind=behind)
+    )
     for grant in grants:
         execute(connection, grant)
 
 
 def _drop(connection: sa.Connection, view: str) -> None:
-    for schema in (MARTS, LIVE):
+    schemas = schemas_of(connection)
+    for schema in (schemas.marts, schemas.live):
         execute(connection, sql.SQL("DROP VIEW IF EXISTS {}").format(sql.Identifier(schema, view)))
 
 

@@ -14,12 +14,12 @@ from psycopg2 import sql
 from sqlalchemy.types import TypeEngine
 
 from sluice.contract.contract import Contract
-from sluice.contract.derive.tables import STAGING, parent_table
+from sluice.contract.derive.tables import parent_table
 from sluice.contract.errors import ConfigError, DataError, ToolError
 from sluice.warehouse.postgres import batch_tables
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, execute, first_line
 from sluice.warehouse.postgres.tables import incoming_table, quarantine_table
-from sluice.warehouse.warehouse import SIDES, Warehouse
+from sluice.warehouse.warehouse import Warehouse, schemas_of
 
 INTEGER_DIGITS = 19  # of the largest bigint
 
@@ -96,7 +96,10 @@ def add_gained(connection: sa.Connection, table: sa.Table) -> None:
     for column in table.columns:
         if column.name not in found and not column.system:
             statement = sql.SQL("ALTER TABLE {} ADD COLUMN {} {}")
-            execute(connection, statement.format(_name(table), sql.Identifier(column.name), _type(connection, column)))
+            execute(
+                connection,
+                statement.format(_name(connection, table), sql.Identifier(column.name), _type(connection, column)),
+            )
 
 
 def fit_held(connection: sa.Connection, contract: Contract, batch: str) -> None:
@@ -107,7 +110,7 @@ def fit_held(connection: sa.Connection, contract: Contract, batch: str) -> None:
     """
     batch_tables.put_back(connection, contract, batch)
     table = incoming_table(contract, batch)
-    if not sa.inspect(connection).has_table(table.name, schema=STAGING):
+    if not sa.inspect(connection).has_table(table.name, schema=connection.schema_for_object(table)):
         raise DataError(f"{contract} {batch}: the rows of the held load are gone; load its file again")
     add_gained(connection, table)
     retyped = [column.name for column, _ in _retyped(connection, table)]
@@ -119,7 +122,7 @@ def fit_held(connection: sa.Connection, contract: Contract, batch: str) -> None:
 
 
 def _types(connection: sa.Connection, table: sa.Table) -> dict[str, TypeEngine]:
-    columns = sa.inspect(connection).get_columns(table.name, schema=STAGING)
+    columns = sa.inspect(connection).get_columns(table.name, schema=connection.schema_for_object(table))
     return {column["name"]: column["type"] for column in columns}
 
 
@@ -153,19 +156,21 @@ def _views(connection: sa.Connection, parent: sa.Table, column: str) -> dict[str
 
     With a view of one side of the marts stands that of the other, which the next build makes if it is not there.
     """
-    name = connection.dialect.identifier_preparer.format_table(parent)
+    there = parent.to_metadata(sa.MetaData(), schema=str(connection.schema_for_object(parent)))
+    name = connection.dialect.identifier_preparer.format_table(there)
     found = dict(connection.execute(VIEWS, {"parent": name, "column": column}).tuples().all())
-    return {twin: kept for view, kept in found.items() for twin in _on_both_sides(view)} | found
+    return {twin: kept for view, kept in found.items() for twin in _on_both_sides(connection, view)} | found
 
 
-def _on_both_sides(view: str) -> list[str]:
+def _on_both_sides(connection: sa.Connection, view: str) -> list[str]:
     side, _, model = view.partition(".")
-    return [f"{each}.{model}" for each in SIDES] if side in SIDES else [view]
+    sides = schemas_of(connection).sides
+    return [f"{each}.{model}" for each in sides] if side in sides else [view]
 
 
 def _retyping(connection: sa.Connection, parent: sa.Table, column: sa.Column, found: TypeEngine) -> str:
     new, old = (kind.compile(connection.dialect).lower() for kind in (column.type, found))
-    said = f"{column.name} is {new} in the contract, {old} in {parent.schema}.{parent.name}. "
+    said = f"{column.name} is {new} in the contract, {old} in {connection.schema_for_object(parent)}.{parent.name}. "
     views = _views(connection, parent, column.name)
     if _holds(column.type, found):
         return said + f"No value would be lost, and the next run changes the type.{_without(views)}"
@@ -175,8 +180,9 @@ def _retyping(connection: sa.Connection, parent: sa.Table, column: sa.Column, fo
 
 
 def _dropping(connection: sa.Connection, parent: sa.Table, column: str) -> str:
-    statement = sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(_name(parent), sql.Identifier(column))
-    said = f"{column} is in {parent.schema}.{parent.name}, but not in the contract. Put it back, as Optional if files "
+    statement = sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(_name(connection, parent), sql.Identifier(column))
+    there = connection.schema_for_object(parent)
+    said = f"{column} is in {there}.{parent.name}, but not in the contract. Put it back, as Optional if files "
     said += f"come without it; or, if nobody needs its values any more: {_as_text(connection, statement)};"
     return said + _without(_views(connection, parent, column))
 
@@ -198,11 +204,11 @@ def _drop(views: dict[str, bool]) -> str:
 def _retype(connection: sa.Connection, parent: sa.Table, column: sa.Column) -> sql.Composed:
     name, kind = sql.Identifier(column.name), _type(connection, column)
     statement = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {} USING CAST({} AS {})")
-    return statement.format(_name(parent), name, kind, name, kind)
+    return statement.format(_name(connection, parent), name, kind, name, kind)
 
 
-def _name(table: sa.Table) -> sql.Identifier:
-    return sql.Identifier(STAGING, table.name)
+def _name(connection: sa.Connection, table: sa.Table) -> sql.Identifier:
+    return sql.Identifier(str(connection.schema_for_object(table)), table.name)
 
 
 def _type(connection: sa.Connection, column: sa.Column) -> sql.SQL:

@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import UserDefinedType
 
 from sluice.contract.contract import Contract
-from sluice.contract.derive.tables import QUARANTINE, STAGING, _data_columns
+from sluice.contract.derive.schemas import QUARANTINE, STAGING
+from sluice.contract.derive.tables import _data_columns
 
 
 class RowPlace(UserDefinedType):

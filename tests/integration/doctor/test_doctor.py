@@ -74,7 +74,7 @@ def test_a_user_without_rights_and_a_bad_setting_are_each_found_with_their_cure(
     assert any("statement_timeout" in finding["found"] for finding in areas["database"])
     assert any(f"CREATE ON DATABASE {engine.url.database} TO {role}" in each["advice"] for each in areas["rights"])
     assert any("does not own staging" in finding["found"] for finding in areas["rights"])
-    assert {finding["advice"] for finding in areas["gates"]} == {"Grant the missing rights"}
+    assert verdicts(areas["gates"]) == {"ok"}  # the canary needs temporary tables only
     assert "dbt" in areas  # what failed before did not hide it
     assert "pw-of-reader" not in said.out + said.err
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from sluice.contract.derive.schemas import DEFAULT
 from sluice.contract.errors import DataError, ToolError
 from sluice.ledger import builds, tables
 from sluice.ledger import schema as ledger_tables
@@ -17,7 +18,7 @@ from sluice.marts import build, freshness
 from sluice.marts.rollback import rollback
 from sluice.project import paths
 from sluice.warehouse.connection import connect
-from sluice.warehouse.warehouse import SIDES, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 from tests.integration.conftest import connector_for
 from tests.support.repository import ROOT
 
@@ -156,7 +157,7 @@ def test_two_nights_after_a_change_of_logic_both_sides_have_it_and_no_other_nigh
     nights.night()
     assert nights.refreshed() == ["fct_trips"]  # this side's own turn
     assert nights.fares() == wanted | {"2019-04": [70]}
-    assert [{**nights.fares(side), "2019-04": [70]} for side in SIDES] == [nights.fares(), nights.fares()]
+    assert [{**nights.fares(side), "2019-04": [70]} for side in DEFAULT.sides] == [nights.fares(), nights.fares()]
 
     nights.write("models/models.yml", MODELS.replace("Trips.", "Trips, described better."))
     nights.night()

@@ -12,12 +12,15 @@ import sqlalchemy as sa
 from pytest_httpserver import HTTPServer
 
 from sluice.contract.gate import Decision
-from sluice.ledger import loads
+from sluice.ledger import loads, schema
 from sluice.project.datasets import contract_for
+from sluice.project.paths import project
 from sluice.runs import logs, progress
 from tests.integration.conftest import connector_for
 from tests.support import taxi
 from tests.support.repository import ROOT
+
+LOCK = sa.text("select pg_advisory_lock(hashtextextended(:name, 0))")
 
 
 def everything(engine: sa.Engine) -> dict[str, int]:
@@ -167,7 +170,7 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(sluice, d
 def test_a_second_run_of_a_dataset_leaves_with_exit_code_4(sluice, engine, tmp_path) -> None:
     taxi.csv(tmp_path / "2019-01.csv", taxi.trips("2019-01"))
     with engine.connect() as other:
-        other.execute(sa.text("select pg_advisory_lock(hashtextextended('sluice:tlc__yellow_trips', 0))"))
+        other.execute(LOCK, {"name": f"sluice:{project().settings.id}:tlc__yellow_trips"})
         said = sluice("run", "tlc__yellow_trips", "-b", "2019-01", "--url", str(tmp_path / "{batch}.csv"))
     assert said.code == 4, said.err
     assert "another run is in progress" in said.err
@@ -177,7 +180,7 @@ def test_while_another_run_builds_the_marts_a_batch_is_published_and_the_marts_w
     taxi.csv(tmp_path / "2019-01.csv", taxi.trips("2019-01"))
     call = ("run", "tlc__yellow_trips", "-b", "2019-01", "--url", str(tmp_path / "{batch}.csv"))
     with engine.connect() as other:
-        other.execute(sa.text("select pg_advisory_lock(hashtextextended('sluice:dbt', 0))"))
+        other.execute(LOCK, {"name": f"sluice:{project().settings.id}:dbt"})
         said = sluice(*call)
         assert said.code == 4, said.err
         assert "dbt: another run is in progress" in said.err
@@ -239,7 +242,9 @@ def test_a_held_batch_is_listed_exported_and_released_on_a_persons_word(sluice, 
 
 
 def test_status_tells_a_load_whose_run_is_gone_from_one_at_work(sluice, engine) -> None:
-    sluice("status")  # makes the ledger
+    with engine.begin() as connection:
+        connection.execute(sa.schema.CreateSchema("ops"))
+        schema.create(connection)
     file = loads.Fingerprint("zones.csv", 1, "0", None, None)
     with engine.begin() as connection:
         loads.begin(connection, contract_for("tlc__zones"), "all", file, "a run that was killed")

@@ -12,15 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from sluice.contract.columns import PLAIN_TYPES
+
+# In an expression, decimals of any size meet, and two times make an interval.
 SQL_TYPES: dict[str, Any] = {
-    "integer": sa.BigInteger(),
-    "float": sa.Double(),
+    **{kind.name: kind.sql for kind in PLAIN_TYPES.values()},
     "decimal": sa.Numeric(),
-    "text": sa.Text(),
-    "boolean": sa.Boolean(),
-    "date": sa.Date(),
-    "timestamp": sa.DateTime(),
-    "timestamp with time zone": sa.DateTime(timezone=True),
     "interval": sa.Interval(),
     "time": sa.Time(),
     "uuid": sa.Uuid(),

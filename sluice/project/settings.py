@@ -1,0 +1,127 @@
+"""sluice.toml, read and checked: the project's id, the names of its schemas and folders. Imports nothing slow."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import secrets
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from sluice.contract.derive.schemas import DEFAULT, Schemas
+from sluice.contract.errors import ConfigError
+
+FILE = "sluice.toml"
+FOLDERS = {"contracts": "contracts", "flows": "flows", "dbt_project": "dbt_project", "profiles": "profiles"}
+KEYS = {
+    "project": ("id",),
+    "schemas": tuple(each.name for each in fields(Schemas)),
+    "paths": tuple(FOLDERS),
+    "sources": ("hosts", "folders"),
+}
+LISTS = ("sources",)  # tables whose values are lists of texts
+ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+# PostgreSQL cuts names at 63 bytes in silence, and the two sides add `__a` and `__b` to the name of the marts.
+SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,59}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a project's sluice.toml says.
+
+    Attributes:
+        folders: by what is in them; only those that are not where FOLDERS says.
+        sources: private hosts and folders that files may come from.
+    """
+
+    path: Path
+    id: str | None = None
+    schemas: Schemas = DEFAULT
+    folders: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def project_id(self) -> str:
+        """The project's id, under which its schemas are marked.
+
+        Raises:
+            ConfigError: sluice.toml has none.
+        """
+        if self.id is None:
+            raise ConfigError(
+                f"{self.path}: [project] id is missing: Sluice marks the project's schemas with it. "
+                f'Add: [project] id = "{new_id(self.path.parent.name)}" (and keep it from then on)'
+            )
+        return self.id
+
+
+def read(path: Path) -> Settings:
+    """The settings in a sluice.toml.
+
+    Raises:
+        ConfigError: it cannot be read, or has a table, key or value that is not known; names file and key.
+    """
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from None
+    for table, values in found.items():
+        if table not in KEYS:
+            raise ConfigError(f"{path}: unknown table [{table}]{_meant(table, tuple(KEYS))}")
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: {table} must be a table: [{table}]")
+        for key, value in values.items():
+            if key not in KEYS[table]:
+                raise ConfigError(f"{path}: unknown key {key!r} in [{table}]{_meant(key, KEYS[table])}")
+            _refuse_other_kinds(path, table, key, value)
+    return Settings(
+        path,
+        id=_matching(path, "project", found, "id", ID, "up to 40 of a-z, 0-9, _ and -"),
+        schemas=_schemas(path, found),
+        folders=found.get("paths", {}),
+        sources={key: tuple(listed) for key, listed in found.get("sources", {}).items()},
+    )
+
+
+def _refuse_other_kinds(path: Path, table: str, key: str, value: object) -> None:
+    if table in LISTS:
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise ConfigError(f"{path}: [{table}] {key} must be a list of texts, not {value!r}")
+    elif not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"{path}: [{table}] {key} must be a text, not {value!r}")
+
+
+def new_id(name: str) -> str:
+    """An id for a new project: its folder's name, and eight random hexadecimal digits."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].rstrip("-")
+    return f"{slug or 'project'}-{secrets.token_hex(4)}"
+
+
+def _schemas(path: Path, found: Mapping[str, Any]) -> Schemas:
+    spelt = "a-z, 0-9 and _, not a digit first, at most 60 characters"
+    named = {key: _matching(path, "schemas", found, key, SCHEMA, spelt) for key in KEYS["schemas"]}
+    schemas = Schemas(**{key: name for key, name in named.items() if name})
+    for name in schemas.all:
+        if name.startswith("pg_") or name in ("information_schema", "public"):
+            raise ConfigError(f"{path}: [schemas] {name!r} is PostgreSQL's own or everybody's; choose another name")
+    twice = next((name for name in schemas.all if schemas.all.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{path}: [schemas] names {twice!r} twice; each needs a separate schema")
+    return schemas
+
+
+def _matching(
+    path: Path, table: str, found: Mapping[str, Any], key: str, pattern: re.Pattern[str], spelt: str
+) -> str | None:
+    value = found.get(table, {}).get(key)
+    if value is not None and not pattern.fullmatch(value):
+        raise ConfigError(f"{path}: [{table}] {key} = {value!r} is not valid: {spelt}")
+    return value
+
+
+def _meant(name: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
