@@ -88,8 +88,7 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
                 write_right.shut(connection, publication.side)
                 _write(connection, publication, warehouse)
                 mart_views.prepare(connection)
-                mart_views.lock(connection, publication.side, publication.models, lock_ms)  # from here on readers wait
-                mart_views.point(connection, publication.side, publication.models)
+                mart_views.point(connection, publication.side, publication.models, lock_ms)  # last: then readers wait
             return
         except DATABASE_ERRORS as error:
             if not isinstance(getattr(error, "orig", error), IN_THE_WAY):

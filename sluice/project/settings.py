@@ -53,7 +53,7 @@ class Settings:
         if self.id is None:
             raise ConfigError(
                 f"{self.path}: [project] id is missing: Sluice marks the project's schemas with it. "
-                f'Add: [project] id = "{new_id(self.path.parent.name)}" (and keep it from then on)'
+                f'Add these two lines, and keep the id from then on:\n[project]\nid = "{new_id(self.path.parent.name)}"'
             )
         return self.id
 

@@ -109,7 +109,7 @@ def _of_another(connection: sa.Connection, schemas: Schemas, project: str, name:
     return (
         f"schema {name!r} of database {connection.engine.url.database!r} belongs to the Sluice project {other!r}; this "
         f"is {project!r}. Nothing was written. {_rename(schemas, project, name)} If this is the same project, set "
-        f'[project] id = "{other}" there'
+        f'id = "{other}" under [project] there'
     )
 
 
@@ -125,4 +125,4 @@ def _rename(schemas: Schemas, project: str, name: str) -> str:
     keys = {actual: default for default, actual in schemas.translation.items()}
     key = keys.get(name, "marts")
     free = re.sub(r"\W", "_", project) + f"_{key}"
-    return f'Name another one in sluice.toml: [schemas] {key} = "{free[:60]}".'
+    return f'Name another one in sluice.toml: {key} = "{free[:60]}" under [schemas].'

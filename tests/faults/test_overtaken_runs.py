@@ -16,11 +16,11 @@ import pytest
 import sqlalchemy as sa
 
 from sluice.alerts import incidents
+from sluice.contract.derive.schemas import DEFAULT
 from sluice.contract.errors import DataError, Overtaken
 from sluice.doctor import database
 from sluice.ledger import builds, write_right
 from sluice.marts import build, restore
-from sluice.warehouse.warehouse import SIDES
 from tests.integration.marts.test_marts import Night, dsn
 from tests.integration.marts.test_sides import Nights
 from tests.support import stopped_run
@@ -255,7 +255,7 @@ def test_a_live_side_that_lost_a_table_is_due_to_be_built(nights: Nights) -> Non
     nights.load("2019-01", [1])
     nights.night()
     with nights.warehouse.engine.begin() as connection:
-        connection.execute(sa.text(f"DROP TABLE {SIDES[0]}.dim_days CASCADE"))
+        connection.execute(sa.text(f"DROP TABLE {DEFAULT.sides[0]}.dim_days CASCADE"))
     assert restore.damaged(nights.warehouse)
     nights.night()
     assert not restore.damaged(nights.warehouse)

@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 import sqlalchemy as sa
 from psycopg2 import sql
 
+from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import ToolError
 from sluice.warehouse.postgres.session import execute
 from sluice.warehouse.warehouse import schemas_of
@@ -42,46 +43,43 @@ def prepare(connection: sa.Connection) -> None:
     execute(connection, sql.SQL("CREATE TABLE IF NOT EXISTS {} ()").format(sql.Identifier(schemas.live, GATE)))
 
 
-def lock(connection: sa.Connection, side: str, models: Sequence[str], milliseconds: int) -> None:
-    """Keep readers out until the transaction ends: no reader meets two sides.
+def point(connection: sa.Connection, side: str, models: Sequence[str], milliseconds: int) -> None:
+    """Make each model a view of `marts` over the side's table of that name; drop views of other names.
+
+    From the lock to the end of the transaction readers wait, and each round trip of a busy machine makes them wait
+    longer: so everything is looked up before, and the lock and every change are one message to the server.
 
     Waits for the gate alone. Views of `marts` that must be changed, because a column or a model is new or gone, or an
     older Sluice made them, are locked before it. The transaction waits for each later lock no longer than for these.
 
+    Args:
+        milliseconds: how long to wait for all locks together.
+
     Raises:
         psycopg2.errors.LockNotAvailable, QueryCanceled: readers hold some of them longer than that.
-    """
-    schemas = schemas_of(connection)
-    existing = set(sa.inspect(connection).get_view_names(schemas.marts))
-    named = _named(connection)
-    changed = [view for view in existing if not _stays(connection, named, view, side, models)]
-    wanted = [sql.Identifier(schemas.marts, view) for view in random.sample(changed, len(changed))]
-    # The one setting bounds the wait for a single lock, the other that for all locks together.
-    statement = sql.SQL(
-        "SET LOCAL lock_timeout = {bound}; SET LOCAL statement_timeout = {bound}; "
-        "LOCK TABLE {wanted} IN ACCESS EXCLUSIVE MODE; SET LOCAL statement_timeout TO DEFAULT"
-    )
-    names = sql.SQL(", ").join([*wanted, sql.Identifier(schemas.live, GATE)])
-    execute(connection, statement.format(bound=sql.Literal(f"{milliseconds}ms"), wanted=names))
-
-
-def point(connection: sa.Connection, side: str, models: Sequence[str]) -> None:
-    """Make each model a view of `marts` over the side's table of that name; drop views of other names.
-
-    The caller holds the lock.
-
-    Raises:
         ToolError: a column was dropped or retyped, or a model is gone, while a user's own view needs it.
     """
     schemas = schemas_of(connection)
     existing = set(sa.inspect(connection).get_view_names(schemas.marts))
+    named = _named(connection)
+    stay = {view for view in existing if _stays(connection, named, view, side, models)}
+    changes: list[sql.Composable] = []
     for view in sorted(existing - set(models)):
         _refuse_dependents(connection, schemas.marts, view, "the model is gone from models/marts/")
-        _drop(connection, view)
-    named = _named(connection)
+        changes += _drop(schemas, view)
     for model in sorted(models):
-        stays = model in existing and _stays(connection, named, model, side, models)
-        _point(connection, side, model, existing, stays=stays)
+        changes += _point(connection, side, model, existing, stays=model in stay)
+    leave = sorted(existing - stay)
+    wanted = [sql.Identifier(schemas.marts, view) for view in random.sample(leave, len(leave))]
+    # The one setting bounds the wait for a single lock, the other that for all locks together.
+    locked = sql.SQL(
+        "SET LOCAL lock_timeout = {bound}; SET LOCAL statement_timeout = {bound}; "
+        "LOCK TABLE {wanted} IN ACCESS EXCLUSIVE MODE; SET LOCAL statement_timeout TO DEFAULT"
+    ).format(
+        bound=sql.Literal(f"{milliseconds}ms"),
+        wanted=sql.SQL(", ").join([*wanted, sql.Identifier(schemas.live, GATE)]),
+    )
+    execute(connection, sql.SQL("; ").join([locked, *changes]))
 
 
 def misplaced(connection: sa.Connection, side: str, models: Collection[str]) -> list[str]:
@@ -136,7 +134,10 @@ def _stays(
     return dict(shown) == dict(new)
 
 
-def _point(connection: sa.Connection, side: str, model: str, existing: Collection[str], *, stays: bool) -> None:
+def _point(
+    connection: sa.Connection, side: str, model: str, existing: Collection[str], *, stays: bool
+) -> list[sql.Composable]:
+    """The statements that make the model's views, or only the one behind a view that stays."""
     schemas = schemas_of(connection)
     new = _columns(connection, side, model)
     if not new:
@@ -146,6 +147,7 @@ def _point(connection: sa.Connection, side: str, model: str, existing: Collectio
     old = _columns(connection, schemas.marts, model) if model in existing else {}
     broken = [name for name, kind in old.items() if new.get(name) != kind]
     behind_now = list(_columns(connection, schemas.live, model))
+    changes: list[sql.Composable] = []
     grants: list[sql.Composable] = []
     if broken or behind_now != list(old)[: len(behind_now)]:  # the second, where somebody changed or dropped a view
         change = f"{model} has other columns"
@@ -153,27 +155,22 @@ def _point(connection: sa.Connection, side: str, model: str, existing: Collectio
             change = f"column {broken[0]} is {'retyped' if broken[0] in new else 'gone'} in the new {model}"
         _refuse_dependents(connection, schemas.marts, model, change)
         grants = _grants(connection, schemas.marts, model)
-        _drop(connection, model)
+        changes = _drop(schemas, model)
         old = {}
     names = [*old, *(name for name in new if name not in old)]  # a view can only gain columns at its end
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
     behind, table = sql.Identifier(schemas.live, model), sql.Identifier(side, model)
-    view = sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}").format(behind, columns, table)
-    execute(connection, view)
+    changes.append(sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}").format(behind, columns, table))
     if stays:
-        return
-    gate = sql.Identifier(schemas.live, GATE)
-    execute(
-        connection, OUTER.format(view=sql.Identifier(schemas.marts, model), gate=gate, columns=columns, behind=behind)
-    )
-    for grant in grants:
-        execute(connection, grant)
+        return changes
+    view, gate = sql.Identifier(schemas.marts, model), sql.Identifier(schemas.live, GATE)
+    changes.append(OUTER.format(view=view, gate=gate, columns=columns, behind=behind))
+    return [*changes, *grants]
 
 
-def _drop(connection: sa.Connection, view: str) -> None:
-    schemas = schemas_of(connection)
-    for schema in (schemas.marts, schemas.live):
-        execute(connection, sql.SQL("DROP VIEW IF EXISTS {}").format(sql.Identifier(schema, view)))
+def _drop(schemas: Schemas, view: str) -> list[sql.Composable]:
+    schema_names = (schemas.marts, schemas.live)
+    return [sql.SQL("DROP VIEW IF EXISTS {}").format(sql.Identifier(schema, view)) for schema in schema_names]
 
 
 def _columns(connection: sa.Connection, schema: str, relation: str) -> Columns:

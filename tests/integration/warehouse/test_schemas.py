@@ -57,7 +57,7 @@ def test_a_schema_with_another_project_s_mark_is_refused_before_anything_is_writ
         with pytest.raises(ConfigError) as refused:
             opened(database, settings("bank"), readonly)
         assert "belongs to the Sluice project 'shop'; this is 'bank'" in str(refused.value)
-        assert '[schemas] staging = "bank_staging"' in str(refused.value)
+        assert 'staging = "bank_staging" under [schemas]' in str(refused.value)
     assert schemas(database) == before
 
 

@@ -22,6 +22,9 @@ with gzip.open(out / "warehouse.sql.gz", "wt", 9) as file:
 with sqlite3.connect(prefect / "prefect.db") as database, gzip.open(out / "prefect.sql.gz", "wt", 9) as file:
     for table in ("event_resources", "events", "log"):  # history, of which nothing of Sluice's is read
         database.execute(f"DELETE FROM {table}")
+    # Prefect's own catalogue of block types, which each server registers for itself
+    database.execute("DELETE FROM block_schema WHERE block_type_id NOT IN (SELECT block_type_id FROM block_document)")
+    database.execute("DELETE FROM block_type WHERE id NOT IN (SELECT block_type_id FROM block_document)")
     database.commit()
     file.write("\n".join(database.iterdump()))
 
