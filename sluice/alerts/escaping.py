@@ -40,9 +40,17 @@ def tamed(text: str) -> str:
     return ORDER.sub(r"\g<0> ", text)
 
 
+def services_of(block: Any) -> Any:
+    """Apprise's object with the services that a notification block sends to; None for a block that has no such.
+
+    Prefect gives no public way to it (read in 3.8).
+    """
+    return getattr(block, "_apprise_client", None)
+
+
 def said_to(block: Any, title: str, body: str) -> tuple[str, str]:
     """Title and body in the form that the notification block's service shows as they are."""
-    client = getattr(block, "_apprise_client", None)
+    client = services_of(block)
     if client is None:
         return tamed(title), tamed(body)
     # The body is text: Apprise escapes it where it makes HTML of it. Left unsaid, that would be the data's HTML.

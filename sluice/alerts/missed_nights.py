@@ -27,7 +27,7 @@ FLOW = "nightly"
 GRACE = timedelta(hours=1)  # a run may wait for the one before it, or for a worker that is being started
 
 
-def look(warehouse: Warehouse) -> None:
+def find(warehouse: Warehouse) -> None:
     """Open the incident if a night was missed. Without a Prefect server there is no schedule to go by."""
     if PREFECT_API_URL.value() is None:
         return

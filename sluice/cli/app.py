@@ -18,19 +18,19 @@ from sluice.project.paths import home, make_prefect_home
 from sluice.runs import logs
 from sluice.server import api_password
 
-# Before Prefect is imported: its logs go to the API as ever, but a person at this console is shown the
-# progress and the summary instead, and only warnings from the logs.
-os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
-# As prefect.toml says for this folder; a run may be started in another one.
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
-# Nobody is told of this installation; and the attempt fails aloud while a new server makes its database.
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("DO_NOT_TRACK", "1")  # the client's side of it; else it prints that it collects data
-# A temporary server need not offer the block types of every installed package: importing them takes it 8 s.
-for setting in ("PREFECT_API_BLOCKS_REGISTER_ON_START", "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION"):
-    os.environ.setdefault(setting, "false")
-# What cannot do without that folder says so itself.
-warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
+# Settings of Prefect's for a person at this console, where the user has set no others.
+PREFECT_SETTINGS = {
+    # Its logs go to the API as ever, but a person is shown the progress and the summary, and only warnings of the logs.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+    # As prefect.toml says for this folder; a run may be started in another one.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # No statistics are sent; and the attempt fails with an error while a new server makes its database.
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",  # the client's side of it; else it prints that it collects data
+    # A temporary server need not offer the block types of every installed package: importing them takes it 8 s.
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+    "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
+}
 VERSIONS = ("prefect", "dbt-core", "dbt-postgres", "pandera", "pandas", "SQLAlchemy", "psycopg2-binary")
 EXIT_CODES = """Exit codes: 0 published or nothing to do, 2 held or refused because of the data, 3 a tool failed
 (network, database, dbt), 4 another run is in progress, 5 the command or the configuration is wrong."""
@@ -93,4 +93,8 @@ app.add_typer(alerts_app, name="alerts")
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; a user's mistake is one message, not a traceback."""
+    for name, value in PREFECT_SETTINGS.items():  # no module of the command line imports Prefect before this
+        os.environ.setdefault(name, value)
+    # What cannot do without that folder says so itself.
+    warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
     exits.end(lambda: app(arguments, standalone_mode=False))  # the code of a typer.Exit comes back as a value

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from sluice.contract.errors import SluiceError
+from sluice.contract.errors import SluiceError, is_of
 from sluice.project.paths import prefect_home
 from sluice.runs import logs
 
@@ -30,7 +30,7 @@ def end(command: Callable[[], int | None]) -> NoReturn:
     except (typer.Abort, KeyboardInterrupt):
         ended = STOPPED
     except BaseException as stop:  # noqa: BLE001 - what is no stop is raised again
-        if type(stop).__name__ != "TerminationSignal":  # Prefect's; its import would cost every command 2 s
+        if not is_of(stop, "prefect.exceptions", "TerminationSignal"):
             _fail(stop)
         _say("terminated. No partial results were published; run again to continue")
         sys.exit(143)
@@ -49,11 +49,12 @@ def _say(message: str) -> None:
 
 def _fail(error: BaseException) -> NoReturn:
     """End with the message of a mistake that a library found; raise what is a bug."""
-    if type(error).__name__ == "NoArgsIsHelpError":  # click's: its message is the help
+    click = typer.BadParameter.__module__  # typer has its own copy of click since 0.26; read in 0.29
+    if is_of(error, click, "NoArgsIsHelpError"):  # its message is the help
         typer.echo(str(error), err=True)
         sys.exit(5)
-    if hasattr(error, "format_message"):  # click's: a wrong option, a missing argument
-        _say(f"{error.format_message()} See: sluice --help")
+    if is_of(error, click, "ClickException"):  # a wrong option, a missing argument
+        _say(f"{error.format_message()} See: sluice --help")  # type: ignore[attr-defined]
         sys.exit(5)
     if _is_of_prefects_api(error):
         temporary = "ephemeral" in str(error)
@@ -73,16 +74,13 @@ def _fail(error: BaseException) -> NoReturn:
 
 
 def _is_of_the_driver(error: BaseException) -> bool:
-    """Recognized by names: an import would cost time. Not for a mistake in our SQL: that is a bug."""
-    names = {
-        kind.__name__ for kind in type(error).__mro__ if kind.__module__.split(".")[0] in ("psycopg2", "sqlalchemy")
-    }
-    return bool(names & {"OperationalError", "InterfaceError"})
+    """Not for a mistake in our SQL: that is a bug."""
+    return any(is_of(error, each, "OperationalError", "InterfaceError") for each in ("psycopg2", "sqlalchemy.exc"))
 
 
 def _is_of_prefects_api(error: BaseException) -> bool:
-    """Recognized by names: importing Prefect's client would cost every command a second."""
-    if any(kind.__module__.split(".")[0] == "httpx" for kind in type(error).__mro__):
+    """Prefect raises a bare RuntimeError for an API that does not answer, so only its text tells (read in 3.8)."""
+    if is_of(error, "httpx", "HTTPError", "InvalidURL", "CookieConflict", "StreamError"):
         return True
     return isinstance(error, RuntimeError) and ("Failed to reach API" in str(error) or "ephemeral" in str(error))
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
+import pandas as pd
+
 from sluice.contract.errors import ConfigError, ContractError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -70,8 +72,8 @@ class Monthly:
 
     def due(self, today: date) -> tuple[str, ...]:
         """The last `months_due` complete months, oldest first, none before `start`."""
-        index = today.year * 12 + today.month - 1
-        months = (f"{m // 12:04d}-{m % 12 + 1:02d}" for m in range(index - self.months_due, index))
+        last = pd.Period(today, "M") - 1
+        months = map(str, pd.period_range(end=last, periods=self.months_due, freq="M"))
         return tuple(month for month in months if month >= self.start)
 
     def window(self, batch: str) -> tuple[datetime, datetime]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 class SluiceError(Exception):
     """A problem with one clear message.
@@ -47,3 +49,10 @@ class BusyError(SluiceError):
     """Another run holds the dataset or the dbt build."""
 
     exit_code = 4
+
+
+def is_of(error: BaseException, module: str, *names: str) -> bool:
+    """Whether an error is of one of a library's types, without importing the library: if it raised, it is loaded."""
+    loaded = sys.modules.get(module)
+    kinds = tuple(kind for name in names if isinstance(kind := getattr(loaded, name, None), type))
+    return isinstance(error, kinds)

@@ -10,7 +10,7 @@ from sluice.contract.columns import Severity
 from sluice.contract.contract import Gate
 from sluice.contract.formatting import counted, percent
 
-Outcome = Literal["passed", "warned", "failed", "errored"]
+CheckOutcome = Literal["passed", "warned", "failed", "errored"]
 CANARY = "canary rows are rejected"  # the result that shows that the audit is alive; each report must have it
 
 
@@ -39,7 +39,7 @@ class CheckResult:
         return self.failing / self.rows if self.rows else 0.0
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> CheckOutcome:
         """`failed` closes the gate; failing rows within the tolerance of an error check are rejected and pass."""
         if self.error is not None:
             return "errored"

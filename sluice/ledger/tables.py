@@ -10,7 +10,6 @@ from sluice.contract.derive.schemas import OPS
 metadata = sa.MetaData(schema=OPS)
 Moment = sa.DateTime(timezone=True)
 STATUSES = ("started", "held", "published", "failed", "abandoned", "superseded")
-FINISHED = ("held", "published", "superseded")
 batches = sa.Table(
     "batches",
     metadata,

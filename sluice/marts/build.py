@@ -101,7 +101,7 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         end("not run", None, error)
         raise
     except (DbtTestsFailed, DbtNodesBroke) as error:
-        told = type(error)(_told(warehouse, side, error), error.run)
+        told = type(error)(_message(warehouse, side, error), error.run)
         end("failed", error.run, told)
         raise told from None
     except DATABASE_ERRORS as error:
@@ -122,7 +122,7 @@ def _run(warehouse: Warehouse, side: str, build_id: int, refreshed: Refresh, pro
     return dbt_run.run_dbt(args, dbt_run.on_side(warehouse, side, build_id), progress)
 
 
-def _told(warehouse: Warehouse, side: str, error: DbtTestsFailed | DbtNodesBroke) -> str:
+def _message(warehouse: Warehouse, side: str, error: DbtTestsFailed | DbtNodesBroke) -> str:
     readers = "Readers keep the old marts" if live_side(warehouse) else "There are no marts yet"
     rows = failed_tests.describe(warehouse, error.run) if isinstance(error, DbtTestsFailed) else ""
     return "\n".join(part for part in (str(error), rows, f"{readers}; the candidate is in {side}.") if part)

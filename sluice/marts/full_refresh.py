@@ -22,7 +22,7 @@ from sluice.warehouse.warehouse import Warehouse
 # Of dbt's `state:modified`, what changes rows. Its rest, descriptions and documents, dbt renews on every table anyway.
 MODIFIED = " ".join(f"state:modified.{what}+" for what in ("body", "configs", "contract", "macros", "relation"))
 DROP = sa.DDL("DROP TABLE %(fullname)s CASCADE")
-KEPT = ("seed", "incremental")  # what dbt fills again instead of making it anew
+REFILLED = ("seed", "incremental")  # what dbt fills again instead of making it anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +84,4 @@ def _kept_and_modified(warehouse: Warehouse, side: str, state: str) -> list[str]
     )
     nodes = [json.loads(line) for line in lines]
     # Tests and exposures are listed too, and are neither
-    return [node["alias"] for node in nodes if node["config"].get("materialized") in KEPT]
+    return [node["alias"] for node in nodes if node["config"].get("materialized") in REFILLED]

@@ -84,17 +84,17 @@ def _is_lost(connection: sa.Connection, row: sa.Row) -> bool:
     return locks.is_free(connection, f"run {row.id}")
 
 
-def nothing_new(delivery: Delivery) -> Outcome:
+def unchanged(delivery: Delivery) -> Outcome:
     """Readers have what the source has: the batch's incident is resolved."""
     _fine(delivery, "readers have the current file of the source")
-    return Outcome.nothing_new(delivery)
+    return Outcome.unchanged(delivery)
 
 
 def undelivered(delivery: Delivery, error: SluiceError) -> Outcome:
     """A delivery without a load: not delivered yet (not an error), or broken (reported to its owner)."""
     if isinstance(error, SourceMissing) and not delivery.asked:
         _fine(delivery, "its source responds again, the batch has not been delivered yet", "batch_failed")
-        return Outcome.not_there_yet(delivery)
+        return Outcome.not_delivered(delivery)
 
     def tell(connection: sa.Connection, now: datetime) -> None:
         rules.broken(connection, delivery.contract, delivery.batch, error, now)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from prefect.runtime import flow_run
 
-from sluice.contract.errors import SluiceError
+from sluice.contract.errors import BusyError, SluiceError
 from sluice.contract.formatting import percent
 from sluice.contract.gate import AuditReport, Decision
 from sluice.marts.dbt.results import DbtRun
@@ -18,20 +19,35 @@ if TYPE_CHECKING:
     from sluice.marts.build import Built
     from sluice.runs.plan import Delivery
 
-EXPECTED = (SluiceError,)  # what a run tells and goes on from; anything else is a bug, and crashes it
+
+class Verdict(StrEnum):
+    """What became of a batch, or of the marts, in one run. The machine's words: `shown` gives the console's."""
+
+    PUBLISHED = "published"
+    HELD = "held"
+    RELEASED = "released"  # it was held, and published by manual override
+    FAILED = "failed"
+    BUSY = "busy"  # another run has the dataset
+    UNCHANGED = "unchanged"  # nothing new
+    NOT_DELIVERED = "not_delivered"  # no file yet, of a batch that nobody named
+    NOT_BUILT = "not_built"  # of marts, where the flow left them out
+
+    @property
+    def shown(self) -> str:
+        """As people read it."""
+        return self.replace("_", " ")
+
+
+EXPECTED = (SluiceError,)  # a run reports these and continues; anything else is a bug, and crashes it
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one batch.
-
-    Attributes:
-        verdict: published, held, failed, busy, `nothing new` or `not there yet`.
-    """
+    """What became of one batch."""
 
     dataset_id: str
     batch: str
-    verdict: str
+    verdict: Verdict
     rows: int = 0
     accepted: int = 0
     rejected: int = 0
@@ -41,24 +57,24 @@ class Outcome:
     blank_lines: int = 0
 
     @classmethod
-    def nothing_new(cls, delivery: Delivery) -> Outcome:
-        return cls(delivery.contract.dataset_id, delivery.batch, "nothing new")
+    def unchanged(cls, delivery: Delivery) -> Outcome:
+        return cls(delivery.contract.dataset_id, delivery.batch, Verdict.UNCHANGED)
 
     @classmethod
-    def not_there_yet(cls, delivery: Delivery) -> Outcome:
-        return cls(delivery.contract.dataset_id, delivery.batch, "not there yet")
+    def not_delivered(cls, delivery: Delivery) -> Outcome:
+        return cls(delivery.contract.dataset_id, delivery.batch, Verdict.NOT_DELIVERED)
 
     @classmethod
     def published(cls, delivery: Delivery, audit: AuditReport, decision: Decision, blank_lines: int = 0) -> Outcome:
-        return cls._audited(delivery, "published", audit, decision, 0, blank_lines)
+        return cls._audited(delivery, Verdict.PUBLISHED, audit, decision, 0, blank_lines)
 
     @classmethod
     def held(cls, delivery: Delivery, audit: AuditReport, decision: Decision, blank_lines: int = 0) -> Outcome:
-        return cls._audited(delivery, "held", audit, decision, 2, blank_lines)
+        return cls._audited(delivery, Verdict.HELD, audit, decision, 2, blank_lines)
 
     @classmethod
     def broken(cls, delivery: Delivery, error: SluiceError) -> Outcome:
-        verdict = "busy" if error.exit_code == 4 else "failed"
+        verdict = Verdict.BUSY if isinstance(error, BusyError) else Verdict.FAILED
         reason = error.reason(delivery.contract.dataset_id, delivery.batch)
         return cls(delivery.contract.dataset_id, delivery.batch, verdict, reasons=(reason,), exit_code=error.exit_code)
 
@@ -66,30 +82,21 @@ class Outcome:
     def _audited(
         cls,
         delivery: Delivery,
-        verdict: str,
+        verdict: Verdict,
         audit: AuditReport,
         decision: Decision,
         exit_code: int,
         blank_lines: int,
     ) -> Outcome:
-        return cls(
-            delivery.contract.dataset_id,
-            delivery.batch,
-            verdict,
-            audit.rows,
-            audit.accepted,
-            audit.rejected,
-            decision.reasons,
-            decision.warnings,
-            exit_code,
-            blank_lines,
-        )
+        subject = (delivery.contract.dataset_id, delivery.batch, verdict)
+        counts = (audit.rows, audit.accepted, audit.rejected)
+        return cls(*subject, *counts, decision.reasons, decision.warnings, exit_code, blank_lines)
 
     @property
     def message(self) -> str:
         """One line that says why it was not published, and what to do next."""
         subject = f"{self.dataset_id} {self.batch}"
-        if self.verdict != "held":
+        if self.verdict is not Verdict.HELD:
             return f"{subject}: {'; '.join(self.reasons)}"
         closed = "; ".join(self.reasons)
         return f"{subject}: gate closed: {closed}. See them: sluice quarantine show {self.dataset_id} {self.batch}"
@@ -111,7 +118,7 @@ class Marts:
         models: the marts that readers now have, by name.
     """
 
-    verdict: str
+    verdict: Verdict
     side: str | None = None
     layers: tuple[tuple[str, int, int, int, int], ...] = ()
     reasons: tuple[str, ...] = ()
@@ -121,12 +128,12 @@ class Marts:
     models: tuple[str, ...] = ()
 
     @classmethod
-    def nothing_new(cls, warnings: tuple[str, ...] = ()) -> Marts:
-        return cls("nothing new", warnings=warnings)
+    def unchanged(cls, warnings: tuple[str, ...] = ()) -> Marts:
+        return cls(Verdict.UNCHANGED, warnings=warnings)
 
     @classmethod
     def not_built(cls) -> Marts:
-        return cls("not built")
+        return cls(Verdict.NOT_BUILT)
 
     @classmethod
     def published(cls, built: Built, warnings: tuple[str, ...] = ()) -> Marts:
@@ -134,13 +141,13 @@ class Marts:
         if not built.models:
             warnings = (*warnings, NO_MARTS)
         layers = layers_of(built.run)
-        return cls("published", built.side, layers, warnings=warnings, compared=compared, models=built.models)
+        return cls(Verdict.PUBLISHED, built.side, layers, warnings=warnings, compared=compared, models=built.models)
 
     @classmethod
     def failed(cls, error: SluiceError) -> Marts:
         run = getattr(error, "run", None)
         layers = layers_of(run) if run else ()
-        return cls("failed", layers=layers, reasons=(str(error),), exit_code=error.exit_code)
+        return cls(Verdict.FAILED, layers=layers, reasons=(str(error),), exit_code=error.exit_code)
 
 
 def layers_of(run: DbtRun) -> tuple[tuple[str, int, int, int, int], ...]:
@@ -185,10 +192,10 @@ class Summary:
 
     def __str__(self) -> str:
         verdicts = Counter(outcome.verdict for outcome in self.outcomes)
-        batches = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+        batches = ", ".join(f"{count} {verdict.shown}" for verdict, count in verdicts.items())
         warn = sum(layer[3] for layer in self.marts.layers)
         warnings = f", {warn} dbt test{' warns' if warn == 1 else 's warn'}" if warn else ""
-        return f"{batches or 'no batch'}; marts: {self.marts.verdict}{warnings}"
+        return f"{batches or 'no batch'}; marts: {self.marts.verdict.shown}{warnings}"
 
     def raise_worst(self) -> None:
         """Raise RunFailed if anything was not published. A broken tool outweighs bad data, bad data a busy one."""
@@ -227,7 +234,7 @@ def _shown(outcome: Outcome) -> dict[str, str]:
     numbers = [f"{n:,}" if outcome.rows else "" for n in (outcome.rows, outcome.accepted, outcome.rejected)]
     share = percent(outcome.rejected / outcome.rows) if outcome.rows else ""
     names = ("dataset", "batch", "verdict", "read", "accepted", "rejected", "share rejected")
-    return dict(zip(names, (outcome.dataset_id, outcome.batch, outcome.verdict, *numbers, share), strict=True))
+    return dict(zip(names, (outcome.dataset_id, outcome.batch, outcome.verdict.shown, *numbers, share), strict=True))
 
 
 def rows_of(summary: Summary) -> Sequence[dict[str, str]]:

@@ -79,7 +79,7 @@ def keep(summary: Summary) -> None:
     rows = rows_of(summary)
     lines = ["| dataset | batch | verdict | read | accepted | rejected |", "|---|---|---|--:|--:|--:|"]
     lines += ["| " + " | ".join(_cell(v) for v in list(row.values())[:6]) + " |" for row in rows]
-    lines += ["", f"Marts: {summary.marts.verdict}"]
+    lines += ["", f"Marts: {summary.marts.verdict.shown}"]
     lines += [f"- {_cell(compared)}" for compared in summary.marts.compared]
     lines += [f"- {_cell(reason)}" for o in summary.outcomes for reason in (*o.reasons, *o.warnings)]
     lines += [f"- {_cell(reason)}" for reason in (*summary.marts.reasons, *summary.marts.warnings)]

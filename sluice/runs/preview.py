@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -26,7 +27,20 @@ from sluice.source.files import SourceMissing, SourceUnavailable, SourceUnreadab
 from sluice.warehouse.connection import look_into_warehouse
 from sluice.warehouse.warehouse import Warehouse
 
-Would = Literal["load", "nothing", "not there yet", "missing", "unknown"]
+
+class Would(StrEnum):
+    """What a run would do with a batch. The machine's words: `shown` gives the console's."""
+
+    LOAD = "load"
+    UNCHANGED = "unchanged"
+    NOT_DELIVERED = "not_delivered"  # no error of a run
+    MISSING = "missing"  # a batch that was named: an error
+    UNKNOWN = "unknown"  # the source does not answer now
+
+    @property
+    def shown(self) -> str:
+        """As people read it."""
+        return self.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +48,6 @@ class Foreseen:
     """What a run would do with one batch.
 
     Attributes:
-        would: `not there yet` is no error of a run, `missing` (a batch that was named) is one; `unknown` where the
-            source does not answer now.
         why: the reasons, one sentence each.
         checks: names of the checks that would be run.
     """
@@ -104,15 +116,15 @@ def _foreseen(delivery: Delivery, loads: Sequence[sa.Row]) -> Foreseen:
     try:
         listing = fetch.look(delivery.address)
     except SourceMissing as error:
-        would, why = ("missing", (str(error),)) if delivery.asked else ("not there yet", ())
+        would, why = (Would.MISSING, (str(error),)) if delivery.asked else (Would.NOT_DELIVERED, ())
     except (SourceUnavailable, SourceUnreadable) as error:
-        would, why = "unknown", (str(error),)
+        would, why = Would.UNKNOWN, (str(error),)
     else:
         why = plan.news(delivery.contract, listing, published)
-        would = "load" if why else "nothing"
-    if would == "load":
+        would = Would.LOAD if why else Would.UNCHANGED
+    if would is Would.LOAD:
         why = _with_former(why, loads)
-    checks = tuple(check.name for check in checks_of(delivery.contract, delivery.batch)) if would == "load" else ()
+    checks = tuple(check.name for check in checks_of(delivery.contract, delivery.batch)) if would is Would.LOAD else ()
     return Foreseen(delivery.contract.dataset_id, delivery.batch, would, why, checks, str(delivery.address))
 
 
@@ -128,7 +140,7 @@ def _with_former(why: tuple[str, ...], loads: Sequence[sa.Row]) -> tuple[str, ..
 
 
 def _models(warehouse: Warehouse | None, foreseen: Sequence[Foreseen]) -> Models:
-    loads = sum(each.would == "load" for each in foreseen)
+    loads = sum(each.would is Would.LOAD for each in foreseen)
     size = project_size.of_project(home())
     if warehouse is not None and transform.due(warehouse):
         return Models(True, "a published load is missing in the marts, or the dbt project changed", size)

@@ -12,14 +12,15 @@ from prefect.blocks.core import Block, UnknownBlockType
 from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 from pydantic import BaseModel, SecretStr
 
+from sluice.alerts.escaping import services_of
 from sluice.contract.errors import ConfigError
 from sluice.setup.answers import Field
 from sluice.setup.required_blocks import CONNECTOR, Wanted
 
-Values = Mapping[str, Any]  # texts, and under KEPT the block that is there, for what nobody asks about
+Values = Mapping[str, Any]  # texts, and under EXISTING the block that is there, for what nobody asks about
 Fields = tuple[Field, ...]
 Build = Callable[[Values], Block]
-KEPT = "kept"
+EXISTING = "kept"
 
 CONNECTOR_FIELDS = (
     Field("host", "Host of the PostgreSQL"),
@@ -81,7 +82,7 @@ def _gcs(values: Values) -> Block:
     from prefect_gcp import GcpCredentials, GcsBucket
 
     key = Path(values["key_file"]).expanduser().read_text(encoding="utf-8") if values["key_file"] else values.get("key")
-    kept = _fields(values[KEPT].gcp_credentials) if KEPT in values else {}
+    kept = _fields(values[EXISTING].gcp_credentials) if EXISTING in values else {}
     changed = {"service_account_info": json.loads(key) if key else None, "service_account_file": None}
     credentials = GcpCredentials(**{**kept, **changed})
     return GcsBucket(bucket=values["bucket"], bucket_folder=values["folder"], gcp_credentials=credentials)
@@ -95,7 +96,7 @@ def _of_gcs(block: Any) -> Values:
         "folder": block.bucket_folder,
         "key_file": str(file) if file else "",
         "key": json.dumps(key.get_secret_value()) if key else "",
-        KEPT: block,
+        EXISTING: block,
     }
 
 
@@ -104,7 +105,7 @@ def _s3(values: Values) -> Block:
     from prefect_aws.client_parameters import AwsClientParameters
 
     secret = values["secret_access_key"]
-    kept = _fields(values[KEPT].credentials) if KEPT in values else {}
+    kept = _fields(values[EXISTING].credentials) if EXISTING in values else {}
     client = _fields(kept["aws_client_parameters"]) if kept else {}
     changed = {
         "aws_access_key_id": values["access_key_id"] or None,
@@ -128,7 +129,7 @@ def _of_s3(block: Any) -> Values:
         "secret_access_key": secret.get_secret_value() if secret else "",
         "region": made.region_name or "",
         "endpoint_url": made.aws_client_parameters.endpoint_url or "",
-        KEPT: block,
+        EXISTING: block,
     }
 
 
@@ -184,7 +185,7 @@ def _channel(of_type: type[Block], url: str) -> Block:
         block = of_type(url=url)
     finally:
         apprise.disabled = False
-    client: Any = getattr(block, "_apprise_client", None)
+    client = services_of(block)
     if client is not None and not len(client):
         raise ConfigError("Apprise does not support this address: see docs/alerts.md for examples")
     return block

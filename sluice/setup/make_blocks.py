@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 from prefect.blocks.core import Block, UnknownBlockType
+from prefect.exceptions import ObjectNotFound
 from prefect_sqlalchemy import SqlAlchemyConnector
 from pydantic import BaseModel, ValidationError
 
@@ -64,7 +65,7 @@ def _load(block: Wanted) -> Any:
     except UnknownBlockType as error:
         raise ConfigError(f"{block}: {error}") from None
     except ValueError as error:
-        if "Unable to find block document" in str(error):
+        if isinstance(error.__cause__, ObjectNotFound):
             return None
         raise ConfigError(f"{block} exists but cannot be used: {str(error).splitlines()[0]}") from None
 

@@ -59,7 +59,7 @@ def write(
     return place.front_page(home())
 
 
-def _pages(read: ledger.Facts, known: Mapping[str, Contract]) -> Iterator[tuple[str, str]]:
+def _pages(read: ledger.Snapshot, known: Mapping[str, Contract]) -> Iterator[tuple[str, str]]:
     """Every page: its path in the site, and its text."""
     dbt = lineage.load(dbt_docs.folder() / "project.json")
     sets = [datasets.view(contract, read) for contract in known.values()]

@@ -18,7 +18,7 @@ from typing import Any
 import fsspec
 from fsspec.callbacks import Callback
 
-from sluice.contract.errors import ConfigError, SluiceError, ToolError
+from sluice.contract.errors import ConfigError, SluiceError, ToolError, is_of
 from sluice.project.atomic import replacing
 from sluice.source import allowed
 from sluice.source.addresses import BLOCK, scheme_of
@@ -30,13 +30,21 @@ PATIENCE = 60.0  # seconds between two pieces of a file
 # What the extra of each brings: the module that speaks the protocol, and the one that has the block type.
 EXTRAS = {"gs": "gcs", "s3": "s3", "gcs-bucket": "gcs", "s3-bucket": "s3"}
 MODULES = {"gcs": ("gcsfs", "prefect_gcp"), "s3": ("s3fs", "prefect_aws")}
-
-Place = tuple[Any, str]  # an fsspec file system, and the path in it
+# Errors of the stores' clients for credentials that are missing or no longer good, by the module that has them
+NO_CREDENTIALS = {
+    "google.auth.exceptions": ("GoogleAuthError",),
+    "botocore.exceptions": (
+        *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "UnknownCredentialError"),
+        *("NoAuthTokenError", "TokenRetrievalError", "UnknownTokenProviderError", "SSOTokenLoadError"),
+        *("UnauthorizedSSOTokenError", "LoginTokenLoadError"),
+    ),
+}
+StoredFile = tuple[Any, str]  # an fsspec file system, and the path in it
 
 
 def look_remote(address: str) -> Listing:
     """What the store says of the file. Raises as `sluice.source.files.look`."""
-    with _told(address):
+    with _store_errors(address):
         return _look(address, *place(address))
 
 
@@ -45,7 +53,7 @@ def download(listing: Listing, folder: Path, progress: Callable[[int], None] | N
     if (known := here(listing, folder)) is not None:
         return known, listing
     address = listing.address
-    with _told(address):
+    with _store_errors(address):
         files, inside = place(address)
         came = _look(address, files, inside)
         path = place_for(came, folder)
@@ -66,7 +74,7 @@ class _Pieces(Callback):
             self._progress(inc)
 
 
-def place(address: str) -> Place:
+def place(address: str) -> StoredFile:
     """The file system that an address names, and the path in it.
 
     Raises:
@@ -107,7 +115,7 @@ def _buckets(scheme: str, **options: Any) -> Any:
     return fsspec.filesystem("s3", **common, **options)
 
 
-def _of_block(address: str, kind: str, name: str, path: str) -> Place:
+def _of_block(address: str, kind: str, name: str, path: str) -> StoredFile:
     from prefect.blocks.core import Block
 
     _require(address, kind)
@@ -127,15 +135,20 @@ def _of_block(address: str, kind: str, name: str, path: str) -> Place:
         folder = block.bucket_folder.strip("/") + "/" if block.bucket_folder.strip("/") else ""
         return _buckets("s3", **_of_amazon(block.credentials)), f"{block.bucket_name}/{folder}{path}"
     if kind == "remote-file-system":
-        return block.filesystem, block._resolve_path(path)
+        return block.filesystem, _within(block, path)
     if kind == "local-file-system":
-        file = str(block._resolve_path(path))
+        file = _within(block, path)
         allowed.refuse_outside(Path(file), address)
         return fsspec.filesystem("file"), file
     raise ConfigError(
         f"{address}: {kind} is not a supported storage block; use gcs-bucket, s3-bucket, remote-file-system (any of "
         "fsspec's) or local-file-system"
     )
+
+
+def _within(block: Any, path: str) -> str:
+    """The path below the block's base path; never above it. Prefect gives no public way to it (read in 3.8)."""
+    return str(block._resolve_path(path))
 
 
 def _of_amazon(credentials: Any) -> dict[str, Any]:
@@ -180,7 +193,7 @@ def _utc(modified: Any) -> str | None:
 
 
 @contextmanager
-def _told(address: str) -> Iterator[None]:
+def _store_errors(address: str) -> Iterator[None]:
     """Every error of a store's client, as ours: temporary, permanent, or not allowed."""
     try:
         yield
@@ -194,7 +207,7 @@ def _told(address: str) -> Iterator[None]:
         raise SourceRefused(f"{address}: access denied: {_first_line(error)}; check the credentials") from None
     except Exception as error:  # noqa: BLE001 - each client raises different kinds, and all must be caught
         name, said = type(error).__name__, _first_line(error)
-        if "Credential" in name or "Token" in name or name == "RefreshError":
+        if any(is_of(error, module, *names) for module, names in NO_CREDENTIALS.items()):
             raise ConfigError(f"{address}: no usable credentials: {said}. See docs/sources.md") from None
         if getattr(error, "code", None) in (401, 403):
             raise SourceRefused(f"{address}: access denied: {said}; check the credentials") from None

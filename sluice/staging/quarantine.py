@@ -71,10 +71,10 @@ def _of_dataset(connection: sa.Connection, contract: Contract) -> list[dict[str,
             "batch": row.batch,
             "load": row.load_id,
             "status": row.status,
-            "rows dropped": f"{row.rows_dropped_at:%Y-%m-%d}" if row.rows_dropped_at else None,
+            "rows_dropped": f"{row.rows_dropped_at:%Y-%m-%d}" if row.rows_dropped_at else None,
             "rejected": row.rows or 0,
             "read": row.rows_read,
-            "most fail": row.reason or "",
+            "most_fail": row.reason or "",
         }
         for row in connection.execute(query)
     ]

@@ -9,7 +9,7 @@ from prefect.runtime import flow_run
 from sluice.contract.errors import ConfigError, DataError
 from sluice.ledger import loads
 from sluice.project.datasets import contract_for
-from sluice.runs.outcomes import Outcome
+from sluice.runs.outcomes import Outcome, Verdict
 from sluice.runs.plan import Delivery
 from sluice.runs.tasks import load_again
 from sluice.staging import publish, reload
@@ -64,6 +64,6 @@ def release(dataset: str, batch: str, why: str, who: str | None = None) -> tuple
             raise DataError(f"{dataset} {batch}: no load of it is held, so there is nothing to release")
         publish.release(warehouse, contract, Batch(dataset, batch, held.load_id), who or getpass.getuser(), why)
     counts = (held.rows_read, held.rows_accepted, held.rows_rejected)
-    outcome = Outcome(dataset, batch, "released", *counts, warnings=tuple(held.reasons))
+    outcome = Outcome(dataset, batch, Verdict.RELEASED, *counts, warnings=tuple(held.reasons))
     run.delivered.append(outcome)
     return (outcome,)

@@ -45,7 +45,7 @@ def deliver(
     run, deliveries = current(), plan.deliveries(datasets, batches, url)
     named = bool(datasets or batches or url)  # somebody asked for this; the age of all sources was not the question
     warehouse = run.begin(night=not named or bool(deployment.get_id()), freshness=not named)
-    missed_nights.look(warehouse)
+    missed_nights.find(warehouse)
     outcomes = [outcome for group in plan.by_dataset(deliveries) for outcome in deliver_dataset(group)]
     lifecycle.expire(warehouse)
     run.delivered += outcomes
@@ -112,7 +112,7 @@ def _deliver_one(delivery: Delivery, bring: Bring) -> Outcome:
         try:
             file = bring(delivery)
             if file is None:
-                return lifecycle.nothing_new(delivery)
+                return lifecycle.unchanged(delivery)
             batch = new_files.begin_load(delivery, file, flow_run.get_id())
         except EXPECTED as error:
             return lifecycle.undelivered(delivery, error)

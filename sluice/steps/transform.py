@@ -32,7 +32,7 @@ def refresh_marts() -> Marts:
         damage = _views_put_back(warehouse)
         if not build.due(warehouse):
             build.report_up_to_date(warehouse)
-            return Marts.nothing_new(damage)
+            return Marts.unchanged(damage)
         with warehouse.lock("dbt"):
             run_id = flow_run.get_id()
             built = tasks.build_marts(run_id)

@@ -119,7 +119,7 @@ def connect(
     try:
         with engine.begin() as connection:
             _refuse_old(connection, block)
-            settle = ownership.look if readonly else ownership.claim
+            settle = ownership.check if readonly else ownership.claim
             prefix = settle(connection, settings.schemas, settings.project_id)
     except DATABASE_ERRORS as error:
         raise ToolError(
@@ -181,7 +181,7 @@ def _load_block(name: str) -> SqlAlchemyConnector:
 def _engine(connector: SqlAlchemyConnector, block: str) -> sa.Engine:
     from prefect_sqlalchemy import SyncDriver
 
-    driver = connector._rendered_url.drivername
+    driver = _driver_of(connector)
     if driver != SyncDriver.POSTGRESQL_PSYCOPG2.value:
         raise ConfigError(
             f"block {block!r} names the driver {driver!r}; use {SyncDriver.POSTGRESQL_PSYCOPG2.value!r} "
@@ -192,6 +192,12 @@ def _engine(connector: SqlAlchemyConnector, block: str) -> sa.Engine:
     sa.event.listen(engine, "do_connect", keep_alive)
     sa.event.listen(engine, "connect", set_session)
     return engine
+
+
+def _driver_of(connector: SqlAlchemyConnector) -> str:
+    """The driver that the block names. prefect-sqlalchemy gives no public way to it (read in 0.6)."""
+    name: str = connector._rendered_url.drivername
+    return name
 
 
 def _refuse_old(connection: sa.Connection, block: str) -> None:

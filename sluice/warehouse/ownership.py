@@ -72,7 +72,7 @@ def claim(connection: sa.Connection, schemas: Schemas, project: str) -> str:
     return prefix
 
 
-def look(connection: sa.Connection, schemas: Schemas, project: str) -> str:
+def check(connection: sa.Connection, schemas: Schemas, project: str) -> str:
     """As `claim`, for one who changes nothing: schemas that are missing stay so."""
     return _prefix(connection, schemas, project, _find(connection, schemas))
 

@@ -21,6 +21,7 @@ from sluice.contract.errors import DataError, Overtaken
 from sluice.doctor import database
 from sluice.ledger import builds, write_right
 from sluice.marts import build, restore
+from sluice.warehouse.postgres import locks
 from tests.integration.marts.test_marts import Night, dsn
 from tests.integration.marts.test_sides import Nights
 from tests.support import stopped_run
@@ -61,10 +62,10 @@ def wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
 def end_lock_on_dbt(nights: Nights) -> None:
     query = sa.text(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted AND "
-        "objid = (hashtextextended('sluice:dbt', 0) & 4294967295)::oid"
+        "objid = (hashtextextended(:name, 0) & 4294967295)::oid"
     )
     with nights.warehouse.engine.begin() as connection:
-        assert connection.scalars(query).all() == [True]
+        assert connection.scalars(query, {"name": locks.name_of(connection, "dbt")}).all() == [True]
 
 
 def state(nights: Nights, side: str) -> list[tuple[object, ...]]:

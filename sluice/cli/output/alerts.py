@@ -91,7 +91,7 @@ def _look_and_send(warehouse: Warehouse) -> tuple[int, int]:
     if read_only(warehouse) is None:
         return 0, 0  # no run has written anything yet
     lifecycle.look_for_lost(warehouse)
-    missed_nights.look(warehouse)
+    missed_nights.find(warehouse)
     return outbox.deliver(warehouse)
 
 

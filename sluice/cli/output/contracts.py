@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.cli.output.tables import out, print_json, print_table
+from sluice.cli.output.tables import out, print_json, print_table, text
 from sluice.contract.checks.compile import Check, checks_of
 from sluice.contract.checks.version import sql_of, version_of
 from sluice.contract.errors import DataError
@@ -21,20 +21,24 @@ def contract(dataset: str, as_json: bool) -> None:
             "check": check.name,
             "way": WAYS.get(check.kind) or _pandas_way(check),
             "severity": check.severity,
-            "tolerance": "" if check.tolerance is None else str(check.tolerance),
-            "sql": sql_of(check) or "",
+            "tolerance": check.tolerance,
+            "sql": sql_of(check),
         }
         for check in checks_of(found, first)
     ]
     columns = [
-        {"column": c.name, "type": str(c.type), "nulls": "yes" if c.nullable else "no", "description": c.description}
+        {"column": c.name, "type": str(c.type), "nullable": bool(c.nullable), "description": c.description}
         for c in found.columns
     ]
     if as_json:
         print_json({"dataset": dataset, "version": version_of(found), "columns": columns, "checks": checks})
         return
-    print_table(f"{dataset}, version {version_of(found)}, owner {found.owner}", columns)
-    print_table("Checks", checks)
+    worded = [
+        {**{name: text(value) for name, value in c.items()}, "nullable": "yes" if c["nullable"] else "no"}
+        for c in columns
+    ]
+    print_table(f"{dataset}, version {version_of(found)}, owner {found.owner}", worded)
+    print_table("Checks", [{name: text(value) for name, value in check.items()} for check in checks])
 
 
 def _pandas_way(check: Check) -> str:
@@ -49,9 +53,9 @@ def derive(check: bool) -> None:
     if check and stale:
         names = ", ".join(str(path) for path in stale)
         raise DataError(f"stale: {names}. Write them again: sluice derive")
-    for path, text in stale.items():
+    for path, content in stale.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(content, encoding="utf-8")
         out.print(f"wrote {path}", markup=False, highlight=False)
     if not stale:
         out.print("Derived files are up to date.")

@@ -28,11 +28,21 @@ def quarantined(datasets: list[str] | None, as_json: bool) -> None:
     elif not rows:
         out.print("No rows are in quarantine, and no batch is held.")
     else:
-        shown = [{**row, "rejected": number(row["rejected"]), "read": number(row["read"])} for row in rows]
-        for row in shown:
-            dropped = row.pop("rows dropped")
-            row["status"] += f", rows dropped on {dropped}" if dropped else ""
-        print_table("Quarantine", shown, right=("rejected", "read"))
+        print_table("Quarantine", [_shown(row) for row in rows], right=("rejected", "read"))
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row of the table, in words."""
+    dropped = f", rows dropped on {row['rows_dropped']}" if row["rows_dropped"] else ""
+    return {
+        "dataset": row["dataset"],
+        "batch": row["batch"],
+        "load": str(row["load"]),
+        "status": f"{row['status']}{dropped}",
+        "rejected": number(row["rejected"]),
+        "read": number(row["read"]),
+        "most fail": row["most_fail"],
+    }
 
 
 def export(dataset: str, batch: str | None, path: Path) -> None:

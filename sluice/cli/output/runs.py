@@ -26,7 +26,7 @@ from sluice.project.datasets import contracts
 from sluice.project.flows import call_flow
 from sluice.project.paths import project
 from sluice.runs import logs, preview, progress
-from sluice.runs.outcomes import RunFailed, Summary, rows_of
+from sluice.runs.outcomes import RunFailed, Summary, Verdict, rows_of
 from sluice.site import dbt_docs, serve, write
 from sluice.source.addresses import hide
 from sluice.warehouse.connection import look_into_warehouse, open_warehouse
@@ -103,7 +103,7 @@ def show_summary(summary: Summary, as_json: bool) -> None:
             logs.write("warning", warning)
         else:
             err.print(f"Warning: {warning}", markup=False, highlight=False, soft_wrap=True)
-    if all(row["verdict"] == "nothing new" for row in rows) and summary.marts.verdict == "nothing new":
+    if {summary.marts.verdict, *(outcome.verdict for outcome in summary.outcomes)} == {Verdict.UNCHANGED}:
         batches = len(rows)
         out.print(f"\nNothing new: {batches} batch{'es' if batches > 1 else ''} checked, already published.")
         return
@@ -123,7 +123,7 @@ def show_summary(summary: Summary, as_json: bool) -> None:
             out.print(f"Warning: {outcome.dataset_id} {outcome.batch}: {warning}", markup=False, highlight=False)
     if summary.site:
         out.print(f"\nSite: {summary.site}", markup=False, highlight=False, soft_wrap=True)
-    if summary.marts.verdict == "published":
+    if summary.marts.verdict is Verdict.PUBLISHED:
         _next(summary)
 
 
@@ -142,7 +142,8 @@ def _next(summary: Summary) -> None:
 
 def _worth_a_look(summary: Summary) -> str:
     """A mart that shows what this run published; before there is one, the rows themselves."""
-    published = [o.dataset_id for o in summary.outcomes if o.verdict == "published"] or [summary.outcomes[0].dataset_id]
+    published = [each.dataset_id for each in summary.outcomes if each.verdict is Verdict.PUBLISHED]
+    published = published or [summary.outcomes[0].dataset_id]
     with open_warehouse().engine.connect() as connection:
         marts = (downstream.last_mart_of(connection, contracts()[each]) for each in dict.fromkeys(published))
         mart = next(filter(None, marts), None)
@@ -214,7 +215,7 @@ def plan(datasets: list[str] | None, batches: list[str] | None, url: str | None,
         print_json(foreseen.as_dict())
     else:
         _print_plan(foreseen)
-    unknown = [batch for batch in foreseen.batches if batch.would == "unknown"]
+    unknown = [batch for batch in foreseen.batches if batch.would is preview.Would.UNKNOWN]
     if unknown:
         names = ", ".join(f"{batch.dataset} {batch.batch}" for batch in unknown)
         raise ToolError(f"not known, because their source does not respond: {names}. Try again: sluice plan")
@@ -225,13 +226,13 @@ def _print_plan(foreseen: preview.Plan) -> None:
         {
             "dataset": batch.dataset,
             "batch": batch.batch,
-            "would": batch.would,
+            "would": batch.would.shown,
             "why": "\n".join(batch.why),
             "checks": str(len(batch.checks) or ""),
         }
         for batch in foreseen.batches
     ]
-    print_table("Tonight", rows, right=("checks",))
+    print_table("Plan", rows, right=("checks",))
     models = foreseen.models
     verb = f"dbt would build {models.size}" if models.build else "dbt would build nothing"
     out.print(f"Marts: {verb}: {models.why}.", markup=False, highlight=False, soft_wrap=True)

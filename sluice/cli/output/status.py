@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from typing import Any
 
 import sqlalchemy as sa
 
 from sluice.alerts import incidents
 from sluice.cli.output.tables import number, out, print_json, print_table
 from sluice.contract.contract import Contract
-from sluice.contract.freshness import age_of
+from sluice.contract.freshness import Age, age_of
 from sluice.ledger import builds, loads
 from sluice.ledger.reading import NOTHING, reading
 from sluice.project.datasets import contracts
 from sluice.runs import lifecycle
 
-NEVER = "never loaded"
+NEVER = "never_loaded"  # of a dataset without a load; of others it is the status of the newest load
 
 
 def status(as_json: bool) -> None:
@@ -31,7 +33,7 @@ def status(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    print_table("Datasets", rows, right=("read", "rejected"))
+    print_table("Datasets", [_shown(row) for row in rows], right=("read", "rejected"))
     if all(row["verdict"] == NEVER for row in rows):
         out.print(NOTHING)
     out.print(f"Marts: {_marts(live)}")
@@ -41,8 +43,28 @@ def status(as_json: bool) -> None:
         out.print(f"Open: {incident}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _never_loaded() -> list[dict[str, str]]:
-    return [{"dataset": contract.dataset_id, "batch": "-", "verdict": NEVER} for contract in contracts().values()]
+def _never_loaded() -> list[dict[str, Any]]:
+    return [_without_load(contract) for contract in contracts().values()]
+
+
+def _without_load(contract: Contract) -> dict[str, Any]:
+    names = ("batch", "verdict", "read", "rejected", "at", "freshness", "age_days", "why")
+    return {"dataset": contract.dataset_id, **dict.fromkeys(names), "verdict": NEVER, "why": ""}
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row of the table, in words."""
+    age = "" if row["freshness"] is None else str(Age(row["freshness"], row["age_days"]))
+    return {
+        "dataset": row["dataset"],
+        "batch": row["batch"] or "-",
+        "verdict": row["verdict"].replace("_", " "),
+        "read": number(row["read"]),
+        "rejected": number(row["rejected"]),
+        "at (UTC)": f"{row['at']:%Y-%m-%d %H:%M}" if row["at"] else "",
+        "freshness": age,
+        "why": row["why"],
+    }
 
 
 def _marts(live: sa.Row | None) -> str:
@@ -55,21 +77,23 @@ def _marts(live: sa.Row | None) -> str:
     return f"{live.side}, published {since}"
 
 
-def _status_rows(connection: sa.Connection, contract: Contract, working: Sequence[sa.Row]) -> list[dict[str, str]]:
+def _status_rows(connection: sa.Connection, contract: Contract, working: Sequence[sa.Row]) -> list[dict[str, Any]]:
     at_work = {run.run_id for run in working}
     found = connection.execute(loads.newest(contract.dataset_id)).all()
     readers = loads.readers_have(connection, contract.dataset_id)
     if not found:
-        return [{"dataset": contract.dataset_id, "batch": "-", "verdict": NEVER}]
+        return [_without_load(contract)]
+    age = age_of(contract, found[-1].batch)
     return [
         {
             "dataset": row.dataset,
             "batch": row.batch,
             "verdict": row.status,
-            "read": number(row.rows_read),
-            "rejected": number(row.rows_rejected),
-            "at (UTC)": f"{row.finished_at or row.started_at:%Y-%m-%d %H:%M}",
-            "freshness": str(age_of(contract, row.batch) or "") if row is found[-1] else "",
+            "read": row.rows_read,
+            "rejected": row.rows_rejected,
+            "at": (row.finished_at or row.started_at).astimezone(UTC),
+            "freshness": age.verdict if age and row is found[-1] else None,
+            "age_days": age.days if age and row is found[-1] else None,
             "why": _why(row, readers.get(row.batch), row.run_id in at_work),
         }
         for row in found
@@ -88,4 +112,4 @@ def _why(load: sa.Row, published: sa.Row | None, at_work: bool) -> str:
 
 def _cut_off(load: sa.Row) -> str:
     again = "replay it again" if load.replay_of else "the next run loads it again"
-    return f"its run stopped without reporting a result;  {again}"
+    return f"its run stopped without reporting a result; {again}"

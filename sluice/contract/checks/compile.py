@@ -17,7 +17,8 @@ from pandera.backends.pandas import builtin_checks
 
 from sluice.contract.checks import source_code
 from sluice.contract.checks.across_rows import across_rows
-from sluice.contract.checks.names import check_name, is_builtin, parse_check_name, short
+from sluice.contract.checks.names import check_name, parse_check_name, short
+from sluice.contract.checks.pandera_check import arguments_of, function_of, is_builtin
 from sluice.contract.checks.symbols.literals import AcrossRows, Nulls, Untraceable
 from sluice.contract.checks.symbols.symbol import Symbol
 from sluice.contract.checks.symbols.table import SymbolicTable, symbol_of
@@ -160,7 +161,7 @@ def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options:
 
 
 def _across(check: pa.Check) -> str | None:
-    found = None if check.element_wise else across_rows(check._check_fn)
+    found = None if check.element_wise else across_rows(function_of(check))
     return f".{found}()" if found else None
 
 
@@ -175,11 +176,11 @@ def _call(check: pa.Check, subject: Symbol | SymbolicTable) -> Symbol:
     if check.element_wise:
         raise Untraceable("element_wise")
     own = is_builtin(check)  # of pandera's: told what to compare with in its statistics
-    function = getattr(builtin_checks, str(check.name)) if own else check._check_fn
+    function = getattr(builtin_checks, str(check.name)) if own else function_of(check)
     if source_code.asks_for_type(function):
         raise Untraceable("type()")
     try:
-        answer = function(subject, **((check.statistics or {}) if own else check._check_kwargs))
+        answer = function(subject, **((check.statistics or {}) if own else arguments_of(check)))
     except Untraceable:
         raise
     except Exception as error:  # the author's code: in pandas it errs again, and the gate stays closed

@@ -14,6 +14,7 @@ import pandera.pandas as pa
 import pyarrow
 
 from sluice.contract.checks.compile import Check
+from sluice.contract.checks.pandera_check import arguments_of, function_of
 from sluice.contract.checks.row_independence import NotARowCheck, refuse
 from sluice.contract.contract import Contract
 
@@ -105,14 +106,14 @@ def _able(rule: pa.Check, rows: pd.DataFrame) -> bool:
 
 def _answer(rule: pa.Check, subject: Any) -> Any:
     if not rule.element_wise:
-        return rule._check_fn(subject, **rule._check_kwargs)
+        return function_of(rule)(subject, **arguments_of(rule))
     if isinstance(subject, pd.Series):
         return subject.map(partial(_one_answer, rule))
     return subject.apply(partial(_one_answer, rule), axis=1)
 
 
 def _one_answer(rule: pa.Check, value: Any) -> Any:
-    answer = rule._check_fn(value, **rule._check_kwargs)
+    answer = function_of(rule)(value, **arguments_of(rule))
     if answer is None:  # a forgotten return, which pandas would make the unknown answer of a null
         raise NotARowCheck(NO_ANSWER)
     return answer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 
 import pandera.pandas as pa
-from pandera.api.function_dispatch import Dispatcher
 
+from sluice.contract.checks.pandera_check import is_builtin
 from sluice.contract.checks.symbols.literals import listed, plain
 from sluice.contract.columns import Column
 
@@ -36,11 +36,6 @@ def short(name: str) -> str:
 def parse_check_name(column: Column) -> str:
     """The name of the check that every cell of a column could be read as its type."""
     return f"{column.name} is {column.type}"
-
-
-def is_builtin(check: pa.Check) -> bool:
-    """Whether it is pandera's own, and not an author's that has the name of one."""
-    return isinstance(check._check_fn, Dispatcher)
 
 
 def check_name(column: str, check: pa.Check) -> str:

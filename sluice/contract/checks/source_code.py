@@ -22,7 +22,7 @@ def functions(check: Callable[..., Any]) -> list[FunctionType]:
 
 def text(check: Callable[..., Any]) -> str:
     """What changes when the check demands something else: the source of its functions, and constants they name."""
-    return "\n".join(_told(part) for part in _parts(check, set()) if not _of_pandera(part))
+    return "\n".join(_described(part) for part in _parts(check, set()) if not _of_pandera(part))
 
 
 def reads_clock(check: Callable[..., Any]) -> bool:
@@ -67,7 +67,7 @@ def _of_pandera(part: Any) -> bool:
     return isinstance(part, FunctionType | MethodType) and str(part.__module__).startswith("pandera.")
 
 
-def _told(part: Any) -> str:
+def _described(part: Any) -> str:
     if not isinstance(part, FunctionType):
         return _steady(part)
     try:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql
 
 from sluice.contract.checks import source_code
 from sluice.contract.checks.compile import ROW_NUMBER, UNPARSED, Check, checks_of
+from sluice.contract.checks.pandera_check import function_of
 from sluice.contract.checks.symbols.literals import listed
 from sluice.contract.checks.uniqueness import duplicates
 from sluice.contract.contract import Contract
@@ -66,7 +67,7 @@ def sql_of(check: Check) -> str | None:
 def lasting_sql_of(check: Check) -> str | None:
     """The SQL, unless it holds the moment at which it was compiled: a check against the present is not another one
     each night."""
-    clock = check.pandera is not None and source_code.reads_clock(check.pandera._check_fn)
+    clock = check.pandera is not None and source_code.reads_clock(function_of(check.pandera))
     return None if clock else sql_of(check)
 
 
@@ -80,5 +81,5 @@ def _demand(check: Check) -> list[object]:
     text = None if check.kind == "unique" else lasting_sql_of(check)  # its name and columns say all
     if text is None and check.pandera is not None:
         told = check.pandera.statistics  # of pandera's own checks, whose functions are all one
-        text = _words(told) if told else source_code.text(check.pandera._check_fn)
+        text = _words(told) if told else source_code.text(function_of(check.pandera))
     return [check.name, check.kind, check.columns, check.severity, check.tolerance, check.keep, text]

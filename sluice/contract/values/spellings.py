@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -176,11 +175,6 @@ class _Moments:
 
 def _two(digits: pa.Array) -> pa.Array:
     return pc.utf8_lpad(digits, 2, "0")
-
-
-class _Signs(NamedTuple):
-    group: str
-    point: str
 
 
 class _Numbers:

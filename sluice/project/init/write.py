@@ -89,8 +89,8 @@ def _refuse(root: Path, example: str | None) -> None:
         if found := next(iter(sorted((root / folder).glob(pattern))), None):
             raise ConfigError(
                 f"{found.relative_to(root)} is there already, and is not Sluice's. Create the project in another "
-                f"folder, or write {paths.MARK} with another name for {folder}/ (two lines: [paths] and {folder} = "
-                f'"sluice_{folder}"), then run again: sluice init'
+                f"folder, or write {paths.MARK} with another name for {folder}/, as follows, then run again: "
+                f'sluice init\n[project]\nid = "{settings.new_id(root.name)}"\n[paths]\n{folder} = "sluice_{folder}"'
             )
 
 

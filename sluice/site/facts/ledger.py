@@ -25,7 +25,7 @@ LISTED = 20  # open incidents
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Snapshot:
     """One reading of the warehouse.
 
     Attributes:
@@ -56,7 +56,7 @@ class Facts:
     incidents: Sequence[sa.Row] = ()
 
 
-def read(warehouse: Warehouse | None, known: Mapping[str, Contract]) -> Facts:
+def read(warehouse: Warehouse | None, known: Mapping[str, Contract]) -> Snapshot:
     """Everything of the known datasets, in one transaction, so that all pages show the same moment.
 
     Changes nothing, and is empty where no run ever made the ledger.
@@ -66,7 +66,7 @@ def read(warehouse: Warehouse | None, known: Mapping[str, Contract]) -> Facts:
     """
     try:
         if read_only(warehouse) is None or warehouse is None:
-            return Facts({}, {}, {}, {}, {})
+            return Snapshot({}, {}, {}, {}, {})
         engine = warehouse.engine.execution_options(isolation_level="REPEATABLE READ")
         with engine.begin() as connection:
             return _read(connection, known)
@@ -74,11 +74,11 @@ def read(warehouse: Warehouse | None, known: Mapping[str, Contract]) -> Facts:
         raise ToolError(f"the site cannot read the warehouse: {first_line(error)}") from None
 
 
-def _read(connection: sa.Connection, known: Mapping[str, Contract]) -> Facts:
+def _read(connection: sa.Connection, known: Mapping[str, Contract]) -> Snapshot:
     batches = _by_dataset(connection, _newest_batches())
     of_interest = [row.load_id for rows in batches.values() for row in rows]
     publication = builds.live(connection)
-    return Facts(
+    return Snapshot(
         batches={name: rows[::-1] for name, rows in batches.items()},
         published={row.dataset: row for row in connection.execute(_newest_published())},
         loads=_by_dataset(connection, _newest_loads()),

@@ -17,7 +17,7 @@ from sluice.contract.checks.version import sql_of
 from sluice.contract.contract import Contract, masked
 from sluice.contract.gate import CANARY
 from sluice.project.paths import project
-from sluice.site.facts.ledger import Facts
+from sluice.site.facts.ledger import Snapshot
 from sluice.site.pages import commands, plots
 from sluice.site.pages.plots import Point
 
@@ -75,7 +75,7 @@ def anchor(check: str) -> str:
     return f"check-{readable}-{sha256(check.encode()).hexdigest()[:6]}"
 
 
-def views(contract: Contract, checks: Iterable[Check], facts: Facts) -> tuple[CheckView, ...]:
+def views(contract: Contract, checks: Iterable[Check], facts: Snapshot) -> tuple[CheckView, ...]:
     """Those of the contract, and others that the last batches were held against; what went wrong comes first."""
     batches = facts.batches.get(contract.dataset_id, [])
     declared = {check.name: check for check in checks}
@@ -89,7 +89,7 @@ def _urgency(check: CheckView) -> tuple[int, int]:
     return worst, 0 if check.newest is not None and check.newest.failing else 1
 
 
-def _check(contract: Contract, name: str, check: Check | None, facts: Facts) -> CheckView:
+def _check(contract: Contract, name: str, check: Check | None, facts: Snapshot) -> CheckView:
     batches = facts.batches.get(contract.dataset_id, [])
     results = [(row, facts.checks.get(row.load_id, {}).get(name)) for row in batches]
     found = [(row, result) for row, result in results if result is not None]

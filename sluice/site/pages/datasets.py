@@ -12,7 +12,7 @@ from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ContractError
 from sluice.contract.freshness import Age, age_of
-from sluice.site.facts.ledger import Facts
+from sluice.site.facts.ledger import Snapshot
 from sluice.site.pages import plots
 from sluice.site.pages.checks import CheckView, anchor
 from sluice.site.pages.checks import views as views_of_checks
@@ -52,7 +52,7 @@ class DatasetView:
         return self.newest.status if self.newest is not None else "no batch yet"
 
 
-def view(contract: Contract, facts: Facts) -> DatasetView:
+def view(contract: Contract, facts: Snapshot) -> DatasetView:
     """Everything of one dataset."""
     name = contract.dataset_id
     batches = facts.batches.get(name, [])

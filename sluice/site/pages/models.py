@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from markupsafe import Markup
 
 from sluice.marts.dbt.verdict import rows_command
-from sluice.site.facts.ledger import Facts
+from sluice.site.facts.ledger import Snapshot
 from sluice.site.facts.lineage import LAYERS, Node, Project, Test
 from sluice.site.pages import plots
 from sluice.site.pages.plots import Point
@@ -89,7 +89,7 @@ class ModelView:
         return dict(sorted(found.items(), key=lambda item: item[0] not in (*BAD, "warn")))
 
 
-def views(project: Project, facts: Facts, commands: Mapping[str, str]) -> list[ModelView]:
+def views(project: Project, facts: Snapshot, commands: Mapping[str, str]) -> list[ModelView]:
     """Every node, in the order the data takes.
 
     Args:
@@ -104,7 +104,7 @@ def _view(
     node: Node,
     project: Project,
     children: Mapping[Place, list[tuple[str, str, str]]],
-    facts: Facts,
+    facts: Snapshot,
     live: set[str],
     commands: Mapping[str, str],
 ) -> ModelView:
@@ -125,7 +125,7 @@ def _view(
     )
 
 
-def _tests(node: Node, facts: Facts, commands: Mapping[str, str]) -> tuple[TestView, ...]:
+def _tests(node: Node, facts: Snapshot, commands: Mapping[str, str]) -> tuple[TestView, ...]:
     """What failed comes first, then what warned."""
     found = [
         TestView(test, next(iter(facts.dbt.get(test.unique_id, [])), None), commands.get(test.unique_id, ""))

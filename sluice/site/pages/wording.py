@@ -26,7 +26,7 @@ def state(word: str, text: str | None = None) -> Markup:
     """A verdict: a mark, a colour, and always the word; dbt's own words become Sluice's."""
     kind = next((kind for kind, words in STATES.items() if word in words), "idle")
     mark = Markup('<span class="state {}"><i aria-hidden="true">{}</i>{}</span>')
-    return mark.format(kind, GLYPHS[kind], text or DBT.get(word, word))
+    return mark.format(kind, GLYPHS[kind], text or DBT.get(word, word.replace("_", " ")))
 
 
 def count(number: int | None) -> str:

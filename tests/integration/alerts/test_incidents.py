@@ -205,14 +205,14 @@ def test_a_missed_night_is_found_by_the_schedule_on_the_prefect_server(warehouse
         flow = client.create_flow_from_name("nightly")
         deployment = client.create_deployment(flow, f"at-five-{warehouse.url.database}", schedules=[schedule])
         try:
-            missed_nights.look(warehouse)  # there never was a night: the first is not late
+            missed_nights.find(warehouse)  # there never was a night: the first is not late
             began(hours_ago=24.4)
             clock.go(minutes=20)
-            missed_nights.look(warehouse)  # it was due 50 minutes ago
+            missed_nights.find(warehouse)  # it was due 50 minutes ago
             assert rows("select * from ops.incidents") == []
             clock.go(minutes=20)
-            missed_nights.look(warehouse)
-            missed_nights.look(warehouse)
+            missed_nights.find(warehouse)
+            missed_nights.find(warehouse)
         finally:
             client.delete_deployment(deployment)
     [incident] = rows("select kind, times_seen, facts->'reasons'->>0 as reason from ops.incidents")

@@ -45,7 +45,7 @@ def test_a_killed_backfill_goes_on_where_it_was_and_builds_the_marts_once(sluice
         said = sluice(*command, "--json")
     assert said.code == 0, said.err
     verdicts = {outcome["batch"]: outcome["verdict"] for outcome in json.loads(said.out)["batches"]}
-    assert verdicts == {month: "nothing new" if month in before else "published" for month in MONTHS}
+    assert verdicts == {month: "unchanged" if month in before else "published" for month in MONTHS}
     after = published(engine)
     assert sorted(after) == MONTHS
     assert {month: after[month] for month in before} == before

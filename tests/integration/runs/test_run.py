@@ -215,7 +215,7 @@ def test_a_held_batch_is_listed_exported_and_released_on_a_persons_word(sluice, 
 
     [listed] = json.loads(sluice("quarantine", "list", "--json").out)
     assert (listed["batch"], listed["status"], listed["rejected"]) == ("2019-02", "held", 10)
-    assert listed["most fail"] == "passenger_count >= 1"
+    assert listed["most_fail"] == "passenger_count >= 1"
     with engine.begin() as connection:
         connection.execute(sa.text("update ops.batches set rows_dropped_at = '2020-02-03 12:00Z'"))
     assert "rows dropped on 2020-02-03" in " ".join(sluice("quarantine", "list").out.replace("│", " ").split())

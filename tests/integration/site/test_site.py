@@ -229,7 +229,7 @@ def test_before_the_first_run_the_site_says_how_to_begin(block: None, home: Path
 def test_a_run_whose_site_cannot_be_made_warns_and_goes_on(block: None, home: Path) -> None:
     home.mkdir()
     (home / "sites").write_text("a file stands where the folder should be")
-    summary = finish.browsable(Summary((), Marts.nothing_new()))
+    summary = finish.browsable(Summary((), Marts.unchanged()))
     assert summary.site is None
     assert "the site was not written, the last one stays: the site cannot be written" in summary.warnings[0]
     summary.raise_worst()
@@ -391,6 +391,6 @@ def test_open_incidents_are_on_the_front_page_and_closed_ones_are_not(warehouse:
 
 def test_a_stale_source_is_on_the_page_of_the_run(warehouse: Warehouse, home: Path) -> None:
     told = "shop__orders is stale: its data goes up to 2021-02-28, 90 days old"
-    write.write(warehouse, Summary((), Marts.nothing_new(), stale=(told,)), "a run", known={})
+    write.write(warehouse, Summary((), Marts.unchanged(), stale=(told,)), "a run", known={})
     section = re.search(r'<section aria-labelledby="sources">.*?</section>', pages(home)["run.html"], re.S).group()
     assert told in section

@@ -195,7 +195,7 @@ def test_a_corrected_object_replaces_its_batch(
 
     address = s3.put("zones.csv", ZONES)
     assert load(address) == ["published"]
-    assert load(address) == ["nothing new"]
+    assert load(address) == ["unchanged"]
     s3.put("zones.csv", MORE)
     assert load(address) == ["published"]
     with engine.connect() as connection:

@@ -219,7 +219,7 @@ def test_retention_drops_old_rejected_rows_and_held_batches_only(deliver, wareho
     [load] = rows("select load_id, rows_rejected, status from ops.batches")
     assert (load.rows_rejected, load.status) == (4, "held")  # so that the next night finds what it found before
     [listed] = quarantine.held_and_rejected(warehouse, [contract])
-    assert (listed["status"], listed["rejected"], listed["rows dropped"]) == (
+    assert (listed["status"], listed["rejected"], listed["rows_dropped"]) == (
         "held",
         0,
         f"{datetime.now(UTC):%Y-%m-%d}",
@@ -238,7 +238,7 @@ def test_of_a_published_load_it_is_said_when_its_rejected_rows_were_dropped(deli
 
     [listed] = quarantine.held_and_rejected(warehouse, [contract])
     today = f"{datetime.now(UTC):%Y-%m-%d}"
-    assert (listed["status"], listed["rows dropped"]) == ("published", today)
+    assert (listed["status"], listed["rows_dropped"]) == ("published", today)
     with pytest.raises(DataError, match=f"the 4 rejected rows of load 1 were dropped on {today}.*Load its file again"):
         reload.replayed(warehouse, contract, "2021-01")
     assert rows("select count(*) from staging.shop__orders") == [(10,)]

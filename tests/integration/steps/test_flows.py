@@ -33,7 +33,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "project"
     (root / "flows").mkdir(parents=True)
     elsewhere = {name: ROOT / name for name in ("contracts", "dbt_project", "profiles")}
-    lines = ["[paths]", *(f'{name} = "{path}"' for name, path in elsewhere.items())]
+    lines = ["[project]", 'id = "flows"', "[paths]", *(f'{name} = "{path}"' for name, path in elsewhere.items())]
     (root / "sluice.toml").write_text("\n".join(lines))
     shutil.copy(ROOT / "prefect.toml", root)
     monkeypatch.setenv("SLUICE_PROJECT", str(root))

@@ -55,7 +55,7 @@ def test_files_of_other_tools_keep_their_folder_and_the_project_takes_another(
     assert [path for path in repository.rglob("*") if path.is_file()] == [mine]
 
     folder = mine.parent.name
-    (repository / "sluice.toml").write_text(f'[paths]\n{folder} = "sluice_{folder}"\n')  # as the message says
+    (repository / "sluice.toml").write_text(err[err.index("[project]") :])  # as the message says
     written = init(repository)
     assert [path for path in written.wrote if path.startswith(f"{folder}/")] == []
     assert list(mine.parent.iterdir()) == [mine]

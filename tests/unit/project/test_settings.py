@@ -22,7 +22,7 @@ def read(folder: Path, text: str) -> settings.Settings:
 def test_an_empty_file_means_the_default_names(tmp_path: Path) -> None:
     found = read(tmp_path, "")
     assert found.schemas.all == ("staging", "quarantine", "ops", "marts", "marts__live", "marts__a", "marts__b")
-    with pytest.raises(ConfigError, match=r"sluice\.toml: \[project\] id is missing.*Add: \[project\] id = "):
+    with pytest.raises(ConfigError, match=r"sluice\.toml: \[project\] id is missing.*\n\[project\]\nid = "):
         _ = found.project_id
 
 

@@ -88,7 +88,7 @@ def _translated(text: str) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Python warns of what other engines take for a set of characters
-            tree = _parser.parse(text)
+            tree = _parser.parse(text)  # Python gives no public way to a parsed pattern (read in 3.11 to 3.13)
     except (re.error, Warning, RecursionError, OverflowError) as error:
         raise Untraceable(f"a pattern that Python does not read: {error}") from None
     if tree.state.flags != re.UNICODE:
