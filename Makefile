@@ -22,7 +22,7 @@ run: $(VENV)/.runtime  ## Load two months of demo data, audit, publish, build th
 
 # Many tests wait for servers, so that three at a time keep two cores busy; those that measure a wait run by themselves.
 test: $(VENV)/.dev  ## Run all tests
-	@$(BIN)/python -m pytest -m "not alone and not long" --numprocesses 3 --dist loadfile
+	@$(BIN)/python -m pytest -m "not alone and not long" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m "alone and not long"
 
 test-long: $(VENV)/.dev  ## Run the tests that take minutes: the wheel on every interpreter that is found

@@ -30,7 +30,7 @@ def init(
     for path in written.left:
         typer.echo(f"kept  {path} (it already exists)")
     there = f"cd {os.path.relpath(written.root)} && " if written.root != Path.cwd() else ""
-    following = "sluice demo && sluice run" if example else "sluice new SOURCE ENTITY --from FILE && sluice run"
+    following = "sluice demo" if example else "sluice new SOURCE ENTITY --from FILE && sluice run"
     typer.echo(f"\nNext: {there}{following}")
 
 
@@ -44,8 +44,10 @@ def demo(
     from sluice.demo import files
     from sluice.project.paths import home
 
-    for path in files.make(folder or home() / "demo", files.last_months(), rows, seed):
+    place = folder or home() / "demo"
+    for path in files.make(place, files.last_months(), rows, seed):
         typer.echo(f"{path}  {path.stat().st_size:,} bytes")
+    typer.echo(f"\nNext: sluice run tlc__yellow_trips tlc__zones --url '{place}/{{entity}}_{{batch}}.parquet'")
 
 
 @app.command()

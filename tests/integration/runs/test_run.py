@@ -16,6 +16,7 @@ from sluice.ledger import loads, schema
 from sluice.project.datasets import contract_for
 from sluice.project.paths import project
 from sluice.runs import logs, progress
+from sluice.warehouse.connection import open_warehouse
 from tests.integration.conftest import connector_for
 from tests.support import taxi
 from tests.support.repository import ROOT
@@ -253,7 +254,8 @@ def test_status_tells_a_load_whose_run_is_gone_from_one_at_work(sluice, engine) 
 
 
 def test_status_tells_what_readers_have_while_a_later_load_of_the_batch_is_cut_off(sluice, engine) -> None:
-    sluice("status")
+    with open_warehouse().engine.begin() as connection:
+        schema.create(connection)
     file = loads.Fingerprint("zones.csv", 1, "0", None, None)
     zones = contract_for("tlc__zones")
     with engine.begin() as connection:
@@ -285,7 +287,7 @@ def test_for_machines_a_run_prints_one_documented_object_and_lines_of_json(sluic
     assert said.code == 2
     summary = json.loads(said.out)
     assert summary["batches"][0]["verdict"] == "held"
-    documented = (ROOT / "docs" / "schedulers.md").read_text()
+    documented = (ROOT / "docs" / "json.md").read_text()
     fields = {*summary, *(f"batches[].{name}" for name in summary["batches"][0])}
     fields |= {f"marts.{name}" for name in summary["marts"]}
     assert [name for name in sorted(fields) if f"`{name}`" not in documented] == []

@@ -218,7 +218,8 @@ def test_retention_drops_old_rejected_rows_and_held_batches_only(deliver, wareho
     assert rows("select count(*) from pg_class where relname ~ 'incoming'") == [(0,)]
     [load] = rows("select load_id, rows_rejected, status from ops.batches")
     assert (load.rows_rejected, load.status) == (4, "held")  # so that the next night finds what it found before
-    [listed] = quarantine.held_and_rejected(warehouse, [contract])
+    with warehouse.engine.connect() as connection:
+        [listed] = quarantine.held_and_rejected(connection, [contract])
     assert (listed["status"], listed["rejected"], listed["rows_dropped"]) == (
         "held",
         0,
@@ -236,7 +237,8 @@ def test_of_a_published_load_it_is_said_when_its_rejected_rows_were_dropped(deli
         connection.execute(sa.text("update quarantine.shop__orders set _quarantined_at = now() - interval '31 days'"))
     assert quarantine.expire(warehouse, contract) == 4
 
-    [listed] = quarantine.held_and_rejected(warehouse, [contract])
+    with warehouse.engine.connect() as connection:
+        [listed] = quarantine.held_and_rejected(connection, [contract])
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     assert (listed["status"], listed["rows_dropped"]) == ("published", today)
     with pytest.raises(DataError, match=f"the 4 rejected rows of load 1 were dropped on {today}.*Load its file again"):
