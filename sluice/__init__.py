@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from sluice.project.datasets import contract_for, contracts
     from sluice.runs.outcomes import Marts, Outcome, RunFailed, Summary
     from sluice.steps.corrections import release, replay
+    from sluice.steps.decorator import flow
     from sluice.steps.deliver import deliver, deliver_range
     from sluice.steps.finish import finish
-    from sluice.steps.flow import flow
     from sluice.steps.transform import transform
 
 __all__ = [
@@ -121,7 +121,7 @@ _HOMES = {
     "sluice.steps.corrections": ("release", "replay"),
     "sluice.steps.deliver": ("deliver", "deliver_range"),
     "sluice.steps.finish": ("finish",),
-    "sluice.steps.flow": ("flow",),
+    "sluice.steps.decorator": ("flow",),
     "sluice.steps.transform": ("transform",),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from sluice.contract.contract import Contract
 from sluice.ledger.tables import builds
-from sluice.project.manifest import below, is_mart
+from sluice.project.dbt_manifest import below, is_mart
 
 
 def of_dataset(connection: sa.Connection, contract: Contract) -> str:

@@ -49,9 +49,9 @@ def doctor(
     Versions against the lock, disk, database rights and settings, clocks, the gate of each contract by canary rows,
     Prefect's server and its access, blocks and channels, the dbt project. Exits with 3 or 5 if anything fails.
     """
-    from sluice.cli.output import checkups
+    from sluice.cli.output import doctor as output
 
-    checkups.doctor(send, as_json)
+    output.doctor(send, as_json)
 
 
 @app.command()
@@ -68,9 +68,9 @@ def setup(
     storage blocks that files come from. Values come from SLUICE_BLOCK_<NAME>_<VALUE>, or from prompts in a terminal;
     blocks made in Prefect's UI or CLI are only checked. docs/setup.md lists the variables.
     """
-    from sluice.cli.output import checkups
+    from sluice.cli.output import doctor as output
 
-    checkups.setup(not yes and not as_json and sys.stdin.isatty(), send, as_json)
+    output.setup(not yes and not as_json and sys.stdin.isatty(), send, as_json)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Draw the demo's trips: when, from where to where, how far, and what they cost. Clean; demo.py adds the dirt.
+"""Draw the demo's trips: when, from where to where, how far, and what they cost. Clean; demo/files.py adds the errors.
 
 Hours, zones and boroughs follow the real months; fares and fees follow TLC's rules (https://www.nyc.gov/site/tlc,
 "Taxi Fare"). A trip is a set of equally long arrays, one per column of TLC's files: times in seconds since 1970

@@ -16,7 +16,7 @@ from sluice.contract.derive.schemas import OPS, QUARANTINE, STAGING
 from sluice.doctor.finding import Finding, fail, ok, warn
 from sluice.ledger import builds
 from sluice.ledger.tables import metadata
-from sluice.marts import restore
+from sluice.marts import restore_views
 from sluice.project.datasets import contracts
 from sluice.staging.audit import canary, findings
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
@@ -110,9 +110,9 @@ def clocks(warehouse: Warehouse) -> Iterator[Finding]:
 def marts(warehouse: Warehouse) -> Iterator[Finding]:
     """Whether the views that readers have show what was published last."""
     with warehouse.engine.connect() as connection:
-        known = sa.inspect(connection).has_table("publications", schema=OPS)
+        known = sa.inspect(connection).has_table("publications", schema=warehouse.schemas.ops)
         live = builds.live(connection) if known else None
-        found = restore.damage(connection) if known else []
+        found = restore_views.damage(connection) if known else []
     if found:
         advice = "Put them back: sluice run. Then GRANT again what readers had on a view that was missing"
         yield fail("marts", "; ".join(found), advice)

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from sluice.doctor.finding import Finding, fail, ok, warn
 from sluice.marts.dbt import run
-from sluice.project import paths, size
+from sluice.project import dbt_size, paths
 from sluice.project.datasets import contracts
 from sluice.project.derived import stale_files
 from sluice.project.paths import home
@@ -85,4 +85,4 @@ def dbt_project(warehouse: Warehouse) -> Iterator[Finding]:
         names = ", ".join(path.name for path in stale)
         yield fail("dbt", f"derived files are stale: {names}", "Write them again: sluice derive", 5)
     run.run_dbt(["parse"], run.on_side(warehouse, "dev"))
-    yield ok("dbt", f"the project parses: {size.of_project(home())}")
+    yield ok("dbt", f"the project parses: {dbt_size.of_project(home())}")

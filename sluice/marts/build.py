@@ -25,7 +25,7 @@ from sluice.marts.dbt.results import DbtRun
 from sluice.marts.dbt.verdict import DbtDidNotRun, DbtNodesBroke, DbtTestsFailed
 from sluice.marts.full_refresh import Refresh
 from sluice.project import fingerprints
-from sluice.project.manifest import is_mart
+from sluice.project.dbt_manifest import is_mart
 from sluice.warehouse.postgres import batch_tables, mart_views
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.transactions import transaction

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sluice.contract.columns import LOAD_COLUMNS
-from sluice.project.manifest import is_mart
+from sluice.project.dbt_manifest import is_mart
 
 SUMMED = (sa.Integer, sa.Numeric)
 

@@ -110,6 +110,9 @@ def _schemas(path: Path, found: Mapping[str, Any]) -> Schemas:
     twice = next((name for name in schemas.all if schemas.all.count(name) > 1), None)
     if twice is not None:
         raise ConfigError(f"{path}: [schemas] names {twice!r} twice; each needs a separate schema")
+    taken = next((key for key, name in named.items() if name in DEFAULT.all and name != getattr(DEFAULT, key)), None)
+    if taken is not None:  # a statement under default names would be translated twice
+        raise ConfigError(f"{path}: [schemas] {taken} = {named[taken]!r} is another one's default name; choose another")
     return schemas
 
 

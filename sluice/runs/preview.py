@@ -17,9 +17,9 @@ from sluice.contract.checks.compile import checks_of
 from sluice.ledger import tables
 from sluice.ledger.reading import read_only
 from sluice.marts import build as transform
-from sluice.project import size as project_size
+from sluice.project import dbt_size
+from sluice.project.dbt_size import Size
 from sluice.project.paths import home
-from sluice.project.size import Size
 from sluice.runs import plan
 from sluice.runs.plan import Delivery
 from sluice.source import fetch
@@ -141,7 +141,7 @@ def _with_former(why: tuple[str, ...], loads: Sequence[sa.Row]) -> tuple[str, ..
 
 def _models(warehouse: Warehouse | None, foreseen: Sequence[Foreseen]) -> Models:
     loads = sum(each.would is Would.LOAD for each in foreseen)
-    size = project_size.of_project(home())
+    size = dbt_size.of_project(home())
     if warehouse is not None and transform.due(warehouse):
         return Models(True, "a published load is missing in the marts, or the dbt project changed", size)
     if loads:

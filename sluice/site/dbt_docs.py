@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sluice.contract.errors import ToolError
 from sluice.marts.dbt import run as dbt_run
-from sluice.project import fingerprints, manifest, paths
+from sluice.project import dbt_manifest, fingerprints, paths
 from sluice.project.atomic import write_text
 from sluice.project.paths import home
 from sluice.site.facts import lineage
@@ -61,7 +61,7 @@ def renew_tests(warehouse: Warehouse) -> None:
     run = dbt_run.run_dbt(
         ["parse"], dbt_run.on_side(warehouse, "site")
     )  # no side: a build may be at work in its folder
-    tests = manifest.tests_of(run.artifact("manifest"))
+    tests = dbt_manifest.tests_of(run.artifact("manifest"))
     for unique_id, node in kept["nodes"].items():
         node["tests"] = tests.get(unique_id, [])
     write_text(path, json.dumps({**kept, "tests_of": now}))

@@ -1,4 +1,4 @@
-"""The Prefect tasks of the nightly flow: thin shells over plain functions. Retry temporary failures; never an audit.
+"""The Prefect tasks that write the docs and the site.
 
 Each opens the warehouse's block itself; between tasks go references (`Batch`, `SourceFile`), never rows.
 Tags are on tasks whose number at a time somebody may want to limit: a tagged task first asks Prefect's server for a

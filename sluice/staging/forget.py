@@ -7,14 +7,14 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from sluice.contract.derive.tables import QUARANTINE, STAGING
+from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import ConfigError
 from sluice.contract.formatting import counted
 from sluice.ledger import loads, tables
 from sluice.project.datasets import contracts
 from sluice.warehouse.postgres.tables import table_name
 from sluice.warehouse.postgres.transactions import transaction
-from sluice.warehouse.warehouse import SIDES, Warehouse
+from sluice.warehouse.warehouse import Warehouse, schemas_of
 
 KINDS: tuple[Literal["", "incoming", "findings", "replayed"], ...] = ("", "incoming", "findings", "replayed")
 FORGOTTEN = "its dataset was forgotten"  # in the ledger, of the loads whose rows are gone
@@ -115,10 +115,11 @@ def _look(connection: sa.Connection, dataset_id: str) -> tuple[Remains, list[sa.
     of_dataset = batches.c.dataset == dataset_id
     known = connection.scalars(sa.select(batches.c.batch).where(of_dataset).distinct()).all()
     names = [dataset_id, *(table_name(dataset_id, batch, kind) for batch in known for kind in KINDS)]
-    schemas = {"staging": STAGING, "quarantine": QUARANTINE}
-    relations = list(connection.execute(TABLES, {"dataset": dataset_id, "names": names, **schemas}))
+    schemas = schemas_of(connection)
+    where = {"staging": schemas.staging, "quarantine": schemas.quarantine}
+    relations = list(connection.execute(TABLES, {"dataset": dataset_id, "names": names, **where}))
     views = list(connection.execute(VIEWS, {"tables": [row.oid for row in relations]}))
-    _refuse_readers(dataset_id, views)
+    _refuse_readers(dataset_id, views, schemas)
     published = of_dataset & (batches.c.status == "published")
     found = Remains(
         dataset_id,
@@ -130,7 +131,7 @@ def _look(connection: sa.Connection, dataset_id: str) -> tuple[Remains, list[sa.
         sum(
             connection.scalar(sa.select(sa.func.count()).select_from(_table(row))) or 0
             for row in relations
-            if row.schema == QUARANTINE
+            if row.schema == schemas.quarantine
         ),
         connection.scalar(sa.select(sa.func.count()).where(incidents.c.dataset == dataset_id)) or 0,
         connection.scalar(sa.select(sa.func.count()).where(of_dataset)) or 0,
@@ -140,9 +141,9 @@ def _look(connection: sa.Connection, dataset_id: str) -> tuple[Remains, list[sa.
     return found, relations, views
 
 
-def _refuse_readers(dataset_id: str, views: list[sa.Row]) -> None:
+def _refuse_readers(dataset_id: str, views: list[sa.Row], schemas: Schemas) -> None:
     """A view on a side that no other reads is dbt's, of a model that is gone; any other view is somebody's."""
-    theirs = [f"{view.schema}.{view.name}" for view in views if view.schema not in SIDES]
+    theirs = [f"{view.schema}.{view.name}" for view in views if view.schema not in schemas.sides]
     if theirs:
         raise ConfigError(
             f"{dataset_id} is not forgotten: {counted(len(theirs), 'view')} still show its rows: {', '.join(theirs)}. "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect.runtime import flow_run
 
-from sluice.marts import build, restore
+from sluice.marts import build, restore_views
 from sluice.runs import tasks
 from sluice.runs.outcomes import EXPECTED, Marts, in_short
 from sluice.site import tasks as site_tasks
@@ -44,10 +44,10 @@ def refresh_marts() -> Marts:
 
 def _views_put_back(warehouse: Warehouse) -> tuple[str, ...]:
     """Put back the views that somebody dropped or changed since the last publish. Returns a warning for each."""
-    if not restore.damaged(warehouse):
+    if not restore_views.damaged(warehouse):
         return ()
     with warehouse.lock("dbt"):
-        return tuple(f"{what}: put back" for what in restore.put_back(warehouse))
+        return tuple(f"{what}: put back" for what in restore_views.put_back(warehouse))
 
 
 def documented(side: str) -> tuple[str, ...]:

@@ -18,15 +18,13 @@ from typing import IO
 
 import sqlalchemy as sa
 
-from sluice.contract.derive.tables import QUARANTINE, STAGING
 from sluice.contract.errors import ConfigError, ToolError
-from sluice.project import atomic
+from sluice.project import atomic, paths
 from sluice.warehouse import libpq
 from sluice.warehouse.embedded.location import MAJOR, wheel_binaries
 from sluice.warehouse.postgres.transactions import transaction
-from sluice.warehouse.warehouse import LIVE, MARTS, OPS, SIDES, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 
-SCHEMAS = (STAGING, QUARANTINE, OPS, MARTS, LIVE, *SIDES)
 WAIT = "60s"  # for a table that a publish is just replacing
 HEADER_LINES = 30  # of pg_restore's script, long before the first row: its settings, one unknown to an old server
 NOT_BEFORE_17 = b"SET transaction_timeout = 0;"
@@ -57,7 +55,7 @@ def backup(url: sa.URL, target: Path) -> int:
         raise ConfigError(f"{target} cannot be written: name a file in a folder that exists")
     with atomic.replacing(target) as fresh:
         os.close(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))  # all data, also personal
-        chosen = [f'--schema="{schema}"' for schema in SCHEMAS]
+        chosen = [f'--schema="{schema}"' for schema in _schemas()]
         _run(
             url,
             "pg_dump",
@@ -68,6 +66,10 @@ def backup(url: sa.URL, target: Path) -> int:
             *chosen,
         )
         return fresh.stat().st_size
+
+
+def _schemas() -> tuple[str, ...]:
+    return paths.project().settings.schemas.all
 
 
 def restore(warehouse: Warehouse, file: Path, grants: bool = True) -> None:
@@ -100,13 +102,14 @@ def _refuse_other_file(url: sa.URL, file: Path) -> None:
                 "pg_restore, or with the version of Sluice that wrote it"
             ) from None
         raise ConfigError(f"{file} is not a backup that `sluice backup` wrote: {error}") from None
-    if f" TABLE {OPS} batches " not in contents:
-        raise ConfigError(f"{file} is not a backup of this warehouse: it has no table {OPS}.batches")
+    ops = paths.project().settings.schemas.ops
+    if f" TABLE {ops} batches " not in contents:
+        raise ConfigError(f"{file} is not a backup of this warehouse: it has no table {ops}.batches")
 
 
 def _refuse_data(warehouse: Warehouse, file: Path) -> None:
     with transaction(warehouse.engine, "whether the warehouse is empty cannot be looked up") as connection:
-        found = connection.execute(RELATIONS, {"schemas": list(SCHEMAS)}).all()
+        found = connection.execute(RELATIONS, {"schemas": list(_schemas())}).all()
         full = [f"{row.schema}.{row.name}" for row in found if row.is_view or _has_rows(connection, row)]
     if full:
         more = f" and {len(full) - 3} more" if len(full) > 3 else ""
@@ -125,7 +128,7 @@ def _has_rows(connection: sa.Connection, row: sa.Row) -> bool:
 def _play(warehouse: Warehouse, file: Path, grants: bool) -> None:
     """Let psql run what pg_restore writes, in one transaction that is only committed when both came to their end."""
     quote = warehouse.engine.dialect.identifier_preparer.quote
-    empty = ", ".join(quote(schema) for schema in SCHEMAS)
+    empty = ", ".join(quote(schema) for schema in _schemas())
     script = ["pg_restore", "--file=-", "--no-owner", *(() if grants else ("--no-privileges",)), str(file)]
     with _started(warehouse.url, *script) as (reader, read_errors):
         player = ("psql", "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1")
@@ -168,7 +171,7 @@ def _run(url: sa.URL, program: str, *arguments: str) -> str:
     if "server version mismatch" in said:
         raise ToolError(
             f"the server is newer than PostgreSQL {MAJOR}, whose pg_dump this version of Sluice has. Use the server's "
-            f"own: pg_dump --format=custom --file=FILE {' '.join(f'--schema={schema}' for schema in SCHEMAS)}"
+            f"own: pg_dump --format=custom --file=FILE {' '.join(f'--schema={schema}' for schema in _schemas())}"
         )
     raise ToolError(f"{program} failed: {said}")
 

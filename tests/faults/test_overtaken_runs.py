@@ -20,7 +20,7 @@ from sluice.contract.derive.schemas import DEFAULT
 from sluice.contract.errors import DataError, Overtaken
 from sluice.doctor import database
 from sluice.ledger import builds, write_right
-from sluice.marts import build, restore
+from sluice.marts import build, restore_views
 from sluice.warehouse.postgres import locks
 from tests.integration.marts.test_marts import Night, dsn
 from tests.integration.marts.test_sides import Nights
@@ -239,7 +239,7 @@ def test_a_view_that_was_dropped_or_changed_is_put_back_and_reported(night: Nigh
     (finding,) = database.marts(night.warehouse)
     assert (finding.verdict, "marts.zones is missing" in finding.found) == ("fail", True)
     with night.warehouse.lock("dbt"):
-        found = restore.put_back(night.warehouse)
+        found = restore_views.put_back(night.warehouse)
     assert found == ("marts.trips shows marts__a.trips, not marts__b.trips", "marts.zones is missing")
     assert night.seen() == {2}
     with night.warehouse.engine.connect() as connection:
@@ -248,7 +248,7 @@ def test_a_view_that_was_dropped_or_changed_is_put_back_and_reported(night: Nigh
     assert [row[:2] for row in told] == [("marts_damaged", "recovered")]
     assert "marts.zones is missing" in told[0][2]
     assert sent == ["first", "recovery"]
-    assert not restore.damaged(night.warehouse)
+    assert not restore_views.damaged(night.warehouse)
     assert [each.verdict for each in database.marts(night.warehouse)] == ["ok"]
 
 
@@ -257,7 +257,7 @@ def test_a_live_side_that_lost_a_table_is_due_to_be_built(nights: Nights) -> Non
     nights.night()
     with nights.warehouse.engine.begin() as connection:
         connection.execute(sa.text(f"DROP TABLE {DEFAULT.sides[0]}.dim_days CASCADE"))
-    assert restore.damaged(nights.warehouse)
+    assert restore_views.damaged(nights.warehouse)
     nights.night()
-    assert not restore.damaged(nights.warehouse)
+    assert not restore_views.damaged(nights.warehouse)
     assert nights.fares() == {"2019-01": [1]}

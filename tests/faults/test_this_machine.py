@@ -16,7 +16,7 @@ import pytest
 
 from sluice.staging.quarantine_export import export
 from sluice.warehouse import embedded
-from sluice.warehouse.embedded import root
+from sluice.warehouse.embedded import root_user
 from tests.support import shops
 
 OVERRIDE, SEARCH, DROP = 1, 2, 24  # Linux: CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, PR_CAPBSET_DROP
@@ -61,7 +61,7 @@ def test_no_other_user_can_open_a_lock_and_so_hold_it(tmp_path: Path) -> None:
         embedded.start(home)
         locks = [home / "postgres.lock", *(home / "postgres").resolve().glob("*.lock")]
         if os.geteuid() == 0:
-            locks += [base / "lock" for base in root.FOLDERS if (base / "lock").exists()]
+            locks += [base / "lock" for base in root_user.FOLDERS if (base / "lock").exists()]
         assert len(locks) >= 3
         for lock in locks:
             assert stat.S_IMODE(lock.stat().st_mode) == 0o600, lock

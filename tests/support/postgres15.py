@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from sluice.warehouse.embedded import root
+from sluice.warehouse.embedded import root_user
 
 PASSWORD = "s3cr3t-of-the-tests"
 
@@ -46,7 +46,7 @@ def running_server(binaries: Path) -> Iterator[URL]:
     folder = Path(tempfile.mkdtemp(prefix="sluice-pg15-"))  # not pytest's: its folders keep other users out
     options: dict[str, Any] = {"cwd": folder, "start_new_session": True, "check": True}
     if os.geteuid() == 0:
-        user = root.system_user()
+        user = root_user.system_user()
         os.chown(folder, user.pw_uid, user.pw_gid)
         options |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -84,7 +84,7 @@ def test_only_one_module_finds_the_project_by_a_path() -> None:
     own = {
         "sluice/project/fingerprints.py",
         "sluice/project/init/template.py",
-        "sluice/warehouse/embedded/root.py",
+        "sluice/warehouse/embedded/root_user.py",
     }  # of the package's code, of a wheel
     climbing = {str(m.relative_to(ROOT)) for m in MODULES if ".parents[" in m.read_text(encoding="utf-8")}
     assert climbing <= own

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice.contract.derive.schemas import OPS
-from sluice.project.manifest import tests_of
+from sluice.project.dbt_manifest import tests_of
 
 HOW = {"pass-through": "as it is", "rename": "renamed", "transformation": "computed"}
 ROWS = {"__colibri_filter__": "chooses rows", "__colibri_join__": "joins rows"}

@@ -16,7 +16,7 @@ from typing import Any
 
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.project import paths
-from sluice.warehouse.embedded import root
+from sluice.warehouse.embedded import root_user
 
 PORT = "5432"  # in the socket's name. Always said, or PGPORT of the environment would win
 MAJOR = 18  # of the PostgreSQL that runs; another one cannot read its data folders
@@ -151,7 +151,7 @@ def find_place(home: Path, major: int = MAJOR) -> Place:
             raise ConfigError(
                 f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start with a new one"
             )
-        return Place(*root.find(folder, wheel_binaries(major)))
+        return Place(*root_user.find(folder, wheel_binaries(major)))
     if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
         raise ConfigError(
             f"{folder} belongs to {folder.owner()}: run as that user, or delete {home} to start with a new one"

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from sluice.marts.dbt import run
 from sluice.marts.dbt.environment import DbtPlace
-from sluice.project import paths, size
+from sluice.project import dbt_size, paths
 from tests.support import taxi
 
 
@@ -79,9 +79,9 @@ def test_an_embedded_warehouse_that_was_never_used_is_not_made(sluice, tmp_path,
 
 
 def test_the_counted_size_of_the_dbt_project_is_the_one_in_its_manifest(postgres_url: sa.URL, tmp_path: Path) -> None:
-    counted = size.of_project(tmp_path)
+    counted = dbt_size.of_project(tmp_path)
     assert counted.counted
     run.warm_up(DbtPlace(postgres_url, "dev", "postgres", tmp_path, paths.dbt_project(), paths.profiles()))
-    parsed = size.of_project(tmp_path)
+    parsed = dbt_size.of_project(tmp_path)
     assert not parsed.counted
     assert (counted.models, counted.tests) == pytest.approx((parsed.models, parsed.tests), rel=0.1)

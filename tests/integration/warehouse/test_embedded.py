@@ -22,7 +22,7 @@ from sqlalchemy import URL, make_url
 
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.warehouse import embedded
-from sluice.warehouse.embedded import root
+from sluice.warehouse.embedded import root_user
 from sluice.warehouse.embedded.location import find_place, wheel_binaries
 from tests.support.repository import ROOT
 
@@ -358,7 +358,7 @@ def test_root_changes_no_mode_above_the_data_or_above_the_binaries(tmp_path: Pat
         with connected(address(client)) as connection:
             assert connection.execute(sa.text("SELECT 1")).scalar_one() == 1
         assert modes(home) | modes(binaries) == before
-        assert folder_of(home).parent in root.FOLDERS
+        assert folder_of(home).parent in root_user.FOLDERS
         (server,) = (p for p in processes(folder_of(home)) if p.name() == "postgres")
         assert server.uids().real != 0
         assert not server.exe().startswith(str(tmp_path))
@@ -389,8 +389,8 @@ def unprivileged(home: Path) -> Iterator[subprocess.Popen[str]]:
         client = spawn(home)
     else:
         python = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
-        user = root.system_user()
-        if python is None or not root.can_run(wheel_binaries(), user):
+        user = root_user.system_user()
+        if python is None or not root_user.can_run(wheel_binaries(), user):
             pytest.skip("no Python, or no PostgreSQL, that a user who is not root can run")
         os.chown(home, user.pw_uid, user.pw_gid)
         client = spawn(home, user.pw_uid, user.pw_gid, python, script=UNPRIVILEGED_CLIENT)
@@ -434,5 +434,5 @@ def test_data_of_another_user_is_left_alone(open_folder: Path) -> None:
         address(client)
     assert soon(lambda: not processes(home))
 
-    with pytest.raises(ConfigError, match=f"belongs to {root.USER}: run as that user"):
+    with pytest.raises(ConfigError, match=f"belongs to {root_user.USER}: run as that user"):
         embedded.start(home)

@@ -44,6 +44,7 @@ def test_schemas_are_named_one_by_one_and_the_sides_follow_the_marts(tmp_path: P
         ("[schemas]\nops = 'public'", "'public' is PostgreSQL's own or everybody's"),
         ("[schemas]\nops = 'staging'", "[schemas] names 'staging' twice"),
         ("[schemas]\nstaging = 'marts__b'", "[schemas] names 'marts__b' twice"),
+        ("[schemas]\nops = 'staging'\nstaging = 'raw'", "[schemas] ops = 'staging' is another one's default name"),
         (f"[schemas]\nmarts = '{'m' * 61}'", "at most 60 characters"),
         ("[project]\nid = 'My Shop'", "[project] id = 'My Shop' is not valid"),
         ("[project", "cannot be read"),
