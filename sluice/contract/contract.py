@@ -13,16 +13,11 @@ from typing import Any, Literal
 import pandera.pandas as pa
 import pyarrow
 
+from sluice.contract import validation
 from sluice.contract.batches import Monthly, Single, month
 from sluice.contract.columns import NAME, WHOLE_ROW, Column, column_type
 from sluice.contract.errors import ConfigError, ContractError
-from sluice.contract.validation import (
-    POSTGRES_COLUMNS,
-    refuse_unkept,
-    refuse_unless,
-    refuse_unless_share,
-    refuse_unless_span,
-)
+from sluice.contract.validation import POSTGRES_COLUMNS, refuse_unkept, refuse_unless
 
 MOST_COLUMNS = 1500  # PostgreSQL's tables end at 1,600, and some are ours
 LONGEST_ID, LONGEST_BATCH = 40, 12  # of the 63 characters of a table's name; `__incoming_` takes 11
@@ -117,7 +112,7 @@ class Gate:
     def __post_init__(self) -> None:
         refuse_unless("same_bytes", self.same_bytes, Literal["hold", "accept"])
         for name, share in {"max_rejected": self.max_rejected, **self.tolerance}.items():
-            refuse_unless_share(name, share)
+            validation.refuse_unless_share(name, share)
         try:
             if self.rows_vs_last and not 0 <= self.rows_vs_last[0] <= self.rows_vs_last[1]:
                 raise ValueError
@@ -133,8 +128,8 @@ class Freshness:
     error_after: timedelta
 
     def __post_init__(self) -> None:
-        refuse_unless_span("warn_after", self.warn_after)
-        refuse_unless_span("error_after", self.error_after)
+        validation.refuse_unless_span("warn_after", self.warn_after)
+        validation.refuse_unless_span("error_after", self.error_after)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +166,7 @@ class Contract:
         if len(self.dataset_id) + len(batch) > LONGEST_ID + LONGEST_BATCH:
             raise ContractError(f"{self.dataset_id}: batch {batch!r} is too long for the names of its tables")
         if self.retention is not None:
-            refuse_unless_span("retention", self.retention)
+            validation.refuse_unless_span("retention", self.retention)
         if not (isinstance(self.schema, type) and issubclass(self.schema, pa.DataFrameModel)):
             raise ContractError(f"{self.dataset_id}: schema must be a class derived from pandera's DataFrameModel")
         if len(self.columns) > MOST_COLUMNS:
