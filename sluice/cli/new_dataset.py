@@ -110,6 +110,8 @@ def _template(address: str, monthly: str | None) -> str:
         path = Path(address).expanduser().resolve()
         address = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     address = address.replace("{", "{{").replace("}", "}}")
+    if monthly is not None and all(part in address for part in (f"year={monthly[:4]}", f"month={monthly[5:]}")):
+        return address.replace(f"year={monthly[:4]}", "year={year}").replace(f"month={monthly[5:]}", "month={month}")
     if monthly is None or monthly in address:
         return address.replace(monthly, "{batch}") if monthly else address
     folder, slash, name = address.rpartition("/")

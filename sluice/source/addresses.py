@@ -8,10 +8,11 @@ from __future__ import annotations
 import glob
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from sluice.contract.batches import Monthly
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
 from sluice.contract.formatting import address_name, is_chained
@@ -21,6 +22,8 @@ SCHEMES = (*WEB, *BUCKETS, BLOCK)  # fsspec knows 50 more, some of which run cod
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C:\ is a drive
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")  # as Prefect names blocks and their types
 _FIELDS = ("batch", "dataset", "entity")
+_MONTHS = ("year", "month")  # of a monthly batch, as in year={year}/month={month}
+_MARKS = {"batch": "\1", "year": "\2", "month": "\3"}  # in the place of fields that a path is to show
 _given: dict[str, str] = {}  # templates by their names
 
 
@@ -158,19 +161,30 @@ def discover(template: str, contract: Contract) -> tuple[str, ...]:
     check(_filled(template, contract, "0"))
     if is_remote(template):
         raise ConfigError(f"{address_name(template)}: cannot be listed; name the batches with --batch")
-    path = str(local_path(_filled(template, contract, "\1")))
-    if "\1" not in path:  # one file for all there is: only a dataset of one batch can be meant
+    path = str(local_path(_filled(template, contract, "0", _MARKS)))
+    pieces = re.split("([\1\2\3])", path)
+    if len(pieces) == 1:  # one file for all there is: only a dataset of one batch can be meant
         only = getattr(contract.files.batches, "name", None)
         return (only,) if only is not None and Path(path).exists() else ()
-    head, *rest = path.split("\1")
-    tail = r"(?P=batch)".join(map(re.escape, rest))
-    pattern = re.compile(re.escape(head) + r"(?P<batch>[^/]+)" + tail, re.DOTALL)
+    pattern = re.compile("".join(_pattern(pieces, place) for place in range(len(pieces))), re.DOTALL)
     found = set()
-    for name in glob.iglob("*".join(map(glob.escape, [head, *rest]))):  # noqa: PTH207 - any part may vary
-        match = pattern.fullmatch(name)
-        if match and _is_batch(contract, match["batch"]):
-            found.add(match["batch"])
+    wanted = "".join("*" if piece in _MARKS.values() else glob.escape(piece) for piece in pieces)
+    for name in glob.iglob(wanted):  # noqa: PTH207 - any part may vary
+        if (match := pattern.fullmatch(name)) is None:
+            continue
+        parts = match.groupdict()
+        batch = parts.get("batch") or f"{parts.get('year')}-{parts.get('month')}"
+        if _is_batch(contract, batch) and str(local_path(_filled(template, contract, batch))) == name:
+            found.add(batch)
     return tuple(sorted(found))
+
+
+def _pattern(pieces: Sequence[str], place: int) -> str:
+    """What a piece of a template's path matches: a field any text, and the same text where it stands again."""
+    field = next((field for field, mark in _MARKS.items() if mark == pieces[place]), None)
+    if field is None:
+        return re.escape(pieces[place])
+    return f"(?P={field})" if pieces[place] in pieces[:place] else f"(?P<{field}>[^/]+)"
 
 
 def _is_batch(contract: Contract, name: str) -> bool:
@@ -181,16 +195,22 @@ def _is_batch(contract: Contract, name: str) -> bool:
     return True
 
 
-def _filled(template: str, contract: Contract, batch: str) -> str:
+def _filled(template: str, contract: Contract, batch: str, marks: Mapping[str, str] | None = None) -> str:
     shown = address_name(template)
     try:
         fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     except ValueError as error:
         raise ConfigError(f"{shown}: not a valid template: {error}") from None
-    if strange := fields.difference(_FIELDS):
-        known = ", ".join("{" + field + "}" for field in _FIELDS)
+    monthly = isinstance(contract.files.batches, Monthly)
+    if strange := fields.difference(_FIELDS, _MONTHS if monthly else ()):
+        known = ", ".join("{" + field + "}" for field in (*_FIELDS, *(_MONTHS if monthly else ())))
         raise ConfigError(f"{shown}: {{{min(strange)}}} is unknown; a template knows {known}")
+    if len(fields.intersection(_MONTHS)) == 1 and "batch" not in fields:
+        raise ConfigError(f"{shown}: name a month with both {{year}} and {{month}}, or with {{batch}}")
+    year, _, month = batch.partition("-")
     values = {"batch": batch, "dataset": contract.dataset_id, "entity": contract.entity}
+    values |= {"year": year, "month": month} if monthly else {}
+    values |= marks or {}
     for field, value in values.items():
         template = template.replace("{" + field + "}", value)
     return template.replace("{{", "{").replace("}}", "}")

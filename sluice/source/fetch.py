@@ -21,7 +21,9 @@ from sluice.source.files import (
     SourceUnavailable,
     SourceUnreadable,
     stamp,
+    stamp_of,
 )
+from sluice.source.parts import folder
 from sluice.source.sniff import sniff
 
 
@@ -29,7 +31,7 @@ def look(address: str) -> Listing:
     """What is known of the file without reading it.
 
     Raises:
-        ConfigError: the address is of no kind that Sluice opens, or is a folder, a pipe or a device; or the project's
+        ConfigError: the address is of no kind that Sluice opens, or is a pipe or a device; or the project's
             configuration does not allow its host or folder.
         SourceMissing: there is no such file, or a server refuses it.
         SourceUnreadable: it is there, but this user may not read it, or the disk fails.
@@ -48,15 +50,31 @@ def look(address: str) -> Listing:
         raise SourceMissing(f"{address}: no such file; check the path, or use another with --url") from None
     except (OSError, RuntimeError) as error:  # before Python 3.13, links in a circle are a RuntimeError
         raise SourceUnreadable(f"{address}: cannot be read: {_why(error)}") from None
+    if stat.S_ISDIR(facts.st_mode):
+        return _look_into(path, address)
     if not stat.S_ISREG(facts.st_mode):
-        kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "a pipe, socket or device"
-        raise ConfigError(f"{address}: is {kind}; name the file itself, as in --url 'folder/name_{{batch}}.csv'")
-    modified = datetime.fromtimestamp(facts.st_mtime_ns // 1000 / 1e6, UTC).isoformat()
-    return Listing(address, facts.st_size, None, modified)
+        raise ConfigError(
+            f"{address}: is a pipe, socket or device; name the file itself, as in --url 'folder/name_{{batch}}.csv'"
+        )
+    return Listing(address, facts.st_size, None, _iso(facts.st_mtime_ns))
 
 
-def fetch(listing: Listing, folder: Path, progress: Callable[[int], None] | None = None) -> SourceFile:
-    """The file itself: a local one stays where it is, others are downloaded under `folder`.
+def _look_into(path: Path, address: str) -> Listing:
+    """As `look`, of a folder, whose files are one delivery."""
+    folder.files_in(path, address)
+    try:
+        size, newest, digest = stamp_of(path)
+    except OSError as error:
+        raise SourceUnreadable(f"{address}: cannot be read: {_why(error)}") from None
+    return Listing(address, size, f"{digest:016x}", _iso(newest))
+
+
+def _iso(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds // 1000 / 1e6, UTC).isoformat()
+
+
+def fetch(listing: Listing, into: Path, progress: Callable[[int], None] | None = None) -> SourceFile:
+    """The file itself: a local one stays where it is, others are downloaded under `into`.
 
     Args:
         progress: is called with the number of bytes of each piece that came in.
@@ -66,14 +84,18 @@ def fetch(listing: Listing, folder: Path, progress: Callable[[int], None] | None
         SourceMissing, SourceUnreadable, SourceUnavailable: as `look`; a short or changed body is unavailable.
     """
     if is_remote(listing.address):
-        path, listing = _remote(listing.address).download(listing, folder, progress)
+        path, listing = _remote(listing.address).download(listing, into, progress)
         progress = None
     else:
         path = _resolved(listing.address)
     name = str(listing.address)
     try:
-        kind = sniff(path, name)
-        size, sha256, bytes_of = _fingerprint(path, name, progress)
+        if path.is_dir():
+            kind = sniff(folder.files_in(path, name)[0], name)
+            size, sha256, bytes_of = _fingerprint_of_folder(path, name, progress)
+        else:
+            kind = sniff(path, name)
+            size, sha256, bytes_of = _fingerprint(path, name, progress)
     except FileNotFoundError:
         raise SourceMissing(f"{name}: the file has disappeared; was it moved? Run again when it is back") from None
     except OSError as error:
@@ -116,3 +138,16 @@ def _fingerprint(path: Path, name: str, progress: Callable[[int], None] | None) 
     if before != after or size != after[0]:
         raise SourceUnavailable(f"{name}: changed while it was read; run again when it is complete")
     return size, digest.hexdigest(), after
+
+
+def _fingerprint_of_folder(
+    path: Path, name: str, progress: Callable[[int], None] | None
+) -> tuple[int, str, tuple[int, ...]]:
+    """As `_fingerprint`, over the paths and fingerprints of all files."""
+    digest, before = hashlib.sha256(), stamp_of(path)
+    for file in folder.files_in(path, name):
+        _, sha256, _ = _fingerprint(file, f"{name}/{file.relative_to(path)}", progress)
+        digest.update(f"{file.relative_to(path)}\0{sha256}\0".encode("utf-8", "surrogateescape"))
+    if before != stamp_of(path):
+        raise SourceUnavailable(f"{name}: a file in it changed while it was read; run again when it is complete")
+    return before[0], digest.hexdigest(), before

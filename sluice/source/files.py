@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -55,7 +56,9 @@ class SourceFile:
         address: where it came from, without secrets.
         format: of an archive, that of its first file with rows.
         stamp: what was true of the file while its fingerprint was taken. A file replaced since has another.
+        path: a folder, where the delivery is all files in it.
         member: of an archive, where one of its files is meant.
+        values: of a file in a folder, the columns that its path gives its rows.
     """
 
     address: str
@@ -68,11 +71,12 @@ class SourceFile:
     compression: Compression | None
     stamp: tuple[int, ...]
     member: str = ""
+    values: tuple[tuple[str, str | None], ...] = ()
 
     def is_same(self) -> bool:
         """Whether the file that lies there now is the one whose fingerprint this is."""
         try:
-            return stamp(self.path.stat()) == self.stamp
+            return stamp_of(self.path) == self.stamp
         except OSError:
             return False
 
@@ -84,3 +88,27 @@ class SourceFile:
 def stamp(facts: os.stat_result) -> tuple[int, ...]:
     """Size, times, and which file it is: writing to a file or replacing it changes one of them."""
     return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
+
+
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """The stamp of a file; of a folder, one that writing to a file in it, adding or removing one changes."""
+    if not path.is_dir():
+        return stamp(path.stat())
+    digest, size, newest = sha256(), 0, 0
+    for file in walked(path):
+        facts = file.stat()
+        digest.update(f"{file.relative_to(path)}\0{stamp(facts)}\0".encode("utf-8", "surrogateescape"))
+        size, newest = size + facts.st_size, max(newest, facts.st_mtime_ns)
+    return size, newest, int.from_bytes(digest.digest()[:8])
+
+
+def walked(folder: Path) -> list[Path]:
+    """The files of a folder and of those in it, in the order of their paths.
+
+    Names that begin with `_` or `.` are left out, as Hive and Spark do (`_SUCCESS`, `.part-0.parquet.crc`).
+    """
+    found = []
+    for above, folders, names in os.walk(folder):  # links to folders are not followed
+        folders[:] = [name for name in folders if not name.startswith(("_", "."))]
+        found += [Path(above, name) for name in names if not name.startswith(("_", "."))]
+    return sorted(found)

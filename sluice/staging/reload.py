@@ -12,7 +12,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from sluice.contract.checks.names import parse_check_name
-from sluice.contract.columns import WHOLE_ROW
+from sluice.contract.columns import WHOLE_ROW, Column
 from sluice.contract.contract import Contract
 from sluice.contract.derive.schemas import STAGING
 from sluice.contract.errors import DataError, ToolError
@@ -110,7 +110,7 @@ class Quarantined:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Batches of at most 8,192 rows."""
         table = quarantine_table(self._contract)
-        cells = [table.c._row[column.name].astext for column in self._contract.columns]
+        cells = [_text(table, column) for column in self._contract.columns]
         query = sa.select(table.c._row_number, table.c._reasons, table.c._row[WHOLE_ROW].astext, *cells)
         query = query.where(table.c._load_id == self._load_id).order_by(table.c._row_number)
         streamed = self._connection.execution_options(stream_results=True, max_row_buffer=ROWS).execute(query)
@@ -136,3 +136,12 @@ class Quarantined:
         given = Rows([pa.array(column, pa.string()) for column in texts], len(rows), whole, unread, canonical)
         places = [(column, place) for place, column in enumerate(self._contract.columns)]
         return typed(given, places, pa.array(numbers, pa.int64()), self.schema)
+
+
+def _text(table: sa.Table, column: Column) -> sa.ColumnElement[Any]:
+    """A quarantined cell as text that its column's type reads."""
+    cell = table.c._row[column.name]
+    if column.type.name != "json":
+        return cell.astext
+    unread = table.c._reasons.any(parse_check_name(column))  # kept as the source's text, not as JSON
+    return sa.case((cell.astext.is_(None), None), (unread, cell.astext), else_=sa.cast(cell, sa.Text))

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from sluice.contract.contract import Contract
+from sluice.contract.contract import Contract, Files
 from sluice.contract.scaffold.examples import FAILS
 
 DATA = Path(__file__).parents[1] / "data"
@@ -34,7 +34,7 @@ def assert_examples_hold(
     assert good.decision.open, str(good.decision)
     assert good.report.rows > good.report.rejected == 0
 
-    plain, expected = without_last_column(folder / "bad.csv", scratch / "bad.csv", contract.files.delimiter)
+    plain, expected = without_last_column(folder / "bad.csv", scratch / "bad.csv", contract.files)
     assert expected, "bad.csv has no row"
     bad = deliver(contract, batch, plain)
     query = f"SELECT _row_number, _reasons FROM quarantine.{contract.dataset_id} WHERE _load_id = :load"
@@ -45,14 +45,22 @@ def assert_examples_hold(
     assert not odd, "\n".join(odd)
 
 
-def without_last_column(path: Path, to: Path, delimiter: str) -> tuple[Path, list[str]]:
+def without_last_column(path: Path, to: Path, files: Files) -> tuple[Path, list[str]]:
     """The file as the source would deliver it, and the last column. Quotes stay: "" is no null."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    last = [next(csv.reader([line], delimiter=delimiter))[-1] for line in lines]
-    assert last[0] == FAILS
+    text = path.read_text(encoding="utf-8")
+    before, lines = text.splitlines()[: files.skip], text.splitlines()[files.skip :]
+    reader = csv.reader(
+        lines,
+        delimiter=files.delimiter,
+        quotechar=files.quote or None,
+        quoting=csv.QUOTE_MINIMAL if files.quote else csv.QUOTE_NONE,
+        escapechar=files.escape or None,
+    )
+    last = [record[-1] for record in reader]
+    assert not files.header or last[0].removeprefix("\ufeff") == FAILS
     cut = []
     for line, cell in zip(lines, last, strict=True):
-        end = f'"{cell}"' if line.endswith(f'"{cell}"') else cell
-        cut.append(line.removesuffix(end).removesuffix(delimiter))
-    to.write_text("\n".join(cut) + "\n", encoding="utf-8")
-    return to, last[1:]
+        end = f"{files.quote}{cell}{files.quote}" if files.quote and line.endswith(f"{cell}{files.quote}") else cell
+        cut.append(line.removesuffix(end).removesuffix(files.delimiter))
+    to.write_text("\n".join([*before, *cut]) + "\n", encoding="utf-8")
+    return to, last[1:] if files.header else last

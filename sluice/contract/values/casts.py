@@ -17,7 +17,7 @@ from sluice.contract.errors import DataError
 from sluice.contract.values.grammars import kind_of
 from sluice.contract.values.parse import from_doubles, parse, with_cells
 from sluice.contract.values.spellings import FINEST, UNREAD, spelt, without_words
-from sluice.contract.values.written import as_json, readable
+from sluice.contract.values.written import as_json, nested, readable
 
 Cast = tuple[pa.Array, pa.Array | None]
 
@@ -28,7 +28,7 @@ _FIRST = {"date": "0001-01-01", "timestamp": "0001-01-01T00:00:00"}
 def _as_it_is(array: pa.Array, to: ColumnType) -> Cast:
     """Nested values as JSON, bytes as bytes or as UUIDs. Bytes of a file of text are parsed."""
     if pa.types.is_nested(array.type):
-        texts = [None if value is None else as_json(value) for value in array.to_pylist()]
+        texts = [None if value is None else as_json(value) for value in nested(array)]
         bad = pa.array([text is UNREAD for text in texts])
         values = pa.array([None if text is UNREAD else text for text in texts], to.arrow)
         return values, bad if pc.any(bad).as_py() else None
@@ -120,7 +120,8 @@ def delivered(array: pa.Array, row: int) -> str:
         number = cell[0].as_py()
         return {"nan": "NaN"}.get(repr(number), repr(number))
     if pa.types.is_nested(cell.type):
-        return str(as_json(cell[0].as_py()))
+        (value,) = nested(cell)
+        return str(value) if as_json(value) is UNREAD else as_json(value)
     return str(cell.cast(pa.string())[0].as_py())
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pyarrow as pa
+
 from sluice.contract.values.spellings import UNREAD
+
+
+def nested(array: pa.Array) -> list[Any]:
+    """Nested values as Python's, maps as dictionaries; a map that has a key twice stays a list of pairs."""
+    try:
+        return list(array.to_pylist(maps_as_pydicts="strict"))
+    except (KeyError, ValueError, TypeError):
+        return list(array.to_pylist())
 
 
 def as_json(value: Any) -> str:

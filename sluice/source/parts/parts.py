@@ -1,4 +1,4 @@
-"""The parts of a delivery, each a file with rows in one format: itself, or the members of an archive."""
+"""The parts of a delivery, each a file with rows in one format: itself, members of an archive, files of a folder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from sluice.contract.contract import Files
 from sluice.contract.errors import DataError, ToolError
 from sluice.source.files import SourceFile
-from sluice.source.parts import archive
+from sluice.source.parts import archive, folder
 from sluice.source.parts.stream import DAMAGE, Content, opened
-from sluice.source.sniff import HEAD_BYTES, kind_of_member
+from sluice.source.sniff import HEAD_BYTES, kind_of_member, sniff
 
 SEEKING = ("parquet", "excel")  # formats whose readers need the whole file on disk
 MOST_COMPARED = 100  # members whose first lines are compared for a draft
@@ -27,7 +27,19 @@ def parts_of(file: SourceFile, files: Files) -> list[SourceFile]:
     """
     if file.compression == "zip" and not file.member:
         return list(_members(file, files))
+    if file.path.is_dir():
+        return [part for found in folder.files_in(file.path, file.address) for part in _in_folder(file, found, files)]
     return [file]
+
+
+def _in_folder(file: SourceFile, path: Path, files: Files) -> list[SourceFile]:
+    address = f"{file.address}/{path.relative_to(file.path)}"
+    kind = sniff(path, address)
+    values = folder.values_of(file.path, path)
+    new = replace(
+        file, address=address, path=path, size=path.stat().st_size, format=kind.format, compression=kind.compression
+    )
+    return [replace(part, values=values) for part in parts_of(new, files)]
 
 
 def _members(file: SourceFile, files: Files) -> Iterator[SourceFile]:
@@ -80,15 +92,15 @@ def on_disk(part: SourceFile, files: Files) -> Iterator[SourceFile]:
     if part.compression is None or part.format not in SEEKING:
         yield part
         return
-    with TemporaryDirectory(prefix="sluice-") as folder:
-        path = Path(folder, "part")
+    with TemporaryDirectory(prefix="sluice-") as scratch:
+        path = Path(scratch, "part")
         try:
             with path.open("wb") as file, closing(Content(part, files)) as content:
                 for block in content.blocks():
                     file.write(block)
         except OSError as error:
             raise ToolError(
-                f"{part.address}: could not be unpacked into {folder}: {error.strerror or error}; free some space, or "
+                f"{part.address}: could not be unpacked into {scratch}: {error.strerror or error}; free some space, or "
                 "set TMPDIR to another folder"
             ) from None
         yield replace(part, path=path, compression=None, member="", size=path.stat().st_size)

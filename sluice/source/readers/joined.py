@@ -61,20 +61,23 @@ class Joined:
         try:
             for part in parts:
                 reader = self._opened(part)
-                self.parts.append(Part(part.address, reader.names, reader.types))
+                self.parts.append(_with_values(part, reader))
         except BaseException:
             self._stack.close()
             raise
+        self._refuse_mixed()
         self.names = list(dict.fromkeys(name for part in self.parts for name in part.names))
         self.types = self._types()
 
-    def _types(self) -> list[pa.DataType] | None:
-        if len({part.types is None for part in self.parts}) > 1:
-            odd = next(part for part in self.parts if (part.types is None) != (self.parts[0].types is None))
+    def _refuse_mixed(self) -> None:
+        if odd := next((part for part in self._sources if part.format != self._sources[0].format), None):
+            self.close()
             raise DataError(
-                f"{odd.address}: is in another format than {self.parts[0].address}; choose files of one format with "
-                "Files(member=...)"
+                f"{odd.address}: is in another format than {self._sources[0].address}; the files of one delivery must "
+                "have one format. Of an archive, choose files with Files(member=...)"
             )
+
+    def _types(self) -> list[pa.DataType] | None:
         found: dict[str, pa.DataType] = {}
         for part in self.parts:
             for name, kind in zip(part.names, part.types or (), strict=False):
@@ -91,23 +94,25 @@ class Joined:
         self._open = None
 
     def __iter__(self) -> Iterator[Rows]:
-        for part in self._sources:
-            reader = self._opened(part)
-            places = {name: place for place, name in enumerate(reader.names)}
+        for source, part in zip(self._sources, self.parts, strict=True):
+            reader = self._opened(source)
             for rows in reader:
-                yield rows if reader.names == self.names else self._aligned(rows, places)
+                yield rows if reader.names == self.names else self._aligned(rows, part.names, source)
             self.rows_counted += reader.rows_counted
             self.blank_lines += reader.blank_lines
             self.close()
-            self._bytes_before += part.size
+            self._bytes_before += source.size
 
-    def _aligned(self, rows: Rows, places: dict[str, int]) -> Rows:
+    def _aligned(self, rows: Rows, names: list[str], source: SourceFile) -> Rows:
         """The rows of one part, with the columns of all."""
+        given = dict(zip(names, rows.columns, strict=False))
+        for name, value in source.values:
+            text = None if value is None else value.encode("utf-8", "surrogateescape")
+            given.setdefault(name, pa.repeat(pa.scalar(text, pa.binary()), rows.length))
         none = pa.nulls(rows.length)
-        columns = [rows.columns[places[name]] if name in places else none for name in self.names]
-        new = {place: self.names.index(name) for name, place in places.items()}
+        new = [self.names.index(name) for name in names]
         cells = {(row, new[place]): text for (row, place), text in rows.cells.items()}
-        return Rows(columns, rows.length, rows.rejected, cells)
+        return Rows([given.get(name, none) for name in self.names], rows.length, rows.rejected, cells)
 
     def _opened(self, part: SourceFile) -> Reader:
         """The reader of a part, which is the only one that is open; again the one that is, if it was not read yet."""
@@ -118,3 +123,12 @@ class Joined:
         self._stack.callback(reader.close)
         self._open = (part, reader)
         return reader
+
+
+def _with_values(source: SourceFile, reader: Reader) -> Part:
+    """A part's columns, then those of its path, which are text of any type. A column of the file's own goes before."""
+    more = [name for name, _ in source.values if name not in reader.names]
+    types = reader.types
+    if more and types is None:
+        types = [pa.null()] * len(reader.names)
+    return Part(source.address, [*reader.names, *more], types if types is None else [*types, *[pa.null()] * len(more)])

@@ -171,7 +171,8 @@ def _bytes(array: pa.Array) -> int:
     if pa.types.is_struct(array.type):
         return sum(_bytes(field) for field in array.flatten())
     if pa.types.is_map(array.type):
-        return _bytes(array.keys) + _bytes(array.items)  # of the whole batch: too much rather than too little
+        first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()  # keys and items are of the whole batch
+        return sum(_bytes(each.slice(first, last - first)) for each in (array.keys, array.items)) + 4 * len(array)
     if pa.types.is_nested(array.type):
         return _bytes(array.flatten()) + 4 * len(array)
     return int(array.nbytes)

@@ -58,7 +58,7 @@ def open_reader(file: SourceFile, files: Files, columns: Sequence[Column] | None
 
     try:
         parts = parts_of(file, files)
-        if len(parts) > 1 or (parts[0].compression and parts[0].format in SEEKING):
+        if len(parts) > 1 or parts[0].values or (parts[0].compression and parts[0].format in SEEKING):
             return Joined(parts, files, reader_of)
         return reader_of(parts[0], files)
     except OSError as error:

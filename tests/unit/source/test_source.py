@@ -119,11 +119,10 @@ def test_a_missing_file_is_missing(tmp_path: Path) -> None:
         look(str(tmp_path / "nothing.csv"))
 
 
-def test_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
+def test_a_pipe_is_not_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for path, message in ((tmp_path, "is a folder"), (tmp_path / "pipe", "is a pipe")):
-        with pytest.raises(ConfigError, match=message):
-            look(str(path))
+    with pytest.raises(ConfigError, match="is a pipe"):
+        look(str(tmp_path / "pipe"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,221 @@
+"""Files in every format: drafted and loaded without an edit, every value right; and loaded again out of quarantine."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandera.pandas as pandera
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+
+from sluice.cli import new_dataset
+from sluice.contract.batches import Single
+from sluice.contract.columns import Bytes, Int, Json, Time, Uuid, column
+from sluice.contract.contract import Contract, Files, Gate
+from sluice.contract.gate import decide
+from sluice.ledger import loads
+from sluice.staging import publish, reload
+from sluice.staging.audit import audit
+from sluice.warehouse.warehouse import Warehouse
+from tests.support.dataset_examples import assert_examples_hold
+from tests.support.drafts import contract_of
+from tests.support.workbooks import Error, workbook
+
+COUNT = 40
+RECORDS = [
+    {
+        "id": n,
+        "price": n / 4,
+        "sold_on": f"2024-01-{1 + n % 28:02d}",
+        "zip": f"0{n + 1000}",
+        "tags": [{"n": n}] if n % 2 else "none",
+        **({"late": True} if n == COUNT else {}),
+    }
+    for n in range(1, COUNT + 1)
+]
+CELLS = [["id", "sold at", "price", "", "zip"]] + [
+    [n, date(2024, 1, 1 + n % 28) if n % 2 else datetime(2024, 1, 2, 3, 4), n / 4, None, f"0{n + 1000}"]
+    for n in range(1, COUNT + 1)
+]
+CSV = "id,name\n" + "".join(f"{n},n{n}\n" for n in range(1, 21))
+
+
+def lines(path: Path) -> Path:
+    path.write_text("".join(json.dumps(each) + "\n" for each in RECORDS))
+    return path
+
+
+def array(path: Path) -> Path:
+    path.write_text(json.dumps(RECORDS, indent=2))
+    return path
+
+
+def excel(path: Path) -> Path:
+    rows: list[list[Any]] = [["Sales of May"], [], *CELLS]
+    rows[-1] = [COUNT, None, Error("#N/A"), None, None]
+    return workbook(path, {"Notes": [], "Sales": rows, "More": [["x"]]})
+
+
+def archive(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("1.csv", CSV)
+        packed.writestr("2.csv", CSV.replace("\n1,", "\n21,"))
+    return path
+
+
+def lake(path: Path) -> Path:
+    for month in ("01", "02"):
+        folder = path / "year=2024" / f"month={month}"
+        folder.mkdir(parents=True)
+        nested = pa.array([[("a", n)] for n in range(20)], pa.map_(pa.string(), pa.int64()))
+        pq.write_table(pa.table({"id": pa.array(range(20)), "sizes": nested}), folder / "part-0.parquet")
+    return path
+
+
+KINDS: dict[str, tuple[Callable[[Path], Path], int, dict[str, Any], tuple[str, ...]]] = {
+    "lines.json": (
+        lines,
+        COUNT,
+        {
+            "sum(id)": 820,
+            "max(price)": Decimal("10.00"),
+            "min(sold_on)": date(2024, 1, 1),
+            "min(zip)": "01001",
+            "sum((tags -> 0 ->> 'n')::int)": 400,
+            "count(*) filter (where tags = '\"none\"')": 20,
+            "count(late)": 1,
+        },
+        (),
+    ),
+    "array.json": (array, COUNT, {"sum(id)": 820, "max(price)": Decimal("10.00"), "count(late)": 1}, ()),
+    "sales.xlsx": (
+        excel,
+        COUNT - 1,
+        {"sum(id)": 780, "min(sold_at)": datetime(2024, 1, 2), "max(price)": Decimal("9.75"), "max(zip)": "01039"},
+        ('sheet="Sales",', "skip=2,"),
+    ),
+    "parts.zip": (archive, 40, {"max(id)": 21, "count(*)": 40}, ('member="*.csv",',)),
+    "lake": (
+        lake,
+        40,
+        {"min(year)": 2024, "string_agg(DISTINCT month, ',')": "01,02", "max((sizes ->> 'a')::int)": 19},
+        (),
+    ),
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project to write into."""
+    (tmp_path / "sluice.toml").touch()
+    monkeypatch.setenv("SLUICE_PROJECT", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_file_of_any_format_loads_right_from_its_draft(
+    project: Path, deliver: Callable[..., Any], rows: Callable[..., Sequence[sa.Row]], name: str
+) -> None:
+    make, accepted, values, draft = KINDS[name]
+    path = make(project / name)
+    new_dataset.new(new_dataset.Wish("case", "file", str(path)))
+    text = (project / "contracts" / "case_file.py").read_text()
+    for words in draft:
+        assert words in text
+    contract = contract_of(project / "contracts" / "case_file.py")
+    found = deliver(contract, "all", path)
+    assert found.decision.open, str(found.decision)
+    assert found.report.accepted == accepted
+    [row] = rows(f"SELECT {', '.join(values)} FROM staging.case__file")
+    assert dict(zip(values, row, strict=True)) == values
+
+
+def titled(path: Path) -> Path:
+    path.write_text("Sales of May\n\n" + CSV)
+    return path
+
+
+def headless(path: Path) -> Path:
+    path.write_text(CSV.partition("\n")[2])
+    return path
+
+
+DRAFTED: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
+    **{name: (make, {}) for name, (make, *_) in KINDS.items()},
+    "titled.csv": (titled, {}),
+    "headless.csv": (headless, {"header": False, "names": ("id", "name")}),
+}
+
+
+@pytest.mark.parametrize("name", DRAFTED)
+def test_the_example_rows_of_a_draft_do_what_they_say_however_the_file_is_written(
+    project: Path, deliver: Callable[..., Any], rows: Callable[..., Sequence[sa.Row]], name: str
+) -> None:
+    make, options = DRAFTED[name]
+    new_dataset.new(new_dataset.Wish("case", "file", str(make(project / name)), options=options))
+    contract = contract_of(project / "contracts" / "case_file.py")
+    assert_examples_hold(contract, project / "tests" / "data" / "case__file", project, deliver, rows)
+
+
+class Things(pandera.DataFrameModel):
+    n: Int = column("Number.", ge=10)
+    id: Uuid = column("Key.", nullable=True)
+    raw: Bytes = column("Bytes.", nullable=True)
+    facts: Json = column("Facts.", nullable=True)
+    at: Time = column("Time of day.", nullable=True)
+
+
+class AnyThings(Things):
+    n: Int = column("Number.")
+
+
+KEY = "00000000-0000-0000-0000-00000000000a"
+THINGS = [
+    {"n": 1, "id": KEY, "raw": "é", "facts": {"a": [1.10, None]}, "at": "08:30:01.5"},
+    {"n": 2, "id": KEY, "raw": "text", "facts": "a text", "at": None},
+    {"n": 3, "id": None, "raw": None, "facts": None, "at": None},
+    {"n": 4, "id": KEY, "raw": None, "facts": 5, "at": None},
+    {"n": 5, "id": KEY, "raw": None, "facts": '{"no": "object"', "at": None},
+    {"n": 20, "id": KEY, "raw": "é", "facts": [True], "at": "23:59"},
+]
+
+
+def test_rejected_rows_come_back_out_of_quarantine_with_the_values_they_had(
+    tmp_path: Path, deliver: Callable[..., Any], rows: Callable[..., Sequence[sa.Row]], warehouse: Warehouse
+) -> None:
+    path = tmp_path / "things.json"
+    path.write_text("".join(json.dumps(each) + "\n" for each in THINGS))
+    strict = Contract(
+        source="case",
+        entity="things",
+        owner="tests",
+        schema=Things,
+        files=Files(url=str(path), batches=Single()),
+        gate=Gate(max_rejected=1),
+    )
+    query = "SELECT n, id::text, encode(raw, 'hex') AS raw, facts, at FROM staging.case__things ORDER BY n"
+    assert deliver(strict, "all", path).report.rejected == 5
+    lenient = replace(strict, schema=AnyThings)
+    of = reload.replayed(warehouse, lenient, "all")
+    with warehouse.engine.begin() as connection:
+        batch = loads.begin_replay(connection, lenient, of, None)
+    batch = reload.load_again(warehouse, lenient, batch, of)
+    report = audit.audit(warehouse, lenient, batch)
+    publish.publish(warehouse, lenient, batch, report, decide(lenient.gate, report))
+    replayed = [tuple(row) for row in rows(query)]
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.text("TRUNCATE staging.case__things"))
+    deliver(lenient, "all", path)
+    assert replayed == [tuple(row) for row in rows(query)]
+    assert [row[0] for row in replayed] == [1, 2, 3, 4, 5, 20]
+    assert replayed[0][1:] == (KEY, "c3a9", {"a": [1.1, None]}, time(8, 30, 1, 500000))
+    assert [row[3] for row in replayed[1:5]] == ["a text", None, 5, '{"no": "object"']
