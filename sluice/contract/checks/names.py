@@ -73,4 +73,4 @@ def _word(value: object) -> str:
     return repr(plain(value)) if isinstance(value, str | int | float) else str(value)
 
 
-SHAPE_CHECK = "row has the header's fields"
+SHAPE_CHECK = "row is well-formed"

@@ -27,7 +27,7 @@ BAD = {
     "16,2021-01-02 10:00:00,north,1,1.005,1.5,": {"price is decimal(10,2)"},
     "17,2021-01-02 10:00:00,north,1,ten,NaN,": {"price is decimal(10,2)", "weight is float"},
     "18,,south,1,9.50,1.5,no address": {"ordered_at not null", "email contains '@'"},
-    "19,2021-01-02 10:00:00,north": {"row has the header's fields"},
+    "19,2021-01-02 10:00:00,north": {"row is well-formed"},
 }
 
 

@@ -75,7 +75,7 @@ def test_a_replay_lets_in_what_passes_now_and_keeps_the_rest(deliver, again, row
     assert [(r._row_number, r._reasons) for r in left] == [
         (11, ["not_free_in_bulk"]),
         (12, ["price is decimal(10,2)"]),
-        (14, ["row has the header's fields"]),
+        (14, ["row is well-formed"]),
     ]
     assert left[1]._row["price"] == "1.005"
     assert "14,2021-01-02 10:00:00,north" in left[2]._row["_row"]
