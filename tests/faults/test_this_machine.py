@@ -31,8 +31,8 @@ def obey_rights() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="takes capabilities of Linux from a process")
 @pytest.mark.parametrize(
     ("command", "code", "named"),
-    [("status", 5, "SLUICE_HOME"), ("sql select", 5, "SLUICE_HOME"), ("up --port 0", 5, "SLUICE_HOME"),
-     ("docs --no-open", 5, "SLUICE_HOME"), ("run", 5, "PREFECT_HOME"), ("heartbeat", 3, "no nightly run"),
+    [("sql select", 5, "SLUICE_HOME"), ("up --port 0", 5, "SLUICE_HOME"),
+     ("docs --no-open", 3, "Permission denied"), ("run", 5, "PREFECT_HOME"), ("heartbeat", 3, "no nightly run"),
      ("demo --folder {}/demo", 3, "Permission denied")],
 )  # fmt: skip
 def test_a_home_that_cannot_be_written_is_one_message(tmp_path: Path, command: str, code: int, named: str) -> None:
@@ -76,12 +76,28 @@ def test_a_cell_of_an_export_is_no_formula_and_the_table_has_it_as_it_was(
     evil = ["=cmd()", "+1", "-2+3", "@SUM(A1)", "\ttab", "plain"]
     bad = [f'{n},2021-01-02 10:00:00,"{shop}",1,9.50,1.5,' for n, shop in enumerate(evil, 100)]
     deliver(shops.contract(max_rejected=1.0), "2021-01", shops.write(tmp_path / "1.csv", shops.good_lines(20) + bad))
-    export(warehouse, shops.contract(), None, tmp_path / "out.csv")
+    with warehouse.engine.connect() as connection:
+        export(connection, shops.contract(), None, tmp_path / "out.csv")
+        export(connection, shops.contract(), None, tmp_path / "out.jsonl")
     with (tmp_path / "out.csv").open(newline="") as file:
         cells = [row["shop"] for row in csv.DictReader(file)]
     assert cells == ["'=cmd()", "'+1", "'-2+3", "'@SUM(A1)", "'\ttab", "plain"]
-    export(warehouse, shops.contract(), None, tmp_path / "out.jsonl")
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
     assert [json.loads(line)["shop"] for line in lines] == evil
     kept = rows("select _row ->> 'shop' from quarantine.shop__orders order by _row_number")
     assert [shop for (shop,) in kept] == evil
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes capabilities of Linux from a process")
+def test_the_status_needs_no_home_that_can_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SLUICE", "PREFECT"))}
+    environment |= {"HOME": str(tmp_path), "SLUICE_HOME": str(tmp_path / "home")}
+    called = [sys.executable, "-m", "sluice", "status"]
+    try:
+        said = subprocess.run(
+            called, env=environment, preexec_fn=obey_rights, capture_output=True, text=True, check=False
+        )
+    finally:
+        tmp_path.chmod(0o755)
+    assert (said.returncode, "Nothing was loaded yet" in said.stdout) == (0, True), said.stderr

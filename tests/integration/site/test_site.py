@@ -20,7 +20,7 @@ from sluice.cli import app
 from sluice.contract.batches import Single
 from sluice.contract.columns import Text, column
 from sluice.contract.contract import Contract, Files
-from sluice.ledger import loads, tables
+from sluice.ledger import loads, schema, tables
 from sluice.project import paths
 from sluice.runs.outcomes import Marts, Summary
 from sluice.site import folder as place
@@ -29,6 +29,7 @@ from sluice.site.pages.wording import NONE
 from sluice.source import fetch
 from sluice.staging import publish
 from sluice.steps import finish, transform
+from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.warehouse import Warehouse
 from tests.integration.conftest import connector_for
 from tests.support import shops
@@ -335,6 +336,8 @@ def test_a_test_that_is_newer_than_the_marts_stands_next_to_its_model_and_has_no
     tested = "models: [{name: fct_orders, columns: [{name: price, data_tests: [not_null]}]}]"
     (project / "models" / "models.yml").write_text(tested)
     monkeypatch.setattr(paths, "dbt_project", lambda: project)
+    with open_warehouse().engine.begin() as connection:
+        schema.create(connection)
 
     def tests_shown() -> list[str]:
         with pytest.raises(SystemExit, match="0"):
@@ -369,17 +372,14 @@ def test_old_and_new_marts_stand_side_by_side_where_they_differ(warehouse: Wareh
 
 def test_open_incidents_are_on_the_front_page_and_closed_ones_are_not(warehouse: Warehouse, home: Path) -> None:
     columns = "subject, kind, dataset, batch, times_seen, opened_at, last_seen_at, resolved_at"
+    others = "detail, reminded, facts, owners, last_told_at"
     rows = (
         "('batch shop__orders 2021-02', 'gate_closed', 'shop__orders', '2021-02', 3, '2026-01-01', '2026-01-03', NULL)",
         "('marts', 'dbt_failed', NULL, NULL, 1, '2026-01-02', '2026-01-02', '2026-01-03')",
     )
     with warehouse.engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE IF EXISTS ops.incidents CASCADE")
-        connection.exec_driver_sql(
-            "CREATE TABLE ops.incidents (subject text, kind text, dataset text, batch text, times_seen int, "
-            "opened_at timestamptz, last_seen_at timestamptz, resolved_at timestamptz)"
-        )
-        connection.exec_driver_sql(f"INSERT INTO ops.incidents ({columns}) VALUES {', '.join(rows)}")
+        given = ", ".join(row.removesuffix(")") + ", '', false, '{}', '[]', '2026-01-03')" for row in rows)
+        connection.exec_driver_sql(f"INSERT INTO ops.incidents ({columns}, {others}) VALUES {given}")
     write.write(warehouse, known={"shop__orders": shops.contract()})
     front = pages(home)["index.html"]
     section = re.search(r'<section aria-labelledby="incidents">.*?</section>', front, re.S).group()
