@@ -25,7 +25,7 @@ test: $(VENV)/.dev  ## Run all tests
 	@$(BIN)/python -m pytest -m "not alone and not long" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m "alone and not long"
 
-test-long: $(VENV)/.dev  ## Run the tests that take minutes: the wheel on every interpreter that is found
+test-long: $(VENV)/.dev  ## Run the tests that take minutes: the wheel on every interpreter found, the ceilings of our ranges
 	@$(BIN)/python -m pytest -m long
 
 up: $(VENV)/.runtime  ## Serve the nightly deployment with Prefect's UI until Ctrl-C
@@ -54,6 +54,9 @@ derive: $(VENV)/.runtime  ## Write the files that are derived from the contracts
 lock: $(VENV)/bin/python  ## Resolve the dependencies anew, with hashes and without any index address
 	@$(INSTALL) uv
 	@$(BIN)/python requirements/lock.py
+
+outdated: $(VENV)/.dev  ## Show which dependencies are behind, and what holds each back
+	@$(BIN)/python requirements/outdated.py
 
 clean:  ## Remove the virtual environment and all data of this checkout
 	@test ! -x $(BIN)/sluice || $(BIN)/python -c "from sluice.project.paths import home; from sluice.warehouse import embedded; embedded.remove(home())"

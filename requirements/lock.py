@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
 # What each file is to hold.
 GROUPS = {"runtime.txt": ["build"], "buckets.txt": ["build"], "dev.txt": ["build", "test", "lint"]}
 EXTRAS = {"runtime.txt": [], "buckets.txt": ["gcs", "s3"], "dev.txt": ["gcs", "s3"]}
+# What other packages require and nobody installs: a marker that is never true leaves it out.
+LEFT_OUT = {
+    # dbt-core 1.12 starts it under `--use-v2-parser` only. Its source package downloads a program of 53 MB from another
+    # host while it is installed, and newer versions have no wheel on the package index.
+    "dbt-core-experimental-parser": 'dbt-core-experimental-parser ; python_version < "0"',
+}
 
 
 def main() -> None:
     """Resolve dev.txt first, then the others within it, so that they never disagree."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as overrides:
+        overrides.write("\n".join(LEFT_OUT.values()))
+        overrides.flush()
+        _write(overrides.name)
+
+
+def _write(overrides: str) -> None:
     for name, constraint in (("dev.txt", None), ("buckets.txt", "dev.txt"), ("runtime.txt", "dev.txt")):
         options = [option for group in GROUPS[name] for option in ("--group", group)]
         options += [option for extra in EXTRAS[name] for option in ("--extra", extra)]
@@ -22,7 +36,8 @@ def main() -> None:
         command = [
             sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *options,
             "--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url",
-            "--no-annotate", "--quiet", "--custom-compile-command", "make lock", "--output-file", str(HERE / name),
+            "--no-annotate", "--quiet", "--upgrade", "--override", overrides,
+            "--custom-compile-command", "make lock", "--output-file", str(HERE / name),
         ]  # fmt: skip
         subprocess.run(command, check=True, cwd=HERE.parent)
 

@@ -22,8 +22,11 @@ def folder() -> Path:
     return home() / "dbt" / "docs"
 
 
-def write_docs(warehouse: Warehouse, side: str) -> Path:
+def write_docs(warehouse: Warehouse, side: str) -> tuple[str, ...]:
     """Write dbt's docs of one side as one page that opens from `file://`. It shows the name readers use, `marts`.
+
+    Returns:
+        A warning, if columns have lost their lineage since the docs were written last.
 
     Raises:
         ToolError: dbt could not write them.
@@ -38,9 +41,11 @@ def write_docs(warehouse: Warehouse, side: str) -> Path:
     kept = lineage.extract(
         run.target_path / "manifest.json", run.target_path / "catalog.json", side, warehouse.schemas.marts
     )
-    write_text(folder() / "project.json", json.dumps({**kept, "tests_of": fingerprints.project()}))
+    path = folder() / "project.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"nodes": {}}
+    write_text(path, json.dumps({**kept, "tests_of": fingerprints.project()}))
     write_text(folder() / "index.html", text)
-    return folder() / "index.html"
+    return lineage.lost(before, kept)
 
 
 def renew_tests(warehouse: Warehouse) -> None:

@@ -17,10 +17,10 @@ from sluice.warehouse.connection import open_warehouse
 
 
 @task(name="dbt docs", task_run_name="dbt docs", tags=["dbt"], cache_policy=NO_CACHE)
-def write_docs(side: str) -> None:
-    """Write dbt's docs of the side that is live now, and what the site shows of dbt's models."""
+def write_docs(side: str) -> tuple[str, ...]:
+    """Write dbt's docs of the side that is live now, and what the site shows of dbt's models. Returns warnings."""
     with step("dbt docs"):
-        dbt_docs.write_docs(open_warehouse(), side)
+        return dbt_docs.write_docs(open_warehouse(), side)
 
 
 @task(name="site", task_run_name="site", tags=["warehouse"], cache_policy=NO_CACHE)

@@ -51,9 +51,8 @@ def _views_put_back(warehouse: Warehouse) -> tuple[str, ...]:
 
 
 def documented(side: str) -> tuple[str, ...]:
-    """Write dbt's docs of the marts just published. Returns a warning if that fails: readers have their marts."""
+    """Write dbt's docs of the marts just published. Returns warnings, also if that fails: readers have their marts."""
     try:
-        site_tasks.write_docs(side)
+        return site_tasks.write_docs(side)
     except Exception as error:  # noqa: BLE001 - with any error, readers have their marts
         return (f"dbt's docs and the lineage were not written, the last ones stay: {in_short(error)}",)
-    return ()

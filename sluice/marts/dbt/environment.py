@@ -21,6 +21,9 @@ SESSION = {
     "lock_timeout": "5min",
     "client_connection_check_interval": "2s",
 }
+# From version 1.12 on dbt reads a file `.env` of the working directory, and leaves what it says in this process: in the
+# middle of a run, Sluice would find another warehouse named there than the one it began with.
+NO_DOTENV = {"PYTHON_DOTENV_DISABLED": "1"}
 BUILD = "SLUICE_DBT_BUILD"  # number of the build whose sessions may write to the side; without one they only read
 # Connection facts of a URL's query that libpq also takes from the environment; the profile leaves them open.
 LIBPQ = {key: f"PG{key.upper()}" for key in ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl")} | {
@@ -72,7 +75,7 @@ class DbtPlace:
     @contextmanager
     def environment(self) -> Iterator[None]:
         """Set what profiles.yml and libpq ask for, and put back in the end what was there before."""
-        values = self._facts() | self._session()
+        values = self._facts() | self._session() | NO_DOTENV
         before = {name: os.environ.get(name) for name in values}
         os.environ.update(values)
         try:

@@ -85,13 +85,13 @@ def warm_up(place: DbtPlace) -> None:
 
 def _invoke(args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None = None) -> Outcome:
     """Run dbt in this process; raise what kept it from running any node."""
-    from sluice.marts.dbt.nodes import NodeRunner  # imports dbt, 2 s: only for who runs it
-
     place.logs.mkdir(parents=True, exist_ok=True)
     # Prefect's logs and dbt's own file hold what dbt says; the console shows it once
     quiet = ["--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats", "--log-path", str(place.logs)]
     task_runs = command in (*COMMANDS_WITH_NODES, "source freshness")
     with _one_at_a_time, place.environment():
+        from sluice.marts.dbt.nodes import NodeRunner  # imports dbt, 2 s: only for who runs it
+
         runner = NodeRunner(place.project, place.profiles, place.target_path, progress)
         outcome = runner.run([*args, "--target", place.target, *quiet], task_runs=task_runs)
     if outcome.error is not None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sluice.contract.derive.schemas import OPS
+from sluice.contract.formatting import counted
 from sluice.project.dbt_manifest import tests_of
+from sluice.site.facts import column_lineage
 
-HOW = {"pass-through": "as it is", "rename": "renamed", "transformation": "computed"}
-ROWS = {"__colibri_filter__": "chooses rows", "__colibri_join__": "joins rows"}
 LAYERS = ("raw", "staging", "intermediate", "marts")
 UNREAD = 20  # problems of the parser that the site lists
+NAMED = 5  # columns that a warning names
 KINDS = ("source", "seed", "model", "snapshot")
+SNAPSHOT = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_is_deleted")  # columns of dbt's own
+# What a file has that an earlier version wrote
+EARLIER_HOW, EARLIER_ROWS = {"pass-through": "as it is", "rename": "renamed"}, "__colibri_"
+
+Edge = tuple[str, str, str]  # dbt's unique id of a node, its column, and how
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,8 @@ class Node:
     materialized: str
     columns: tuple[tuple[str, str, str], ...]
     tests: tuple[Test, ...] = ()
-    parents: Mapping[str, tuple[tuple[str, str, str], ...]] = field(default_factory=dict)
-    rows_by: tuple[tuple[str, str, str], ...] = ()
+    parents: Mapping[str, tuple[Edge, ...]] = field(default_factory=dict)
+    rows_by: tuple[Edge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +68,12 @@ class Project:
 
 def extract(manifest: Path, catalog: Path, side: str, shown_as: str) -> dict[str, Any]:
     """The project as JSON can hold it; the side that was documented goes by the name readers know."""
-    from dbt_colibri.lineage_extractor.extractor import DbtColumnLineageExtractor  # sqlglot: 0.4 s
-
-    with _heard() as unread:
-        found = DbtColumnLineageExtractor(str(manifest), str(catalog))
-        lineage = found.extract_project_lineage()
-    nodes = {**found.manifest["sources"], **found.manifest["nodes"]}
-    described = {**found.catalog["sources"], **found.catalog["nodes"]}
-    tests = tests_of(found.manifest)
-    kept = {
+    project, asked = (json.loads(path.read_text(encoding="utf-8")) for path in (manifest, catalog))
+    nodes = {**project["sources"], **project["nodes"]}
+    nodes = {unique_id: node for unique_id, node in nodes.items() if node["resource_type"] in KINDS}
+    described = {**asked["sources"], **asked["nodes"]}
+    tests = tests_of(project)
+    kept: dict[str, dict[str, Any]] = {
         unique_id: {
             "name": node["name"],
             "page": f"{node['source_name']}.{node['name']}" if node["resource_type"] == "source" else node["name"],
@@ -82,27 +83,61 @@ def extract(manifest: Path, catalog: Path, side: str, shown_as: str) -> dict[str
             "materialized": node["config"].get("materialized") or node["resource_type"],
             "columns": _columns(node, described.get(unique_id, {})),
             "tests": tests.get(unique_id, []),
-            "parents": lineage["lineage"]["parents"].get(unique_id, {}),
         }
         for unique_id, node in nodes.items()
-        if node["resource_type"] in KINDS
     }
+    unread: list[str] = []
+    for unique_id, parents, rows_by, problems in _lineage(nodes, kept):
+        unread += [f"{kept[unique_id]['name']}: {problem}" for problem in problems]
+        kept[unique_id] |= {"parents": parents, "rows_by": rows_by}
     return {"nodes": kept, "unread": unread[:UNREAD]}
 
 
-@contextmanager
-def _heard() -> Iterator[list[str]]:
-    """The parser's errors, kept off the console; it continues after each, and some appear only in its log."""
-    heard: list[str] = []
-    log, handler = logging.getLogger("colibri"), logging.Handler(logging.ERROR)
-    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
-    propagate, log.propagate = log.propagate, False
-    log.addHandler(handler)
-    try:
-        yield heard
-    finally:
-        log.removeHandler(handler)
-        log.propagate = propagate
+def _lineage(
+    nodes: Mapping[str, Mapping[str, Any]], kept: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, Sequence[Edge]], Sequence[Edge], Sequence[str]]]:
+    """(unique id, parents of its columns, what its rows depend on, what could not be followed) of each node."""
+    tables = {_table(node): unique_id for unique_id, node in nodes.items()}
+    columns = {table: [name for name, _, _ in kept[unique_id]["columns"]] for table, unique_id in tables.items()}
+
+    def known(origins: Iterable[column_lineage.Origin], of: str) -> tuple[Edge, ...]:
+        named = ((tables.get(table), column, how) for table, column, how in origins)
+        return tuple((parent, column, how) for parent, column, how in named if parent is not None and parent != of)
+
+    for unique_id, node in nodes.items():
+        query = node.get("compiled_code")
+        if not query or node.get("language") == "python":
+            yield unique_id, {}, (), ()
+            continue
+        added = SNAPSHOT if node["resource_type"] == "snapshot" else ()
+        asked = [name for name, _, _ in kept[unique_id]["columns"] if name not in added]
+        of = column_lineage.read(query, asked, columns)
+        parents = {column: known(found, unique_id) for column, found in of.origins.items()}
+        yield unique_id, parents, known(of.rows_by, unique_id), of.problems
+
+
+def _table(node: Mapping[str, Any]) -> column_lineage.Table:
+    """How a query names it."""
+    if node["config"].get("materialized") == "ephemeral":
+        return "", str(node["name"])
+    return str(node["schema"]), str(node.get("alias") or node.get("identifier") or node["name"])
+
+
+def lost(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """A warning, if columns have no lineage in `now` that had some in `before`; both are of `extract`."""
+    gone = [
+        f"{node['name']}.{column}"
+        for unique_id, node in now["nodes"].items()
+        for column, parents in node["parents"].items()
+        if not parents and before["nodes"].get(unique_id, {}).get("parents", {}).get(column)
+    ]
+    if not gone:
+        return ()
+    names = ", ".join(gone[:NAMED]) + (", ..." if len(gone) > NAMED else "")
+    return (
+        f"{counted(len(gone), 'column')} had a lineage and now {'has' if len(gone) == 1 else 'have'} none: {names}. "
+        "What could not be read is on the site's lineage page",
+    )
 
 
 def _layer(node: Mapping[str, Any], marts: str) -> str:
@@ -147,17 +182,21 @@ def _place(layer: str) -> int:
 
 
 def _node(unique_id: str, facts: Mapping[str, Any]) -> Node:
-    edges = {
-        column: tuple((p["dbt_node"], p["column"], HOW.get(p["lineage_type"], "computed")) for p in parents)
-        for column, parents in facts["parents"].items()
-        if column not in ROWS
-    }
-    rows_by = [(p["dbt_node"], p["column"], ROWS[key]) for key in ROWS for p in facts["parents"].get(key, [])]
+    kept = {column: parents for column, parents in facts["parents"].items() if not column.startswith(EARLIER_ROWS)}
+    edges = {column: tuple(_edge(p) for p in parents) for column, parents in kept.items()}
     return Node(
         unique_id,
         **{key: facts[key] for key in ("name", "page", "kind", "layer", "description", "materialized")},
         columns=tuple((name, kind, text) for name, kind, text in facts["columns"]),
         tests=tuple(Test(*test) for test in facts["tests"]),
         parents=edges,
-        rows_by=tuple(rows_by),
+        rows_by=tuple(map(_edge, facts.get("rows_by", ()))),
     )
+
+
+def _edge(kept: Any) -> Edge:
+    """As `extract` keeps it, or as an earlier version of Sluice did."""
+    if isinstance(kept, Mapping):
+        return kept["dbt_node"], kept["column"], EARLIER_HOW.get(kept["lineage_type"], "computed")
+    node, column, how = kept
+    return node, column, how

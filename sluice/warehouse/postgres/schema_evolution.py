@@ -158,7 +158,7 @@ def _views(connection: sa.Connection, parent: sa.Table, column: str) -> dict[str
     """
     there = parent.to_metadata(sa.MetaData(), schema=str(connection.schema_for_object(parent)))
     name = connection.dialect.identifier_preparer.format_table(there)
-    found = dict(connection.execute(VIEWS, {"parent": name, "column": column}).tuples().all())
+    found: dict[str, bool] = dict(connection.execute(VIEWS, {"parent": name, "column": column}).tuples().all())
     return {twin: kept for view, kept in found.items() for twin in _on_both_sides(connection, view)} | found
 
 

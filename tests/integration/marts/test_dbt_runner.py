@@ -334,6 +334,16 @@ def test_docs_are_generated_from_this_run(tiny: Tiny) -> None:
     assert run.nodes == ()
 
 
+def test_what_a_file_env_says_does_not_become_the_environment_of_the_run(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("SLUICE_OF_THE_FILE=another-warehouse\nPGOPTIONS=-c search_path=elsewhere\n")
+    monkeypatch.chdir(tmp_path)
+    before = dict(os.environ)
+    assert tiny.run().counts() == {"success": 2, "pass": 3}
+    assert dict(os.environ) == before
+
+
 def test_a_stale_source_is_a_finding_and_not_a_crash(tiny: Tiny) -> None:
     tiny.write(
         {

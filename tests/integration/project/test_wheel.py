@@ -1,11 +1,15 @@
 """What somebody gets who installs the wheel: every step from an empty folder to marts, on each interpreter found.
 
+Once as the resolver chooses versions where only a package index can be reached, with the constraint of docs/setup.md;
+on the required interpreter also from the lock, which has a newer dbt.
+
 Needs a package index, and minutes: these tests are `long`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +24,9 @@ from tests.support.repository import ROOT
 pytestmark = pytest.mark.long
 
 REQUIRED, SUPPORTED = "3.11", ("3.11", "3.12", "3.13")
+CONSTRAINT, LOCK = "constraint", "lock"
+WAYS = [*((version, CONSTRAINT) for version in SUPPORTED), (REQUIRED, LOCK)]
+DBT = {CONSTRAINT: "1.11", LOCK: "1.12"}
 # What the unit tests ask for beyond the wheel.
 FOR_TESTS = ("pytest", "pytest-xdist", "pytest-httpserver", "hypothesis", "aiosmtpd", "ruff")
 
@@ -45,17 +52,30 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(scope="module", params=SUPPORTED)
+@pytest.fixture(scope="module", params=WAYS, ids=" by the ".join)
 def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of programs of a new virtual environment with the wheel, by the ordinary resolver."""
-    found = interpreter(request.param)
+    """The folder of programs of a new virtual environment with the wheel."""
+    version, way = request.param
+    found = interpreter(version)
     if found is None:
-        assert request.param != REQUIRED, f"no Python {REQUIRED} was found"
-        pytest.skip(f"no Python {request.param} was found: the wheel was not tried on it")
-    folder = tmp_path_factory.mktemp(f"python{request.param}")
+        assert version != REQUIRED, f"no Python {REQUIRED} was found"
+        pytest.skip(f"no Python {version} was found: the wheel was not tried on it")
+    folder = tmp_path_factory.mktemp(f"python{version}")
     subprocess.run([found, "-m", "venv", str(folder / "venv")], check=True)
     programs = folder / "venv/bin"
-    subprocess.run([str(programs / "python"), "-m", "pip", "install", "--quiet", str(wheel)], check=True)
+    pip = [str(programs / "python"), "-m", "pip", "install", "--quiet"]
+    if way == LOCK:
+        subprocess.run(
+            [*pip, "--require-hashes", "--no-deps", "-r", str(ROOT / "requirements/runtime.txt")], check=True
+        )
+        subprocess.run([*pip, "--no-deps", str(wheel)], check=True)
+    else:
+        guide = (ROOT / "docs/setup.md").read_text(encoding="utf-8")
+        [line] = re.findall(r"`constraints\.txt`:\n\n```\n(.+)\n```", guide)
+        (folder / "constraints.txt").write_text(line + "\n")
+        subprocess.run([*pip, "-c", str(folder / "constraints.txt"), str(wheel)], check=True)
+    ask = [str(programs / "python"), "-c", "from importlib.metadata import version; print(version('dbt-core'))"]
+    assert subprocess.run(ask, check=True, capture_output=True, text=True).stdout.startswith(DBT[way])
     yield programs
     shutil.rmtree(folder, ignore_errors=True)
 

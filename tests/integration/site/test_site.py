@@ -241,6 +241,25 @@ def test_a_run_whose_dbt_docs_cannot_be_made_warns_and_goes_on(block: None, home
     assert "the lineage were not written, the last ones stay: dbt docs generate could not run" in warning
 
 
+def test_a_column_that_loses_its_lineage_is_a_warning_of_the_run(
+    block: None, home: Path, tmp_path: Path, database: sa.URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "project" / "models" / "marts"
+    models.mkdir(parents=True)
+    (tmp_path / "project" / "dbt_project.yml").write_text("{name: shop, profile: sluice}")
+    (models / "orders.sql").write_text("select 1 as price")
+    columns = "columns: [{name: price, data_type: integer}]"
+    (models / "models.yml").write_text(f"models: [{{name: fct_orders, {columns}}}, {{name: orders, {columns}}}]")
+    monkeypatch.setattr(paths, "dbt_project", lambda: tmp_path / "project")
+    with sa.create_engine(database).begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA marts__a")
+    (models / "fct_orders.sql").write_text("select price from {{ ref('orders') }}")
+    assert transform.documented("marts__a") == ()
+    (models / "fct_orders.sql").write_text("select price from {{ ref('orders') }}, unnest(array[1]) as price(price)")
+    [warning] = transform.documented("marts__a")
+    assert "1 column had a lineage and now has none: fct_orders.price" in warning
+
+
 def test_a_contract_at_fault_is_told_on_its_page_and_the_others_have_theirs(warehouse, deliver, home, tmp_path) -> None:
     class Notes(pa.DataFrameModel):
         """A dataset without a single check."""

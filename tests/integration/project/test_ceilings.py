@@ -1,0 +1,46 @@
+"""Each ceiling of pyproject.toml holds back what would break: above it, its tests fail, or nothing is there yet.
+
+Needs a package index, and minutes: these tests are `long`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from requirements.lock import LEFT_OUT
+from tests.support.repository import ROOT
+
+pytestmark = pytest.mark.long
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+CEILINGS = PROJECT["tool"]["sluice"]["ceilings"]
+BOUNDS = {
+    requirement.name: next(each.version for each in requirement.specifier if each.operator == "<")
+    for requirement in map(Requirement, PROJECT["project"]["dependencies"])
+    if requirement.name in CEILINGS
+}
+NOTHING = ("no versions of", "there is no version of")
+
+
+@pytest.mark.parametrize("name", sorted(CEILINGS))
+def test_a_ceiling_is_needed(name: str, tmp_path: Path) -> None:
+    above = f"{name}>={BOUNDS[name]}"
+    overrides = tmp_path / "overrides.txt"
+    overrides.write_text("\n".join(LEFT_OUT.values()))
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(tmp_path / "newer")]
+    installed = subprocess.run([*command, "--override", str(overrides), above], capture_output=True, text=True)
+    if installed.returncode:
+        message = " ".join(installed.stderr.lower().split())
+        assert any(words in message for words in NOTHING), installed.stderr
+        return  # nothing that it could hold back
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "newer")}
+    tests = [sys.executable, "-m", "pytest", *CEILINGS[name]["tests"], "-x", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(tests, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode, f"its tests pass with {above}: raise the ceiling of {name}\n{done.stdout[-2000:]}"

@@ -1,0 +1,54 @@
+"""What pyproject.toml and the lock promise of the packages that Sluice stands on. Asks no index."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.support.repository import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+DEPENDENCIES = {requirement.name: requirement for requirement in map(Requirement, PROJECT["project"]["dependencies"])}
+CEILINGS = PROJECT["tool"]["sluice"]["ceilings"]
+LOCKS = ("runtime.txt", "buckets.txt", "dev.txt")
+
+
+def below(requirement: Requirement) -> set[str]:
+    """What bounds a requirement from above."""
+    return {str(each) for each in requirement.specifier if each.operator in ("<", "<=", "==", "~=", "===", "!=")}
+
+
+def locked(name: str) -> dict[str, str]:
+    """Versions by package of one file of the lock."""
+    lines = (ROOT / "requirements" / name).read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line.rstrip(" \\")) for line in lines if line and line[0] not in " #"]
+    return {each.name: next(iter(each.specifier)).version for each in found}
+
+
+def test_every_ceiling_has_a_reason_a_date_and_tests_and_no_reason_is_left_over() -> None:
+    assert {name for name, requirement in DEPENDENCIES.items() if below(requirement)} == set(CEILINGS)
+    for name, ceiling in CEILINGS.items():
+        assert ceiling["why"], name
+        assert isinstance(ceiling["since"], date), name
+        assert ceiling["tests"], name
+        assert [each for each in ceiling["tests"] if not (ROOT / each).exists()] == [], name
+
+
+def test_what_prefect_s_own_metadata_holds_has_no_second_ceiling_here() -> None:
+    assert not {"fastapi"} & set(DEPENDENCIES)
+    assert not {"sqlalchemy", "sqlglot"} & set(CEILINGS)
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_the_lock_is_within_the_ranges_and_leaves_out_what_nobody_needs(name: str) -> None:
+    versions = locked(name)
+    for requirement in DEPENDENCIES.values():
+        assert versions[requirement.name.lower()] in requirement.specifier, requirement
+    assert versions["dbt-core"].startswith("1.12.")
+    assert "dbt-core-experimental-parser" not in versions
+    assert not {"dbt-colibri"} & set(versions)
+    text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+    assert "://" not in text, "an address of an index"
