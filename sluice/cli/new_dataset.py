@@ -19,7 +19,7 @@ from sluice.contract.errors import ConfigError, ToolError
 from sluice.contract.scaffold.doubts import datable, dated, doubts_of, refuse_row_as_header
 from sluice.contract.scaffold.draft import Draft, Sample, draft, guesses_of
 from sluice.contract.scaffold.guess import Guess
-from sluice.contract.scaffold.new_dataset import Facts
+from sluice.contract.scaffold.new_dataset import NO_OWNER, Facts
 from sluice.project import paths
 from sluice.project.datasets import contracts
 from sluice.project.derived import place, stale_files
@@ -42,7 +42,7 @@ class Wish:
     source: str
     entity: str
     address: str
-    owner: str = "you@example.com"
+    owner: str = NO_OWNER
     monthly: str | None = None
     by: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)

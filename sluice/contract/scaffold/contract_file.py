@@ -34,7 +34,7 @@ def contract_file(facts: Facts, guesses: Sequence[Guess], rows: int) -> str:
         "",
         "",
         f"class {name}(pa.DataFrameModel):",
-        '    """One row per record of the file."""  # confirm: what a row is',
+        '    """One row per record of the file."""  # confirm: this, and what each column holds',
         "",
         *(line for guess in guesses for line in _column(guess, rows)),
         *(_first_check(guesses) if not any(map(_checked, guesses)) else []),
@@ -88,14 +88,16 @@ def _column(guess: Guess, rows: int) -> list[str]:
     lines = [
         *_hints(guess, rows),
         f"    {guess.name}: {guess.annotation} = column(  # {doubt}{span}",
-        f"        {quoted(in_words(guess.name) + '.')},  # confirm: say what it holds, and its unit",
+        f"        {quoted(in_words(guess.name) + '.')},",
     ]
     if guess.source != guess.name:
         lines.append(f"        source={quoted(guess.source)},")
     if guess.format:
         lines.append(f"        format={quoted(guess.format)},")
-    if guess.words:
-        lines.append(f"        null_values={_tuple(guess.words)},  # confirm: what means null")
+    words = (*guess.words, *guess.words_of_others)
+    if words:
+        why = "confirm: what means null" if guess.words else "as in other columns"
+        lines.append(f"        null_values={_tuple(words)},  # {why}")
     if guess.total:
         lines.append(f"        notin=[{quoted(guess.total)}],  # confirm: the last row is a total, not a record")
     if guess.unique:
@@ -175,18 +177,19 @@ def _contract(facts: Facts, name: str) -> list[str]:
     if not monthly or not facts.dated:
         limits += ', same_bytes="accept"'
     return [
+        "# confirm: owner, url and batches, and how bad a delivery may be (gate)",
         "CONTRACT = Contract(",
         f"    source={quoted(facts.source)},",
         f"    entity={quoted(facts.entity)},",
-        f"    owner={quoted(facts.owner)},  # confirm: who is alerted when the gate closes",
-        f"    description={quoted(facts.description)},  # confirm: what a reader should know",
+        f"    owner={quoted(facts.owner)},  # who is alerted when the gate closes",
+        f"    description={quoted(facts.description)},",
         f"    schema={name},",
         "    files=Files(",
-        f"        url={quoted(files.url)},  # confirm: where the deliveries will be",
-        f"        batches={named},  # confirm: how they come",
+        f"        url={quoted(files.url)},  # where the deliveries will be",
+        f"        batches={named},",
         *_reading(files),
         "    ),",
-        f"    gate=Gate({limits}),  # confirm: how bad a delivery may be",
+        f"    gate=Gate({limits}),",
         ")",
     ]
 

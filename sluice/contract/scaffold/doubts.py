@@ -14,16 +14,17 @@ from sluice.contract.batches import Monthly
 from sluice.contract.columns import Column
 from sluice.contract.contract import DATING, Files
 from sluice.contract.errors import DataError
+from sluice.contract.formatting import counted
 from sluice.contract.scaffold.contract_file import odd_words
 from sluice.contract.scaffold.draft import Sample
 from sluice.contract.scaffold.guess import Guess
-from sluice.contract.scaffold.new_dataset import Facts
+from sluice.contract.scaffold.new_dataset import NO_OWNER, Facts
 from sluice.contract.values.casts import read
 from sluice.contract.values.spellings import FINEST
 
 MOST = 10  # doubts that are shown
 _READING = {
-    "skip": "the first {value} lines are left out, as they are not part of the table (skip)",
+    "skip": "{lines} before the header left out, as not part of the table (skip)",
     "encoding": "read as {value} (encoding)",
     "escape": "{value} is read as an escape (escape)",
     "quote": "fields are enclosed in {value!r} (quote)",
@@ -99,7 +100,7 @@ def _is_value(one: Guess) -> bool:
 
 def doubts_of(facts: Facts, guesses: Sequence[Guess], rows: int) -> list[str]:
     """One line each, ordered by what it costs if it is wrong: rows read wrong, rows rejected, all else."""
-    found = [*_of_reading(facts.files), *_of_values(guesses, rows), *_of_rest(guesses)]
+    found = [*_of_reading(facts.files), *_of_values(guesses, rows), *_of_rest(guesses), *_of_facts(facts)]
     more = len(found) - MOST
     return found if more <= 0 else [*found[:MOST], f"and {more:,} more in the draft"]
 
@@ -108,7 +109,7 @@ def _of_reading(files: Files) -> Iterator[str]:
     for name, words in _READING.items():
         value = getattr(files, name)
         if value != Files.__dataclass_fields__[name].default:
-            yield words.format(value=value)
+            yield words.format(value=value, lines=counted(value, "line") if name == "skip" else "")
 
 
 def _of_values(guesses: Sequence[Guess], rows: int) -> Iterator[str]:
@@ -152,3 +153,8 @@ def _of_rest(guesses: Sequence[Guess]) -> Iterator[str]:
     coded = [one.name for one in guesses if one.codes]
     if coded:
         yield f"{', '.join(coded[:5])}: lists of codes; other values make a warning (isin)"
+
+
+def _of_facts(facts: Facts) -> Iterator[str]:
+    if facts.owner == NO_OWNER:
+        yield f"owner: {NO_OWNER} is alerted when the gate closes; set it with --owner"

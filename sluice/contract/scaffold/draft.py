@@ -19,7 +19,7 @@ from sluice.contract.contract import DATING, Contract
 from sluice.contract.errors import ConfigError
 from sluice.contract.scaffold import examples
 from sluice.contract.scaffold.contract_file import contract_file
-from sluice.contract.scaffold.guess import Guess
+from sluice.contract.scaffold.guess import Guess, with_one_key, with_words_of_others
 from sluice.contract.scaffold.guess import guess as guess_column
 from sluice.contract.scaffold.new_dataset import Facts
 from sluice.contract.scaffold.readings import LEAST_ROWS
@@ -87,7 +87,13 @@ def draft(facts: Facts, sample: Sample, guesses: Sequence[Guess] | None = None) 
 
 
 def guesses_of(sample: Sample) -> list[Guess]:
-    """What each column is; a closing line of totals says nothing of its columns."""
+    """What each column is, by its own cells and by the other columns."""
+    found = with_one_key(_columns_of(sample))
+    return found if sample.typed else with_words_of_others(found)
+
+
+def _columns_of(sample: Sample) -> list[Guess]:
+    """What each column is by its own cells; a closing line of totals says nothing of its column."""
     names = column_names(sample.names)
     columns = list(zip(names, sample.names, sample.columns, strict=True))
     commas = sample.delimiter == ","

@@ -6,7 +6,8 @@ Types are tried with the parsers that will read the files later, so a guess neve
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ CODES = 12  # most values of a code list
 ROWS_PER_CODE = 5  # rows a code must have on average; fewer, and the next file brings a new one
 
 _CODE_NAME = re.compile(r"_(code|type|status|flag|kind|class|level|category)$|^(code|type|status|flag|kind|category)$")
+_WORDY = ("text", "json", "bytes", "uuid")  # types in which a word may be a value
+_PERIOD = re.compile(r"[0-9]{1,4}[-/.][0-9]|[0-9]{4}[ -]?[QWHS][0-9]|[QWHS][0-9][ -]?[0-9]{4}")
 _KEY_NAME = re.compile(r"(^|_)(id|key|number|no|code|uuid|guid|sku)$")
 _PERSONAL = re.compile(
     r"(^|_)(email|e_mail|phone|mobile|first_name|last_name|full_name|middle_name|maiden_name|surname|given_name|"
@@ -44,6 +47,7 @@ class Guess:
         span: least and most of the sample.
         format: in which the source spells the values, where no type reads them without.
         words: that mean null in this column.
+        words_of_others: that mean null in other columns of the file, and may come to stand in this one.
         odd: how many cells are no value of the type, and the first of them.
         damaged: how many cells are not valid UTF-8.
         undecided: the formats that all values have alike.
@@ -62,6 +66,7 @@ class Guess:
     span: tuple[Any, Any] | None = None
     format: str | None = None
     words: tuple[str, ...] = ()
+    words_of_others: tuple[str, ...] = ()
     odd: tuple[int, tuple[str, ...]] = (0, ())
     damaged: int = 0
     undecided: tuple[str, ...] = ()
@@ -109,7 +114,7 @@ def guess(
     held = values.drop_null()
     distinct = len(pc.unique(held)) if _counts(kind) else len(held)
     key = bool(_KEY_NAME.search(name)) and kind.name in ("integer", "text")
-    codes = () if key and distinct == len(held) else _codes(name, kind, held, distinct)
+    codes = () if (key and distinct == len(held)) or reading.undecided else _codes(name, kind, held, distinct)
     unique = key and 1 < distinct == len(values) - bad and not empty
     return Guess(
         name=name,
@@ -130,6 +135,32 @@ def guess(
         closing=reading.closing,
         **({} if codes else _range(kind, held, key)),
     )
+
+
+def with_one_key(guesses: Sequence[Guess]) -> list[Guess]:
+    """The guesses, unique only where a key is the first of its file, or counts up: others are of other tables."""
+    keys = [one.name for one in guesses if _KEY_NAME.search(one.name)]
+    return [
+        replace(one, unique=False, required=False)
+        if one.unique and one.name != keys[0] and not _counts_up(one)
+        else one
+        for one in guesses
+    ]
+
+
+def _counts_up(one: Guess) -> bool:
+    """Whether integers grow from row to row, as numbers that a system gives out do."""
+    numbers = one.values.drop_null()
+    return one.type.name == "integer" and bool((np.diff(numbers.to_numpy(zero_copy_only=False)) > 0).all())
+
+
+def with_words_of_others(guesses: Sequence[Guess]) -> list[Guess]:
+    """The guesses, where a word that means null in one column means it in all but those of text."""
+    words = {word for one in guesses for word in one.words}
+    return [
+        replace(one, words_of_others=tuple(sorted(words - set(one.words)))) if one.type.name not in _WORDY else one
+        for one in guesses
+    ]
 
 
 def _counts(kind: ColumnType) -> bool:
@@ -177,6 +208,8 @@ def _codes(name: str, kind: ColumnType, held: pa.Array, distinct: int) -> tuple[
     if not _counts(kind):
         return ()
     values = sorted(pc.unique(held).to_pylist())
+    if kind.name == "text" and all(_PERIOD.match(value) for value in values):
+        return ()  # the next file has the next ones
     if kind.name == "text" and all(re.fullmatch(r"[^\x00-\x1f\"\\]{1,30}", value) for value in values):
         return tuple(values)
     coded = kind.name == "integer" and (_CODE_NAME.search(name) or values == [0, 1])
@@ -193,4 +226,6 @@ def _range(kind: ColumnType, held: pa.Array, key: bool) -> dict[str, Any]:
     room = 10 ** (len(str(int(max(abs(least), abs(most), 1)))) + 1)
     if key or room > 10**8:  # 10**8 is beyond Money
         return {"span": (least, most), "bounds": (0, 0)} if least >= 0 else {"span": (least, most)}
-    return {"span": (least, most), "bounds": (0 if least >= 0 else -room, room)}
+    # Values that come near zero and never pass it are counts or amounts; those of a summer or a hemisphere are not.
+    positive = least >= 0 and least * 100 <= most
+    return {"span": (least, most), "bounds": (0 if positive else -room, room)}

@@ -6,12 +6,11 @@ import keyword
 from dataclasses import dataclass
 
 from sluice.contract.authoring.names import in_words
-from sluice.contract.columns import NAME
-from sluice.contract.contract import Files
+from sluice.contract.contract import LONGEST_ID, PART, Files
 from sluice.contract.errors import ConfigError
 
+NO_OWNER = "you@example.com"  # where the user names none
 OWN_SCHEMAS = ("ops", "staging", "quarantine", "marts")  # a source of this name would be taken for Sluice's own
-LONGEST_ID = 40  # characters, as Contract allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Facts:
 
     def __post_init__(self) -> None:
         for name in (self.source, self.entity):
-            if not NAME.fullmatch(name) or name.startswith("_") or "__" in name or keyword.iskeyword(name):
+            if not PART.fullmatch(name) or keyword.iskeyword(name):
                 raise ConfigError(
                     f"{name!r} is not a valid name: use lower case letters, digits and single _, as in yellow_trips"
                 )

@@ -28,6 +28,11 @@ ZONED = pa.timestamp("us", "UTC")
 MONEY_NAME = re.compile(
     r"(^|_)(amount|price|cost|fee|fare|tax|total|tip|paid|salary|charge|surcharge|discount|revenue|usd|eur|gbp|value)(_|$)"
 )
+# Digits that are no number.
+_NUMBERLESS = re.compile(
+    r"(^|_)(zip|zip_?code|post_?code|postal(_code)?|plz|phone|telephone|tel|fax|mobile|iban|bic|isbn|ean|upc|gtin|sku|"
+    r"barcode|imei|fips|cusip|isin|ssn|siren|siret)(_|$)"
+)
 _ORDER = (pa.int64(), MONEY, WIDE_MONEY, pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"), ZONED)
 _NULLS = (
     *("NULL", "Null", "null", "NA", "N/A", "n/a", "N.A.", "n.a.", "NaN", "nan", "NAN", "None", "none", r"\N", "#N/A"),
@@ -75,6 +80,8 @@ def reading_of(name: str, cells: pa.Array, whole: bool, commas: bool) -> Reading
 def _plain(name: str, held: pa.Array) -> pa.DataType | None:
     """The type that reads every cell as it is; text if a number would lose something; None if there is none."""
     if _any(held, r"^[ \t]*-?0[0-9]+[ \t]*$"):  # 00501 is a postcode; as a number it would lose its zeros
+        return pa.string()
+    if _NUMBERLESS.search(name) and _all(held, r"^[ \t]*[0-9]+[ \t]*$"):  # the next file may have zeros before them
         return pa.string()
     if _any(held, r"^[0-9]+[eE][0-9]+$") and not _any(held, r"\."):  # 9535e6 is a voucher
         return pa.string()

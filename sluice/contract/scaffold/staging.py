@@ -53,7 +53,7 @@ def staging_yaml(facts: Facts, guesses: Sequence[Guess]) -> str:
     for guess in guesses:
         lines += [
             f"      - name: {_text(guess.name)}",
-            f"        description: {_text(in_words(guess.name) + '.')} # confirm",
+            f"        description: {_text(in_words(guess.name) + '.')}",
         ]
         if guess.unique:
             lines += ["        data_tests:", "          - not_null"]
@@ -97,7 +97,7 @@ def mart_yaml(facts: Facts, guesses: Sequence[Guess]) -> str:
         lines += [
             f"      - name: {_text(guess.name)}",
             f"        data_type: {_type(guess)}",
-            f"        description: {_text(in_words(guess.name) + '.')} # confirm",
+            f"        description: {_text(in_words(guess.name) + '.')}",
         ]
     for name, kind in (("_batch", "text"), ("_row_number", "bigint")):
         lines += [f"      - name: {name}", f"        data_type: {kind}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import subprocess
 import sys
@@ -118,7 +119,8 @@ def test_a_draft_has_every_file_is_formatted_and_marks_its_guesses(project: Path
     assert "tests/data/post__parcels/bad.csv" in files
     text = (project / "contracts/post_parcels.py").read_text()
     for line in (
-        'url="parcels_{batch}.csv",  # confirm: ',
+        'url="parcels_{batch}.csv",',
+        "# confirm: owner, url and batches",
         'delimiter=";",',
         'null_values=("NA",),  # confirm: ',
         "unique=True,  # confirm: ",
@@ -242,13 +244,15 @@ def test_a_parquet_column_that_no_type_holds_is_named(project: Path) -> None:
         ("post", "../x"),
         ("_post", "x"),
         ("a__b", "x"),
+        ("post", "x_"),
+        ("post", "class"),
         ("ops", "x"),
         ("p" * 30, "x" * 9),
     ],
 )
 def test_a_name_that_cannot_name_a_table_writes_nothing(project: Path, source: str, entity: str) -> None:
-    with pytest.raises(ConfigError):
-        make(parcels(project.parent / "parcels.csv"), source, entity)
+    with pytest.raises(ConfigError, match=r"valid name|reserved|characters"):
+        make("nowhere.csv", source, entity)  # no file is read for it
     assert written(project) == []
 
 
@@ -309,3 +313,67 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_behind(project: Path) ->
     with pytest.raises(SluiceError, match="nothing was kept"):
         make(parcels(project.parent / "parcels.csv"))
     assert written(project) == ["tests"]
+
+
+def test_the_command_lists_what_to_review_the_riskiest_first_and_the_draft_marks_little(project: Path, capfd) -> None:
+    lines = [f"{n};{'0000-00-00' if n == 30 else '2024-01-02'};{n}.5;{'ab'[n % 2]}" for n in range(10, 60)]
+    sample = project.parent / "orders.csv"
+    sample.write_text("\n".join(["Orders of May", "id;sent;weight;shop", *lines]) + "\n")
+    new_dataset.new(new_dataset.Wish("shop", "orders", str(sample)))
+    listed = re.findall(r"^  [0-9]+\. (.*)$", capfd.readouterr().out, re.MULTILINE)
+    words = [
+        "1 line before the header",
+        "sent: 1 of 50 are not dates",
+        "id: unique",
+        "shop: lists of codes",
+        "owner: ",
+    ]
+    assert [word for word, line in zip(words, listed, strict=True) if not line.startswith(word)] == []
+    contract = project / "contracts/shop_orders.py"
+    assert contract.read_text().count("# confirm") <= 2 * len(columns_of(contract))
+
+
+def drafted(project: Path, header: str, *lines: str) -> str:
+    """The contract file of a sample."""
+    sample = project.parent / "sample.csv"
+    sample.write_text("\n".join([header, *lines]) + "\n")
+    make(sample, replace=True)
+    return (project / "contracts/post_parcels.py").read_text()
+
+
+def test_only_the_first_key_is_unique_and_those_that_count_up(project: Path) -> None:
+    lines = [f"{n},{(n * 37) % 101},{n + 1000}" for n in range(40)]
+    drafted(project, "order_id,customer_id,entry_no", *lines)
+    found = contract_of(project / "contracts/post_parcels.py").pandera_schema.columns
+    assert [name for name, column in found.items() if column.unique] == ["order_id", "entry_no"]
+
+
+def test_a_word_for_null_in_one_column_is_known_in_the_others_that_are_not_text(project: Path) -> None:
+    drafted(project, "n,weight,country,sent", *(f"{n},{'NA' if n == 5 else n / 4},NA,2024-01-02" for n in range(30)))
+    found = columns_of(project / "contracts/post_parcels.py")
+    assert {name: column.null_values for name, column in found.items()} == {
+        "n": ("NA",), "weight": ("NA",), "country": (), "sent": ("NA",)
+    }  # fmt: skip
+
+
+def test_digits_that_are_no_number_stay_text(project: Path) -> None:
+    drafted(project, "zip,phone,count", *(f"{90001 + n},{4930123450 + n},{n}" for n in range(20)))
+    kinds = [str(column.type) for column in columns_of(project / "contracts/post_parcels.py").values()]
+    assert kinds == ["text", "text", "integer"]
+
+
+def test_periods_are_no_codes_and_a_summer_bounds_no_winter(project: Path) -> None:
+    lines = [f"2024-{1 + n // 20:02d},{'north' if n % 2 else 'south'},{20 + n % 9}.5,{n % 40}" for n in range(100)]
+    text = drafted(project, "period,shop,temperature,count", *lines)
+    assert text.count("isin=") == 1
+    assert 'isin=["north", "south"]' in text
+    assert [line.strip() for line in text.splitlines() if "ge=" in line] == ["ge=-1000,", "ge=0,"]
+
+
+@pytest.mark.parametrize(
+    ("name", "personal"),
+    [("life_expectancy_at_birth", False), ("birth_rate", False), ("product_name", False), ("file_name", False),
+     ("birth_date", True), ("customer_name", True), ("name", True), ("e_mail", True), ("dob", True)],
+)  # fmt: skip
+def test_personal_data_is_found_by_the_whole_name(name: str, personal: bool) -> None:
+    assert guess(name, name, pa.array([b"1999-01-02", b"2000-01-02"])).pii is personal
