@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -132,5 +132,5 @@ def _not_judged(contract: Contract) -> tuple[str, ...]:
 
 
 def _as_dict(result: CheckResult) -> Mapping[str, Any]:
-    facts = asdict(result)
-    return {**facts, "outcome": result.outcome, "sample": [dict(row) for row in result.sample]}
+    facts = {name: getattr(result, name) for name in ("severity", "tolerance", "rows", "failing", "outcome", "error")}
+    return {"check": result.name, **facts, "sample": [dict(row) for row in result.sample]}

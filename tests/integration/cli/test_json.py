@@ -55,6 +55,7 @@ def said(sluice, tmp_path):
         "quarantine list": ("quarantine", "list"),
         "quarantine show": ("quarantine", "show", *month),
         "contract show": ("contract", "show", "tlc__yellow_trips"),
+        "check": ("check", str(tmp_path / "2019-02.csv"), "--contract", str(ROOT / "contracts/tlc_yellow_trips.py")),
         "doctor": ("doctor",),
         "setup": ("setup", "--yes"),
         "heartbeat": ("heartbeat",),

@@ -19,15 +19,16 @@ MOST_REJECTED = 0.001  # of all rows of all next deliveries, none of which is ba
 def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[FileCheck, FileCheck]]:
     """What the drafts make of the delivery they are drafted from, and of the next."""
     folder = tmp_path_factory.mktemp("drafts")
-    (folder / "sluice.toml").touch()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLUICE_PROJECT", str(folder))
-        return {name: _drafted(folder, name, file) for name, file in all_files().items()}
+    return {name: _drafted(folder / name, name, file) for name, file in all_files().items()}
 
 
 def _drafted(folder: Path, name: str, file: File) -> tuple[FileCheck, FileCheck]:
+    folder.mkdir()
+    (folder / "sluice.toml").touch()
     sample, following = file.halves(folder, name)
-    new_dataset.new(new_dataset.Wish("some", name, str(sample)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLUICE_PROJECT", str(folder))
+        new_dataset.new(new_dataset.Wish("some", name, str(sample)))
     contract = load_contract(folder / "contracts" / f"some_{name}.py")
     return check_file(str(sample), contract), check_file(str(following), contract)
 
