@@ -23,9 +23,6 @@ BROKEN = "\u200b"  # a zero-width space; of the data itself, such a character is
 MARKDOWN = (NotifyDiscord, NotifyMattermost, NotifyRocketChat, NotifyWorkflows)  # the last is Microsoft Teams
 MARKED = re.compile(r"(?P<address>\bhttps?://[\w.:/%?=&+,;-]+)|(?P<sign>[\\`*_\[\]<>~|#&])|@")
 
-# Slack: "Escaping text" in its "Formatting message text" asks for these three, and for nothing else.
-OF_SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-
 # What chat services obey, for a channel whose rules are not known: `<!channel>`, `<@U123>`, `<http://a|b>`, and the
 # bare words that ping a room. They may follow what messages.plain() spells out: `\n@everyone`.
 ORDER = re.compile(
@@ -58,14 +55,14 @@ def said_to(block: Any, title: str, body: str) -> tuple[str, str]:
     services = list(client)
     for service in services:
         if isinstance(service, NotifyEmail | NotifySlack):
-            # As HTML, no line of an e-mail would break: each blank is one that cannot. As Markdown, Apprise escapes
-            # `<` for Slack, and then turns what looks like a mention or a link back into one.
-            service.notify_format = NotifyFormat.TEXT
-    if all(isinstance(service, NotifyEmail) for service in services):
-        return title, body
-    if all(isinstance(service, NotifySlack) for service in services):
-        return title, body.translate(OF_SLACK)  # the plugin escapes the title
+            # As HTML, no line of an e-mail would break: each blank is one that cannot. As Markdown, Slack shows what
+            # looks like a mention or a link as one.
+            service.notify_format = NotifyFormat.TEXT  # type: ignore[assignment]  # several formats, or one
+    if all(isinstance(service, NotifyEmail | NotifySlack) for service in services):
+        return title, body  # its plugin does what Slack asks for
     if all(isinstance(service, MARKDOWN) for service in services):
+        if all(service.resolve_format(NotifyFormat.TEXT) == NotifyFormat.MARKDOWN for service in services):
+            client.asset.body_format = NotifyFormat.MARKDOWN.value  # or Apprise escapes it once more, addresses as well
         return _markdown(title), _markdown(body)
     return tamed(title), tamed(body)
 
