@@ -38,6 +38,7 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SQL statement.")],
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print long values whole.")] = False,
     write: Annotated[
         bool,
         typer.Option("--write", help="Allow changes, with the rights of runs, and commit them."),
@@ -46,14 +47,14 @@ def sql(
         bool, typer.Option("--as-owner", help="Query as the user that runs use, even if it is a superuser.")
     ] = False,
 ) -> None:
-    """Run a query and print its rows.
+    """Run a query and print its rows: as a table, or with one value a line where that is wider than the terminal.
 
     The query runs as a read-only user: sluice_reader of the embedded PostgreSQL, or the user of the block named by
     SLUICE_READER. Without one, it runs as the user that runs use, unless that is a superuser.
     """
     from sluice.cli.output.query import show
 
-    show(query, "json" if as_json else "csv" if as_csv else "table", write, as_owner)
+    show(query, "json" if as_json else "csv" if as_csv else "table", write, as_owner, full)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from sluice.runs.outcomes import Summary
 from sluice.site import dbt_docs, run_history
 from sluice.site import folder as place
 from sluice.site.facts import ledger, lineage
-from sluice.site.pages import attention, commands, datasets, models, wording
+from sluice.site.pages import attention, commands, datasets, models, picture, wording
 from sluice.site.pages.checks import share
 from sluice.warehouse.warehouse import Warehouse
 
@@ -81,7 +81,7 @@ def _pages(read: ledger.Snapshot, known: Mapping[str, Contract]) -> Iterator[tup
     urgent = attention.items(sets, nodes, read.publication, next(iter(common["runs"]), None))
     yield "index.html", _render("index.html", "", common, here="overview", attention=urgent)
     yield "run.html", _render("run.html", "", common, here="run")
-    yield "lineage.html", _render("lineage.html", "", common, here="lineage")
+    yield "lineage.html", _render("lineage.html", "", common, here="lineage", picture=picture.lineage(sets, nodes))
     for view in sets:
         yield f"datasets/{view.contract.dataset_id}.html", _render("dataset.html", "../", common, dataset=view)
     for model in nodes:

@@ -16,19 +16,19 @@ from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 
 
-def show(query: str, form: str, write: bool = False, as_owner: bool = False) -> None:
+def show(query: str, form: str, write: bool = False, as_owner: bool = False, full: bool = False) -> None:
     """The rows of a query. Read-only, unless a person writes on purpose: the statements that a message asks for."""
     columns, rows = _written(query) if write else reader.query(query, as_owner)
     names = _distinct(columns)
     if form == "json":
         print_json([dict(zip(names, row, strict=True)) for row in rows])
     elif form == "csv":
-        writer = csv.writer(sys.stdout)
+        writer = csv.writer(sys.stdout, lineterminator="\n")  # as psql does, so that shells can read it
         writer.writerows([names, *rows])
     elif write and not names:
         out.print("Done.")
     else:
-        print_rows(names, [[text(value) for value in row] for row in rows])
+        print_rows(names, [[text(value) for value in row] for row in rows], full)
         out.print(f"({counted(len(rows), 'row')})")
 
 

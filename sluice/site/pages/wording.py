@@ -24,9 +24,19 @@ GLYPHS = {"ok": "✓", "warn": "▲", "bad": "■", "idle": NONE}  # told apart 
 
 def state(word: str, text: str | None = None) -> Markup:
     """A verdict: a mark, a colour, and always the word; dbt's own words become Sluice's."""
-    kind = next((kind for kind, words in STATES.items() if word in words), "idle")
+    kind = kind_of(word)
     mark = Markup('<span class="state {}"><i aria-hidden="true">{}</i>{}</span>')
-    return mark.format(kind, GLYPHS[kind], text or DBT.get(word, word.replace("_", " ")))
+    return mark.format(kind, GLYPHS[kind], text or in_words(word))
+
+
+def kind_of(word: str) -> str:
+    """How a verdict is drawn: ok, warn, bad or idle."""
+    return next((kind for kind, words in STATES.items() if word in words), "idle")
+
+
+def in_words(word: str) -> str:
+    """A verdict as people read it."""
+    return DBT.get(word, word.replace("_", " "))
 
 
 def count(number: int | None) -> str:

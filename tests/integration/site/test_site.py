@@ -101,6 +101,28 @@ def test_the_front_page_leads_from_a_closed_gate_to_what_is_known_of_it(warehous
     assert "44.44% of rows are rejected (at most 20%)" in html.unescape(site["index.html"])
 
 
+def test_the_lineage_page_begins_with_a_picture_of_files_tables_and_marts(warehouse, deliver, home, tmp_path) -> None:
+    contract = shops.contract(max_rejected=0.2, tolerance={})
+    close_the_gate(deliver, contract, tmp_path)
+    write_project(home, "fct_orders")
+    kept = home / "dbt" / "docs" / "project.json"
+    project = json.loads(kept.read_text())
+    source = {"name": "shop__orders", "page": "staging.shop__orders", "kind": "source", "layer": "raw"}
+    source |= {"description": "", "materialized": "source", "columns": [], "tests": [], "parents": {}}
+    parent = {"dbt_node": "source.shop", "column": "price", "lineage_type": "pass-through"}
+    project["nodes"]["model.shop"]["parents"] = {"price": [parent]}
+    kept.write_text(json.dumps({"nodes": {"source.shop": source, **project["nodes"]}, "unread": []}))
+    picture = re.search(r'<svg class="way".*?</svg>', made(warehouse, home, contract)["lineage.html"], re.S).group()
+    boxes = re.findall(r'<a href="(.*?)"><title>(.*?)</title>', picture)
+    assert boxes == [
+        ("datasets/shop__orders.html", "orders_{batch}.csv: held"),
+        ("models/staging.shop__orders.html", "shop__orders: published"),
+        ("models/fct_orders.html", "fct_orders: not built"),
+    ]
+    assert picture.count("<path") == 2
+    assert "<script" not in picture
+
+
 def test_a_load_that_fails_does_not_hide_what_readers_have(warehouse, deliver, home, tmp_path) -> None:
     contract = shops.contract()
     deliver(contract, "2021-01", path := shops.write(tmp_path / "1.csv", shops.good_lines(10)))
