@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sluice.cli import app
 from sluice.file_check import judge
+from tests.support.repository import ROOT
 
 CONTRACT = """
 from __future__ import annotations
@@ -208,3 +211,29 @@ def test_a_full_disk_is_one_message(desk: Path) -> None:
     assert said.returncode == 3
     assert "temporary files cannot be written" in said.stderr
     assert "Set TMPDIR" in said.stderr
+
+
+def test_the_hook_of_the_guide_refuses_a_bad_file(desk: Path) -> None:
+    text = (ROOT / "docs/check.md").read_text().split("```yaml\n")[1].split("```")[0]
+    config = yaml.safe_load(text)
+    [hook] = config["repos"][0]["hooks"]
+    del hook["additional_dependencies"]
+    hook |= {
+        "language": "system",
+        "entry": hook["entry"].replace("contracts/", "contract.d/"),
+    }
+    (desk / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+    programs = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+
+    def commit(*bad: str) -> subprocess.CompletedProcess[str]:
+        orders(desk / "inbox/orders_2024-01.csv", *bad)
+        subprocess.run(["git", "add", "."], cwd=desk, check=True)
+        command = [sys.executable, "-m", "pre_commit", "run", "--all-files"]
+        return subprocess.run(command, cwd=desk, env=environment, capture_output=True, text=True)
+
+    subprocess.run(["git", "init", "--quiet", "."], cwd=desk, check=True)
+    refused = commit("x,,,,", "y,,,,", "z,,,,")
+    assert (refused.returncode, "gate closed" in refused.stdout) == (1, True), refused.stdout
+    passed = commit()
+    assert passed.returncode == 0, passed.stdout
