@@ -66,8 +66,10 @@ $(VENV)/bin/python:
 	@echo "Making $(VENV) with $(PYTHON) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: $(RUNTIME) pyproject.toml | $(VENV)/bin/python
-	@echo "Installing the locked packages (once) ..."
+# In a new environment: a package that an older lock had, and this one has not, could break others.
+$(VENV)/.runtime: $(RUNTIME) pyproject.toml
+	@echo "Installing the locked packages into $(VENV) with $(PYTHON) (once) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
 	@$(INSTALL) --require-hashes --no-deps -r $(RUNTIME)
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
