@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from sluice.alerts import rules
+from sluice.contract.errors import ToolError
 from sluice.ledger import builds, tables
 from sluice.marts.dbt import run as dbt_run
 from sluice.project.datasets import contract_for, contracts
@@ -42,7 +43,8 @@ def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
     A dataset that was never loaded has no age. The caller holds the lock on dbt.
 
     Raises:
-        ToolError: dbt could not ask.
+        ToolError: dbt could not ask, or skipped sources that have data: 1.12 may skip all, without an error (dbt-core
+            issue 15634). No source is then reported as recovered.
     """
     if not any(contract.freshness for contract in contracts().values()):
         return ()  # dbt would warn that there is nothing to do
@@ -54,8 +56,11 @@ def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
     run = dbt_run.run_dbt(["source", "freshness"], dbt_run.on_side(warehouse, side))
     with transaction(warehouse.engine, "the age of the sources could not be recorded") as connection:
         dbt_run.keep(connection, side, run, run_id)
-    found = [(node.name.split(".", 1)[1], node) for node in run.nodes if node.status in ("warn", "error")]
-    stale = tuple(Stale(name, node.status, node.message) for name, node in found if name in loaded)
+    found = [(node.name.split(".", 1)[1], node) for node in run.nodes]
+    if skipped := sorted(name for name, node in found if node.status == "skipped" and name in loaded):
+        raise ToolError(f"dbt skipped {', '.join(skipped)}; see {run.log}")
+    late = [(name, node) for name, node in found if node.status in ("warn", "error")]
+    stale = tuple(Stale(name, node.status, node.message) for name, node in late if name in loaded)
     tell(warehouse, stale)
     return stale
 

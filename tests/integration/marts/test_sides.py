@@ -237,10 +237,7 @@ def test_old_is_compared_with_new_before_the_publish_in_the_batches_that_differ(
     assert "dim_days: 1 row before, 1 now; keys +0 -0" in map(str, built.compared)
 
 
-def test_a_stale_source_is_told_with_its_age_kept_and_stops_nothing(nights: Nights) -> None:
-    nights.write(
-        "models/sources.yml",
-        """
+SOURCES = """
 sources:
   - name: raw
     schema: public
@@ -251,8 +248,11 @@ sources:
       - name: never_loaded
         identifier: empty
         config: {loaded_at_field: at, freshness: {error_after: {count: 1, period: day}}}
-""",
-    )
+"""
+
+
+def test_a_stale_source_is_told_with_its_age_kept_and_stops_nothing(nights: Nights) -> None:
+    nights.write("models/sources.yml", SOURCES)
     with nights.warehouse.engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE public.delivered AS SELECT now() - interval '50 hours' AS at"))
         connection.execute(sa.text("CREATE TABLE public.empty (at timestamptz)"))
@@ -266,3 +266,13 @@ sources:
     assert ages["source.sluice.raw.d"].status == "warn"
     assert ages["source.sluice.raw.never_loaded"][1:] == ("skipped", "no rows have been loaded")
     nights.night()
+
+
+def test_a_source_that_has_data_and_that_dbt_skips_is_not_taken_for_a_fresh_one(nights: Nights) -> None:
+    nights.write("models/sources.yml", SOURCES)
+    nights.load("2019-01", [1])
+    with nights.warehouse.engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE public.delivered (at timestamptz)"))
+        connection.execute(sa.text("CREATE TABLE public.empty (at timestamptz)"))
+    with pytest.raises(ToolError, match="dbt skipped d; see "):
+        freshness.stale(nights.warehouse, "a run")
