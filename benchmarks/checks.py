@@ -45,10 +45,10 @@ def python_of(script: str, packages: str | None) -> str:
     if not (folder / "done").exists():
         if uv := shutil.which("uv"):
             subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
-            subprocess.run([uv, "pip", "install", "--quiet", "--python", python, packages], check=True)
+            subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages.split()], check=True)
         else:
             venv.create(folder, with_pip=True, clear=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", packages], check=True)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *packages.split()], check=True)
         (folder / "done").touch()
     return str(python)
 

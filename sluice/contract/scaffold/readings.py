@@ -26,8 +26,14 @@ LEAST_ROWS = 10  # fewer do not say which of them are odd
 MONEY, WIDE_MONEY = pa.decimal128(*columns.MONEY), pa.decimal128(18, 2)
 ZONED = pa.timestamp("us", "UTC")
 MONEY_NAME = re.compile(
-    r"(^|_)(amount|price|cost|fee|fare|tax|total|tip|paid|salary|charge|surcharge|discount|revenue|usd|eur|gbp|value)(_|$)"
+    r"(^|_)(amount|price|cost|fee|fare|tax|total|tip|paid|salary|charge|surcharge|discount|revenue|usd|eur|gbp)(_|$)"
 )
+# What is measured or paid may have a fraction in the next file, where the sample has none.
+_MEASURE = re.compile(
+    r"(^|_)(value|measurement|reading|rate|ratio|share|percent|percentage|pct|average|avg|mean|median|temperature|temp|"
+    r"latitude|longitude|lat|lon|lng|weight|height|distance|speed|depth)(_(kg|g|lb|c|f|km|m|cm|mm|mi|kmh|mph))?$"
+)
+_PRICE = re.compile(r"(^|_)(price|cost|fee|fare|amount)s?(_(usd|eur|gbp|chf))?$")
 # Digits that are no number.
 _NUMBERLESS = re.compile(
     r"(^|_)(zip|zip_?code|post_?code|postal(_code)?|plz|phone|telephone|tel|fax|mobile|iban|bic|isbn|ean|upc|gtin|sku|"
@@ -161,6 +167,8 @@ def _texts(held: pa.Array) -> pa.Array | None:
 
 def _likely(name: str, arrow: pa.DataType, held: pa.Array) -> bool:
     """Whether the type is not only possible: 10.00 may be an integer, and 1 the boolean true."""
+    if arrow in (pa.int64(), MONEY, WIDE_MONEY) and _MEASURE.search(name):
+        return False
     if arrow == pa.int64():
         return not _any(held, r"\.(0[0-9]|[ \t]*$)") and not _looks_like_money(name, held)
     if arrow == pa.float64():
@@ -173,7 +181,8 @@ def _likely(name: str, arrow: pa.DataType, held: pa.Array) -> bool:
 
 
 def _looks_like_money(name: str, held: pa.Array) -> bool:
-    return (bool(MONEY_NAME.search(name)) and _any(held, r"\.")) or _all(held, r"\.[0-9]{2}[ \t]*$")
+    named = _PRICE.search(name) or (MONEY_NAME.search(name) and _any(held, r"\."))
+    return bool(named) or _all(held, r"\.[0-9]{2}[ \t]*$")
 
 
 def _any(cells: pa.Array, pattern: str) -> bool:

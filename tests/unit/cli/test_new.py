@@ -93,6 +93,11 @@ def test_a_type_is_one_that_every_cell_of_the_sample_has(kind: str) -> None:
         ("passengers", ["1.0", "2.0"], "integer"),  # how writers spell integers of a column with nulls
         ("tip", ["1", "2.5"], "decimal(10,2)"),
         ("note", [], "text"),
+        ("value", ["1", "20"], "float"),  # of an indicator; the next file, or the next indicator, has fractions
+        ("weight_kg", ["1.25", "2.50"], "float"),
+        ("value_code", ["1", "2"], "integer"),
+        ("price", ["10", "20"], "decimal(10,2)"),
+        ("fare_class", ["1", "2"], "integer"),
         ("tax_id", ["12345678901234567890123", "2"], "text"),  # a float would lose digits
     ],
 )

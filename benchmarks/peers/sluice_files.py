@@ -1,0 +1,79 @@
+"""Load files with Sluice: a draft of each by `sluice new`, without an edit, then one `sluice run` of all.
+
+python sluice_files.py LIST OUTPUT     (a file with one path a line; lines of JSON)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from sluice.warehouse import embedded
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from file_cells import encoded
+
+SYSTEM = ("_dataset", "_batch", "_load_id", "_row_number", "_loaded_at")
+
+
+def sluice(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PREFECT_HOME": str(folder / "prefect"), "SLUICE_HOME": str(folder / ".sluice")}
+    env.pop("SLUICE_PROJECT", None)
+    command = [sys.executable, "-P", "-m", "sluice", *arguments]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+
+
+def draft(folder: Path, files: list[str]) -> dict[str, str]:
+    """Why each file was refused that has no draft."""
+    refused = {}
+    for number, path in enumerate(files):
+        said = sluice(folder, "new", "files", f"f{number}", "--from", path)
+        if said.returncode:
+            refused[path] = said.stderr.strip().splitlines()[-1]
+    return refused
+
+
+def table_of(connection: sa.Connection, dataset: str) -> dict:
+    query = f'select * from staging."{dataset}" order by _row_number'
+    found = connection.execute(sa.text(query))
+    places = [place for place, name in enumerate(found.keys()) if name not in SYSTEM]
+    columns = [list(found.keys())[place] for place in places]
+    rows = [[encoded(row[place]) for place in places] for row in found]
+    query = f'select _row_number from quarantine."{dataset}" order by _row_number'
+    return {"columns": columns, "rows": rows, "rejected": list(connection.scalars(sa.text(query)))}
+
+
+def main(listed: str, output: str) -> None:
+    files = Path(listed).read_text().splitlines()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        sluice(folder, "init", ".")
+        refused = draft(folder, files)
+        drafted = [f"files__f{number}" for number, path in enumerate(files) if path not in refused]
+        said = sluice(folder, "run", *drafted, "--json")
+        outcomes = {each["dataset_id"]: each for each in json.loads(said.stdout)["batches"]} if drafted else {}
+        home = folder / ".sluice"
+        try:
+            engine = sa.create_engine(embedded.start(home), poolclass=sa.NullPool)
+            with engine.connect() as connection, Path(output).open("w") as out:
+                for number, path in enumerate(files):
+                    outcome = outcomes.get(f"files__f{number}")
+                    if path in refused:
+                        found = {"refused": f"new: {refused[path]}"}
+                    elif outcome is None or outcome["verdict"] != "published":
+                        found = {"refused": "; ".join(outcome["reasons"]) if outcome else said.stderr[-300:]}
+                    else:
+                        found = table_of(connection, f"files__f{number}")
+                    out.write(json.dumps({"file": path, **found}) + "\n")
+        finally:
+            embedded.remove(home)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
