@@ -34,6 +34,7 @@ def _by_name(contract: Contract, file: str) -> str:
     batches = contract.files.batches
     if isinstance(batches, Single):
         return batches.name
+    file = file.rstrip("/\\")
     name = re.split(r"[/\\]", file)[-1]
     template = re.split(r"[/\\]", contract.files.url)[-1]
     for word, value in {"dataset": contract.dataset_id, "entity": contract.entity}.items():
@@ -41,7 +42,7 @@ def _by_name(contract: Contract, file: str) -> str:
     pattern = re.escape(template).replace(r"\{batch\}", r"(\d{4}-\d{2})", 1).replace(r"\{batch\}", r"\d{4}-\d{2}")
     if (whole := re.match(pattern, name)) and whole.groups():
         return whole[1]
-    months = set(_MONTH.findall(name))
-    if len(months) == 1:
-        return str(months.pop())
+    for where in (name, file):
+        if len(months := set(_MONTH.findall(where))) == 1:
+            return str(months.pop())
     raise ConfigError(f"{file}: its name does not show which month it is of; add --batch {batches.start}")

@@ -15,7 +15,10 @@ import pytest
 import yaml
 
 from sluice.cli import app
+from sluice.contract.errors import ConfigError
+from sluice.contract.registry import load_contract
 from sluice.file_check import judge
+from sluice.file_check.deliveries import batches_of
 from tests.support.repository import ROOT
 
 CONTRACT = """
@@ -158,6 +161,29 @@ def test_a_batch_is_named_where_the_files_name_does_not(desk: Path, check: Calla
     assert check(name, "--batch", "2024-02").code == 2
     assert check(name, "--batch", "2023-02").code == 5  # before the first month of the dataset
     assert check(name, name, "--batch", "2024-01").code == 5
+
+
+@pytest.mark.parametrize(
+    ("file", "batch"),
+    [
+        ("orders_2024-03.csv", "2024-03"),
+        ("2023-12/orders_2024-03.csv.gz", "2024-03"),
+        ("export of 2024-03 (2).csv", "2024-03"),
+        ("inbox/2024-03/orders.csv", "2024-03"),
+        ("inbox/2024-03/", "2024-03"),
+        ("https://host/2024-03/orders.parquet", "2024-03"),
+    ],
+)
+def test_the_month_of_a_file_is_in_its_name(desk: Path, file: str, batch: str) -> None:
+    contract = load_contract(desk / "contract.d/shop_orders.py")
+    assert batches_of(contract, [file], []) == [batch]
+
+
+@pytest.mark.parametrize("file", ["orders.csv", "2024-03_to_2024-04.csv", "orders_2024-03-01.csv"])
+def test_a_file_whose_name_does_not_show_one_month_needs_it_named(desk: Path, file: str) -> None:
+    contract = load_contract(desk / "contract.d/shop_orders.py")
+    with pytest.raises(ConfigError, match="--batch 2024-01"):
+        batches_of(contract, [file], [])
 
 
 @pytest.mark.parametrize(
