@@ -37,11 +37,15 @@ def new(
     comment: Annotated[str | None, typer.Option(help="Prefix of comment lines, such as #.")] = None,
     multiline: Annotated[bool | None, typer.Option(help="Whether fields may hold line breaks.")] = None,
     null: Annotated[list[str] | None, typer.Option(help="Text that means null in every column; repeatable.")] = None,
+    quoted_null: Annotated[bool | None, typer.Option(help="Whether text in quotes may mean null.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="Column to leave out; repeatable.")] = None,
     sheet: Annotated[str | None, typer.Option(help="Sheet of an Excel workbook.")] = None,
     member: Annotated[
         str | None, typer.Option(help="File in a zip archive, or a pattern such as *.csv for several.")
     ] = None,
+    max_field_bytes: Annotated[int | None, typer.Option(min=1, help="Longest cell; rows beyond are rejected.")] = None,
+    max_bytes: Annotated[int | None, typer.Option(min=1, help="Longest file, unpacked.")] = None,
+    max_ratio: Annotated[int | None, typer.Option(min=1, help="Most unpacked bytes for each packed one.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier draft.")] = False,
 ) -> None:
     """Draft a new dataset from a sample file: contract, staging model, example rows."""
@@ -58,8 +62,12 @@ def new(
         "comment": comment,
         "multiline": multiline,
         "null_values": tuple(dict.fromkeys(["", *null])) if null else None,
+        "quoted_null": quoted_null,
         "sheet": sheet,
         "member": member,
+        "max_field_bytes": max_field_bytes,
+        "max_bytes": max_bytes,
+        "max_ratio": max_ratio,
         "ignore": tuple(ignore) if ignore else None,
     }
     options = {name: value for name, value in given.items() if value is not None}

@@ -116,7 +116,7 @@ KINDS: dict[str, tuple[Callable[[Path], Path], int, dict[str, Any], tuple[str, .
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project to write into."""
-    (tmp_path / "sluice.toml").touch()
+    (tmp_path / "sluice.toml").write_text('[project]\nid = "case-1"\n')
     monkeypatch.setenv("SLUICE_PROJECT", str(tmp_path))
     return tmp_path
 
