@@ -138,6 +138,7 @@ def test_a_sheet_is_chosen_by_its_name(read: Callable[..., list[dict[str, Any]]]
     with pytest.raises(DataError, match=r"has no sheet 'Order'; it has 'Read me'.*Files\(sheet=\.\.\.\)"):
         read(sheets, sheet="Order")
     assert len(read(sheets, hidden=["Read me", "Old"])) == 1
+    assert len(read(sheets, hidden=["Orders & more"], sheet="Orders & more")) == 1
 
 
 def test_an_empty_sheet_is_an_empty_file(read: Callable[..., list[dict[str, Any]]]) -> None:

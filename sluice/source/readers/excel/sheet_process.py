@@ -44,14 +44,14 @@ def main(asked: dict[str, Any]) -> None:
     limit_memory(asked["memory"])
     try:
         with zipfile.ZipFile(asked["path"]) as packed:
-            sheets = sheets_of(packed)
-            for name in chosen(sheets, asked["sheet"], asked["draft"]):
+            sheets, visible = sheets_of(packed)
+            for name in chosen(list(sheets), visible, asked["sheet"], asked["draft"]):
                 refuse_large(packed, name, sheets[name], asked["most"])
                 with packed.open(sheets[name]) as xml:
                     last, odd = scanned(xml)
                 if last:
                     break
-        say({"sheet": name, "sheets": list(sheets), "last": last, "odd": odd})
+        say({"sheet": name, "sheets": visible, "last": last, "odd": odd})
         for rows in rows_of(asked["path"], name):
             say(rows)
     except Refused as error:
@@ -69,20 +69,22 @@ def limit_memory(limit: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def sheets_of(packed: zipfile.ZipFile) -> dict[str, str]:
-    """The visible sheets: name to the name of its part in the archive."""
+def sheets_of(packed: zipfile.ZipFile) -> tuple[dict[str, str], list[str]]:
+    """The sheets, by name the name of its part in the archive; and the names of those that are visible."""
     related = part(packed, "xl/_rels/workbook.xml.rels").iter()
     targets = {each.get("Id"): each.get("Target", "") for each in related if each.get("Id")}
-    found = {}
+    found, visible = {}, []
     for each in part(packed, "xl/workbook.xml").iter():
-        if each.tag.rpartition("}")[2] != "sheet" or each.get("state", "visible") != "visible":
+        if each.tag.rpartition("}")[2] != "sheet":
             continue
-        key = next((value for name, value in each.items() if name.rpartition("}")[2] == "id" and name != "id"), None)
+        key = next((value for name, value in each.items() if name.endswith("}id")), None)
         target = targets.get(key, "").removeprefix("/")
         target = target if target.startswith("xl/") else f"xl/{target}"
+        name = each.get("name", "")
         if "/worksheets/" in target:  # not a sheet with a chart alone
-            found[each.get("name", "")] = target
-    return found
+            found[name] = target
+            visible += [name] if each.get("state", "visible") == "visible" else []
+    return found, visible
 
 
 def part(packed: zipfile.ZipFile, name: str) -> ElementTree.Element:
@@ -96,18 +98,18 @@ def part(packed: zipfile.ZipFile, name: str) -> ElementTree.Element:
     return ElementTree.fromstring(text)
 
 
-def chosen(sheets: dict[str, str], wanted: str, draft: bool) -> list[str]:
+def chosen(sheets: list[str], visible: list[str], wanted: str, draft: bool) -> list[str]:
     """The sheet that is meant; for a draft, all of which the first with rows may be."""
-    names = ", ".join(map(repr, list(sheets)[:20])) + (", ..." if len(sheets) > 20 else "")
-    if wanted:
-        if wanted not in sheets:
-            raise Refused(f"has no sheet {wanted!r}; it has {names}: set Files(sheet=...) to one of them")
+    if wanted in sheets:
         return [wanted]
-    if not sheets:
-        raise Refused("has no visible sheet; ask the provider to deliver it again")
-    if len(sheets) > 1 and not draft:
-        raise Refused(f"has {len(sheets)} sheets: {names}. Choose one with Files(sheet={next(iter(sheets))!r})")
-    return list(sheets)
+    names = ", ".join(map(repr, visible[:20])) + (", ..." if len(visible) > 20 else "")
+    if wanted:
+        raise Refused(f"has no sheet {wanted!r}; it has {names}: set Files(sheet=...) to one of them")
+    if not visible:
+        raise Refused("has no visible sheet; choose a hidden one with Files(sheet=...)")
+    if len(visible) > 1 and not draft:
+        raise Refused(f"has {len(visible)} sheets: {names}. Choose one with Files(sheet={visible[0]!r})")
+    return visible
 
 
 def refuse_large(packed: zipfile.ZipFile, name: str, target: str, most: int) -> None:
