@@ -1,6 +1,6 @@
 """How much memory reading takes, by format: the same rows in every format, at two sizes, each in a process of its own.
 
-    python benchmarks/formats.py [--rows 250000 1000000]
+    python benchmarks/formats.py [--rows 100000 400000]
 
 Reads as a load does, typed, up to the rows that COPY would get. Writes results/formats.json and prints the table.
 """
@@ -155,7 +155,7 @@ def memory(what: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[250_000, 1_000_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 400_000])
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.read:

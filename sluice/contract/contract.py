@@ -30,20 +30,20 @@ class Files:
     """Where the deliveries are, and how they are written.
 
     Attributes:
-        url: path or address with `{batch}` (and, if liked, `{dataset}`, `{entity}`).
-        null_values: texts that mean null in a CSV file; `column(null_values=...)` adds words for one column.
+        url: path or address with `{batch}` (and, if liked, `{dataset}`, `{entity}`, `{year}`, `{month}`).
+        null_values: texts that mean null in a CSV file or a sheet; `column(null_values=...)` adds words for one column.
         multiline: whether a CSV field may hold a line break. If not, one is taken for a stray quote
             that swallowed rows, and closes the gate.
         encoding: of a text file, by any name that Python knows. UTF-16 and UTF-32 with a byte order mark
             are read without it.
-        header: whether the first line of a CSV file names the columns.
+        header: whether the first line of a CSV file or a sheet names the columns.
         names: the names of the columns, in place of the header's, or if there is no header.
-        skip: lines before the header that are not part of the table.
+        skip: lines (of a sheet, rows) before the header that are not part of the table.
         quote: the character that encloses a field; empty if quotes are ordinary characters.
         escape: the character before a quote, delimiter or itself that is to be taken as written (`\\`).
         comment: what the lines to leave out begin with.
         quoted_null: whether a cell in quotes may mean null in a text column too. In columns of other types
-            an empty cell is null, with quotes or without.
+            an empty cell is null, with quotes or without. Of JSON, whether a text may mean null.
         ignore: columns of the file that are not loaded, under the names that the file gives them.
         sheet: of an Excel workbook; one with a single visible sheet needs none.
         member: of a zip archive, the file that is read, or a pattern (`*.csv`) of files with the same columns, whose
