@@ -64,7 +64,7 @@ def new(wish: Wish) -> None:
         files = Files(_template(wish.address, wish.monthly), batches, **wish.options)
         sample, files = sample_of(file, files, frozenset(wish.options))
     guesses = guesses_of(sample)
-    if files.header and file.format == "csv" and not {"header", "names"} & set(wish.options):
+    if files.header and file.format in ("csv", "excel") and not {"header", "names"} & set(wish.options):
         refuse_row_as_header(file.address, sample, guesses)
     facts = Facts(wish.source, wish.entity, wish.owner, dated(files, wish.monthly, guesses), datable(guesses))
     made = draft(facts, sample, guesses)

@@ -21,6 +21,7 @@ from sluice.cli import new_dataset
 from sluice.contract.batches import Single
 from sluice.contract.columns import Bytes, Int, Json, Time, Uuid, column
 from sluice.contract.contract import Contract, Files, Gate
+from sluice.contract.errors import SluiceError
 from sluice.contract.gate import decide
 from sluice.ledger import loads
 from sluice.staging import publish, reload
@@ -219,3 +220,13 @@ def test_rejected_rows_come_back_out_of_quarantine_with_the_values_they_had(
     assert [row[0] for row in replayed] == [1, 2, 3, 4, 5, 20]
     assert replayed[0][1:] == (KEY, "c3a9", {"a": [1.1, None]}, time(8, 30, 1, 500000))
     assert [row[3] for row in replayed[1:5]] == ["a text", None, 5, '{"no": "object"']
+
+
+def test_a_sheet_whose_first_row_is_a_record_is_not_taken_for_names(project: Path) -> None:
+    path = workbook(project / "orders.xlsx", {"Orders": [[n, f"2024-01-{n:02d}", n / 4] for n in range(1, 20)]})
+    with pytest.raises(SluiceError, match=r"looks like a row.*--no-header --names.*--header"):
+        new_dataset.new(new_dataset.Wish("case", "file", str(path)))
+    new_dataset.new(
+        new_dataset.Wish("case", "file", str(path), options={"header": False, "names": ("id", "at", "sum")})
+    )
+    assert len(contract_of(project / "contracts" / "case_file.py").columns) == 3
