@@ -19,7 +19,7 @@ from sluice.source.files import SourceFile
 from sluice.source.parts.parts import on_disk, parts_of, proposed_member
 from sluice.source.readers.csv_records import Lines
 from sluice.source.readers.excel.excel_reader import proposed as proposed_of_excel
-from sluice.source.readers.row_stream import open_reader
+from sluice.source.readers.row_stream import DRAFT_PARTS, open_reader
 
 ROWS = 100_000  # about 20 MB of a wide CSV file; a rarer value is found by the first audit
 BYTES = 64 << 20  # of a file's own bytes, where its rows are long
@@ -75,7 +75,7 @@ def _head(file: SourceFile, files: Files) -> bytes:
 def _first_rows(file: SourceFile, files: Files, excel: bool) -> Sample:
     with closing(open_reader(file, files)) as reader:
         pieces: list[list[pa.Array]] = []
-        count, whole = 0, True
+        count, whole = 0, len(parts_of(file, files)) <= DRAFT_PARTS
         for rows in reader:
             kept = pa.array([n not in rows.rejected for n in range(rows.length)])
             pieces.append([column.filter(kept) for column in rows.columns])

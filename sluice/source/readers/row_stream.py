@@ -32,6 +32,7 @@ from sluice.source.readers.rows import Rows, named_of_type
 from sluice.source.sniff import EmptyFile
 
 ROW_NUMBER, UNPARSED = "_row_number", "_unparsed"
+DRAFT_PARTS = 20  # files of one delivery that a draft is made from
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False)
@@ -58,6 +59,7 @@ def open_reader(file: SourceFile, files: Files, columns: Sequence[Column] | None
 
     try:
         parts = parts_of(file, files)
+        parts = parts if columns is not None else parts[:DRAFT_PARTS]
         if len(parts) > 1 or parts[0].values or (parts[0].compression and parts[0].format in SEEKING):
             return Joined(parts, files, reader_of)
         return reader_of(parts[0], files)

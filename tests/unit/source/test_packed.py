@@ -22,6 +22,7 @@ from sluice.source.fetch import fetch, look
 from sluice.source.files import SourceFile
 from sluice.source.parts import archive, stream
 from sluice.source.readers.row_stream import open_rows
+from sluice.source.sample import sample_of
 from sluice.source.sniff import EmptyFile
 from tests.support.parcels import GOOD, HEADER, PARCELS, parcels
 
@@ -174,3 +175,13 @@ def test_an_archive_whose_files_are_larger_than_the_contract_allows_is_refused_u
     file = delivered(tmp_path, zipped({"a.csv": SMALL * 1000}))
     with pytest.raises(DataError, match=r"where its contract allows 1,000; .*Files\(max_bytes="):
         rows_of(file, parcels(max_bytes=1000))
+
+
+def test_a_draft_reads_the_first_files_of_many_only(tmp_path: Path) -> None:
+    members = {f"{n:02d}.csv": SMALL for n in range(30)}
+    file = delivered(tmp_path, zipped({**members, "29.csv": b"other\n1\n"}))
+    sample, files = sample_of(file, parcels(member="*.csv").files, frozenset(["member"]))
+    assert (sample.rows, list(sample.names), sample.whole) == (20, HEADER.split(","), False)
+    assert files.member == "*.csv"
+    with pytest.raises(SchemaDrift, match=r"\(29\.csv\) has none of the contract's columns"):
+        rows_of(file, parcels(member="*.csv"))
