@@ -338,6 +338,7 @@ def test_what_a_file_env_says_does_not_become_the_environment_of_the_run(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".env").write_text("SLUICE_OF_THE_FILE=another-warehouse\nPGOPTIONS=-c search_path=elsewhere\n")
+    monkeypatch.setenv("SLUICE_PROJECT", str(paths.root()))
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
     assert tiny.run().counts() == {"success": 2, "pass": 3}
