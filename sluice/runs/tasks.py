@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -41,7 +41,8 @@ def listing_key(_: TaskRunContext, parameters: dict[str, Any]) -> str | None:
     A digest: the key names a file of Prefect's, and an address may hold a token, `../`, or be longer than a name.
     """
     listing: Listing = parameters["listing"]
-    known = (str(home()), Address(listing.address).real, listing.etag, listing.size, listing.modified)
+    parts = [part.name for part in fields(SourceFile)]  # an older version's result lacks what is new in it
+    known = (str(home()), Address(listing.address).real, listing.etag, listing.size, listing.modified, parts)
     return f"sluice-fetch-{sha256(repr(known).encode()).hexdigest()}" if listing.etag or listing.modified else None
 
 

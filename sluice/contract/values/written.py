@@ -14,8 +14,15 @@ def nested(array: pa.Array) -> list[Any]:
     """Nested values as Python's, maps as dictionaries; a map that has a key twice stays a list of pairs."""
     try:
         return list(array.to_pylist(maps_as_pydicts="strict"))
-    except (KeyError, ValueError, TypeError):
-        return list(array.to_pylist())
+    except (KeyError, TypeError):  # a value does not depend on its neighbours
+        return [_nested(cell) for cell in array]
+
+
+def _nested(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py(maps_as_pydicts="strict")
+    except (KeyError, TypeError):
+        return cell.as_py()
 
 
 def as_json(value: Any) -> str:

@@ -182,3 +182,14 @@ def test_doubles_become_money_alike_alone_and_together(numbers: list[float | Non
     for number, money in zip(numbers, outcome, strict=True):
         if number is not None and money != "unparsed":
             assert Decimal(f"{number:.15g}") == money
+
+
+def test_a_map_is_a_json_object_and_one_with_a_key_twice_keeps_both() -> None:
+    kind, to = pa.map_(pa.string(), pa.int64()), column_type(pa.large_string())
+    maps = pa.array([[("a", 1), ("b", None)], [("a", 1), ("a", 2)], None], kind)
+    assert [cast(maps.slice(row, 1), to)[0][0].as_py() for row in range(3)] == [
+        '{"a": 1, "b": null}', '[["a", 1], ["a", 2]]', None,
+    ]  # fmt: skip
+    together, bad = cast(maps, to)
+    assert bad is None
+    assert together.to_pylist() == [cast(maps.slice(row, 1), to)[0][0].as_py() for row in range(3)]
