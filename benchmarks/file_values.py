@@ -106,11 +106,12 @@ def verdict_of(truth: Truth, loaded: Loaded) -> tuple[str, str]:
 
 
 def _places(truth: Truth, loaded: Loaded) -> list[int | None]:
-    """Where each column is: by its name without signs, else by its place."""
-    known = {_plain(name): place for place, name in reversed(list(enumerate(loaded.columns)))}
-    if len(loaded.columns) == len(truth.columns):
+    """Where each column is: by its name without signs, or by its place if not all have another name."""
+    known = {_plain(name): place for place, name in enumerate(loaded.columns)}
+    found = [known.get(_plain(name)) for name in truth.columns]
+    if len(loaded.columns) == len(truth.columns) and (None in found or len(set(found)) < len(found)):
         return list(range(len(truth.columns)))
-    return [known.get(_plain(name)) for name in truth.columns]
+    return found
 
 
 def _plain(name: str) -> str:

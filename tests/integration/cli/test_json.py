@@ -13,7 +13,7 @@ from tests.support import taxi
 from tests.support.repository import ROOT
 
 FREE = {"sample", "layers"}  # what is in them depends on the dataset
-FIELDS = re.compile(r"`([a-z_.\[\]]+)`")
+FIELDS = re.compile(r"`([a-z0-9_.\[\]]+)`")
 
 
 def documented() -> dict[str, set[str]]:
