@@ -6,7 +6,7 @@ whichever comes first, no session of an older build is left, or comes in, once t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,12 +14,27 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from sluice.contract.errors import Overtaken
+from sluice.ledger import session_right
 from sluice.ledger.tables import builds
 from sluice.warehouse.postgres import locks, side_rights
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
 READ_ONLY = "SET default_transaction_read_only = on"
+
+
+def statements(ops: str, sides: Iterable[str]) -> dict[str, Any]:
+    """What a session needs to take the right, as plain values: the statements, and the name of each side's lock.
+
+    Args:
+        ops: the schema of the ledger.
+    """
+    return {
+        "take": locks.SHARE_FOR_SESSION,
+        "newest": _newest(ops),
+        "read_only": READ_ONLY,
+        "locks": {side: locks.write_right(side) for side in sides},
+    }
 
 
 def take(session: Any, side: str, build_id: int, ops: str) -> None:
@@ -33,15 +48,10 @@ def take(session: Any, side: str, build_id: int, ops: str) -> None:
         Overtaken: a later build began, or this one has ended.
         psycopg2.Error: as the driver raises it.
     """
-    with session.cursor() as cursor:
-        cursor.execute(locks.SHARE_FOR_SESSION, (locks.write_right(side),))
-        session.commit()
-        cursor.execute(_newest(ops))
-        newest = cursor.fetchone()
-        session.commit()
-    if newest != (build_id, "started"):
-        now = f"build {newest[0]} ({newest[1]}) is the newest" if newest else "no build is known"
-        raise Overtaken(f"build {build_id} may not write to {side} any more: {now}. A later run took over.")
+    try:
+        session_right.take(session, side, build_id, statements(ops, [side]))
+    except session_right.Lost as error:
+        raise Overtaken(str(error)) from None
 
 
 def _newest(ops: str) -> str:
@@ -49,13 +59,6 @@ def _newest(ops: str) -> str:
     table = builds.to_metadata(sa.MetaData(), schema=ops)
     query = sa.select(table.c.build_id, table.c.status).order_by(table.c.build_id.desc()).limit(1)
     return str(query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))
-
-
-def read_only(session: Any) -> None:
-    """Let a session of the driver change nothing."""
-    with session.cursor() as cursor:
-        cursor.execute(READ_ONLY)
-    session.commit()
 
 
 @contextmanager

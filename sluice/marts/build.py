@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,6 +22,7 @@ from sluice.marts import publish as marts
 from sluice.marts.compare import Compared
 from sluice.marts.dbt import run as dbt_run
 from sluice.marts.dbt.results import DbtRun
+from sluice.marts.dbt.runner import Progress
 from sluice.marts.dbt.verdict import DbtDidNotRun, DbtNodesBroke, DbtTestsFailed
 from sluice.marts.full_refresh import Refresh
 from sluice.project import fingerprints
@@ -30,9 +31,6 @@ from sluice.warehouse.postgres import batch_tables, mart_views
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
-
-if TYPE_CHECKING:
-    from sluice.marts.dbt.nodes import Progress
 
 
 @dataclass(frozen=True, slots=True)

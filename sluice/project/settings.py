@@ -21,7 +21,9 @@ KEYS = {
     "schemas": tuple(each.name for each in fields(Schemas)),
     "paths": tuple(FOLDERS),
     "sources": ("hosts", "folders"),
+    "dbt": ("runner", "executable"),
 }
+RUNNERS = ("in-process", "process")  # how dbt is run; the first is the default
 LISTS = ("sources",)  # tables whose values are lists of texts
 ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 # PostgreSQL cuts names at 63 bytes in silence, and the two sides add `__a` and `__b` to the name of the marts.
@@ -35,6 +37,8 @@ class Settings:
     Attributes:
         folders: by what is in them; only those that are not where FOLDERS says.
         sources: private hosts and folders that files may come from.
+        runner: one of RUNNERS.
+        dbt_executable: another dbt than the one beside Sluice, for the runner "process".
     """
 
     path: Path
@@ -42,6 +46,8 @@ class Settings:
     schemas: Schemas = DEFAULT
     folders: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    runner: str = RUNNERS[0]
+    dbt_executable: Path | None = None
 
     @property
     def project_id(self) -> str:
@@ -83,7 +89,19 @@ def read(path: Path) -> Settings:
         schemas=_schemas(path, found),
         folders=found.get("paths", {}),
         sources={key: tuple(listed) for key, listed in found.get("sources", {}).items()},
+        **_dbt(path, found.get("dbt", {})),
     )
+
+
+def _dbt(path: Path, found: Mapping[str, str]) -> dict[str, Any]:
+    runner, executable = found.get("runner", RUNNERS[0]), found.get("executable")
+    if runner not in RUNNERS:
+        raise ConfigError(f"{path}: [dbt] runner = {runner!r} is not valid: write {' or '.join(map(repr, RUNNERS))}")
+    if executable is None:
+        return {"runner": runner}
+    if runner == RUNNERS[0]:
+        raise ConfigError(f"{path}: [dbt] executable is the path of another dbt, and needs runner = {RUNNERS[1]!r}")
+    return {"runner": runner, "dbt_executable": path.parent / Path(executable).expanduser()}
 
 
 def _refuse_other_kinds(path: Path, table: str, key: str, value: object) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from sqlalchemy import URL
 
 from sluice.contract.derive.schemas import OPS
+from sluice.ledger import write_right
 from sluice.marts.dbt.results import Secrets
+from sluice.marts.dbt.side_sessions import BUILD, RIGHT
+from sluice.project import paths
+from sluice.warehouse import libpq
 
 # How the server treats dbt's sessions. A query without an end, or a wait for a lock that someone inspecting
 # the candidate holds, fails with its reason; a client that is killed leaves no query behind.
@@ -24,12 +28,6 @@ SESSION = {
 # From version 1.12 on dbt reads a file `.env` of the working directory, and leaves what it says in this process: in the
 # middle of a run, Sluice would find another warehouse named there than the one it began with.
 NO_DOTENV = {"PYTHON_DOTENV_DISABLED": "1"}
-BUILD = "SLUICE_DBT_BUILD"  # number of the build whose sessions may write to the side; without one they only read
-# Connection facts of a URL's query that libpq also takes from the environment; the profile leaves them open.
-LIBPQ = {key: f"PG{key.upper()}" for key in ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl")} | {
-    "channel_binding": "PGCHANNELBINDING",
-    "gssencmode": "PGGSSENCMODE",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +67,7 @@ class DbtPlace:
 
     @property
     def secrets(self) -> Secrets:
-        password = self.url.password or ""
-        return Secrets((password, quote(password)))
+        return Secrets(libpq.secret_words(self.url))
 
     @contextmanager
     def environment(self) -> Iterator[None]:
@@ -89,26 +86,21 @@ class DbtPlace:
 
     def _facts(self) -> dict[str, str]:
         """What profiles.yml asks for."""
-        url = self.url
+        place = libpq.place(self.url)
         return {
-            "SLUICE_PG_HOST": _first(url.query.get("host")) or url.host or "localhost",
-            "SLUICE_PG_PORT": str(url.port or _first(url.query.get("port")) or 5432),
-            "SLUICE_PG_USER": url.username or "postgres",
-            "DBT_ENV_SECRET_SLUICE_PG_PASSWORD": url.password or "",
-            "SLUICE_PG_DATABASE": url.database or "postgres",
+            "SLUICE_PG_HOST": place["PGHOST"],
+            "SLUICE_PG_PORT": place["PGPORT"],
+            "SLUICE_PG_USER": place["PGUSER"],
+            "DBT_ENV_SECRET_SLUICE_PG_PASSWORD": place["PGPASSWORD"],
+            "SLUICE_PG_DATABASE": place["PGDATABASE"],
             "SLUICE_DBT_SCHEMA": self.side,
             "SLUICE_OPS_SCHEMA": self.ops,
             BUILD: "" if self.build_id is None else str(self.build_id),
+            RIGHT: json.dumps(write_right.statements(self.ops, paths.project().settings.schemas.sides)),
         }
 
     def _session(self) -> dict[str, str]:
         """libpq's own variables: dbt-postgres passes none of these on from a profile."""
-        query = self.url.query
         settings = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
-        before = _first(query.get("options")) or os.environ.get("PGOPTIONS", "")
-        found = {LIBPQ[key]: _first(value) for key, value in query.items() if key in LIBPQ}
-        return {**found, "PGOPTIONS": f"{settings} {before}".strip()}
-
-
-def _first(value: str | tuple[str, ...] | None) -> str:
-    return value[0] if isinstance(value, tuple) else value or ""
+        before = libpq.first(self.url.query.get("options")) or os.environ.get("PGOPTIONS", "")
+        return {**libpq.options(self.url), "PGOPTIONS": f"{settings} {before}".strip()}

@@ -9,12 +9,11 @@ prefect-dbt's runner starts a daemon thread per node and joins none: a process t
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from contextvars import copy_context
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,51 +22,57 @@ from dbt.adapters.contracts.connection import ConnectionState
 from dbt.adapters.factory import FACTORY
 from dbt_common.events.base_types import EventLevel
 from dbt_common.invocation import get_invocation_id
-from prefect import Task
 from prefect._internal.uuid7 import uuid7
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRunResult
-from prefect.logging import get_logger
-from prefect.states import Cancelled, Completed, Failed
-from prefect.task_engine import run_task_sync
+from prefect.client.schemas.objects import State
 from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings  # type: ignore[import-untyped]
 
-from sluice.marts.dbt import side_sessions
+from sluice.ledger import session_right
+from sluice.marts.dbt import node_tasks, side_sessions
+from sluice.marts.dbt.environment import DbtPlace
+from sluice.marts.dbt.results import COMMANDS_WITH_NODES, node_result
+from sluice.marts.dbt.runner import Outcome, Problem, Progress
 from sluice.marts.dbt.signals import signals_interrupt_dbt
 
-Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, the node just done
-
-FAILED = ("error", "fail", "runtime error", "partial success")
 # What dbt says of an exception that ends it, and of the nodes that it takes down
 STOPPED_LINES = (
     *("MainEncounteredError", "MainStackTrace", "GenericExceptionOnRun"),
     *("RunResultFailure", "RunResultError", "RunResultErrorNoMessage"),
 )
 CONNECT_TIMEOUT = 3  # s, whole ones, to reach the server with a cancel
-END_TIMEOUT = 120.0  # s for the task runs to end once dbt has ended; it takes less than 1 s
-logger = get_logger("sluice.dbt")
 
-
-def _without_no_error(record: logging.LogRecord) -> bool:
-    """Prefect logs a state that says Failed together with the error that was raised, where none was."""
-    if record.exc_info and record.exc_info[0] is None:
-        record.exc_info = None
-    return True
-
-
-side_sessions.install()
-logging.getLogger("prefect.task_runs").addFilter(_without_no_error)
+side_sessions.install(session_right)
 
 
 class Stopped(Exception):
     """A signal came before this node was begun. dbt takes it for the node's error."""
 
 
-class Outcome:
+@dataclass(frozen=True, slots=True)
+class Ended:
     """How a dbt command ended: its result object, or the exception that stopped it."""
 
-    def __init__(self, result: Any, error: BaseException | None, invocation_id: str) -> None:
-        self.result, self.error, self.invocation_id = result, error, invocation_id
+    result: Any
+    error: BaseException | None
+    invocation_id: str
+
+
+class InProcess:
+    """The runner that runs dbt in this process."""
+
+    def run(self, args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None) -> Outcome:
+        """As Runner.run."""
+        # Prefect's logs and dbt's own file hold what dbt says; the console shows it once
+        quiet = ["--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats", "--log-path", str(place.logs)]
+        with_nodes = command in (*COMMANDS_WITH_NODES, "source freshness")
+        dbt = NodeRunner(place.project, place.profiles, place.target_path, progress)
+        ended = dbt.run([*args, "--target", place.target, *quiet], task_runs=with_nodes)
+        if ended.error is not None:
+            words = str(ended.error).strip() or type(ended.error).__name__
+            usage = type(ended.error).__name__ == "DbtUsageException"
+            return Outcome(ended.invocation_id, problem=Problem(words, usage))
+        results = getattr(ended.result, "results", None) if with_nodes else None
+        nodes = tuple(node_result(result, place.secrets) for result in results or ())
+        return Outcome(ended.invocation_id, nodes, tuple(ended.result or ()) if command == "ls" else ())
 
 
 class _Settings(PrefectDbtSettings):
@@ -100,7 +105,7 @@ class NodeRunner(PrefectDbtRunner):
         self._signals: Sequence[BaseException] = ()
         self.on_run_end(self._note_error)
 
-    def run(self, args: list[str], *, task_runs: bool) -> Outcome:
+    def run(self, args: list[str], *, task_runs: bool) -> Ended:
         """Run dbt with `args`; with `task_runs` and inside a flow or task, a task run per node.
 
         Raises what stopped it from outside (KeyboardInterrupt, Prefect's TerminationSignal), after dbt has
@@ -120,7 +125,7 @@ class NodeRunner(PrefectDbtRunner):
                     raise self._stopped_by
         finally:
             self._end_task_runs(getattr(getattr(result, "result", None), "results", None) or ())
-        return Outcome(getattr(result, "result", None), self._stopped_by, get_invocation_id())
+        return Ended(getattr(result, "result", None), self._stopped_by, get_invocation_id())
 
     def _note_error(self, ended: Any) -> None:
         self._stopped_by = ended.error
@@ -155,36 +160,21 @@ class NodeRunner(PrefectDbtRunner):
         """Start the node's task run in a thread of its own, in the caller's Prefect context."""
         node_id: str = manifest_node.unique_id
 
-        def dbt_node(node_id: str) -> State[Any]:
+        def until_ended(node_id: str) -> State[Any]:
             task_state.wait_for_node_completion(node_id)
-            return _state(task_state.get_node_status(node_id)["event_data"], stopped=bool(self._signals))
+            finished = task_state.get_node_status(node_id)["event_data"]
+            status = finished.get("node_info", {}).get("node_status", "error")
+            message = finished.get("run_result", {}).get("message") or ""
+            return node_tasks.state(status, message, stopped=bool(self._signals))
 
-        run_name = f"{str(manifest_node.resource_type).replace('_', ' ')} {manifest_node.name}"
-        task: Any = Task(fn=dbt_node, name="dbt node", task_run_name=run_name, cache_policy=NO_CACHE)
-        task_run_id = uuid7()
-        parents = {
-            TaskRunResult(id=task_state.get_task_run_id(parent))
-            for parent in manifest_node.depends_on_nodes
-            if task_state.get_task_run_id(parent)
-        }
+        run_name = node_tasks.run_name(manifest_node.resource_type, manifest_node.name)
+        task, task_run_id = node_tasks.task(run_name, until_ended), uuid7()
+        known = (task_state.get_task_run_id(parent) for parent in manifest_node.depends_on_nodes)
+        parents = [parent for parent in known if parent]
         task_state.start_task(node_id, task)
         task_state.set_task_run_id(node_id, task_run_id)
         task_state.set_task_run_name(node_id, run_name)
-        self._threads[node_id] = threading.Thread(
-            target=self._run_context.copy().run,
-            args=(run_task_sync,),
-            kwargs={
-                "task": task,
-                "task_run_id": task_run_id,
-                "parameters": {"node_id": node_id},
-                # Lineage only: as `wait_for`, a failed parent would leave this run pending, "NotReady"
-                "dependencies": {"node_id": parents},
-                "return_type": "state",
-            },
-            name=f"dbt node {node_id}",
-            daemon=True,
-        )
-        self._threads[node_id].start()
+        self._threads[node_id] = node_tasks.start(task, task_run_id, node_id, parents, self._run_context)
 
     def _end_task_runs(self, results: Any) -> None:
         """Give every node of the run a task run with an end, and wait for those ends."""
@@ -197,11 +187,7 @@ class NodeRunner(PrefectDbtRunner):
         for node_id in list(self._threads):
             if not self._tracker.is_node_complete(node_id):
                 self._end(node_id, "error", "dbt ended before this node did")
-        deadline = time.monotonic() + END_TIMEOUT
-        for thread in list(self._threads.values()):
-            thread.join(max(0.0, deadline - time.monotonic()))
-        if alive := [thread.name for thread in self._threads.values() if thread.is_alive()]:
-            logger.warning("Prefect did not record the end of %s within %.0f s", ", ".join(alive), END_TIMEOUT)
+        node_tasks.join(self._threads.values())
 
     def _end(self, node_id: str, status: str, message: str) -> None:
         end = {"node_info": {"node_status": status}, "run_result": {"message": message}}
@@ -222,12 +208,3 @@ def _cancel(query_of: Any) -> None:
     place = {**query_of.dsn_parameters, "password": query_of.password, "connect_timeout": CONNECT_TIMEOUT}
     with closing(psycopg2.connect(**place)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_cancel_backend(%s)", [query_of.backend_pid])
-
-
-def _state(finished: dict[str, Any], *, stopped: bool) -> State[Any]:
-    """The task run's final state from dbt's NodeFinished event; in a run that was stopped, no node has failed."""
-    status = finished.get("node_info", {}).get("node_status", "error")
-    message = finished.get("run_result", {}).get("message") or status
-    if status in FAILED:
-        return Cancelled(message="the run was stopped") if stopped else Failed(message=message)
-    return Completed(message=message, name="Skipped" if status == "skipped" else None)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from sluice.contract.errors import ToolError
@@ -17,6 +18,17 @@ BROKEN = ("error", "runtime error", "partial success")  # dbt could not do it: a
 TESTS = ("test", "unit_test")
 MODELS = ("model", "snapshot")
 COMMANDS_WITH_NODES = ("build", "run", "test", "seed", "snapshot")
+# What of a manifest can have a result
+WITH_RESULTS = (
+    "nodes",
+    "sources",
+    "unit_tests",
+    "exposures",
+    "metrics",
+    "saved_queries",
+    "semantic_models",
+    "functions",
+)
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -118,6 +130,42 @@ class Secrets:
         for word in filter(None, self.words):
             text = text.replace(word, "*****")
         return _COLOURS.sub("", text)
+
+
+def of_artifacts(target_path: Path, invocation_id: str) -> list[Any]:
+    """The results that a run wrote, in the shape of dbt's result objects: for `node_result`. Empty if it wrote none."""
+    nodes = _of_run(target_path, "manifest", invocation_id)
+    known = {unique_id: node for kind in WITH_RESULTS for unique_id, node in nodes.get(kind, {}).items()}
+    written = (_of_run(target_path, name, invocation_id).get("results", ()) for name in ("run_results", "sources"))
+    return [_as_object(result, known[result["unique_id"]], target_path) for results in written for result in results]
+
+
+def parents_of(target_path: Path, invocation_id: str) -> dict[str, list[str]]:
+    """What each node depends on, by its id, from the manifest that a run wrote before its first node started."""
+    return dict(_of_run(target_path, "manifest", invocation_id).get("parent_map", {}))
+
+
+def _of_run(target_path: Path, name: str, invocation_id: str) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads((target_path / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if content.get("metadata", {}).get("invocation_id") == invocation_id else {}
+
+
+def _as_object(result: dict[str, Any], node: dict[str, Any], target_path: Path) -> Any:
+    if node["resource_type"] == "unit_test":  # the manifest does not say where its SQL is
+        folder = target_path / "compiled" / node["package_name"] / node["original_file_path"]
+        node = {**node, "compiled_path": next(folder.rglob(f"{node['name']}.sql"), None)}
+    config = SimpleNamespace(**{"meta": {}, "error_if": "", "warn_if": "", **(node.get("config") or {})})
+    newest = result.get("max_loaded_at")
+    given = {
+        "message": result.get("message") or result.get("error"),
+        "execution_time": result.get("execution_time"),
+        "max_loaded_at": datetime.fromisoformat(newest) if newest else None,
+        "age": result.get("max_loaded_at_time_ago_in_s"),
+    }
+    return SimpleNamespace(**{**result, **given, "node": SimpleNamespace(**{**node, "config": config})})
 
 
 def node_result(result: Any, secrets: Secrets) -> NodeResult:

@@ -8,22 +8,19 @@ import shlex
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from sluice.contract.errors import ConfigError
 from sluice.ledger.tables import dbt_results
 from sluice.marts.dbt.environment import DbtPlace
-from sluice.marts.dbt.results import COMMANDS_WITH_NODES, DbtRun, node_result
+from sluice.marts.dbt.results import COMMANDS_WITH_NODES, DbtRun
+from sluice.marts.dbt.runner import Outcome, Problem, Progress, Runner
 from sluice.marts.dbt.verdict import DbtDidNotRun, judge
 from sluice.project import paths
 from sluice.warehouse.warehouse import Warehouse
 
-if TYPE_CHECKING:
-    from sluice.marts.dbt.nodes import Outcome, Progress
-
-_one_at_a_time = threading.Lock()  # dbt keeps its adapter, flags and events in globals of the process
+_one_at_a_time = threading.Lock()  # dbt keeps its adapter, flags and events in globals, its state in one folder
 
 
 def on_side(warehouse: Warehouse, side: str, build_id: int | None = None) -> DbtPlace:
@@ -46,11 +43,10 @@ def run_dbt(args: Sequence[str], place: DbtPlace, progress: Progress | None = No
     command = _command(args)
     started = time.monotonic()
     outcome = _invoke(args, command, place, progress)
-    results = getattr(outcome.result, "results", None) if command != "docs generate" else None
     run = DbtRun(
         command=command,
         invocation_id=outcome.invocation_id,
-        nodes=tuple(node_result(result, place.secrets) for result in results or ()),
+        nodes=outcome.nodes,
         seconds=time.monotonic() - started,
         target_path=place.target_path,
         log=place.log,
@@ -71,7 +67,7 @@ def list_nodes(args: Sequence[str], keys: Sequence[str], place: DbtPlace) -> lis
     """
     # That nothing is selected is an answer here, where in a build it is a mistake
     lenient = ["--warn-error-options", '{"silence": ["NoNodesForSelectionCriteria"]}']
-    return list(_invoke(["ls", *args, *lenient, "--output-keys", *keys], "ls", place).result or ())
+    return list(_invoke(["ls", *args, *lenient, "--output-keys", *keys], "ls", place).lines)
 
 
 def warm_up(place: DbtPlace) -> None:
@@ -84,19 +80,29 @@ def warm_up(place: DbtPlace) -> None:
 
 
 def _invoke(args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None = None) -> Outcome:
-    """Run dbt in this process; raise what kept it from running any node."""
+    """Run dbt by the project's runner; raise what kept it from running any node."""
     place.logs.mkdir(parents=True, exist_ok=True)
-    # Prefect's logs and dbt's own file hold what dbt says; the console shows it once
-    quiet = ["--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats", "--log-path", str(place.logs)]
-    task_runs = command in (*COMMANDS_WITH_NODES, "source freshness")
-    with _one_at_a_time, place.environment():
-        from sluice.marts.dbt.nodes import NodeRunner  # imports dbt, 2 s: only for who runs it
-
-        runner = NodeRunner(place.project, place.profiles, place.target_path, progress)
-        outcome = runner.run([*args, "--target", place.target, *quiet], task_runs=task_runs)
-    if outcome.error is not None:
-        raise _why_it_did_not_run(outcome.error, command, args, place)
+    with _one_at_a_time, place.environment():  # which dbt must find when it is imported, too
+        outcome = chosen().run(args, command, place, progress)
+    if outcome.problem is not None:
+        raise _why_it_did_not_run(outcome.problem, command, args, place)
     return outcome
+
+
+def chosen() -> Runner:
+    """The runner that the project's sluice.toml names.
+
+    Raises:
+        ConfigError: it names a dbt that cannot be run.
+    """
+    settings = paths.project().settings
+    if settings.runner == "process":
+        from sluice.marts.dbt import child  # and Prefect, which a command that only shows does without
+
+        return child.ChildProcess(child.python_of(settings.dbt_executable))
+    from sluice.marts.dbt.nodes import InProcess  # imports dbt, 2 s: only for who runs it
+
+    return InProcess()
 
 
 def _command(args: Sequence[str]) -> str:
@@ -112,11 +118,11 @@ def _command(args: Sequence[str]) -> str:
 
 
 def _why_it_did_not_run(
-    error: BaseException, command: str, args: Sequence[str], place: DbtPlace
+    problem: Problem, command: str, args: Sequence[str], place: DbtPlace
 ) -> ConfigError | DbtDidNotRun:
     """dbt's own words for why it ran no node: usage, parsing, compiling, connecting."""
-    words = place.secrets.mask(str(error).strip() or type(error).__name__)
-    if type(error).__name__ == "DbtUsageException":
+    words = place.secrets.mask(problem.words)
+    if problem.usage:
         return ConfigError(f"dbt {place.secrets.mask(shlex.join(args))}: {words}")
     return DbtDidNotRun(f"dbt {command} could not run: {words}\ndbt's log: {os.path.relpath(place.log)}")
 

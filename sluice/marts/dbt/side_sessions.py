@@ -1,30 +1,42 @@
 """What each session that dbt opens does first: it takes the right to write to its side, or may only read.
 
 dbt's hooks come too late for that: it drops tables before the first hook and after the last, and tests run none. So
-`install` puts itself before the one method by which dbt-postgres opens a session. Whoever runs dbt, in this process or
-in a child, calls it; the build's number comes through the environment, which a child inherits.
+`install` puts itself before the one method by which dbt-postgres opens a session.
+
+This file is also the program that runs dbt in a child process (sluice/marts/dbt/child.py), by any interpreter that has
+dbt-postgres: it needs no Sluice, for the rest comes by path and by the environment.
+
+    python side_sessions.py SESSION_RIGHT_FILE dbt's arguments ...
 """
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
+import signal
+import sys
+import threading
 from typing import Any
 
-import psycopg2
-from dbt.adapters.contracts.connection import ConnectionState
-from dbt.adapters.postgres import PostgresConnectionManager
-from dbt_common.exceptions import DbtDatabaseError
-
-from sluice.contract.errors import Overtaken
-from sluice.ledger import write_right
-from sluice.marts.dbt.environment import BUILD
-from sluice.project.paths import project
+BUILD = "SLUICE_DBT_BUILD"  # number of the build whose sessions may write to the side; without one they only read
+RIGHT = "SLUICE_DBT_RIGHT"  # the statements by which they do, as JSON
+NO_DBT = 78  # exit code: this interpreter has no dbt whose sessions can be held
 
 # Written against dbt-postgres 1.10 and 1.11: `open(cls, connection)` gives the connection with a `handle` of psycopg2.
 
 
-def install() -> None:
-    """Let every session that dbt-postgres opens in this process ask first. Again and again changes nothing more."""
+def install(session_right: Any) -> None:
+    """Let every session that dbt-postgres opens in this process ask first. Again and again changes nothing more.
+
+    Args:
+        session_right: the module sluice/ledger/session_right.py, however it was loaded.
+    """
+    import psycopg2
+    from dbt.adapters.contracts.connection import ConnectionState
+    from dbt.adapters.postgres import PostgresConnectionManager
+    from dbt_common.exceptions import DbtDatabaseError
+
     original = PostgresConnectionManager.open
     if hasattr(original, "asks_first"):
         return
@@ -33,24 +45,52 @@ def install() -> None:
         if connection.state == ConnectionState.OPEN:
             return connection
         connection = original(connection)
-        _ask(connection)
+        try:
+            _ask(session_right, connection)
+        except (psycopg2.Error, session_right.Lost) as error:
+            connection.handle.close()
+            connection.handle, connection.state = None, ConnectionState.FAIL
+            raise DbtDatabaseError(str(error).strip()) from error
         return connection
 
     opened.asks_first = True  # type: ignore[attr-defined]
     PostgresConnectionManager.open = classmethod(opened)  # type: ignore[method-assign,assignment]
 
 
-def _ask(connection: Any) -> None:
-    side, build = connection.credentials.schema, os.environ.get(BUILD)
-    schemas = project().settings.schemas
-    if side not in schemas.sides:
+def _ask(session_right: Any, connection: Any) -> None:
+    right, side, build = json.loads(os.environ[RIGHT]), connection.credentials.schema, os.environ.get(BUILD)
+    if side not in right["locks"]:
         return
+    if build:
+        session_right.take(connection.handle, side, int(build), right)
+    else:
+        session_right.read_only(connection.handle, right)
+
+
+def _end_with_parent() -> None:
+    """Standard input is a pipe from the parent: when that ends, also by a kill -9, this process group ends too."""
+    while os.read(0, 1):  # not by sys.stdin, whose lock the interpreter wants when it ends
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def main(path: str, *arguments: str) -> None:
+    """Run dbt with these arguments, its sessions held."""
+    sys.path[0:1] = []  # this file's folder holds no module of dbt's
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent may ignore it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        if build:
-            write_right.take(connection.handle, side, int(build), schemas.ops)
-        else:
-            write_right.read_only(connection.handle)
-    except (psycopg2.Error, Overtaken) as error:
-        connection.handle.close()
-        connection.handle, connection.state = None, ConnectionState.FAIL
-        raise DbtDatabaseError(str(error).strip()) from error
+        spec = importlib.util.spec_from_file_location("session_right", path)
+        session_right = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+        spec.loader.exec_module(session_right)  # type: ignore[union-attr]
+        install(session_right)
+        from dbt.cli.main import cli
+    except (ImportError, AttributeError) as error:
+        sys.stderr.write(f"{sys.executable}: {error}\n")
+        sys.exit(NO_DBT)
+    sys.argv = ["dbt", *arguments]
+    cli()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,4 +1,7 @@
-"""Running dbt from a flow: real dbt over a tiny project, real PostgreSQL, a real Prefect server."""
+"""Running dbt from a flow: real dbt over a tiny project, real PostgreSQL, a real Prefect server.
+
+Every test runs with both runners, but for those that change dbt within this process.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 import sqlalchemy as sa
 from prefect import flow, get_client
@@ -27,10 +31,10 @@ from sluice.marts.dbt.environment import DbtPlace
 from sluice.marts.dbt.results import DbtRun
 from sluice.marts.dbt.run import run_dbt, warm_up
 from sluice.marts.dbt.verdict import DbtNodesBroke, DbtTestsFailed
-from sluice.project import paths
 from sluice.runs.outcomes import layers_of
 from sluice.warehouse.connection import connect
 from tests.integration.conftest import connector_for
+from tests.support.repository import ROOT
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -127,9 +131,15 @@ class Tiny:
                 time.sleep(0.2)
 
 
-@pytest.fixture
-def tiny(tmp_path: Path, database: sa.URL) -> Tiny:
+@pytest.fixture(params=["in-process", "process"])
+def tiny(request: pytest.FixtureRequest, tmp_path: Path, database: sa.URL, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+    """The project, with each runner."""
+    (tmp_path / "sluice.toml").write_text(f'[project]\nid = "tiny"\n[dbt]\nrunner = "{request.param}"\n')
+    monkeypatch.setenv("SLUICE_PROJECT", str(tmp_path))
     return Tiny(tmp_path, database)
+
+
+in_this_process = pytest.mark.parametrize("tiny", ["in-process"], indirect=True)
 
 
 def states(runs: dict[str, TaskRun]) -> dict[str, str]:
@@ -215,7 +225,7 @@ def test_a_test_that_only_warns_is_told_with_its_number_and_rows(tiny: Tiny) -> 
 )
 def test_the_bound_that_a_test_has_is_told_with_its_number(tiny: Tiny, config: str, told: str) -> None:
     tolerance = "macros/sluice/tests/tolerance.sql"
-    tiny.write({tolerance: (paths.dbt_project() / tolerance).read_text()})
+    tiny.write({tolerance: (ROOT / "dbt_project" / tolerance).read_text()})
     tiny.test_column("zone_id", f"{{not_null: {{config: {config}}}}}")
     try:
         nodes = tiny.run().nodes
@@ -338,7 +348,6 @@ def test_what_a_file_env_says_does_not_become_the_environment_of_the_run(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".env").write_text("SLUICE_OF_THE_FILE=another-warehouse\nPGOPTIONS=-c search_path=elsewhere\n")
-    monkeypatch.setenv("SLUICE_PROJECT", str(paths.root()))
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
     assert tiny.run().counts() == {"success": 2, "pass": 3}
@@ -404,6 +413,7 @@ def test_a_cancelled_run_leaves_no_query_running(tiny: Tiny, signal_number: sign
         process.send_signal(signal_number)
         assert wait_until(lambda: sleeping(engine) == 0, 10), "the query still runs 10 s after the signal"
         assert process.wait(60) != 0
+        assert wait_until(lambda: not processes(tiny.folder), 10), "dbt still runs"
         assert "Encountered an error" not in (tiny.folder / "said").read_text()  # so dbt begins a traceback
     finally:
         process.kill()
@@ -419,9 +429,12 @@ SQLConnectionManager.cancel_open = lambda self: []
 
 def test_a_query_that_begins_after_dbt_has_cancelled_is_cancelled_too(tiny: Tiny) -> None:
     tiny.write({"models/stg_trips.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)"})
-    (tiny.folder / "slow.py").write_text(SLOW_FLOW.replace("\n@flow", f"{TOO_EARLY}\n@flow"))
+    (tiny.folder / "slow.py").write_text(SLOW_FLOW)
+    (tiny.folder / "sitecustomize.py").write_text(TOO_EARLY)  # wherever dbt runs
     engine, address = sa.create_engine(tiny.url), tiny.url.render_as_string(hide_password=False)
-    process = subprocess.Popen([sys.executable, str(tiny.folder / "slow.py"), str(tiny.folder), address])
+    environment = {**os.environ, "PYTHONPATH": str(tiny.folder)}
+    command = [sys.executable, str(tiny.folder / "slow.py"), str(tiny.folder), address]
+    process = subprocess.Popen(command, env=environment)
     try:
         assert wait_until(lambda: sleeping(engine) == 1, 120), "dbt did not start the query"
         process.send_signal(signal.SIGTERM)
@@ -451,6 +464,7 @@ parser.write_manifest = deaf
 """
 
 
+@in_this_process
 def test_a_signal_that_is_lost_while_dbt_parses_lets_no_node_begin_and_fails_none(tiny: Tiny) -> None:
     tiny.write({f"models/{name}.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)" for name in ("a", "b")})
     (tiny.folder / "slow.py").write_text(SLOW_FLOW.replace("\n@flow", f"{DEAF}\n@flow"))
@@ -463,6 +477,12 @@ def test_a_signal_that_is_lost_while_dbt_parses_lets_no_node_begin_and_fails_non
     assert "Cancelled('the run was stopped')" in said
     assert "fail" not in said.lower()
     assert sleeping(sa.create_engine(tiny.url)) == 0
+
+
+def processes(folder: Path) -> list[str]:
+    """Those that work for the project in this folder."""
+    found = (process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"]))
+    return [" ".join(line) for line in found if any(str(folder) in each for each in line)]
 
 
 def sleeping(engine: sa.Engine) -> int:
