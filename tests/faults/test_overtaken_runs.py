@@ -159,20 +159,20 @@ def test_a_session_of_an_older_build_or_of_none_may_not_write(night: Night) -> N
         older = builds.begin(connection, "marts__b", "project", [], None)
         newer = builds.begin(connection, "marts__b", "project", [], None)
     with pytest.raises(Overtaken, match="A later run took over"):
-        write_right.take(psycopg2.connect(dsn(night)), "marts__b", older)
-    write_right.take(psycopg2.connect(dsn(night)), "marts__b", newer)
+        write_right.take(psycopg2.connect(dsn(night)), "marts__b", older, "ops")
+    write_right.take(psycopg2.connect(dsn(night)), "marts__b", newer, "ops")
     with night.warehouse.engine.begin() as connection:
         builds.finish(connection, newer, "passed")
     with pytest.raises(Overtaken):
-        write_right.take(psycopg2.connect(dsn(night)), "marts__b", newer)
+        write_right.take(psycopg2.connect(dsn(night)), "marts__b", newer, "ops")
 
 
 def test_who_takes_over_ends_the_sessions_of_that_side_and_no_others(night: Night) -> None:
     with night.warehouse.engine.begin() as connection:
         build_id = builds.begin(connection, "marts__a", "project", [], None)
     of_a, of_b = psycopg2.connect(dsn(night)), psycopg2.connect(dsn(night))
-    write_right.take(of_a, "marts__a", build_id)
-    write_right.take(of_b, "marts__b", build_id)
+    write_right.take(of_a, "marts__a", build_id, "ops")
+    write_right.take(of_b, "marts__b", build_id, "ops")
     write_right.clear(night.warehouse, "marts__a")
     with pytest.raises(psycopg2.OperationalError):
         of_a.cursor().execute("SELECT 1")
@@ -188,11 +188,10 @@ def ordinary(night: Night) -> Iterator[Night]:
     from tests.integration.conftest import connector_for
 
     url, role = night.warehouse.url, f"loader_{night.warehouse.url.database}"
-    schemas = ("staging", "quarantine", "ops", "marts")
     with night.warehouse.engine.begin() as connection:
         connection.execute(sa.text(f"CREATE ROLE {role} LOGIN"))
         connection.execute(sa.text(f'ALTER DATABASE "{url.database}" OWNER TO {role}'))
-        for name in schemas:
+        for name in night.warehouse.schemas.all:
             connection.execute(sa.text(f"ALTER SCHEMA {name} OWNER TO {role}"))
         tables = connection.scalars(sa.text("SELECT tablename FROM pg_tables WHERE schemaname = 'ops'")).all()
         for table in tables:

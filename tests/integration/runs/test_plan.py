@@ -45,7 +45,7 @@ def test_a_plan_says_why_each_batch_would_be_loaded_and_writes_nothing(sluice, e
     assert sluice("run", "tlc__yellow_trips", *files).code == 2
     before = written(engine)
     second = told(sluice, *files)
-    assert (second["2019-01"]["would"], second["2019-01"]["why"]) == ("nothing", [])
+    assert (second["2019-01"]["would"], second["2019-01"]["why"]) == ("unchanged", [])
     assert second["2019-02"]["would"] == "load"
     assert "held before: 33.33% of rows fail passenger_count >= 1" in second["2019-02"]["why"][0]
     missing = told(sluice, *files, "-b", "2019-03")
