@@ -111,7 +111,7 @@ def test_a_dataset_with_a_contract_is_refused_and_an_unknown_one_too(loaded: War
 
 def test_a_view_that_dbt_left_on_a_side_goes_along_and_one_of_readers_is_named(loaded: Warehouse, sluice, rows) -> None:
     with loaded.engine.begin() as connection:
-        connection.execute(sa.text("CREATE SCHEMA marts__b"))
+        connection.execute(sa.text("CREATE SCHEMA IF NOT EXISTS marts__b"))
         connection.execute(sa.text("CREATE VIEW marts__b.stg_parcels AS SELECT * FROM staging.post__parcels"))
         connection.execute(sa.text("CREATE VIEW public.mine AS SELECT count(*) FROM marts__b.stg_parcels"))
     before = relations(rows)
