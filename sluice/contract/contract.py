@@ -50,7 +50,7 @@ class Files:
             rows follow one another in the order of their names. An archive of one file needs none.
         max_field_bytes: longest value of one cell; a longer one rejects its row.
         max_bytes: longest file after decompression, so that a bomb ends early.
-        max_ratio: most bytes of a compressed file for each of its own, once they are more than 64 MB.
+        max_ratio: most bytes after decompression for each byte of a compressed file, once they are more than 64 MB.
     """
 
     url: str

@@ -99,9 +99,9 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         end("not run", None, error)
         raise
     except (DbtTestsFailed, DbtNodesBroke) as error:
-        told = type(error)(_message(warehouse, side, error), error.run)
-        end("failed", error.run, told)
-        raise told from None
+        explained = type(error)(_message(warehouse, side, error), error.run)
+        end("failed", error.run, explained)
+        raise explained from None
     except DATABASE_ERRORS as error:
         failed = ToolError(f"the build of the marts failed in the database: {first_line(error)}. The old marts stay.")
         end("failed", None, failed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -76,5 +77,9 @@ def number(value: int | None) -> str:
 
 
 def print_json(document: object) -> None:
-    """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+    """One JSON document on standard output; times in ISO 8601."""
+    sys.stdout.write(json.dumps(document, indent=2, default=_as_json) + "\n")
+
+
+def _as_json(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -127,14 +127,6 @@ KINDS = {
 }
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project to write into."""
-    (tmp_path / "sluice.toml").write_text('[project]\nid = "case-1"\n')
-    monkeypatch.setenv("SLUICE_PROJECT", str(tmp_path))
-    return tmp_path
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_a_strangers_file_loads_right_from_its_draft(
     project: Path, deliver: Callable[..., Any], rows: Callable[..., Sequence[sa.Row]], name: str

@@ -114,14 +114,6 @@ KINDS: dict[str, tuple[Callable[[Path], Path], int, dict[str, Any], tuple[str, .
 }
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty project to write into."""
-    (tmp_path / "sluice.toml").write_text('[project]\nid = "case-1"\n')
-    monkeypatch.setenv("SLUICE_PROJECT", str(tmp_path))
-    return tmp_path
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_a_file_of_any_format_loads_right_from_its_draft(
     project: Path, deliver: Callable[..., Any], rows: Callable[..., Sequence[sa.Row]], name: str

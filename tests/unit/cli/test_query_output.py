@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+
 import pytest
 from rich.console import Console
 
@@ -53,3 +56,10 @@ def test_csv_ends_its_lines_as_psql_does(capsysbinary, monkeypatch) -> None:
     monkeypatch.setattr(query.reader, "query", lambda *_: (NAMES, [("a", None, "b,c")]))
     query.show("select", "csv")
     assert capsysbinary.readouterr().out == b'unique_id,status,message\na,,"b,c"\n'
+
+
+def test_times_in_json_are_in_iso_8601(capsys, monkeypatch) -> None:
+    moment = datetime(2026, 11, 28, 8, 57, tzinfo=UTC)
+    monkeypatch.setattr(query.reader, "query", lambda *_: (("at", "day"), [(moment, moment.date())]))
+    query.show("select", "json")
+    assert json.loads(capsys.readouterr().out) == [{"at": "2026-11-28T08:57:00+00:00", "day": "2026-11-28"}]
