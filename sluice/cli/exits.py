@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -57,8 +58,8 @@ def _fail(error: BaseException) -> NoReturn:
         _say(f"{error.format_message()} See: sluice --help")  # type: ignore[attr-defined]
         sys.exit(5)
     if _is_of_prefects_api(error):
-        temporary = "ephemeral" in str(error)
-        where = f"the temporary server's database is in {prefect_home()}" if temporary else "PREFECT_API_URL names it"
+        where = f"the temporary server's database is in {prefect_home()}"
+        where = where if _is_of_temporary_server(error) else "PREFECT_API_URL names it"
         said = (str(error).splitlines() or [type(error).__name__])[0]
         _say(f"Prefect's API cannot be used: {said} ({where}). See: sluice doctor")
         sys.exit(3)
@@ -79,10 +80,19 @@ def _is_of_the_driver(error: BaseException) -> bool:
 
 
 def _is_of_prefects_api(error: BaseException) -> bool:
-    """Prefect raises a bare RuntimeError for an API that does not answer, so only its text tells (read in 3.8)."""
-    if is_of(error, "httpx", "HTTPError", "InvalidURL", "CookieConflict", "StreamError"):
+    """Whether Prefect's API does not answer: an error of httpx, or what Prefect 3.9 raises from one."""
+    names = ("HTTPError", "InvalidURL", "CookieConflict", "StreamError")
+    if any(is_of(each, "httpx", *names) for each in (error, error.__cause__) if each is not None):
         return True
-    return isinstance(error, RuntimeError) and ("Failed to reach API" in str(error) or "ephemeral" in str(error))
+    return _is_of_temporary_server(error)
+
+
+def _is_of_temporary_server(error: BaseException) -> bool:
+    """Whether a temporary server did not start: a bare RuntimeError of the module that starts it (read in 3.9)."""
+    if not isinstance(error, RuntimeError) or error.__traceback__ is None:
+        return False
+    *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals.get("__name__") == "prefect.server.api.server"
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

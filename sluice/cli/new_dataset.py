@@ -19,7 +19,7 @@ from sluice.contract.errors import ConfigError, ToolError
 from sluice.contract.scaffold.doubts import datable, dated, doubts_of, refuse_row_as_header
 from sluice.contract.scaffold.draft import Draft, Sample, draft, guesses_of
 from sluice.contract.scaffold.guess import Guess
-from sluice.contract.scaffold.new_dataset import NO_OWNER, Facts
+from sluice.contract.scaffold.new_dataset import NO_OWNER, NewDataset
 from sluice.project import paths
 from sluice.project.datasets import contracts
 from sluice.project.derived import place, stale_files
@@ -57,7 +57,7 @@ def new(wish: Wish) -> None:
         DataError: the sample is empty, damaged, or in no format that Sluice reads.
     """
     batches = _batches(wish.monthly, wish.by)
-    named = Facts(wish.source, wish.entity, wish.owner, Files("", batches))
+    named = NewDataset(wish.source, wish.entity, wish.owner, Files("", batches))
     _refuse_existing(named, wish.replace)
     with tempfile.TemporaryDirectory() as folder:
         file = fetch(look(wish.address), Path(folder))
@@ -66,11 +66,11 @@ def new(wish: Wish) -> None:
     guesses = guesses_of(sample)
     if files.header and file.format in ("csv", "excel") and not {"header", "names"} & set(wish.options):
         refuse_row_as_header(file.address, sample, guesses)
-    facts = Facts(wish.source, wish.entity, wish.owner, dated(files, wish.monthly, guesses), datable(guesses))
-    made = draft(facts, sample, guesses)
+    new = NewDataset(wish.source, wish.entity, wish.owner, dated(files, wish.monthly, guesses), datable(guesses))
+    made = draft(new, sample, guesses)
     texts = {place(path): text for path, text in made.files.items()} | _derived(made)
     _write(texts, new=[] if wish.replace else [place(path) for path in made.files])
-    _say(facts, sample, texts, guesses)
+    _say(new, sample, texts, guesses)
 
 
 def _batches(monthly: str | None, by: str | None) -> Monthly | Single:
@@ -83,23 +83,23 @@ def _batches(monthly: str | None, by: str | None) -> Monthly | Single:
     return batches
 
 
-def _refuse_existing(facts: Facts, again: bool) -> None:
+def _refuse_existing(new: NewDataset, again: bool) -> None:
     if again:
         return
     files = (
-        f"contracts/{facts.module}.py",
-        f"dbt_project/models/staging/{facts.source}/stg_{facts.dataset_id}.sql",
-        f"dbt_project/models/staging/{facts.source}/_{facts.dataset_id}__models.yml",
-        f"dbt_project/models/marts/fct_{facts.dataset_id}.sql",
-        f"dbt_project/models/marts/_fct_{facts.dataset_id}.yml",
-        f"tests/data/{facts.dataset_id}/good.csv",
-        f"tests/data/{facts.dataset_id}/bad.csv",
+        f"contracts/{new.module}.py",
+        f"dbt_project/models/staging/{new.source}/stg_{new.dataset_id}.sql",
+        f"dbt_project/models/staging/{new.source}/_{new.dataset_id}__models.yml",
+        f"dbt_project/models/marts/fct_{new.dataset_id}.sql",
+        f"dbt_project/models/marts/_fct_{new.dataset_id}.yml",
+        f"tests/data/{new.dataset_id}/good.csv",
+        f"tests/data/{new.dataset_id}/bad.csv",
     )
     there = next((file for file in files if place(PurePosixPath(file)).exists()), None)
-    if there is not None or facts.dataset_id in contracts():
+    if there is not None or new.dataset_id in contracts():
         where = there or "contracts/"
         raise ConfigError(
-            f"{facts.dataset_id} already exists ({where}); nothing was written. Choose another name, "
+            f"{new.dataset_id} already exists ({where}); nothing was written. Choose another name, "
             "or replace the draft with --replace"
         )
 
@@ -145,17 +145,17 @@ def _write(texts: dict[Path, str], new: list[Path]) -> None:
         raise ToolError(f"{error.filename}: cannot be written: {error.strerror}; nothing was kept") from None
 
 
-def _say(facts: Facts, sample: Sample, texts: dict[Path, str], guesses: Sequence[Guess]) -> None:
-    doubts = doubts_of(facts, guesses, sample.rows)
+def _say(new: NewDataset, sample: Sample, texts: dict[Path, str], guesses: Sequence[Guess]) -> None:
+    doubts = doubts_of(new, guesses, sample.rows)
     staging = paths.project().settings.schemas.staging
     lines = [
-        f"{facts.dataset_id}: {len(sample.columns)} columns guessed from {sample.rows:,} rows. Wrote:",
+        f"{new.dataset_id}: {len(sample.columns)} columns guessed from {sample.rows:,} rows. Wrote:",
         *(f"  {os.path.relpath(path)}" for path in texts),
         *(["Review these first (marked with `# confirm` in the draft):"] if doubts else []),
         *(f"  {number}. {doubt}" for number, doubt in enumerate(doubts, start=1)),
         "Then:",
-        f"  sluice contract show {facts.dataset_id}",
-        f"  sluice run {facts.dataset_id}",
-        f'  sluice sql "select * from {staging}.{facts.dataset_id} limit 10"',  # noqa: S608 - shown, not run
+        f"  sluice contract show {new.dataset_id}",
+        f"  sluice run {new.dataset_id}",
+        f'  sluice sql "select * from {staging}.{new.dataset_id} limit 10"',  # noqa: S608 - shown, not run
     ]
     out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

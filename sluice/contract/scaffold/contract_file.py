@@ -10,7 +10,7 @@ from sluice.contract.authoring.annotations import NAMES, quoted
 from sluice.contract.authoring.names import class_name, in_words
 from sluice.contract.contract import Files, Monthly
 from sluice.contract.scaffold.guess import Guess
-from sluice.contract.scaffold.new_dataset import Facts
+from sluice.contract.scaffold.new_dataset import NewDataset
 from sluice.contract.scaffold.spellings import looks_like
 
 WIDTH = 120
@@ -18,19 +18,19 @@ _PLURALS = {"date": "dates", "integer": "integers", "float": "numbers", "decimal
 _IMPORTED = {"Contract", "Files", "Gate", "Monthly", "Single", "Annotated", "ArrowDecimal128", *NAMES}
 
 
-def contract_file(facts: Facts, guesses: Sequence[Guess], rows: int) -> str:
+def contract_file(new: NewDataset, guesses: Sequence[Guess], rows: int) -> str:
     """The module's text.
 
     Args:
-        facts: the dataset's names, owner and batches; its model is of no interest.
+        new: the dataset's names, owner and batches; its model is of no interest.
         rows: of the sample.
     """
-    name = class_name(facts.entity, _IMPORTED)
+    name = class_name(new.entity, _IMPORTED)
     lines = [
-        f'"""{in_words(facts.entity)} of {facts.source}. A draft from a sample of {rows:,} rows: review it, then',
+        f'"""{in_words(new.entity)} of {new.source}. A draft from a sample of {rows:,} rows: review it, then',
         'remove each `confirm`."""',
         "",
-        *_imports(facts, guesses),
+        *_imports(new, guesses),
         "",
         "",
         f"class {name}(pa.DataFrameModel):",
@@ -40,7 +40,7 @@ def contract_file(facts: Facts, guesses: Sequence[Guess], rows: int) -> str:
         *(_first_check(guesses) if not any(map(_checked, guesses)) else []),
         "",
         "",
-        *_contract(facts, name),
+        *_contract(new, name),
     ]
     return "\n".join(lines) + "\n"
 
@@ -61,11 +61,11 @@ def _first_check(guesses: Sequence[Guess]) -> list[str]:
     ]
 
 
-def _imports(facts: Facts, guesses: Sequence[Guess]) -> list[str]:
+def _imports(new: NewDataset, guesses: Sequence[Guess]) -> list[str]:
     kinds = {guess.annotation for guess in guesses}
     decimals = any(kind.startswith("Annotated") for kind in kinds)
     names = sorted(kind for kind in kinds if not kind.startswith("Annotated"))
-    batches = "Monthly" if isinstance(facts.files.batches, Monthly) else "Single"
+    batches = "Monthly" if isinstance(new.files.batches, Monthly) else "Single"
     imported = sorted(["Contract", "Files", "Gate", batches, *names, "column"], key=_as_ruff)
     return [
         "from __future__ import annotations",
@@ -165,8 +165,8 @@ def _codes(guess: Guess) -> list[str]:
     return ["        isin=[", *(f"            {word}," for word in words), "        ],", warns]
 
 
-def _contract(facts: Facts, name: str) -> list[str]:
-    batches, files = facts.files.batches, facts.files
+def _contract(new: NewDataset, name: str) -> list[str]:
+    batches, files = new.files.batches, new.files
     monthly = isinstance(batches, Monthly)
     if isinstance(batches, Monthly):
         by = f", by={quoted(batches.by)}" if batches.by else ""
@@ -174,15 +174,15 @@ def _contract(facts: Facts, name: str) -> list[str]:
     else:
         named = "Single()"
     limits = "max_rejected=0.05, rows_vs_last=(0.5, 2.0)"
-    if not monthly or not facts.dated:
+    if not monthly or not new.dated:
         limits += ', same_bytes="accept"'
     return [
         "# confirm: owner, url and batches, and how bad a delivery may be (gate)",
         "CONTRACT = Contract(",
-        f"    source={quoted(facts.source)},",
-        f"    entity={quoted(facts.entity)},",
-        f"    owner={quoted(facts.owner)},  # who is alerted when the gate closes",
-        f"    description={quoted(facts.description)},",
+        f"    source={quoted(new.source)},",
+        f"    entity={quoted(new.entity)},",
+        f"    owner={quoted(new.owner)},  # who is alerted when the gate closes",
+        f"    description={quoted(new.description)},",
         f"    schema={name},",
         "    files=Files(",
         f"        url={quoted(files.url)},  # where the deliveries will be",

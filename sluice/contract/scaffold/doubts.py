@@ -18,7 +18,7 @@ from sluice.contract.formatting import counted
 from sluice.contract.scaffold.contract_file import odd_words
 from sluice.contract.scaffold.draft import Sample
 from sluice.contract.scaffold.guess import Guess
-from sluice.contract.scaffold.new_dataset import NO_OWNER, Facts
+from sluice.contract.scaffold.new_dataset import NO_OWNER, NewDataset
 from sluice.contract.values.casts import read
 from sluice.contract.values.spellings import FINEST
 
@@ -98,9 +98,9 @@ def _is_value(one: Guess) -> bool:
     return True
 
 
-def doubts_of(facts: Facts, guesses: Sequence[Guess], rows: int) -> list[str]:
+def doubts_of(new: NewDataset, guesses: Sequence[Guess], rows: int) -> list[str]:
     """One line each, ordered by what it costs if it is wrong: rows read wrong, rows rejected, all else."""
-    found = [*_of_reading(facts.files), *_of_values(guesses, rows), *_of_rest(guesses), *_of_facts(facts)]
+    found = [*_of_reading(new.files), *_of_values(guesses, rows), *_of_rest(guesses), *_of_owner(new)]
     more = len(found) - MOST
     return found if more <= 0 else [*found[:MOST], f"and {more:,} more in the draft"]
 
@@ -155,6 +155,6 @@ def _of_rest(guesses: Sequence[Guess]) -> Iterator[str]:
         yield f"{', '.join(coded[:5])}: lists of codes; other values make a warning (isin)"
 
 
-def _of_facts(facts: Facts) -> Iterator[str]:
-    if facts.owner == NO_OWNER:
+def _of_owner(new: NewDataset) -> Iterator[str]:
+    if new.owner == NO_OWNER:
         yield f"owner: {NO_OWNER} is alerted when the gate closes; set it with --owner"

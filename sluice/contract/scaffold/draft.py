@@ -21,7 +21,7 @@ from sluice.contract.scaffold import examples
 from sluice.contract.scaffold.contract_file import contract_file
 from sluice.contract.scaffold.guess import Guess, with_one_key, with_words_of_others
 from sluice.contract.scaffold.guess import guess as guess_column
-from sluice.contract.scaffold.new_dataset import Facts
+from sluice.contract.scaffold.new_dataset import NewDataset
 from sluice.contract.scaffold.readings import LEAST_ROWS
 from sluice.contract.scaffold.spellings import looks_like
 from sluice.contract.scaffold.staging import mart_sql, mart_yaml, staging_sql, staging_yaml
@@ -56,7 +56,7 @@ class Draft:
     contract: Contract
 
 
-def draft(facts: Facts, sample: Sample, guesses: Sequence[Guess] | None = None) -> Draft:
+def draft(new: NewDataset, sample: Sample, guesses: Sequence[Guess] | None = None) -> Draft:
     """Guess the columns and lay out the files.
 
     Raises:
@@ -64,22 +64,22 @@ def draft(facts: Facts, sample: Sample, guesses: Sequence[Guess] | None = None) 
         ConfigError: the column or the month that batches are dated by is not the sample's.
     """
     guesses = guesses_of(sample) if guesses is None else guesses
-    _check_dated(facts, guesses)
-    guesses = [replace(guess, required=True) if guess.name == facts.files.batches.by else guess for guess in guesses]
-    text = contract_file(facts, guesses, sample.rows)
-    with _loaded(facts, text) as module:
+    _check_dated(new, guesses)
+    guesses = [replace(guess, required=True) if guess.name == new.files.batches.by else guess for guess in guesses]
+    text = contract_file(new, guesses, sample.rows)
+    with _loaded(new, text) as module:
         contract: Contract = module.CONTRACT
-        checks_of(contract, facts.batch)  # traces them: what is written can be audited
-        good = examples.good_rows(contract, facts.batch, guesses)
-    staging = PurePosixPath("dbt_project/models/staging", facts.source)
+        checks_of(contract, new.batch)  # traces them: what is written can be audited
+        good = examples.good_rows(contract, new.batch, guesses)
+    staging = PurePosixPath("dbt_project/models/staging", new.source)
     marts = PurePosixPath("dbt_project/models/marts")
-    data = PurePosixPath("tests/data", facts.dataset_id)
+    data = PurePosixPath("tests/data", new.dataset_id)
     files = {
-        PurePosixPath("contracts", f"{facts.module}.py"): text,
-        staging / f"stg_{facts.dataset_id}.sql": staging_sql(facts, guesses),
-        staging / f"_{facts.dataset_id}__models.yml": staging_yaml(facts, guesses),
-        marts / f"fct_{facts.dataset_id}.sql": mart_sql(facts, guesses),
-        marts / f"_fct_{facts.dataset_id}.yml": mart_yaml(facts, guesses),
+        PurePosixPath("contracts", f"{new.module}.py"): text,
+        staging / f"stg_{new.dataset_id}.sql": staging_sql(new, guesses),
+        staging / f"_{new.dataset_id}__models.yml": staging_yaml(new, guesses),
+        marts / f"fct_{new.dataset_id}.sql": mart_sql(new, guesses),
+        marts / f"_fct_{new.dataset_id}.yml": mart_yaml(new, guesses),
         data / "good.csv": examples.good_csv(contract, guesses, good),
         data / "bad.csv": examples.bad_csv(contract, guesses, good),
     }
@@ -121,8 +121,8 @@ def _total(one: Guess) -> str | None:
     return word if pc.sum(pc.equal(one.values, word)).as_py() == 1 else None
 
 
-def _check_dated(facts: Facts, guesses: Sequence[Guess]) -> None:
-    by = facts.files.batches.by
+def _check_dated(new: NewDataset, guesses: Sequence[Guess]) -> None:
+    by = new.files.batches.by
     if by is None:
         return
     dated = [guess.name for guess in guesses if guess.type.name in DATING]
@@ -139,12 +139,12 @@ def _check_dated(facts: Facts, guesses: Sequence[Guess]) -> None:
 
 
 @contextmanager
-def _loaded(facts: Facts, text: str) -> Iterator[ModuleType]:
+def _loaded(new: NewDataset, text: str) -> Iterator[ModuleType]:
     """The contract's module, before it is a file; pandera looks its types up in sys.modules."""
-    module = ModuleType(f"contracts.{facts.module}")
+    module = ModuleType(f"contracts.{new.module}")
     sys.modules[module.__name__] = module
     try:
-        exec(compile(text, f"{facts.module}.py", "exec"), module.__dict__)
+        exec(compile(text, f"{new.module}.py", "exec"), module.__dict__)
         yield module
     finally:
         del sys.modules[module.__name__]

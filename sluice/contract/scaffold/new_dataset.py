@@ -14,7 +14,7 @@ OWN_SCHEMAS = ("ops", "staging", "quarantine", "marts")  # a source of this name
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class NewDataset:
     """Names, owner and files of a dataset.
 
     Raises:

@@ -12,18 +12,18 @@ from sluice.contract.authoring.names import in_words
 from sluice.contract.batches import Monthly
 from sluice.contract.columns import SYSTEM_COLUMNS
 from sluice.contract.scaffold.guess import Guess
-from sluice.contract.scaffold.new_dataset import Facts
+from sluice.contract.scaffold.new_dataset import NewDataset
 
 POSTGRES = postgresql.dialect()
 
 
-def staging_sql(facts: Facts, guesses: Sequence[Guess]) -> str:
+def staging_sql(new: NewDataset, guesses: Sequence[Guess]) -> str:
     """The model: source, renamed, select."""
     columns = ",\n        ".join([*(guess.name for guess in guesses), *SYSTEM_COLUMNS])
     return (  # the text of a model; its names are such that need no quotes
         "with\n\n"  # noqa: S608
         "source as (\n"
-        f"    select * from {{{{ source('{facts.source}', '{facts.dataset_id}') }}}}\n"
+        f"    select * from {{{{ source('{new.source}', '{new.dataset_id}') }}}}\n"
         "),\n\n"
         "-- confirm: rename for meaning here, and only rename: ids as <thing>_id, units at the end (price_usd)\n"
         "renamed as (\n"
@@ -34,15 +34,15 @@ def staging_sql(facts: Facts, guesses: Sequence[Guess]) -> str:
     )
 
 
-def staging_yaml(facts: Facts, guesses: Sequence[Guess]) -> str:
+def staging_yaml(new: NewDataset, guesses: Sequence[Guess]) -> str:
     """The model's descriptions and tests."""
     newest = ["config:", "  where: __in_newest_batches__"]
     lines = [
         "version: 2",
         "",
         "models:",
-        f"  - name: stg_{facts.dataset_id}",
-        f"    description: {in_words(facts.entity)} as delivered and accepted. One row per record. # confirm",
+        f"  - name: stg_{new.dataset_id}",
+        f"    description: {in_words(new.entity)} as delivered and accepted. One row per record. # confirm",
         "    data_tests:",
         "      - unique_combination:",
         "          arguments:",
@@ -57,7 +57,7 @@ def staging_yaml(facts: Facts, guesses: Sequence[Guess]) -> str:
         ]
         if guess.unique:
             lines += ["        data_tests:", "          - not_null"]
-            if isinstance(facts.files.batches, Monthly):  # the contract has it unique in each batch, no more
+            if isinstance(new.files.batches, Monthly):  # the contract has it unique in each batch, no more
                 lines += ["          - unique:", *(f"              {line}" for line in newest)]
             else:
                 lines += ["          - unique"]
@@ -66,27 +66,27 @@ def staging_yaml(facts: Facts, guesses: Sequence[Guess]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def mart_sql(facts: Facts, guesses: Sequence[Guess]) -> str:
+def mart_sql(new: NewDataset, guesses: Sequence[Guess]) -> str:
     """A first mart: the staging model's columns, personal data left out."""
     columns = ",\n    ".join([*(guess.name for guess in _shown(guesses)), "_batch", "_row_number"])
     return (  # the text of a model; its names are such that need no quotes
         "with\n\n"  # noqa: S608
-        f"{facts.entity} as (\n"
-        f"    select * from {{{{ ref('stg_{facts.dataset_id}') }}}}\n"
+        f"{new.entity} as (\n"
+        f"    select * from {{{{ ref('stg_{new.dataset_id}') }}}}\n"
         ")\n\n"
         "-- confirm: what readers get: join, aggregate and derive here. Columns of personal data were left out\n"
-        f"select\n    {columns}\nfrom {facts.entity}\n"
+        f"select\n    {columns}\nfrom {new.entity}\n"
     )
 
 
-def mart_yaml(facts: Facts, guesses: Sequence[Guess]) -> str:
+def mart_yaml(new: NewDataset, guesses: Sequence[Guess]) -> str:
     """Its description, and each column's with its type, as a dbt contract on the model asks for."""
     lines = [
         "version: 2",
         "",
         "models:",
-        f"  - name: fct_{facts.dataset_id}",
-        f"    description: {in_words(facts.entity)} for readers. One row per record. # confirm",
+        f"  - name: fct_{new.dataset_id}",
+        f"    description: {in_words(new.entity)} for readers. One row per record. # confirm",
         "    data_tests:",
         "      - unique_combination:",
         "          arguments:",

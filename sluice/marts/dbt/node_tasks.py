@@ -35,9 +35,6 @@ def _without_no_error(record: logging.LogRecord) -> bool:
     return True
 
 
-logging.getLogger("prefect.task_runs").addFilter(_without_no_error)
-
-
 def run_name(resource_type: object, name: str) -> str:
     """How a node's task run is called."""
     return f"{str(resource_type).replace('_', ' ')} {name}"
@@ -54,6 +51,7 @@ def task(name: str, until_ended: Callable[[str], State[Any]]) -> Any:
 
 def start(task: Any, task_run_id: UUID, node_id: str, parents: Iterable[UUID], context: Context) -> threading.Thread:
     """Start a node's task run in a thread, in a copy of the Prefect context of who runs dbt."""
+    logging.getLogger("prefect.task_runs").addFilter(_without_no_error)  # again and again changes nothing more
     thread = threading.Thread(
         target=context.copy().run,
         args=(run_task_sync,),

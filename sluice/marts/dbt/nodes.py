@@ -20,6 +20,7 @@ from typing import Any
 import psycopg2
 from dbt.adapters.contracts.connection import ConnectionState
 from dbt.adapters.factory import FACTORY
+from dbt.cli.exceptions import DbtUsageException
 from dbt_common.events.base_types import EventLevel
 from dbt_common.invocation import get_invocation_id
 from prefect._internal.uuid7 import uuid7
@@ -40,8 +41,6 @@ STOPPED_LINES = (
 )
 CONNECT_TIMEOUT = 3  # s, whole ones, to reach the server with a cancel
 
-side_sessions.install(session_right)
-
 
 class Stopped(Exception):
     """A signal came before this node was begun. dbt takes it for the node's error."""
@@ -61,6 +60,7 @@ class InProcess:
 
     def run(self, args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None) -> Outcome:
         """As Runner.run."""
+        side_sessions.install(session_right)
         # Prefect's logs and dbt's own file hold what dbt says; the console shows it once
         quiet = ["--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats", "--log-path", str(place.logs)]
         with_nodes = command in (*COMMANDS_WITH_NODES, "source freshness")
@@ -68,7 +68,7 @@ class InProcess:
         ended = dbt.run([*args, "--target", place.target, *quiet], task_runs=with_nodes)
         if ended.error is not None:
             words = str(ended.error).strip() or type(ended.error).__name__
-            usage = type(ended.error).__name__ == "DbtUsageException"
+            usage = isinstance(ended.error, DbtUsageException)
             return Outcome(ended.invocation_id, problem=Problem(words, usage))
         results = getattr(ended.result, "results", None) if with_nodes else None
         nodes = tuple(node_result(result, place.secrets) for result in results or ())

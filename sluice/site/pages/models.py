@@ -20,7 +20,7 @@ from sluice.site.facts.lineage import LAYERS, Node, Project, Test
 from sluice.site.pages import plots
 from sluice.site.pages.plots import Point
 
-Place = tuple[str, str]  # (node's unique id, column)
+NodeColumn = tuple[str, str]  # (node's unique id, column)
 BAD = ("fail", "error", "runtime error", "partial success")
 AGES = {"pass": "fresh", "warn": "late", "error": "stale", "skipped": "no row yet"}  # of a source, dbt's words in ours
 
@@ -103,7 +103,7 @@ def views(project: Project, facts: Snapshot, commands: Mapping[str, str]) -> lis
 def _view(
     node: Node,
     project: Project,
-    children: Mapping[Place, list[tuple[str, str, str]]],
+    children: Mapping[NodeColumn, list[tuple[str, str, str]]],
     facts: Snapshot,
     live: set[str],
     commands: Mapping[str, str],
@@ -135,8 +135,8 @@ def _tests(node: Node, facts: Snapshot, commands: Mapping[str, str]) -> tuple[Te
     return tuple(sorted(found, key=lambda test: test.result is None or test.result.status not in urgency))
 
 
-def _children(project: Project) -> dict[Place, list[tuple[str, str, str]]]:
-    found: dict[Place, list[tuple[str, str, str]]] = defaultdict(list)
+def _children(project: Project) -> dict[NodeColumn, list[tuple[str, str, str]]]:
+    found: dict[NodeColumn, list[tuple[str, str, str]]] = defaultdict(list)
     for node in project.nodes.values():
         for column, parents in node.parents.items():
             for parent, name, how in parents:
@@ -144,7 +144,9 @@ def _children(project: Project) -> dict[Place, list[tuple[str, str, str]]]:
     return dict(found)
 
 
-def _trail(project: Project, children: Mapping[Place, list[tuple[str, str, str]]], node: Node, column: str) -> Trail:
+def _trail(
+    project: Project, children: Mapping[NodeColumn, list[tuple[str, str, str]]], node: Node, column: str
+) -> Trail:
     start = (node.unique_id, column)
     above = _reached(start, lambda place: _parents(project, place))
     below = _reached(start, lambda place: children.get(place, ()))
@@ -174,12 +176,12 @@ def _node_id(stop: Stop) -> str:
     return stop.node.unique_id
 
 
-def _parents(project: Project, place: Place) -> Iterable[tuple[str, str, str]]:
+def _parents(project: Project, place: NodeColumn) -> Iterable[tuple[str, str, str]]:
     node = project.nodes.get(place[0])
     return node.parents.get(place[1], ()) if node else ()
 
 
-def _reached(start: Place, onwards: Callable[[Place], Iterable[tuple[str, str, str]]]) -> list[Place]:
+def _reached(start: NodeColumn, onwards: Callable[[NodeColumn], Iterable[tuple[str, str, str]]]) -> list[NodeColumn]:
     """Every place that can be reached, without the start, each once."""
     seen, waiting = {start}, [start]
     for place in waiting:
@@ -190,13 +192,13 @@ def _reached(start: Place, onwards: Callable[[Place], Iterable[tuple[str, str, s
     return waiting[1:]
 
 
-def _how(project: Project, place: Place) -> str:
+def _how(project: Project, place: NodeColumn) -> str:
     """The most that was done to get it: computed, before renamed, before as it is."""
     done = {how for _, _, how in _parents(project, place)}
     return next((how for how in ("computed", "renamed", "as it is") if how in done), "")
 
 
-def _stop(project: Project, place: Place, how: str) -> Stop | None:
+def _stop(project: Project, place: NodeColumn, how: str) -> Stop | None:
     node = project.nodes.get(place[0])
     return Stop(node, place[1], how) if node else None
 
