@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sluice.cli.app import main
-    from sluice.contract.batches import Monthly, Single
+    from sluice.contract.batches import Daily, Hourly, Monthly, Quarterly, Single, Weekly, Yearly
     from sluice.contract.columns import (
         Bool,
         Bytes,
@@ -53,6 +53,7 @@ __all__ = [
     "ConfigError",
     "Contract",
     "ContractError",
+    "Daily",
     "DataError",
     "Date",
     "FileCheck",
@@ -60,12 +61,14 @@ __all__ = [
     "Float",
     "Freshness",
     "Gate",
+    "Hourly",
     "Int",
     "Json",
     "Marts",
     "Money",
     "Monthly",
     "Outcome",
+    "Quarterly",
     "RunFailed",
     "Single",
     "SluiceError",
@@ -76,6 +79,8 @@ __all__ = [
     "ToolError",
     "UtcTimestamp",
     "Uuid",
+    "Weekly",
+    "Yearly",
     "check_file",
     "column",
     "contract_for",
@@ -92,7 +97,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "sluice.contract.batches": ("Monthly", "Single"),
+    "sluice.contract.batches": ("Daily", "Hourly", "Monthly", "Quarterly", "Single", "Weekly", "Yearly"),
     "sluice.contract.columns": (
         *(
             "Bool",

@@ -18,8 +18,12 @@ def new(
     sample: Annotated[
         str, typer.Option("--from", help="Sample file: CSV, JSON Lines, Excel or Parquet, plain or packed.")
     ],
-    monthly: Annotated[
-        str | None, typer.Option(help="Month of the sample, such as 2024-01, if there is one file per month.")
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            help="Period of the sample, if there is one file per hour (2024-01-31T05), day (2024-01-31), week "
+            "(2024-W05), month (2024-01), quarter (2024-Q1) or year (2024)."
+        ),
     ] = None,
     by: Annotated[
         str | None, typer.Option(help="Timestamp column that dates the rows, by its name in the contract.")
@@ -71,7 +75,7 @@ def new(
         "ignore": tuple(ignore) if ignore else None,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    new_dataset.new(new_dataset.Wish(source, entity, sample, owner, monthly, by, options, replace))
+    new_dataset.new(new_dataset.Wish(source, entity, sample, owner, batch, by, options, replace))
 
 
 @app.command()

@@ -6,6 +6,7 @@ Looks before it writes: a name, a file or a value that does not do is one error,
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sluice.cli.output.tables import out
-from sluice.contract.batches import Monthly, Single
+from sluice.contract.batches import Batches, Calendar, Single, calendar_of
 from sluice.contract.contract import Files
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.contract.scaffold.doubts import datable, dated, doubts_of, refuse_row_as_header
@@ -33,8 +34,8 @@ class Wish:
     """What the user says of a new dataset.
 
     Attributes:
-        monthly: the month that the sample is of, where the source delivers one file a month.
-        by: the column that dates the rows of a month.
+        batch: the period that the sample is of, where the source delivers one file an hour, a day, ...
+        by: the column that dates the rows of a batch.
         options: of `Files`, those that the user set.
         replace: whether an earlier draft is written again.
     """
@@ -43,7 +44,7 @@ class Wish:
     entity: str
     address: str
     owner: str = NO_OWNER
-    monthly: str | None = None
+    batch: str | None = None
     by: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     replace: bool = False
@@ -56,31 +57,29 @@ def new(wish: Wish) -> None:
         ConfigError: a name that does not do, or a dataset or file that is there already.
         DataError: the sample is empty, damaged, or in no format that Sluice reads.
     """
-    batches = _batches(wish.monthly, wish.by)
+    batches = _batches(wish.batch, wish.by)
     named = NewDataset(wish.source, wish.entity, wish.owner, Files("", batches))
     _refuse_existing(named, wish.replace)
     with tempfile.TemporaryDirectory() as folder:
         file = fetch(look(wish.address), Path(folder))
-        files = Files(_template(wish.address, wish.monthly), batches, **wish.options)
+        files = Files(_template(wish.address, batches), batches, **wish.options)
         sample, files = sample_of(file, files, frozenset(wish.options))
     guesses = guesses_of(sample)
     if files.header and file.format in ("csv", "excel") and not {"header", "names"} & set(wish.options):
         refuse_row_as_header(file.address, sample, guesses)
-    new = NewDataset(wish.source, wish.entity, wish.owner, dated(files, wish.monthly, guesses), datable(guesses))
+    new = NewDataset(wish.source, wish.entity, wish.owner, dated(files, guesses), datable(guesses))
     made = draft(new, sample, guesses)
     texts = {place(path): text for path, text in made.files.items()} | _derived(made)
     _write(texts, new=[] if wish.replace else [place(path) for path in made.files])
     _say(new, sample, texts, guesses)
 
 
-def _batches(monthly: str | None, by: str | None) -> Monthly | Single:
-    if monthly is None:
-        if by is not None:
-            raise ConfigError("--by names the column that dates the rows of a month: add --monthly 2024-01")
-        return Single()
-    batches = Monthly(start=monthly, by=by)
-    batches.validate(monthly)
-    return batches
+def _batches(batch: str | None, by: str | None) -> Batches:
+    if batch is not None:
+        return calendar_of(batch, by)
+    if by is not None:
+        raise ConfigError("--by names the column that dates the rows of a batch: add --batch with its period: 2024-01")
+    return Single()
 
 
 def _refuse_existing(new: NewDataset, again: bool) -> None:
@@ -104,16 +103,25 @@ def _refuse_existing(new: NewDataset, again: bool) -> None:
         )
 
 
-def _template(address: str, monthly: str | None) -> str:
+def _template(address: str, batches: Batches) -> str:
     """The address of every delivery, as far as the sample's own shows it."""
     if not is_remote(address) and not address.lower().startswith("file:"):
         path = Path(address).expanduser().resolve()
         address = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     address = address.replace("{", "{{").replace("}", "}}")
-    if monthly is not None and all(part in address for part in (f"year={monthly[:4]}", f"month={monthly[5:]}")):
-        return address.replace(f"year={monthly[:4]}", "year={year}").replace(f"month={monthly[5:]}", "month={month}")
-    if monthly is None or monthly in address:
-        return address.replace(monthly, "{batch}") if monthly else address
+    if not isinstance(batches, Calendar):
+        return address
+    parts = {f"{field}={text}": f"{field}={{{field}}}" for field, text in batches.parts(batches.start).items()}
+    if all(part in address for part in parts):  # folders as Hive names them
+        return re.sub("|".join(parts), lambda found: parts[found[0]], address)
+    if batches.start in address:
+        return address.replace(batches.start, "{batch}")
+    written = "([-_./T ]?)".join(batches.parts(batches.start).values())  # 20240131, 2024_01_31, 2024/01/31
+    marks = [f"{{{field}}}" for field in batches.fields]
+    spelled = "".join(f"{mark}\\{place}" for place, mark in enumerate(marks[:-1], start=1)) + marks[-1]
+    found, count = re.subn(f"(?<![0-9]){written}(?![0-9])", spelled, address)
+    if count:
+        return found
     folder, slash, name = address.rpartition("/")
     stem, dot, ending = name.partition(".")
     return f"{folder}{slash}{stem}_{{batch}}{dot}{ending}"

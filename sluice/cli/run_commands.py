@@ -101,16 +101,16 @@ def plan(
 @app.command()
 def backfill(
     dataset: DatasetId,
-    first: Annotated[str, typer.Option("--from", help="First month, such as 2019-01.")],
-    last: Annotated[str, typer.Option("--to", help="Last month (inclusive).")],
+    first: Annotated[str, typer.Option("--from", help="First batch, such as 2019-01 or 2019-01-31.")],
+    last: Annotated[str, typer.Option("--to", help="Last batch (inclusive).")],
     url: Url = None,
     parallel: Annotated[int, typer.Option(min=1, max=16, help="Files to fetch at a time.")] = 2,
     as_json: Json = False,
     log_format: Logs = None,  # noqa: ARG001 - its callback does it
 ) -> None:
-    """Load a range of months, then rebuild and publish the marts once. If interrupted, call it again to resume.
+    """Load a range of batches, then rebuild and publish the marts once. If interrupted, call it again to resume.
 
-    Months that are published and unchanged are skipped. Files are fetched in advance; the months are loaded one
+    Batches that are published and unchanged are skipped. Files are fetched in advance; the batches are loaded one
     after the other, because each is compared with the one before it.
     """
     from sluice.cli.output import runs

@@ -14,7 +14,7 @@ import pandera.pandas as pa
 import pyarrow
 
 from sluice.contract import validation
-from sluice.contract.batches import Monthly, Single, month
+from sluice.contract.batches import Batches, Calendar, Hourly
 from sluice.contract.columns import NAME, WHOLE_ROW, Column, column_type
 from sluice.contract.errors import ConfigError, ContractError
 from sluice.contract.validation import POSTGRES_COLUMNS, refuse_unkept, refuse_unless
@@ -30,7 +30,7 @@ class Files:
     """Where the deliveries are, and how they are written.
 
     Attributes:
-        url: path or address with `{batch}` (and, if liked, `{dataset}`, `{entity}`, `{year}`, `{month}`).
+        url: path or address with `{batch}` or the parts of its name (`{year}`, ...), `{dataset}`, `{entity}`.
         null_values: texts that mean null in a CSV file or a sheet; `column(null_values=...)` adds words for one column.
         multiline: whether a CSV field may hold a line break. If not, one is taken for a stray quote
             that swallowed rows, and closes the gate.
@@ -54,7 +54,7 @@ class Files:
     """
 
     url: str
-    batches: Monthly | Single
+    batches: Batches
     null_values: tuple[str, ...] = ("",)
     delimiter: str = ","
     multiline: bool = False
@@ -162,8 +162,8 @@ class Contract:
                 )
         if len(self.dataset_id) > LONGEST_ID:
             raise ContractError(f"{self.dataset_id} is over {LONGEST_ID} characters: names of tables would not fit")
-        batch = getattr(self.files.batches, "name", "")
-        if len(self.dataset_id) + len(batch) > LONGEST_ID + LONGEST_BATCH:
+        batch = self.files.batches.first
+        if len(self.dataset_id) + len(str(batch)) > LONGEST_ID + LONGEST_BATCH:
             raise ContractError(f"{self.dataset_id}: batch {batch!r} is too long for the names of its tables")
         if self.retention is not None:
             validation.refuse_unless_span("retention", self.retention)
@@ -174,20 +174,21 @@ class Contract:
                 f"{self.dataset_id}: {len(self.columns):,} columns, at most {MOST_COLUMNS:,} are supported"
             )
         refuse_unkept(self.dataset_id, self.pandera_schema)
-        self._refuse_wrong_months()
+        self._refuse_wrong_batches()
 
-    def _refuse_wrong_months(self) -> None:
-        by = self.files.batches.by
-        if by is not None and by not in [column.name for column in self.columns if column.type.name in DATING]:
+    def _refuse_wrong_batches(self) -> None:
+        batches = self.files.batches
+        by, able = batches.by, DATING[1:] if isinstance(batches, Hourly) else DATING
+        if by is not None and by not in [column.name for column in self.columns if column.type.name in able]:
             raise ContractError(
-                f"{self.dataset_id}: {by!r} cannot date batches: it is not a column of {' or '.join(DATING)}"
+                f"{self.dataset_id}: {by!r} cannot date batches: it is not a column of {' or '.join(able)}"
             )
-        if not isinstance(self.files.batches, Monthly):
+        if not isinstance(batches, Calendar):
             return
         since = {f"{column.name}: since": column.since for column in self.columns if column.since is not None}
-        for what, named in {"start": self.files.batches.start, **since}.items():
+        for what, named in {"start": batches.start, **since}.items():
             try:
-                month(named)
+                batches.period(named)
             except ConfigError as error:
                 raise ContractError(f"{self.dataset_id}: {what}: {error}") from None
 

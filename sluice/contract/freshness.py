@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from sluice.contract.batches import Monthly
+from sluice.contract.batches import Calendar
 from sluice.contract.contract import Contract
 
 
@@ -23,9 +23,10 @@ class Age:
 
 def age_of(contract: Contract, batch: str, now: datetime | None = None) -> Age | None:
     """The age of a batch at a moment (naive UTC; now, if none is given); None if the contract sets no bounds."""
-    if contract.freshness is None or not isinstance(contract.files.batches, Monthly):
+    if contract.freshness is None or not isinstance(contract.files.batches, Calendar):
         return None
-    age = (now or datetime.now(UTC).replace(tzinfo=None)) - contract.files.batches.window(batch)[1]
+    ended = contract.files.batches.instants(batch)[1].replace(tzinfo=None)
+    age = (now or datetime.now(UTC).replace(tzinfo=None)) - ended
     if age > contract.freshness.error_after:
         return Age("stale", age.days)
     return Age("late" if age > contract.freshness.warn_after else "fresh", max(age.days, 0))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sluice.contract.batches import Single
+from sluice.contract.batches import Calendar
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
-
-_MONTH = re.compile(r"(?<!\d)\d{4}-\d{2}(?!\d|-\d)")
 
 
 def batches_of(contract: Contract, files: Sequence[str], named: Sequence[str]) -> list[str]:
@@ -32,17 +30,30 @@ def batches_of(contract: Contract, files: Sequence[str], named: Sequence[str]) -
 
 def _by_name(contract: Contract, file: str) -> str:
     batches = contract.files.batches
-    if isinstance(batches, Single):
-        return batches.name
+    if not isinstance(batches, Calendar):
+        return batches.first
     file = file.rstrip("/\\")
     name = re.split(r"[/\\]", file)[-1]
+    if (found := _by_template(contract, batches, name)) is not None:
+        return found
+    anywhere = re.compile(rf"(?<!\d){batches.form()}(?!\d|-[\dQW]|T\d)")
+    for where in (name, file):
+        if len(once := set(anywhere.findall(where))) == 1:
+            return str(once.pop())
+    raise ConfigError(f"{file}: its name does not show which {batches.noun} it is of; add --batch {batches.start}")
+
+
+def _by_template(contract: Contract, batches: Calendar, name: str) -> str | None:
+    """The batch in a file's name, where the contract's address says where in it."""
+    forms = {"batch": batches.form(), **batches.fields}
     template = re.split(r"[/\\]", contract.files.url)[-1]
     for word, value in {"dataset": contract.dataset_id, "entity": contract.entity}.items():
         template = template.replace(f"{{{word}}}", value)
-    pattern = re.escape(template).replace(r"\{batch\}", r"(\d{4}-\d{2})", 1).replace(r"\{batch\}", r"\d{4}-\d{2}")
-    if (whole := re.match(pattern, name)) and whole.groups():
-        return whole[1]
-    for where in (name, file):
-        if len(months := set(_MONTH.findall(where))) == 1:
-            return str(months.pop())
-    raise ConfigError(f"{file}: its name does not show which month it is of; add --batch {batches.start}")
+    pattern = re.escape(template)
+    for field, form in forms.items():
+        mark = rf"\{{{field}\}}"
+        pattern = pattern.replace(mark, f"(?P<{field}>{form})", 1).replace(mark, f"(?P={field})")
+    parts = match.groupdict() if (match := re.match(pattern, name)) else {}
+    if "batch" in parts:
+        return parts["batch"]
+    return batches.layout.format(**parts) if parts.keys() == batches.fields.keys() else None

@@ -56,7 +56,7 @@ def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | No
     if batches:
         names: Iterable[str] = sorted(set(batches))
     elif is_remote(template):
-        names = contract.files.batches.due(datetime.now(UTC).date())
+        names = contract.files.batches.due(datetime.now(UTC))
     else:
         names = discover(template, contract)
     addresses = expand(template, contract, names)

@@ -50,7 +50,7 @@ def wanted() -> list[Wanted]:
             found.append(Wanted("channels", kind, name, f"alerts of {contract}"))
     for contract in contracts().values():
         if scheme_of(contract.files.url) == BLOCK:
-            newest = contract.files.batches.due(datetime.now(UTC).date())[-1:]
+            newest = contract.files.batches.due(datetime.now(UTC))[-1:]
             for address in expand(contract.files.url, contract, newest).values():
                 kind, name, _ = address.partition("://")[2].split("/", 2)
                 found.append(Wanted("storage", kind, name, f"files of {contract}", address))

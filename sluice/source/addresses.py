@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sluice.contract.batches import Monthly
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
 from sluice.contract.formatting import address_name, is_chained
@@ -22,8 +21,6 @@ SCHEMES = (*WEB, *BUCKETS, BLOCK)  # fsspec knows 50 more, some of which run cod
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C:\ is a drive
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")  # as Prefect names blocks and their types
 _FIELDS = ("batch", "dataset", "entity")
-_MONTHS = ("year", "month")  # of a monthly batch, as in year={year}/month={month}
-_MARKS = {"batch": "\1", "year": "\2", "month": "\3"}  # in the place of fields that a path is to show
 _given: dict[str, str] = {}  # templates by their names
 
 
@@ -161,30 +158,32 @@ def discover(template: str, contract: Contract) -> tuple[str, ...]:
     check(_filled(template, contract, "0"))
     if is_remote(template):
         raise ConfigError(f"{address_name(template)}: cannot be listed; name the batches with --batch")
-    path = str(local_path(_filled(template, contract, "0", _MARKS)))
-    pieces = re.split("([\1\2\3])", path)
+    marks = {field: chr(place) for place, field in enumerate(("batch", *contract.files.batches.fields), start=1)}
+    path = str(local_path(_filled(template, contract, "0", marks)))
+    pieces = re.split(f"([{''.join(marks.values())}])", path)
     if len(pieces) == 1:  # one file for all there is: only a dataset of one batch can be meant
         only = getattr(contract.files.batches, "name", None)
         return (only,) if only is not None and Path(path).exists() else ()
-    pattern = re.compile("".join(_pattern(pieces, place) for place in range(len(pieces))), re.DOTALL)
+    forms = {mark: (field, contract.files.batches.fields.get(field, "[^/]+")) for field, mark in marks.items()}
+    pattern = re.compile("".join(_pattern(pieces, place, forms) for place in range(len(pieces))), re.DOTALL)
     found = set()
-    wanted = "".join("*" if piece in _MARKS.values() else glob.escape(piece) for piece in pieces)
+    wanted = "".join("*" if piece in forms else glob.escape(piece) for piece in pieces)
     for name in glob.iglob(wanted):  # noqa: PTH207 - any part may vary
         if (match := pattern.fullmatch(name)) is None:
             continue
         parts = match.groupdict()
-        batch = parts.get("batch") or f"{parts.get('year')}-{parts.get('month')}"
+        batch = parts.get("batch") or contract.files.batches.layout.format(**parts)
         if _is_batch(contract, batch) and str(local_path(_filled(template, contract, batch))) == name:
             found.add(batch)
     return tuple(sorted(found))
 
 
-def _pattern(pieces: Sequence[str], place: int) -> str:
-    """What a piece of a template's path matches: a field any text, and the same text where it stands again."""
-    field = next((field for field, mark in _MARKS.items() if mark == pieces[place]), None)
-    if field is None:
+def _pattern(pieces: Sequence[str], place: int, forms: Mapping[str, tuple[str, str]]) -> str:
+    """What a piece of a template's path matches: a field its form, and the same text where it stands again."""
+    if pieces[place] not in forms:
         return re.escape(pieces[place])
-    return f"(?P={field})" if pieces[place] in pieces[:place] else f"(?P<{field}>[^/]+)"
+    field, form = forms[pieces[place]]
+    return f"(?P={field})" if pieces[place] in pieces[:place] else f"(?P<{field}>{form})"
 
 
 def _is_batch(contract: Contract, name: str) -> bool:
@@ -201,16 +200,18 @@ def _filled(template: str, contract: Contract, batch: str, marks: Mapping[str, s
         fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     except ValueError as error:
         raise ConfigError(f"{shown}: not a valid template: {error}") from None
-    monthly = isinstance(contract.files.batches, Monthly)
-    if strange := fields.difference(_FIELDS, _MONTHS if monthly else ()):
-        known = ", ".join("{" + field + "}" for field in (*_FIELDS, *(_MONTHS if monthly else ())))
-        raise ConfigError(f"{shown}: {{{min(strange)}}} is unknown; a template knows {known}")
-    if len(fields.intersection(_MONTHS)) == 1 and "batch" not in fields:
-        raise ConfigError(f"{shown}: name a month with both {{year}} and {{month}}, or with {{batch}}")
-    year, _, month = batch.partition("-")
+    parts = contract.files.batches.fields
+    if strange := fields.difference(_FIELDS, parts):
+        raise ConfigError(f"{shown}: {{{min(strange)}}} is unknown; a template knows {_braced((*_FIELDS, *parts))}")
+    if fields.intersection(parts) and not fields.issuperset(parts) and "batch" not in fields:
+        raise ConfigError(f"{shown}: name a batch with all of {_braced(parts)}, or with {{batch}}")
     values = {"batch": batch, "dataset": contract.dataset_id, "entity": contract.entity}
-    values |= {"year": year, "month": month} if monthly else {}
+    values |= contract.files.batches.parts(batch) or dict.fromkeys(parts, "0")
     values |= marks or {}
     for field, value in values.items():
         template = template.replace("{" + field + "}", value)
     return template.replace("{{", "{").replace("}}", "}")
+
+
+def _braced(fields: Iterable[str]) -> str:
+    return ", ".join("{" + field + "}" for field in fields)

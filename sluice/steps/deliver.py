@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
-import pandas as pd
 from prefect.runtime import deployment, flow_run
 
 from sluice.alerts import missed_nights
-from sluice.contract.batches import Monthly
+from sluice.contract.batches import Calendar
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
 from sluice.ledger import loads
@@ -61,10 +60,11 @@ def deliver_range(
         parallel: files that may be on their way at a time.
 
     Raises:
-        ConfigError: the dataset does not come in months, or the range is not valid.
+        ConfigError: the dataset has no calendar, or the range is not valid.
     """
     run = current()
-    deliveries = plan.deliveries([dataset], months(contract_for(dataset), first, last, datetime.now(UTC).date()), url)
+    batches = batches_of_range(contract_for(dataset), first, last, datetime.now(UTC))
+    deliveries = plan.deliveries([dataset], batches, url)
     run.begin()
     with new_files.ahead(deliveries, new_files.new_file, parallel) as bring:
         outcomes = deliver_dataset(deliveries, bring)
@@ -72,23 +72,24 @@ def deliver_range(
     return tuple(outcomes)
 
 
-def months(contract: Contract, first: str, last: str, today: date) -> list[str]:
+def batches_of_range(contract: Contract, first: str, last: str, now: datetime) -> tuple[str, ...]:
     """The batches of a range, both ends included.
 
     Raises:
-        ConfigError: the dataset does not come in months, an end is not a month of it or has not begun, or the order
-            is wrong.
+        ConfigError: the dataset has no calendar, an end is not a batch of it or has not begun, or the order is wrong.
     """
     batches = contract.files.batches
-    if not isinstance(batches, Monthly):
-        raise ConfigError(f"{contract} does not come in months, so it has no range. Load it: sluice run {contract}")
-    for month in (first, last):
-        batches.validate(month)
+    if not isinstance(batches, Calendar):
+        raise ConfigError(
+            f"{contract} has no batches of a calendar, so it has no range. Load it: sluice run {contract}"
+        )
+    for batch in (first, last):
+        batches.validate(batch)
     if first > last:
-        raise ConfigError(f"--from {first} lies after --to {last}: name the older month first")
-    if last > f"{today:%Y-%m}":
+        raise ConfigError(f"--from {first} lies after --to {last}: name the older {batches.noun} first")
+    if batches.instants(last)[0] > now:
         raise ConfigError(f"--to {last} has not begun yet")
-    return [str(period) for period in pd.period_range(first, last, freq="M")]
+    return batches.between(first, last)
 
 
 def deliver_dataset(deliveries: Sequence[Delivery], bring: Bring = new_files.new_file) -> list[Outcome]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from sluice.contract.authoring.annotations import holding, quoted
 from sluice.contract.authoring.names import column_names
-from sluice.contract.batches import Monthly
+from sluice.contract.batches import Calendar
 from sluice.contract.checks.names import parse_check_name
 from sluice.contract.columns import Column
 from sluice.contract.contract import DATING, Contract
@@ -40,8 +40,8 @@ def renamed(column: Column, name: str) -> str:
 def missing(contract: Contract, column: Column, batch: str) -> str:
     """The column, which a file need not have."""
     later = ""
-    if isinstance(contract.files.batches, Monthly):
-        after = contract.files.batches.window(batch)[1].strftime("%Y-%m")
+    if isinstance(contract.files.batches, Calendar):
+        after = contract.files.batches.after(batch)
         later = f'; or column(..., nullable=True, since="{after}"), if it begins then'
     return f"{column.name}: Optional[{_stands(column)}] = column(..., nullable=True)  # of typing{later}"
 

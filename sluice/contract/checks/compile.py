@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 import pandera.pandas as pa
@@ -127,22 +126,19 @@ def _table_checks(contract: Contract, schema: pa.DataFrameSchema) -> list[Check]
 
 
 def _batch_check(contract: Contract, batch: str) -> list[Check]:
-    window, by = contract.files.batches.window(batch), contract.files.batches.by
-    if window is None or by is None:
+    batches, by = contract.files.batches, contract.files.batches.by
+    if by is None:
         return []
     column = next(column for column in contract.columns if column.name == by)
     symbol = symbol_of(column)
-    first, after = (_moment(symbol.kind, moment) for moment in window)
+    zoned = symbol.kind not in ("date", "timestamp")
+    window = batches.instants(batch) if zoned else batches.window(batch)
+    if window is None:
+        return []
+    first, after = (moment.date() if symbol.kind == "date" else moment for moment in window)
     inside = (symbol >= first) & (symbol < after)
     rule = pa.Check.in_range(first, after, include_max=False)
     return [Check(f"{by} in batch", "row", (by,), "error", None, passes=inside.element, pandera=rule)]
-
-
-def _moment(kind: str, moment: datetime) -> date:
-    """A moment as a column of that kind holds it; with a zone, months are those of UTC."""
-    if kind == "date":
-        return moment.date()
-    return moment if kind == "timestamp" else moment.replace(tzinfo=UTC)
 
 
 def _trace(name: str, check: pa.Check, subject: Symbol | SymbolicTable, options: Mapping[str, Any]) -> Check:

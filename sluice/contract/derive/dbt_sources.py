@@ -10,16 +10,23 @@ from typing import Any
 import yaml
 from sqlalchemy.dialects import postgresql
 
-from sluice.contract.batches import Monthly
+from sluice.contract.batches import Calendar
 from sluice.contract.contract import Contract
 from sluice.contract.derive.schemas import DEFAULT, Schemas
 from sluice.contract.derive.tables import comment, parent_table
 
-# Asked of the ledger, where it costs nothing, not of all rows of all months; the age that freshness.py says.
-END_OF_NEWEST_MONTH = (
-    "select cast(max(batch) || '-01' as date) + interval '1 month' from {ops}.batches "
-    "where dataset = '{dataset}' and status = 'published'"
-)
+# Asked of the ledger, where it costs nothing, not of all rows of all batches; the age that freshness.py says.
+END_OF_NEWEST = "select {end} from {ops}.batches where dataset = '{dataset}' and status = 'published'"
+# When the newest batch of a kind ends, by the clock of its time zone
+ENDS = {
+    "hour": "cast(replace(max(batch), 'T', ' ') || ':00' as timestamp) + interval '1 hour'",
+    "day": "cast(max(batch) as date) + interval '1 day'",
+    "week": "to_date(max(batch), 'IYYY-\"W\"IW') + interval '7 days'",
+    "month": "cast(max(batch) || '-01' as date) + interval '1 month'",
+    "quarter": "make_date(cast(left(max(batch), 4) as int), 3 * cast(right(max(batch), 1) as int) - 2, 1)"
+    " + interval '3 months'",
+    "year": "cast(max(batch) || '-01-01' as date) + interval '1 year'",
+}
 HEADER = "# Generated from contracts/ by `sluice derive`; do not edit.\n"
 
 
@@ -46,8 +53,10 @@ def _table(contract: Contract, schemas: Schemas) -> dict[str, Any]:
         "description": f"{contract.description} One row per accepted row of the source.",
         "config": {"meta": {"owner": contract.owner}},
     }
-    if contract.freshness is not None and isinstance(contract.files.batches, Monthly):
-        table["config"]["loaded_at_query"] = END_OF_NEWEST_MONTH.format(ops=schemas.ops, dataset=contract.dataset_id)
+    if contract.freshness is not None and isinstance(contract.files.batches, Calendar):
+        table["config"]["loaded_at_query"] = END_OF_NEWEST.format(
+            end=_end(contract.files.batches), ops=schemas.ops, dataset=contract.dataset_id
+        )
         table["config"]["freshness"] = {
             "warn_after": _period(contract.freshness.warn_after),
             "error_after": _period(contract.freshness.error_after),
@@ -62,6 +71,11 @@ def _table(contract: Contract, schemas: Schemas) -> dict[str, Any]:
         for column in parent_table(contract).columns
     ]
     return table
+
+
+def _end(batches: Calendar) -> str:
+    ends = ENDS[batches.noun]
+    return ends if batches.timezone == "UTC" else f"({ends}) at time zone '{batches.timezone}'"
 
 
 def _period(span: timedelta) -> dict[str, Any]:

@@ -8,14 +8,16 @@ from dataclasses import fields
 
 from sluice.contract.authoring.annotations import NAMES, quoted
 from sluice.contract.authoring.names import class_name, in_words
-from sluice.contract.contract import Files, Monthly
+from sluice.contract.batches import CALENDARS, Calendar, Single
+from sluice.contract.contract import Files
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import NewDataset
 from sluice.contract.scaffold.spellings import looks_like
 
 WIDTH = 120
 _PLURALS = {"date": "dates", "integer": "integers", "float": "numbers", "decimal": "numbers", "boolean": "booleans"}
-_IMPORTED = {"Contract", "Files", "Gate", "Monthly", "Single", "Annotated", "ArrowDecimal128", *NAMES}
+_KINDS = {kind.__name__ for kind in (*CALENDARS, Single)}
+_IMPORTED = {"Contract", "Files", "Gate", "Annotated", "ArrowDecimal128", *_KINDS, *NAMES}
 
 
 def contract_file(new: NewDataset, guesses: Sequence[Guess], rows: int) -> str:
@@ -65,7 +67,7 @@ def _imports(new: NewDataset, guesses: Sequence[Guess]) -> list[str]:
     kinds = {guess.annotation for guess in guesses}
     decimals = any(kind.startswith("Annotated") for kind in kinds)
     names = sorted(kind for kind in kinds if not kind.startswith("Annotated"))
-    batches = "Monthly" if isinstance(new.files.batches, Monthly) else "Single"
+    batches = type(new.files.batches).__name__
     imported = sorted(["Contract", "Files", "Gate", batches, *names, "column"], key=_as_ruff)
     return [
         "from __future__ import annotations",
@@ -167,14 +169,12 @@ def _codes(guess: Guess) -> list[str]:
 
 def _contract(new: NewDataset, name: str) -> list[str]:
     batches, files = new.files.batches, new.files
-    monthly = isinstance(batches, Monthly)
-    if isinstance(batches, Monthly):
+    named = "Single()"
+    if isinstance(batches, Calendar):
         by = f", by={quoted(batches.by)}" if batches.by else ""
-        named = f"Monthly(start={quoted(batches.start)}{by})"
-    else:
-        named = "Single()"
+        named = f"{type(batches).__name__}(start={quoted(batches.start)}{by})"
     limits = "max_rejected=0.05, rows_vs_last=(0.5, 2.0)"
-    if not monthly or not new.dated:
+    if isinstance(batches, Single) or not new.dated:
         limits += ', same_bytes="accept"'
     return [
         "# confirm: owner, url and batches, and how bad a delivery may be (gate)",

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluice.contract.authoring.annotations import quoted
-from sluice.contract.batches import Monthly
+from sluice.contract.batches import Calendar, Hourly
 from sluice.contract.columns import Column
 from sluice.contract.contract import DATING, Files
 from sluice.contract.errors import DataError
@@ -36,14 +36,13 @@ _READING = {
 }
 
 
-def dated(files: Files, monthly: str | None, guesses: Sequence[Guess]) -> Files:
-    """The files, dated by the column whose values all lie in the sample's month, where the user names none."""
+def dated(files: Files, guesses: Sequence[Guess]) -> Files:
+    """The files, dated by the column whose values all lie in the sample's period, where the user names none."""
     batches = files.batches
-    if monthly is None or not isinstance(batches, Monthly):
-        return files
-    if batches.by is None:
-        first, after = batches.window(monthly)
-        inside = [one.name for one in guesses if one.type.name in DATING[:2] and _within(one, first, after)]
+    if isinstance(batches, Calendar) and batches.by is None:
+        first, after = batches.window(batches.start)
+        able = DATING[1:2] if isinstance(batches, Hourly) else DATING[:2]
+        inside = [one.name for one in guesses if one.type.name in able and _within(one, first, after)]
         if len(inside) == 1:
             return replace(files, batches=replace(batches, by=inside[0]))
     return files

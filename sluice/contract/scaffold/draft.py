@@ -61,7 +61,7 @@ def draft(new: NewDataset, sample: Sample, guesses: Sequence[Guess] | None = Non
 
     Raises:
         DataError: a column of a type that no contract type holds.
-        ConfigError: the column or the month that batches are dated by is not the sample's.
+        ConfigError: the column or the period that batches are dated by is not the sample's.
     """
     guesses = guesses_of(sample) if guesses is None else guesses
     _check_dated(new, guesses)

@@ -40,7 +40,7 @@ def good_rows(contract: Contract, batch: str, guesses: Sequence[Guess]) -> list[
     if window is not None and not len(rows):
         raise ConfigError(
             f"no row of the sample has its {contract.files.batches.by} in {batch}: "
-            "set --monthly to the month of the sample, and --by to the column that dates its rows"
+            "set --batch to the period of the sample, and --by to the column that dates its rows"
         )
     taken = [
         (guess.values if guess.cells is None else guess.cells).take(pa.array(rows)).to_pylist() for guess in guesses

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 from sluice.contract.authoring.annotations import quoted
 from sluice.contract.authoring.names import in_words
-from sluice.contract.batches import Monthly
+from sluice.contract.batches import Single
 from sluice.contract.columns import SYSTEM_COLUMNS
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import NewDataset
@@ -57,10 +57,10 @@ def staging_yaml(new: NewDataset, guesses: Sequence[Guess]) -> str:
         ]
         if guess.unique:
             lines += ["        data_tests:", "          - not_null"]
-            if isinstance(new.files.batches, Monthly):  # the contract has it unique in each batch, no more
-                lines += ["          - unique:", *(f"              {line}" for line in newest)]
-            else:
+            if isinstance(new.files.batches, Single):
                 lines += ["          - unique"]
+            else:  # the contract has it unique in each batch, no more
+                lines += ["          - unique:", *(f"              {line}" for line in newest)]
     for name in SYSTEM_COLUMNS:
         lines += [f"      - name: {name}", f"        description: '{{{{ doc(\"{name}\") }}}}'"]
     return "\n".join(lines) + "\n"

@@ -68,7 +68,7 @@ def test_a_sample_becomes_a_dataset_whose_mart_is_published(
         assert said.returncode == code, said.stdout + said.stderr
         return said.stdout + said.stderr
 
-    sample = ("--from", "parcels_2024-01.csv", "--monthly", "2024-01", "--by", "sent_at")
+    sample = ("--from", "parcels_2024-01.csv", "--batch", "2024-01", "--by", "sent_at")
     sluice("new", "post", "parcels", *sample)
     marts = project / "dbt_project/models/marts"
     for path in marts.glob("*post__parcels*"):

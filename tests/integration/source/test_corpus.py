@@ -166,7 +166,7 @@ def drafted(project: Path, name: str, **wish: Any) -> Contract:
 
 
 def test_the_same_bytes_under_another_batch_name_are_held(project: Path, deliver: Callable[..., Any]) -> None:
-    contract = drafted(project, "c22_sales_2024-01.csv", monthly="2024-01")
+    contract = drafted(project, "c22_sales_2024-01.csv", batch="2024-01")
     assert deliver(contract, "2024-01", CORPUS / "c22_sales_2024-01.csv").decision.open
     decision = deliver(contract, "2024-02", CORPUS / "c22_sales_2024-02.csv").decision
     assert "the same bytes as the published batch 2024-01" in str(decision)

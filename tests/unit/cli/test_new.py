@@ -117,7 +117,7 @@ def test_typed_columns_keep_their_types() -> None:
 
 
 def test_a_draft_has_every_file_is_formatted_and_marks_its_guesses(project: Path, capfd) -> None:
-    make(parcels(project.parent / "parcels_2024-01.csv"), monthly="2024-01", by="sent_at")
+    make(parcels(project.parent / "parcels_2024-01.csv"), batch="2024-01", by="sent_at")
     files = written(project)
     assert "contracts/post_parcels.py" in files
     assert "dbt_project/models/staging/post/_post__sources.generated.yml" in files
@@ -212,7 +212,7 @@ def test_names_that_yaml_reads_otherwise_are_texts_in_the_staging_model(project:
 
 
 def test_a_month_may_be_dated_by_a_date(project: Path) -> None:
-    make(parcels(project.parent / "parcels.csv"), monthly="2024-02", by="due_on")
+    make(parcels(project.parent / "parcels.csv"), batch="2024-02", by="due_on")
     assert 'by="due_on"' in (project / "contracts/post_parcels.py").read_text()
 
 
@@ -283,24 +283,24 @@ def test_a_dataset_that_is_there_under_another_file_name_is_not_drafted_again(pr
 
 
 @pytest.mark.parametrize(
-    ("monthly", "by", "words"),
+    ("batch", "by", "words"),
     [
         ("2024-02", "sent_at", "no row of the sample"),
         ("2024-01", "status", "there are sent_at, due_on"),
-        ("January", None, "write it as 2021-01"),
-        (None, "sent_at", "--monthly"),
+        ("January", None, "write it as 2021-01-31T05 .hour."),
+        (None, "sent_at", "--batch"),
     ],
 )
-def test_batches_that_the_sample_does_not_fit_are_refused(project: Path, monthly, by, words: str) -> None:
+def test_batches_that_the_sample_does_not_fit_are_refused(project: Path, batch, by, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        make(parcels(project.parent / "parcels.csv"), monthly=monthly, by=by)
+        make(parcels(project.parent / "parcels.csv"), batch=batch, by=by)
     assert written(project) == []
 
 
 def test_a_date_in_another_spelling_dates_rows(project: Path) -> None:
     sample = project.parent / "p_2024-01.csv"
     sample.write_text("n,am\n1,05.01.2024\n2,31.01.2024\n", encoding="utf-8")
-    make(sample, monthly="2024-01", by="am")
+    make(sample, batch="2024-01", by="am")
     assert 'by="am"' in (project / "contracts/post_parcels.py").read_text()
 
 
@@ -382,3 +382,29 @@ def test_periods_are_no_codes_and_a_summer_bounds_no_winter(project: Path) -> No
 )  # fmt: skip
 def test_personal_data_is_found_by_the_whole_name(name: str, personal: bool) -> None:
     assert guess(name, name, pa.array([b"1999-01-02", b"2000-01-02"])).pii is personal
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "kind", "url"),
+    [
+        ("p_2024-01-31T05.csv", "2024-01-31T05", "Hourly", "p_{batch}.csv"),
+        ("20240131_05.csv", "2024-01-31T05", "Hourly", "{year}{month}{day}_{hour}.csv"),
+        ("p_20240131.csv", "2024-01-31", "Daily", "p_{year}{month}{day}.csv"),
+        ("p_2024_01_31.csv", "2024-01-31", "Daily", "p_{year}_{month}_{day}.csv"),
+        ("p_2024-W05.csv", "2024-W05", "Weekly", "p_{batch}.csv"),
+        ("p_202401.csv", "2024-01", "Monthly", "p_{year}{month}.csv"),
+        ("p_120240131.csv", "2024-01", "Monthly", "p_120240131_{batch}.csv"),  # digits of something else
+        ("p_2024-Q1.csv", "2024-Q1", "Quarterly", "p_{batch}.csv"),
+        ("p_2024.csv", "2024", "Yearly", "p_{batch}.csv"),
+    ],
+)
+def test_the_cadence_and_the_address_are_drafted_from_the_batch_of_the_sample(
+    project: Path, name: str, batch: str, kind: str, url: str
+) -> None:
+    sample = project.parent / name
+    sample.write_text("n,at\n1,2024-01-31 05:10:00\n2,2024-01-31 05:20:00\n", encoding="utf-8")
+    make(sample, batch=batch)
+    text = (project / "contracts/post_parcels.py").read_text()
+    assert f'batches={kind}(start="{batch}", by="at")' in text
+    assert f'url="{url}"' in text
+    assert f"from sluice import Contract, Files, Gate, {kind}" in text or f", {kind}, " in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import date
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,7 +12,7 @@ from sluice.contract.errors import ConfigError, ToolError
 from sluice.project.datasets import contract_for
 from sluice.runs.new_files import ahead
 from sluice.runs.plan import Delivery
-from sluice.steps.deliver import months
+from sluice.steps.deliver import batches_of_range
 
 YELLOW = contract_for("tlc__yellow_trips")
 
@@ -49,15 +49,18 @@ def test_at_most_so_many_files_are_here_or_on_their_way_and_each_error_is_its_ow
     assert most <= parallel + 1  # and the one that is being loaded
 
 
+MARCH = datetime(2020, 3, 1, tzinfo=UTC)
+
+
 def test_a_range_holds_both_its_ends_and_goes_over_the_year() -> None:
-    assert months(YELLOW, "2019-11", "2020-02", date(2020, 3, 1)) == ["2019-11", "2019-12", "2020-01", "2020-02"]
-    assert months(YELLOW, "2019-11", "2019-11", date(2020, 3, 1)) == ["2019-11"]
+    assert batches_of_range(YELLOW, "2019-11", "2020-02", MARCH) == ("2019-11", "2019-12", "2020-01", "2020-02")
+    assert batches_of_range(YELLOW, "2019-11", "2019-11", MARCH) == ("2019-11",)
 
 
 @pytest.mark.parametrize(
     ("dataset", "first", "last", "words"),
     [
-        ("tlc__zones", "2019-01", "2019-02", "does not come in months"),
+        ("tlc__zones", "2019-01", "2019-02", "no batches of a calendar"),
         ("tlc__yellow_trips", "2019-02", "2019-01", "older month first"),
         ("tlc__yellow_trips", "2019-01", "2020-04", "has not begun"),
         ("tlc__yellow_trips", "January", "2019-01", "write it as 2021-01"),
@@ -66,4 +69,4 @@ def test_a_range_holds_both_its_ends_and_goes_over_the_year() -> None:
 )
 def test_a_range_that_is_none_is_refused_in_words(dataset: str, first: str, last: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        months(contract_for(dataset), first, last, date(2020, 3, 1))
+        batches_of_range(contract_for(dataset), first, last, MARCH)

@@ -33,24 +33,15 @@ from sluice.source.fetch import fetch, look
 from sluice.source.files import Compression, Format
 from sluice.source.parts import stream
 from sluice.source.readers.row_stream import open_reader
-from tests.support.repository import ROOT
+from tests.support.documented import table
 from tests.support.workbooks import workbook
 
-GUIDE = (ROOT / "docs" / "sources.md").read_text()
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress, "zstd": zstandard.compress, "bzip2": bz2.compress, "xz": lzma.compress,
 }  # fmt: skip
 
 
-def table(first: str) -> list[list[str]]:
-    """The rows of the table whose first column has this title, without the marks of code."""
-    lines = GUIDE[GUIDE.index(f"\n| {first} |") + 1 :].split("\n\n")[0].splitlines()[2:]
-    return [[cell.strip().strip("`") for cell in line.strip("| ").split(" | ")] for line in lines]
-
-
-FORMATS, OPTIONS = table("format"), table("option")
-COLUMNS = [[cell.strip().strip("`") for cell in line[1:-1].split("|")] for line in
-           GUIDE[GUIDE.index("\n| type |") + 1 :].split("\n\n")[0].splitlines()[2:]]  # fmt: skip
+FORMATS, OPTIONS, COLUMNS = (table("sources.md", first) for first in ("format", "option", "type"))
 
 
 def written(folder: Path, kind: str, example: str, encoding: str) -> Path:

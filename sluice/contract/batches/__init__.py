@@ -1,0 +1,28 @@
+"""How the deliveries of a dataset are named, ordered and due. Pure."""
+
+from sluice.contract.batches.calendar import (
+    CALENDARS,
+    Calendar,
+    Daily,
+    Hourly,
+    Monthly,
+    Quarterly,
+    Weekly,
+    Yearly,
+    calendar_of,
+)
+from sluice.contract.batches.single import Batches, Single
+
+__all__ = [
+    "CALENDARS",
+    "Batches",
+    "Calendar",
+    "Daily",
+    "Hourly",
+    "Monthly",
+    "Quarterly",
+    "Single",
+    "Weekly",
+    "Yearly",
+    "calendar_of",
+]
