@@ -16,7 +16,7 @@ from sluice.alerts.incidents import Cause, Owner
 from sluice.alerts.messages import Facts, render
 from sluice.contract.contract import Contract
 from sluice.contract.errors import BusyError, DataError, Overtaken, SluiceError
-from sluice.contract.formatting import percent
+from sluice.contract.formatting import counted, percent
 from sluice.contract.gate import AuditReport, Decision
 from sluice.project.datasets import contracts
 from sluice.warehouse.postgres.session import DATABASE_ERRORS
@@ -99,6 +99,37 @@ def broken(connection: sa.Connection, contract: Contract, batch: str, error: Slu
         next_command="sluice status" if refused else f"{DOCTOR}, then sluice run {contract} --batch {batch}",
     )
     incidents.saw(connection, cause, facts, [_owner(contract)], now)
+
+
+def keys_lost(
+    connection: sa.Connection, contract: Contract, column: str, batches: Mapping[str, int], now: datetime
+) -> str:
+    """Published rows whose key the referenced dataset does not have any more; none if `batches` is empty.
+
+    Args:
+        batches: how many rows of each batch.
+
+    Returns:
+        The warning in words; empty if there is none.
+    """
+    subject = f"references {contract} {column}"
+    if not batches:
+        incidents.over(connection, [subject], Facts([f"every {column} of {contract} is published again"]), now)
+        return ""
+    named = ", ".join(list(batches)[:3]) + (", ..." if len(batches) > 3 else "")
+    parent = next(".".join(each.references) for each in contract.columns if each.name == column and each.references)
+    rows = counted(sum(batches.values()), "published row")
+    reason = f"{rows} of {contract} ({named}) with a {column} that is no longer published in {parent}"
+    facts = Facts(
+        reasons=[reason],
+        numbers={"rows": sum(batches.values()), "batches": len(batches)},
+        readers_see=f"{contract}, including these rows",
+        downstream=downstream.of_dataset(connection, contract),
+        next_command=f"sluice quarantine replay {contract} {next(iter(batches))}",
+    )
+    cause = Cause("warning", subject, str(contract), reminded=False)
+    incidents.saw(connection, cause, facts, [_owner(contract)], now)
+    return reason
 
 
 def marts_failed(connection: sa.Connection, error: SluiceError, now: datetime) -> None:

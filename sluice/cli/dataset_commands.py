@@ -102,6 +102,14 @@ def check(
         list[str] | None,
         typer.Option("--batch", "-b", help="Batch that the file is, such as 2024-01; by its name if omitted."),
     ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="File that stands for the published rows that keys are looked up in; DATASET=FILE if "
+            "several datasets are.",
+            metavar="[DATASET=]FILE",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check files against a contract as a run would, without a database, a server or a project.
@@ -110,7 +118,7 @@ def check(
     """
     from sluice.cli.output import file_check
 
-    file_check.check(files, contract, batch or [], as_json)
+    file_check.check(files, contract, batch or [], as_json, reference or [])
 
 
 contract_app = typer.Typer(help="Show contracts.", no_args_is_help=True, rich_markup_mode=None)

@@ -125,6 +125,7 @@ class Column:
     format: str | None = None  # how the source spells values, as in spellings.py
     null_values: tuple[str, ...] = ()  # words that mean null in this column
     warns_of_null: bool = False
+    references: tuple[str, str] | None = None  # dataset and column that must have published the value
 
     def required_in(self, batch: str) -> bool:
         """Whether a file of this batch must have the column."""
@@ -144,6 +145,7 @@ def column(
     format: str | None = None,
     null_values: Sequence[str] = (),
     nullable: bool | Literal["warn"] = False,
+    references: str | None = None,
     **field: Any,
 ) -> Any:
     """Declare a column of a contract: a pandera `Field` that demands a description.
@@ -161,10 +163,13 @@ def column(
             writes it (`1.234,5`, `$1,234.5`, `1234.5%`, `(1,234.5)`); for booleans `yes/no`.
         null_values: words that mean null in this column only, as `NA` in numbers beside a country's code `NA`.
         nullable: whether a cell may be null; with `warn` it may, and the run warns of each.
+        references: the column of another dataset in which the value must be published, as
+            `shop__customers.customer_id`; a null passes.
         **field: what `pandera.Field` takes: `unique`, `ge`, `isin`, `str_matches`, ...
 
     Raises:
-        ContractError: the description is empty, the tolerance is not a share, or an option is unknown.
+        ContractError: the description is empty, the tolerance is not a share, an option is unknown, or
+            `references` does not name a dataset and its column.
     """
     if not description.strip():
         raise ContractError("column() needs a description, for the data dictionary")
@@ -187,8 +192,18 @@ def column(
         "format": format,
         "null_values": tuple(null_values),
         "warns_of_null": nullable == "warn",
+        "references": None if references is None else _reference(references),
     }
     return pa.Field(description=description, metadata={"sluice": options}, nullable=bool(nullable), **field)
+
+
+def _reference(written: str) -> tuple[str, str]:
+    dataset, dot, name = str(written).rpartition(".")
+    if not (dot and NAME.fullmatch(dataset) and "__" in dataset and NAME.fullmatch(name)):
+        raise ContractError(
+            f"references={written!r}: name a dataset and its column, as in references='shop__customers.customer_id'"
+        )
+    return dataset, name
 
 
 def days(count: float) -> timedelta:

@@ -23,6 +23,7 @@ class CheckResult:
         failing: how many of them failed; for an aggregate, all or none.
         error: why the check itself could not be run, if so.
         sample: up to five failing rows, with their row number in the source.
+        note: what a reader should know of how it was judged.
     """
 
     name: str
@@ -32,6 +33,7 @@ class CheckResult:
     failing: int
     error: str | None = None
     sample: tuple[Mapping[str, Any], ...] = ()
+    note: str = ""
 
     @property
     def share(self) -> float:
@@ -47,11 +49,16 @@ class CheckResult:
             return "warned" if self.share > (self.tolerance or 0) else "passed"
         return "failed" if self.tolerance is not None and self.share > self.tolerance else "passed"
 
+    @property
+    def is_noted(self) -> bool:
+        """Whether it passed with failing rows in a way that a reader should know of."""
+        return self.outcome == "passed" and bool(self.failing and self.note)
+
     def __str__(self) -> str:
         if self.error is not None:
             return f"the check {self.name} could not be run: {self.error}"
         allowed = f" (tolerance {percent(self.tolerance)})" if self.tolerance is not None else ""
-        return f"{percent(self.share)} of rows fail {self.name}{allowed}"
+        return f"{percent(self.share)} of rows fail {self.name}{allowed}{self.note and f' ({self.note})'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,7 @@ def decide(gate: Gate, report: AuditReport, known: Known | None = None) -> Decis
     """
     known = known or Known()
     reasons = [str(result) for result in report.results if result.outcome in ("failed", "errored")]
-    warnings = tuple(str(result) for result in report.results if result.outcome == "warned")
+    warnings = tuple(str(result) for result in report.results if result.outcome == "warned" or result.is_noted)
     if not report.checks:
         reasons.append("no check was run")
     if len(report.checks) == len(report.results):
@@ -141,7 +148,8 @@ def _mostly(report: AuditReport) -> str:
     if not rejecting:
         return ""
     most = max(rejecting, key=lambda result: result.failing)
-    return f", most often for {most.name} ({counted(most.failing, 'row')})"
+    note = f"; {most.note}" if most.note else ""
+    return f", most often for {most.name} ({counted(most.failing, 'row')}{note})"
 
 
 def _volume(gate: Gate, rows: int, rows_before: int | None, what: str) -> list[str]:

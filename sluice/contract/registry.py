@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -40,7 +41,8 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
     """Every contract of the folder by dataset id, in alphabetical order.
 
     Raises:
-        ContractError: a file cannot be imported, has no CONTRACT, or two name the same dataset.
+        ContractError: a file cannot be imported, has no CONTRACT, two name the same dataset, or a column references
+            what no contract has, or what depends on it.
     """
     found: dict[str, Contract] = {}
     forget_modules(folder)
@@ -51,7 +53,58 @@ def load_contracts(folder: Path) -> dict[str, Contract]:
         if contract.dataset_id in found:
             raise ContractError(f"two files of {folder.name}/ declare {contract.dataset_id}")
         found[contract.dataset_id] = contract
+    _refuse_dangling(found)
+    load_order(found.values())
     return dict(sorted(found.items()))
+
+
+def load_order(contracts: Iterable[Contract]) -> list[Contract]:
+    """The contracts so that each comes after those that its columns reference; otherwise in the order given.
+
+    Raises:
+        ContractError: they reference each other in a circle.
+    """
+    known = {contract.dataset_id: contract for contract in contracts}
+    needs = {name: [other for other in parents_of(contract) if other in known] for name, contract in known.items()}
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        circle = " -> ".join(reversed(error.args[1]))
+        raise ContractError(
+            f"datasets reference each other in a circle: {circle}. None of them could be loaded first: remove one "
+            "references="
+        ) from None
+    ordered: dict[str, Contract] = {}
+
+    def add(name: str) -> None:
+        for other in needs[name]:
+            add(other)
+        ordered.setdefault(name, known[name])
+
+    for name in known:
+        add(name)
+    return list(ordered.values())
+
+
+def parents_of(contract: Contract) -> list[str]:
+    """The datasets that a contract's columns reference, each once."""
+    return list(dict.fromkeys(column.references[0] for column in contract.columns if column.references))
+
+
+def _refuse_dangling(contracts: Mapping[str, Contract]) -> None:
+    for contract in contracts.values():
+        for column in contract.columns:
+            if column.references is None:
+                continue
+            dataset, name = column.references
+            what = f"{contract}: {column.name} references {dataset}.{name}"
+            if dataset not in contracts:
+                raise ContractError(f"{what}, but there is no contract of {dataset}")
+            kinds = {each.name: each.type for each in contracts[dataset].columns}
+            if name not in kinds:
+                raise ContractError(f"{what}, but {dataset} has no such column")
+            if kinds[name] != column.type:
+                raise ContractError(f"{what}, which is {kinds[name]}, but it is {column.type}: give both one type")
 
 
 def load_contract(file: Path) -> Contract:

@@ -11,11 +11,13 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from sluice.contract.authoring import patches
+from sluice.contract.checks.compile import checks_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError, SluiceError, ToolError
 from sluice.contract.gate import AuditReport, CheckResult, Decision, decide
 from sluice.file_check.deliveries import batches_of
 from sluice.file_check.judge import Judge
+from sluice.file_check.published import References, take_in
 from sluice.source.addresses import Address
 from sluice.source.fetch import fetch, look
 from sluice.source.files import SourceFile
@@ -33,7 +35,7 @@ class FileCheck:
             read, or its columns are not the contract's.
         exit_code: 0, 2 for bad data, 3 if the file could not be had.
         report: of the audit; None if there was none.
-        not_judged: limits of the gate that compare with what is published.
+        not_judged: limits of the gate, and checks, that compare with what is published.
         sha256: of the file's bytes, if they could be read.
     """
 
@@ -64,15 +66,17 @@ class FileCheck:
         return {**facts, **counts, "blank_lines": self.blank_lines, **lists, "sha256": self.sha256, "checks": checks}
 
 
-def check_file(file: str, contract: Contract, batch: str | None = None) -> FileCheck:
+def check_file(file: str, contract: Contract, batch: str | None = None, references: References = ()) -> FileCheck:
     """Hold a file against its contract: read as a run reads it, judged in pandas, decided by the contract's gate.
 
     Args:
         file: path or address.
         batch: that the file is; by its name, if not given.
+        references: files that stand for what is published, each with the contract of its dataset, for the checks that
+            look keys up there.
 
     Raises:
-        ConfigError: the contract contradicts itself, or the batch cannot be.
+        ConfigError: the contract contradicts itself, the batch cannot be, or a file of `references` cannot be read.
     """
     [name] = batches_of(contract, [file], [batch] if batch else [])
     shown = str(Address(file))
@@ -81,7 +85,7 @@ def check_file(file: str, contract: Contract, batch: str | None = None) -> FileC
         try:
             source = fetch(look(file), Path(folder))
             sha256 = source.sha256
-            report, blank_lines = _audit(source, contract, name, Path(folder))
+            report, blank_lines = _audit(source, contract, name, Path(folder), references)
         except ConfigError:
             raise
         except SluiceError as error:
@@ -97,7 +101,7 @@ def check_file(file: str, contract: Contract, batch: str | None = None) -> FileC
         report,
         reasons_of(contract, report, decision),
         decision.warnings,
-        _not_judged(contract),
+        _not_judged(contract, name, references),
         blank_lines,
         sha256,
     )
@@ -108,9 +112,12 @@ def reasons_of(contract: Contract, report: AuditReport, decision: Decision) -> t
     return () if decision.open else (*decision.reasons, *patches.unread(contract, report))
 
 
-def _audit(file: SourceFile, contract: Contract, batch: str, folder: Path) -> tuple[AuditReport, int]:
-    judge = Judge(contract, batch, folder)
+def _audit(
+    file: SourceFile, contract: Contract, batch: str, folder: Path, references: References
+) -> tuple[AuditReport, int]:
+    judge = Judge(contract, batch, folder, known={known.dataset_id for _, known in references})
     try:
+        take_in(judge, references, folder)
         with open_rows(file, contract, batch) as stream:
             for rows in stream:
                 judge.take(rows)
@@ -121,9 +128,15 @@ def _audit(file: SourceFile, contract: Contract, batch: str, folder: Path) -> tu
         judge.close()
 
 
-def _not_judged(contract: Contract) -> tuple[str, ...]:
+def _not_judged(contract: Contract, batch: str, references: References) -> tuple[str, ...]:
     """What only a run can judge, because it depends on what is published."""
-    unknown = []
+    known = {each.dataset_id for _, each in references}
+    looking = [(check.name, check.looks_up[0]) for check in checks_of(contract, batch) if check.looks_up]
+    unknown = [
+        f"{name}: looks keys up in what is published of {dataset}; to judge it by a file of that: --reference FILE"
+        for name, dataset in looking
+        if dataset not in known
+    ]
     if contract.gate.rows_vs_last is not None:
         unknown.append("rows_vs_last: compares with the rows of the published batches")
     if contract.gate.same_bytes == "hold" and contract.files.batches.by is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 from sluice.contract.checks import row_independence
 from sluice.contract.checks.compile import ROW_NUMBER, UNPARSED, Check, checks_of
 from sluice.contract.checks.in_pandas import failing_rows, frame_of, independently_failing, reason_of
+from sluice.contract.checks.keys import OF_KEYS
 from sluice.contract.checks.names import SHAPE_CHECK, parse_check_name
 from sluice.contract.checks.report import SAMPLE_ROWS, canary_result, columns_shown, due_of_empty_row, report_of
 from sluice.contract.columns import WHOLE_ROW
@@ -35,15 +36,26 @@ class Judge:
 
     Args:
         folder: for what does not stay in memory.
+        known: datasets of which published rows will be given, so that keys can be looked up there.
+        keep: columns whose values are asked for in the end.
     """
 
-    def __init__(self, contract: Contract, batch: str, folder: Path) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        batch: str,
+        folder: Path,
+        known: Collection[str] = (),
+        keep: Collection[str] = (),
+    ) -> None:
         self._contract = contract
-        self.checks = checks_of(contract, batch)
+        every = checks_of(contract, batch)
+        self.checks = [check for check in every if check.looks_up is None or check.looks_up[0] in known]
         self._types = {column.name: column.type for column in contract.columns}
         self._shown = columns_shown(contract, self.checks)
         self._made_up: pd.DataFrame | None = row_independence.examples(contract)
-        self._rejected = RejectedRows(contract, self.checks, folder)
+        self._rejected = RejectedRows(contract, batch, self.checks, folder, keep)
+        self.know = self._rejected.know
         self._aggregates = Aggregates(contract, self.checks, folder)
         self._rows = 0
         self._failing: Counter[str] = Counter()
@@ -74,8 +86,8 @@ class Judge:
         counts, errors = self._aggregates.failing(self._rows)
         self._failing.update(counts)
         for check in self.checks:
-            if check.kind == "unique":
-                self._failing[check.name], keys = self._rejected.duplicates(check)
+            if check.kind in OF_KEYS:
+                self._failing[check.name], keys = self._rejected.failing(check)
                 self._samples[check.name] = [self._of_keys(row) for row in keys]
         alive = self._canary()
         samples = {name: tuple(found) for name, found in self._samples.items()}

@@ -187,6 +187,26 @@ failed_rows = sa.Table(
     sa.Column("_row_number", sa.BigInteger(), nullable=False),
     sa.Column("check_name", sa.Text(), nullable=False),
 )
+reference_loads = sa.Table(
+    "reference_loads",
+    metadata,
+    sa.Column("load_id", sa.BigInteger(), sa.ForeignKey(batches.c.load_id), nullable=False),
+    sa.Column("dataset", sa.Text(), nullable=False, comment="Dataset that keys of the load were looked up in."),
+    sa.Column(
+        "loads", ARRAY(sa.BigInteger()), nullable=False, comment="Its published loads when the load was audited."
+    ),
+    sa.PrimaryKeyConstraint("load_id", "dataset"),
+)
+reference_counts = sa.Table(
+    "reference_counts",
+    metadata,
+    sa.Column("dataset", sa.Text(), nullable=False, comment="Dataset with the referencing column."),
+    sa.Column("column_name", sa.Text(), nullable=False),
+    sa.Column("parent", sa.Text(), nullable=False, comment="Dataset that the column references."),
+    sa.Column("loads", ARRAY(sa.BigInteger()), nullable=False, comment="Published loads of the parent, then."),
+    sa.Column("newest", sa.BigInteger(), nullable=False, comment="Newest load of the dataset, then."),
+    sa.PrimaryKeyConstraint("dataset", "column_name"),
+)
 dbt_results = sa.Table(
     "dbt_results",
     metadata,

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
+from sluice.contract.registry import load_order
 from sluice.project.datasets import contract_for, contracts
 from sluice.source.addresses import Address, discover, expand, is_remote, reveal
 from sluice.source.files import Listing, SourceFile
@@ -36,7 +37,7 @@ class Delivery:
 
 
 def deliveries(datasets: Sequence[str] | None, batches: Sequence[str] | None, url: str | None) -> list[Delivery]:
-    """The deliveries of a run, by dataset and batch order.
+    """The deliveries of a run, by dataset and batch order; a dataset comes after those that it references.
 
     Raises:
         ConfigError: an unknown dataset, an invalid batch, a template that does not fit.
@@ -44,7 +45,7 @@ def deliveries(datasets: Sequence[str] | None, batches: Sequence[str] | None, ur
     chosen = [contract_for(name) for name in datasets] if datasets else list(contracts().values())
     if not chosen:
         raise ConfigError("the project has no dataset yet. Draft one: sluice new SOURCE ENTITY --from FILE")
-    found = [delivery for contract in chosen for delivery in _of_dataset(contract, batches, url)]
+    found = [delivery for contract in load_order(chosen) for delivery in _of_dataset(contract, batches, url)]
     if not found:
         raise ConfigError(f"nothing to load: no file of {', '.join(map(str, chosen))} matches {url and Address(url)}")
     return found

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import ConfigError
 from sluice.contract.formatting import counted
-from sluice.ledger import loads, tables
+from sluice.ledger import loads, references, tables
 from sluice.project.datasets import contracts
 from sluice.warehouse.postgres.tables import table_name
 from sluice.warehouse.postgres.transactions import transaction
@@ -92,6 +92,7 @@ def forget(warehouse: Warehouse, dataset_id: str) -> Remains:
     what = f"{dataset_id} could not be forgotten"
     with warehouse.lock(dataset_id), warehouse.lock("dbt"), transaction(warehouse.engine, what) as connection:
         loads.take_over(connection, dataset_id)
+        references.announce(connection, dataset_id)
         found, relations, views = _look(connection, dataset_id)
         connection.execute(LOCK_TIMEOUT)
         for view in views:

@@ -9,7 +9,7 @@ from sluice.alerts.messages import Facts
 from sluice.contract.contract import Contract
 from sluice.contract.errors import Overtaken, SluiceError, ToolError
 from sluice.contract.gate import AuditReport, Decision
-from sluice.ledger import loads, tables
+from sluice.ledger import loads, references, tables
 from sluice.warehouse.postgres import batch_tables, schema_evolution
 from sluice.warehouse.postgres.batch_tables import make_constant_columns, swap_partition
 from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table
@@ -21,6 +21,7 @@ def publish(warehouse: Warehouse, contract: Contract, batch: Batch, report: Audi
     """Make the accepted rows of a batch whose gate is open visible in `staging.<dataset>`.
 
     Raises:
+        ReferencesChanged: the batch has to be audited again.
         ToolError: a later run took over, counts do not add up, or the database failed; nothing was changed.
     """
     if not decision.open:
@@ -28,6 +29,8 @@ def publish(warehouse: Warehouse, contract: Contract, batch: Batch, report: Audi
     with transaction(warehouse.engine, f"{batch}: publishing failed", "Readers keep the data they had.") as connection:
         if loads.status(connection, batch) == "published":  # by the try before, which could not find that out
             return
+        references.verify(connection, batch)
+        references.announce(connection, batch.dataset_id)
         _set_rejected_apart(connection, contract, batch, report)
         _drop_older_quarantine(connection, contract, batch)
         make_constant_columns(connection, contract, batch)
@@ -65,6 +68,8 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
     with transaction(warehouse.engine, f"{batch}: the release failed", "Readers keep the data they had.") as connection:
         loads.take_over(connection, contract.dataset_id)
         loads.fence(connection, batch, "held")
+        references.announce(connection, batch.dataset_id)
+        references.count_again(connection, batch.dataset_id)
         schema_evolution.fit_held(connection, contract, batch.batch)
         _drop_older_quarantine(connection, contract, batch)
         make_constant_columns(connection, contract, batch)

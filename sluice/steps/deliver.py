@@ -12,6 +12,7 @@ from sluice.contract.batches import Calendar
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
 from sluice.ledger import loads
+from sluice.ledger.references import ReferencesChanged
 from sluice.project.datasets import contract_for
 from sluice.runs import lifecycle, logs, new_files, plan, tasks
 from sluice.runs.new_files import Bring
@@ -23,6 +24,8 @@ from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres import schema_evolution
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Batch
+
+AUDITS = 3  # of one batch, where what it references is published again and again meanwhile
 
 
 def deliver(
@@ -123,17 +126,26 @@ def _deliver_one(delivery: Delivery, bring: Bring) -> Outcome:
 def judge(delivery: Delivery, batch: Batch, load: Callable[[], Batch]) -> Outcome:
     """A batch from its first row on: load, audit, gate; then publish or hold."""
     try:
-        batch = load()
-        audit = tasks.audit_batch(batch)
-        decision = tasks.decide_batch(batch, audit)
-        if decision.open:
-            tasks.publish_batch(batch, audit, decision)
-            return Outcome.published(delivery, audit, decision, batch.blank_lines)
-        tasks.hold_batch(batch, audit, decision)
-        return Outcome.held(delivery, audit, decision, batch.blank_lines)
+        return _verdict(delivery, load())
     except EXPECTED as error:
         publish.fail(open_warehouse(), delivery.contract, batch, error)
         return Outcome.broken(delivery, error)
     except BaseException as error:  # stopped, or a bug: the ledger says so, and the run ends
         publish.fail(open_warehouse(), delivery.contract, batch, f"stopped: {type(error).__name__}")
         raise
+
+
+def _verdict(delivery: Delivery, batch: Batch, audits: int = AUDITS) -> Outcome:
+    """Audit and gate of a loaded batch, again where a dataset that it references was published meanwhile."""
+    audit = tasks.audit_batch(batch)
+    decision = tasks.decide_batch(batch, audit)
+    if not decision.open:
+        tasks.hold_batch(batch, audit, decision)
+        return Outcome.held(delivery, audit, decision, batch.blank_lines)
+    try:
+        tasks.publish_batch(batch, audit, decision)
+    except ReferencesChanged:
+        if audits == 1:
+            raise
+        return _verdict(delivery, batch, audits - 1)
+    return Outcome.published(delivery, audit, decision, batch.blank_lines)

@@ -9,7 +9,13 @@ from sluice.contract.errors import DataError
 from sluice.project.datasets import contract_for, contracts
 from sluice.project.derived import stale_files
 
-WAYS = {"row": "SQL, one scan", "aggregate": "SQL, whole batch", "unique": "SQL, grouped"}
+WAYS = {
+    "row": "SQL, one scan",
+    "aggregate": "SQL, whole batch",
+    "unique": "SQL, grouped",
+    "reference": "SQL, against another dataset",
+    "across_batches": "SQL, against other batches",
+}
 
 
 def contract(dataset: str, as_json: bool) -> None:

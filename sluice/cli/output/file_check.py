@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sluice.cli.output.tables import out, plain, print_json, print_table
+from sluice.contract.checks.compile import checks_of
 from sluice.contract.checks.version import version_of
-from sluice.contract.errors import SluiceError
+from sluice.contract.contract import Contract
+from sluice.contract.errors import ConfigError, SluiceError
 from sluice.contract.formatting import counted, percent
 from sluice.contract.gate import CheckResult
 from sluice.contract.registry import load_contract
@@ -23,19 +25,22 @@ class FilesFailed(SluiceError):
         self.exit_code = exit_code
 
 
-def check(files: Sequence[str], contract_file: str, named: Sequence[str], as_json: bool) -> None:
+def check(
+    files: Sequence[str], contract_file: str, named: Sequence[str], as_json: bool, references: Sequence[str] = ()
+) -> None:
     """Check each file, and show what was found.
 
     Raises:
         FilesFailed: after printing, if a file did not pass.
-        ConfigError: the contract or a batch is wrong; nothing was checked.
+        ConfigError: the contract, a batch or a reference is wrong; nothing was checked.
     """
     contract = load_contract(Path(contract_file))
     batches = batches_of(contract, files, named)
     version = version_of(contract)
+    known = [_reference(contract, Path(contract_file), written) for written in references]
     checked = []
     for file, batch in zip(files, batches, strict=True):
-        checked.append(check_file(file, contract, batch))
+        checked.append(check_file(file, contract, batch, known))
         if not as_json:
             _show(checked[-1])
     if as_json:
@@ -43,6 +48,24 @@ def check(files: Sequence[str], contract_file: str, named: Sequence[str], as_jso
         print_json({"dataset_id": contract.dataset_id, "contract_version": version, "files": documents})
     if failed := [each for each in checked if each.exit_code]:
         raise FilesFailed("\n".join(each.message for each in failed), max(each.exit_code for each in failed))
+
+
+def _reference(contract: Contract, file: Path, written: str) -> tuple[str, Contract]:
+    """The file, and the contract of its dataset, which lies beside that of the files."""
+    datasets = {check.looks_up[0] for check in checks_of(contract, contract.files.batches.first) if check.looks_up}
+    dataset, equals, path = written.partition("=")
+    if not (equals and dataset in datasets):
+        dataset, path = next(iter(datasets), ""), written
+        if len(datasets) != 1:
+            several = f"{', '.join(sorted(datasets))}: name the file's dataset, as in {dataset}={path}"
+            where = several if datasets else "no other dataset"
+            raise ConfigError(f"--reference {written}: {contract} looks keys up in {where}")
+    if dataset == contract.dataset_id:
+        return path, contract
+    other = file.with_name(f"{dataset.replace('__', '_', 1)}.py")
+    if not other.is_file():
+        raise ConfigError(f"--reference {written}: to read it, the contract of {dataset} is needed: {other}")
+    return path, load_contract(other)
 
 
 def _show(checked: FileCheck) -> None:

@@ -16,7 +16,7 @@ from pandera.backends.pandas import builtin_checks
 
 from sluice.contract.checks import source_code
 from sluice.contract.checks.across_rows import across_rows
-from sluice.contract.checks.names import check_name, parse_check_name, short
+from sluice.contract.checks.names import check_name, parse_check_name, reference_check_name, short
 from sluice.contract.checks.pandera_check import arguments_of, function_of, is_builtin
 from sluice.contract.checks.symbols.literals import AcrossRows, Nulls, Untraceable
 from sluice.contract.checks.symbols.symbol import Symbol
@@ -27,7 +27,7 @@ from sluice.contract.errors import ContractError
 from sluice.contract.gate import CANARY
 from sluice.contract.values.spellings import check_format
 
-Kind = Literal["row", "unique", "aggregate", "pandas"]
+Kind = Literal["row", "unique", "aggregate", "pandas", "reference", "across_batches"]
 
 UNPARSED = sa.column("_unparsed", sa.Text())
 ROW_NUMBER = sa.column("_row_number", sa.BigInteger())
@@ -40,13 +40,15 @@ class Check:
     Attributes:
         name: says the rule (`passenger_count >= 1`); unique in its contract, and what a reason in quarantine reads.
         kind: `row` and `aggregate` are expressions for the one scan, `unique` is a separate grouped query,
-            `pandas` could not be traced and runs in pandera over streamed chunks.
+            `reference` and `across_batches` look keys up in what is published, `pandas` could not be traced and runs
+            in pandera over streamed chunks.
         columns: that it looks at, as far as known.
         passes: for `row` and `aggregate`, the SQL expression; false means failed, null means passed.
         keep: for `unique`, which row of a group passes: `first`, `last` or none (False).
+        looks_up: for `reference` and `across_batches`, the dataset and column whose published keys it looks at.
         untraced: for `pandas`, the operation that has no known equal in SQL.
         across: for `pandas`, why it looks at other rows than the one it judges: it cannot be run in chunks.
-        pandera: the check itself, for the pandas way; None for one that a column is not null, and for `unique`.
+        pandera: the check itself, for the pandas way; None for one that a column is not null, and of keys.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Check:
     tolerance: float | None
     passes: Any = None
     keep: Keep = False
+    looks_up: tuple[str, str] | None = None
     untraced: str | None = None
     across: str | None = None
     pandera: pa.Check | None = None
@@ -74,6 +77,7 @@ def checks_of(contract: Contract, batch: str) -> tuple[Check, ...]:
     checks: list[Check] = []
     for column in contract.columns:
         checks += _column_checks(column, schema.columns[column.name])
+        checks += _reference_check(column)
     checks += _table_checks(contract, schema)
     checks += _batch_check(contract, batch)
     _refuse_muddles(contract, checks)
@@ -109,6 +113,13 @@ def _column_checks(column: Column, spec: pa.Column) -> list[Check]:
     if spec.unique:
         checks.append(Check(f"{column.name} unique", "unique", keep=column.keep, **options))
     return checks
+
+
+def _reference_check(column: Column) -> list[Check]:
+    if column.references is None:
+        return []
+    settings = (column.severity, column.tolerance)
+    return [Check(reference_check_name(column), "reference", (column.name,), *settings, looks_up=column.references)]
 
 
 def _table_checks(contract: Contract, schema: pa.DataFrameSchema) -> list[Check]:

@@ -38,6 +38,11 @@ def parse_check_name(column: Column) -> str:
     return f"{column.name} is {column.type}"
 
 
+def reference_check_name(column: Column) -> str:
+    """The name of the check that a column's values are published in another dataset."""
+    return f"{column.name} references {'.'.join(column.references or ())}"
+
+
 def check_name(column: str, check: pa.Check) -> str:
     """A column check's name in words, with its numbers: `passenger_count >= 1`."""
     return short(_in_words(column, check))

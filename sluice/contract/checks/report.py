@@ -23,6 +23,7 @@ def report_of(
     failing: Mapping[str, int],
     errors: Mapping[str, str],
     samples: Mapping[str, Sample],
+    notes: Mapping[str, str] | None = None,
 ) -> AuditReport:
     """The results in order: the canary rows', of cells that did not parse where there are any, of each check.
 
@@ -31,11 +32,13 @@ def report_of(
         failing: how many rows fail, by the name of a check; none if it is not in there.
         errors: why a check could not be run, by its name.
         samples: failing rows, by the name of a check.
+        notes: how a check was judged, by its name.
     """
 
     def result(name: str, severity: Any, tolerance: float | None) -> CheckResult:
         sample = samples.get(name, ())
-        return CheckResult(name, severity, tolerance, rows, failing.get(name, 0), errors.get(name), sample)
+        note = (notes or {}).get(name, "")
+        return CheckResult(name, severity, tolerance, rows, failing.get(name, 0), errors.get(name), sample, note)
 
     parse = [(SHAPE_CHECK, None), *((parse_check_name(c), c.tolerance) for c in contract.columns)]
     unparsed = [result(name, "error", tolerance) for name, tolerance in parse if failing.get(name)]

@@ -9,14 +9,13 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from sluice.contract.checks import source_code
-from sluice.contract.checks.compile import ROW_NUMBER, UNPARSED, Check, checks_of
+from sluice.contract.checks.compile import Check, checks_of
+from sluice.contract.checks.keys import OF_KEYS, query_of
 from sluice.contract.checks.pandera_check import function_of
 from sluice.contract.checks.symbols.literals import listed
-from sluice.contract.checks.uniqueness import duplicates
 from sluice.contract.contract import Contract
 
 
@@ -51,14 +50,11 @@ def _reading(contract: Contract) -> list[object]:
 def sql_of(check: Check) -> str | None:
     """The SQL a check compiles to, with its values written in; None if it goes the pandas way.
 
-    For a uniqueness check it is the query that finds the rows that fail in `batch`; for others, what a row has to be.
+    For a check of keys it is the query that finds the rows that fail in `batch`; for others, what a row has to be.
     """
     if check.kind == "pandas":
         return None
-    statement = check.passes
-    if check.kind == "unique":
-        names = (ROW_NUMBER.name, UNPARSED.name, *check.columns)
-        statement = duplicates(check, sa.table("batch", *(sa.column(name) for name in names)))
+    statement = query_of(check) if check.kind in OF_KEYS else check.passes
     dialect = postgresql.dialect()
     dialect._backslash_escapes = False  # as a server tells it, which we do not ask: a backslash is a character
     return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
@@ -78,7 +74,7 @@ def _words(told: Mapping[str, object]) -> str:
 
 
 def _demand(check: Check) -> list[object]:
-    text = None if check.kind == "unique" else lasting_sql_of(check)  # its name and columns say all
+    text = None if check.kind in OF_KEYS else lasting_sql_of(check)  # its name and columns say all
     if text is None and check.pandera is not None:
         told = check.pandera.statistics  # of pandera's own checks, whose functions are all one
         text = _words(told) if told else source_code.text(function_of(check.pandera))

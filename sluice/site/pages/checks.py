@@ -146,6 +146,8 @@ WAYS = {
     "row": "Evaluated for each row, in one scan of the database.",
     "unique": "A grouped query, in the database.",
     "aggregate": "Evaluated for the whole batch, in the database.",
+    "reference": "Keys are looked up in the published rows of the other dataset, in the database.",
+    "across_batches": "Keys are looked up in the other published batches, in the database.",
 }
 
 

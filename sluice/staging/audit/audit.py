@@ -1,6 +1,6 @@
 """Audit one loaded batch: every check of its contract, in the database. Reads the incoming table, changes no row.
 
-All row checks run in one scan (findings.py), each uniqueness check in one grouped query; checks that could
+All row checks run in one scan (findings.py), each check of keys in one query; checks that could
 not be traced run in pandas over streamed chunks (pandas_checks.py).
 """
 
@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from sluice.contract.checks.compile import Check, checks_of
+from sluice.contract.checks.keys import OF_KEYS
 from sluice.contract.checks.report import report_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ToolError
 from sluice.contract.gate import AuditReport
-from sluice.ledger import loads
+from sluice.ledger import loads, references
 from sluice.staging.audit import canary, findings, marked_rows, pandas_checks
 from sluice.staging.audit.samples import samples
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
@@ -34,6 +35,8 @@ def audit(warehouse: Warehouse, contract: Contract, batch: Batch) -> AuditReport
     try:
         with settled(warehouse.engine) as connection:
             loads.fence(connection, batch)
+            looked_up = {check.name: check.looks_up[0] for check in checks if check.looks_up is not None}
+            references.note(connection, batch, sorted(set(looked_up.values())))
             report = _audit(connection, contract, batch, checks)
             loads.write_checks(connection, batch, report.results)
             loads.note(connection, batch, audited_at=sa.func.clock_timestamp())
@@ -55,7 +58,12 @@ def _audit(connection: sa.Connection, contract: Contract, batch: Batch, checks: 
     rejected, counted = findings.counts(connection, contract, batch)
     failing |= counted
     seen = samples(connection, contract, batch, checks)
-    return report_of(contract, checks, alive, rows, rejected, failing, errors, seen)
+    notes = {
+        check.name: references.state_of(connection, check.looks_up[0], batch)
+        for check in checks
+        if check.looks_up is not None and failing.get(check.name)
+    }
+    return report_of(contract, checks, alive, rows, rejected, failing, errors, seen, notes)
 
 
 def _whole_table(
@@ -85,14 +93,18 @@ def _totals(table: sa.Table, aggregates: Sequence[Check]) -> sa.Select:
 def _mark_failed_rows(
     connection: sa.Connection, contract: Contract, batch: Batch, checks: Sequence[Check]
 ) -> dict[str, str]:
-    """Write down the rows that fail the grouped and the pandas checks.
+    """Write down the rows that fail the checks of keys and the pandas checks.
 
     Returns:
         Why, by its name, for each check that could not be run.
     """
     marked_rows.forget(connection, batch)
-    for check in checks:
-        if check.kind == "unique":
-            marked_rows.mark_duplicates(connection, contract, batch, check)
+    errors: dict[str, str] = {}
+    for check in (check for check in checks if check.kind in OF_KEYS):
+        try:
+            with connection.begin_nested():
+                marked_rows.mark_keys(connection, contract, batch, check)
+        except findings.CHECK_ERRORS as error:  # what it looks up is not there
+            errors[check.name] = first_line(error)
     untraced = [check for check in checks if check.kind == "pandas"]
-    return pandas_checks.mark(connection, contract, batch, untraced) if untraced else {}
+    return errors | (pandas_checks.mark(connection, contract, batch, untraced) if untraced else {})

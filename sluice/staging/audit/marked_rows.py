@@ -1,4 +1,4 @@
-"""Rows marked by uniqueness and pandas checks before the scan."""
+"""Rows marked by checks of keys and pandas checks before the scan."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from sluice.contract.checks.compile import Check
-from sluice.contract.checks.uniqueness import duplicates
+from sluice.contract.checks.keys import failing
 from sluice.contract.contract import Contract
+from sluice.contract.derive.schemas import STAGING
 from sluice.ledger.tables import failed_rows
 from sluice.warehouse import warehouse
 from sluice.warehouse.postgres.tables import incoming_table
@@ -21,9 +22,9 @@ def mark(connection: sa.Connection, batch: warehouse.Batch, check: Check, row_nu
         connection.execute(failed_rows.insert(), rows)
 
 
-def mark_duplicates(connection: sa.Connection, contract: Contract, batch: warehouse.Batch, check: Check) -> None:
-    """Write down the rows that fail a uniqueness check, found by one grouped query."""
-    found = duplicates(check, incoming_table(contract, batch.batch)).subquery()
+def mark_keys(connection: sa.Connection, contract: Contract, batch: warehouse.Batch, check: Check) -> None:
+    """Write down the rows that fail a check of keys, found by one query."""
+    found = failing(check, incoming_table(contract, batch.batch), batch.batch, STAGING).subquery()
     rows = sa.select(sa.literal(batch.load_id), found.c._row_number, sa.literal(check.name))
     connection.execute(failed_rows.insert().from_select(["load_id", "_row_number", "check_name"], rows))
 

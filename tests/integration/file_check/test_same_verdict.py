@@ -23,7 +23,7 @@ from sluice.contract.contract import Contract, Files, Gate
 from sluice.contract.registry import load_contract
 from sluice.demo.files import make
 from sluice.file_check.check import check_file
-from tests.support import shops
+from tests.support import references, shops
 from tests.support.repository import ROOT
 from tests.support.same_verdict import assert_same_verdict
 from tests.two_ways import judges
@@ -189,3 +189,17 @@ def unsettled(contract: Contract, drawn: Drawn, rows: list[Any]) -> bool:
         except judges.Unsettled:
             return True
     return False
+
+
+@pytest.mark.parametrize("options", [{}, {"tolerance": 0.2}, {"severity": "warn"}])
+def test_a_file_of_the_referenced_dataset_stands_for_its_published_rows(
+    deliver: Callable[..., Any], tmp_path: Path, options: dict[str, Any]
+) -> None:
+    parent = references.customers(max_rejected=1)
+    known = references.write_customers(tmp_path / "customers_2024-01.csv", 1, 2, 3, 3, -4)  # 3 twice, and -4, rejected
+    deliver(parent, "2024-01", known)
+    contract = references.orders(max_rejected=0.5, **options)
+    path = references.write_orders(tmp_path / "orders_2024-01.csv", 1, 2, 3, -4, "", "x", 2)
+    found = deliver(contract, "2024-01", path)
+    assert found.report.results[-1].failing == 2
+    assert_same_verdict(contract, check_file(str(path), contract, references=[(str(known), parent)]), found.report)

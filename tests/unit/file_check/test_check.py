@@ -212,6 +212,79 @@ def test_a_file_that_is_not_there_is_a_tools_failure_and_others_are_still_checke
     assert "2024-01: passed" in said.out
 
 
+REFERENCING = """
+from __future__ import annotations
+
+import pandera.pandas as pa
+from sluice import Contract, Files, Int, Single, column
+
+
+class {name}(pa.DataFrameModel):
+    shop_id: Int = column("Number of the shop."{reference})
+
+
+CONTRACT = Contract("post", "{entity}", "you@example.com", {name}, Files("{entity}.csv", Single()))
+"""
+
+
+@pytest.fixture
+def referencing(desk: Path) -> str:
+    """The contract of parcels, which reference shops."""
+    reference = ', references="post__shops.shop_id"'
+    (desk / "contract.d/post_parcels.py").write_text(
+        REFERENCING.format(name="Parcels", entity="parcels", reference=reference)
+    )
+    (desk / "contract.d/post_shops.py").write_text(REFERENCING.format(name="Shops", entity="shops", reference=""))
+    (desk / "parcels.csv").write_text("shop_id\n1\n2\n")
+    (desk / "shops.csv").write_text("shop_id\n1\n")
+    return "contract.d/post_parcels.py"
+
+
+def test_keys_of_another_dataset_are_named_as_not_judged(check: Callable[..., Said], referencing: str) -> None:
+    said = check("parcels.csv", contract=referencing)
+    assert (said.code, said.err) == (0, "")
+    assert "Not judged here: shop_id references post__shops.shop_id: looks keys up in what is published" in said.out
+
+
+def test_a_file_may_stand_for_what_is_published(desk: Path, check: Callable[..., Said], referencing: str) -> None:
+    said = check("parcels.csv", "--reference", "shops.csv", contract=referencing)
+    assert said.code == 2
+    assert "Not judged" not in said.out
+    assert "row 2: shop_id=2   fails shop_id references post__shops.shop_id" in said.out
+
+    (desk / "more.csv").write_text("shop_id\n2\n")
+    both = ("--reference", "shops.csv", "--reference", "post__shops=more.csv")
+    assert check("parcels.csv", *both, contract=referencing).code == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("gone.csv", "--reference gone.csv, as post__shops: gone.csv: no such file"),
+        ("wrong.csv", "--reference wrong.csv, as post__shops: "),
+    ],
+)
+def test_a_wrong_reference_is_one_message(
+    desk: Path, check: Callable[..., Said], referencing: str, file: str, message: str
+) -> None:
+    (desk / "wrong.csv").write_text("other\n1\n")
+    said = check("parcels.csv", "--reference", file, contract=referencing)
+    assert (said.code, said.out) == (5, "")
+    assert message in said.err
+
+
+def test_a_reference_needs_a_contract_that_says_how_to_read_it(
+    desk: Path, check: Callable[..., Said], referencing: str
+) -> None:
+    (desk / "contract.d/post_shops.py").unlink()
+    said = check("parcels.csv", "--reference", "shops.csv", contract=referencing)
+    assert said.code == 5
+    assert "the contract of post__shops is needed: contract.d/post_shops.py" in said.err
+    unneeded = check(orders(desk / "orders_2024-01.csv"), "--reference", "shops.csv")
+    assert unneeded.code == 5
+    assert "shop__orders looks keys up in no other dataset" in unneeded.err
+
+
 def test_nothing_is_left_in_the_folder(desk: Path, check: Callable[..., Said]) -> None:
     name = orders(desk / "orders_2024-01.csv", "1,,,,")
     before = sorted(desk.rglob("*"))
