@@ -1,4 +1,4 @@
-"""run, backfill, plan, status, rollback, docs, sql."""
+"""run, backfill, plan, status, rollback, docs, sql, connect."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from sluice.cli import exits
 from sluice.cli.options import Batches, DatasetId, DatasetIds, Json, Logs, Url
 
 app = typer.Typer(rich_markup_mode=None)
@@ -55,6 +56,40 @@ def sql(
     from sluice.cli.output.query import show
 
     show(query, "json" if as_json else "csv" if as_csv else "table", write, as_owner, full)
+
+
+@app.command()
+def connect(
+    psql: Annotated[bool, typer.Option("--psql", help="Open psql instead of printing.")] = False,
+    jdbc: Annotated[bool, typer.Option("--jdbc", help="Print the URL as JDBC takes it.")] = False,
+    env: Annotated[bool, typer.Option("--env", help="Print lines for a shell: export PGHOST=...")] = False,
+    as_json: Json = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port of the embedded PostgreSQL from now on; 0 for a free one.", show_default=False
+        ),
+    ] = None,
+    show_password: Annotated[
+        bool, typer.Option("--show-password", help="Show the password of the block named by SLUICE_READER.")
+    ] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep the embedded PostgreSQL running until Ctrl-C.")] = False,
+) -> None:
+    """Print the URL by which other programs read the warehouse: BI tools, notebooks, JDBC.
+
+    The embedded PostgreSQL listens on 127.0.0.1 from the first call on, at a port that is kept, and accepts only
+    sluice_reader there, with a generated password. For another server, the block named by SLUICE_READER is printed.
+    """
+    from sluice.cli.output import query
+
+    if psql:
+        from sluice.warehouse import reach
+
+        raise typer.Exit(3 if reach.psql() else 0)
+    form = "json" if as_json else "jdbc" if jdbc else "env" if env else "url"
+    if serve:
+        raise typer.Exit(exits.until_told(lambda: query.connect(form, port, show_password, serve)))
+    query.connect(form, port, show_password, serve)
 
 
 @app.command()

@@ -1,18 +1,21 @@
-"""What `sluice sql` prints: the rows of a query."""
+"""What `sluice sql` and `sluice connect` print: the rows of a query; the address of the warehouse."""
 
 from __future__ import annotations
 
 import csv
 import itertools
+import os
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from sluice.cli.output.tables import out, print_json, print_rows, text
-from sluice.contract.errors import ToolError
+from sluice.cli.output.tables import err, out, print_json, print_rows, text
+from sluice.contract.errors import ConfigError, ToolError
 from sluice.contract.formatting import counted
-from sluice.warehouse import reader
-from sluice.warehouse.connection import open_warehouse
+from sluice.warehouse import reach, reader
+from sluice.warehouse.connection import BLOCK_VARIABLE, open_warehouse
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 
 
@@ -49,3 +52,30 @@ def _distinct(names: Sequence[str]) -> list[str]:
         again = (f"{name}_{number}" for number in itertools.count(2))
         known.append(name if name not in known else next(new for new in again if new not in (*known, *names)))
     return known
+
+
+def connect(form: str, port: int | None, show_password: bool, serve: bool) -> int:
+    """Print the address that other programs take; what else there is to know of it goes to standard error."""
+    if serve and os.environ.get(BLOCK_VARIABLE):
+        raise ConfigError(f"--serve is for the embedded PostgreSQL; {BLOCK_VARIABLE} names another server")
+    address = reach.find(port, show_password)
+    if form == "json":
+        print_json(address.as_fields())
+    else:
+        forms = {"url": address.as_url, "jdbc": address.as_jdbc, "env": address.as_environment}
+        out.print(forms[form](), markup=False, highlight=False, soft_wrap=True)
+    if address.restarted:
+        _note(f"The embedded PostgreSQL was restarted, so that it listens on port {address.place['PGPORT']}.")
+    if address.masked:
+        _note("The password is not shown. To show it: sluice connect --show-password")
+    if serve:
+        _note("The embedded PostgreSQL runs until Ctrl-C.")
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+    elif address.ours:
+        _note("It answers while Sluice runs: sluice up, a run, or sluice connect --serve.")
+    return 0
+
+
+def _note(text: str) -> None:
+    err.print(text, markup=False, highlight=False, soft_wrap=True)

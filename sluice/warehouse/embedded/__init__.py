@@ -6,7 +6,8 @@ that a killed one leaves the server running; and it takes no settings.
 
 Processes share a server. Each holds a shared lock on a file while it lives, and keeper.py stops the server
 when the last one is gone. Only processes of the same user, and root, can enter the folder of the socket,
-which is why the server trusts every connection. Linux and macOS; no Windows (unix sockets, flock).
+which is why the server trusts every connection there. Over TCP, opened on demand (tcp.py), only the reader comes in,
+with its password. Linux and macOS; no Windows (unix sockets, flock).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import IO
 from sqlalchemy import URL
 
 from sluice.project import paths
+from sluice.warehouse.embedded import tcp
 from sluice.warehouse.embedded.location import (
     INSTALLS,
     MAJOR,
@@ -31,16 +33,10 @@ from sluice.warehouse.embedded.location import (
     locked,
     refuse_other_major,
 )
-from sluice.warehouse.embedded.server import (
-    ensure_database,
-    ensure_keeper,
-    ensure_reader,
-    ensure_running,
-    ensure_stopped,
-)
+from sluice.warehouse.embedded.roles import DATABASE, READER, ensure_database, ensure_reader, set_password
+from sluice.warehouse.embedded.server import ensure_keeper, ensure_listening, ensure_running, ensure_stopped
 
-DATABASE = "sluice"
-READER = "sluice_reader"  # a user that may read everything and change nothing
+__all__ = ["DATABASE", "READER", "as_it_is", "exists", "reach", "remove", "start", "stop"]
 
 _holds: dict[Path, IO[bytes]] = {}  # this process's locks, by folder: they show that it uses the server
 
@@ -78,24 +74,55 @@ def as_it_is(home: Path) -> Iterator[URL]:
         stop(home)
 
 
+def reach(home: Path, port: int | None = None) -> tuple[URL, bool]:
+    """The server's address over TCP for the reader, who may read everything and change nothing. It stays as `start`.
+
+    Args:
+        port: a port to keep from now on, 0 for a free one; None for the one that is kept (the first time a free one).
+
+    Returns:
+        The URL with the password, and whether a server that ran without TCP was restarted.
+
+    Raises:
+        BusyError: it would have to be restarted, and is in use.
+        ConfigError: the port is in use; and as `start`.
+    """
+    home = home.absolute()
+    refuse_other_major(home)
+    paths.make_home(home)
+    with locked(home / "postgres.lock"):
+        place = find_place(home)
+        kept = tcp.keep_port(place, port)
+        _ensure(place)
+        restarted = ensure_listening(place, kept)
+        password = tcp.password(place)
+        set_password(place, password)
+    return URL.create("postgresql+psycopg2", READER, password, tcp.HOST, kept, DATABASE), restarted
+
+
 def _start(home: Path, major: int) -> URL:
     paths.make_home(home)
     with locked(home / "postgres.lock"):
         place = find_place(home, major)
-        held_before = place.folder in _holds
-        _hold(place)
-        try:
-            place.make_socket_folder()
-            ensure_keeper(place)
-            ensure_running(place)
-            ensure_database(place, DATABASE)
-            ensure_reader(place, READER)
-        except BaseException:
-            if not held_before:
-                _holds.pop(place.folder).close()
-            raise
+        _ensure(place)
     query = {"host": str(place.socket_folder), "port": PORT}
     return URL.create("postgresql+psycopg2", username="postgres", database=DATABASE, query=query)
+
+
+def _ensure(place: Place) -> None:
+    """Let the server run, with database and reader, while this process lives."""
+    held_before = place.folder in _holds
+    _hold(place)
+    try:
+        place.make_socket_folder()
+        ensure_keeper(place)
+        ensure_running(place)
+        ensure_database(place)
+        ensure_reader(place)
+    except BaseException:
+        if not held_before:
+            _holds.pop(place.folder).close()
+        raise
 
 
 def exists(home: Path) -> bool:

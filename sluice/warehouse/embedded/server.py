@@ -9,18 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped] # comes with the wheel of the binaries
-import psycopg2
-import psycopg2.extensions
-from psycopg2 import sql
 
-from sluice.contract.errors import ToolError
+from sluice.contract.errors import BusyError, ConfigError, ToolError
 from sluice.project import paths
+from sluice.warehouse.embedded import tcp
 from sluice.warehouse.embedded.location import PORT, Place
+from sluice.warehouse.embedded.roles import superuser
 
 START_SECONDS = 180  # a start after a crash first replays up to max_wal_size of log
 LOG_BYTES = 10 << 20  # a longer log is renamed at the next start; one old log is kept
@@ -84,34 +81,39 @@ def ensure_keeper(place: Place) -> None:
         )
 
 
-def ensure_database(place: Place, name: str) -> None:
-    """Make the database unless it exists."""
-    with _superuser(place) as cursor:
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
-        if cursor.fetchone() is None:
-            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+def ensure_listening(place: Place, port: int) -> bool:
+    """Let a server that runs already listen on the port, by a restart; returns whether that was needed.
 
+    A session that is idle and holds no lock does not prevent it: Sluice's own connect again, and so does psql.
 
-def ensure_reader(place: Place, name: str) -> None:
-    """Make the user that may read every table and change nothing, unless it exists."""
-    with _superuser(place) as cursor:
-        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
-        if cursor.fetchone() is None:
-            make = "CREATE ROLE {0} LOGIN; GRANT pg_read_all_data TO {0}; ALTER ROLE {0} SET {1} = on"
-            setting = sql.Identifier("default_transaction_read_only")
-            cursor.execute(sql.SQL(make).format(sql.Identifier(name), setting))
-
-
-@contextmanager
-def _superuser(place: Place) -> Iterator[psycopg2.extensions.cursor]:
-    folder = str(place.socket_folder)
-    connection = psycopg2.connect(dbname="postgres", user="postgres", host=folder, port=PORT)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            yield cursor
-    finally:
-        connection.close()
+    Raises:
+        BusyError: sessions are in use.
+        ConfigError: another program listens there.
+        ToolError: the server does not stop or start.
+    """
+    with superuser(place) as cursor:
+        cursor.execute("SELECT current_setting('listen_addresses'), current_setting('port')::int")
+        if cursor.fetchone() == (tcp.HOST, port):
+            return False
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity a WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() "
+            "AND (state <> 'idle' OR EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid))"
+        )
+        (busy,) = cursor.fetchone() or (0,)
+    if not tcp.is_free(port):
+        raise ConfigError(
+            f"port {port} of {tcp.HOST}, kept for this warehouse, is in use by another program, so the embedded "
+            "PostgreSQL started without TCP. Stop that program, or choose another port: sluice connect --port 0"
+        )
+    if busy:
+        raise BusyError(
+            f"the embedded PostgreSQL was started without TCP on port {port} and must be restarted to listen there, "
+            f"but it is in use by another program ({busy} {'session' if busy == 1 else 'sessions'}). It listens "
+            "from its next start on; when they have ended: sluice connect"
+        )
+    _stop(place)
+    _launch(place)
+    return True
 
 
 def _stop(place: Place) -> None:
@@ -146,6 +148,7 @@ def _launch(place: Place) -> None:
     shm = os.statvfs("/dev/shm") if Path("/dev/shm").is_dir() else None
     if shm and shm.f_frsize * shm.f_blocks < SMALL_SHM_BYTES:
         options += " -c dynamic_shared_memory_type=mmap"
+    options += tcp.options(place)
     try:
         place.run("pg_ctl", *_pg_ctl(place), "-l", str(place.log), "-o", options, "start")
     except subprocess.CalledProcessError as error:
@@ -180,8 +183,8 @@ def _settle_leftover(place: Place) -> None:
     zombie's: forget it. Its sessions may still work on their last query: end them. And a server whose socket
     was swept away from the temporary folder still runs: stop it.
     """
-    socket_lock = place.socket.with_name(f"{place.socket.name}.lock")
-    if not place.pid_file.exists() and not socket_lock.exists():
+    socket_locks = list(place.socket_folder.glob(".s.PGSQL.*.lock"))
+    if not place.pid_file.exists() and not socket_locks:
         return
     try:
         postmaster = psutil.Process(int(place.pid_file.read_text().split()[0]))
@@ -196,7 +199,8 @@ def _settle_leftover(place: Place) -> None:
         process.terminate()  # as a server that runs would end a session: its transaction is rolled back
     psutil.wait_procs(left, timeout=START_SECONDS)
     place.pid_file.unlink(missing_ok=True)
-    socket_lock.unlink(missing_ok=True)
+    for each in socket_locks:
+        each.unlink(missing_ok=True)
 
 
 def _log_end(place: Place, seen: int = 0) -> str:

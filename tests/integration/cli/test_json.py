@@ -56,6 +56,7 @@ def said(sluice, tmp_path):
         "quarantine show": ("quarantine", "show", *month),
         "contract show": ("contract", "show", "tlc__yellow_trips"),
         "check": ("check", str(tmp_path / "2019-02.csv"), "--contract", str(ROOT / "contracts/tlc_yellow_trips.py")),
+        "connect": ("connect",),
         "doctor": ("doctor",),
         "setup": ("setup", "--yes"),
         "heartbeat": ("heartbeat",),

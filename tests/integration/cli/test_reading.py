@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -93,3 +94,29 @@ def test_records_of_an_older_version_are_one_message_that_says_what_to_do(sluice
     made = sluice("setup")
     assert "the tables of ops" in made.out, made.out + made.err
     assert sluice("status").code == 0
+
+
+def test_another_server_is_named_by_the_block_of_its_reader(sluice, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = os.environ["SLUICE_READER"]
+    done = sluice("connect", "--env")
+    assert (done.code, "sluice_reader" in done.out) == (0, True)
+    monkeypatch.delenv("SLUICE_READER")
+    done = sluice("connect")
+    assert done.code == 5
+    assert "SLUICE_READER names no block" in done.err
+    assert "GRANT pg_read_all_data" in done.err
+    monkeypatch.setenv("SLUICE_READER", block)
+    assert sluice("connect", "--port", "0").code == 5
+    assert sluice("connect", "--jdbc").code == 5, "the embedded server of the tests has a socket only"
+
+
+def test_the_password_of_a_block_is_shown_on_request_only(sluice, postgres15_url, monkeypatch) -> None:
+    connector_for(postgres15_url).save("reader-with-password", overwrite=True)
+    monkeypatch.setenv("SLUICE_READER", "reader-with-password")
+    for form in ("", "--jdbc", "--env", "--json"):
+        arguments = ("connect", *filter(None, [form]))
+        masked, shown = sluice(*arguments), sluice(*arguments, "--show-password")
+        assert masked.code == shown.code == 0
+        assert postgres15_url.password not in masked.out + masked.err
+        assert "--show-password" in masked.err
+        assert postgres15_url.password in shown.out

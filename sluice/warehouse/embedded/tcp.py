@@ -1,0 +1,97 @@
+"""TCP on 127.0.0.1 for the reader of the embedded server, once somebody asked for it: port, password, who may come in.
+
+Until then the server opens no port. From then on every start listens on the port that is kept, unless another program
+has taken it: the server then starts without, for a night must not fail because of a reader.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from contextlib import suppress
+
+from sluice.contract.errors import ConfigError
+from sluice.warehouse.embedded.location import Place
+from sluice.warehouse.embedded.roles import DATABASE, READER
+
+HOST = "127.0.0.1"
+PORTS = range(20_000, 32_768)  # below those that systems give to outgoing connections, above those of known services
+TRIES = 100  # to find a free one
+
+
+def port(place: Place) -> int | None:
+    """The port that is kept; None where nobody asked for one yet."""
+    try:
+        return int((place.folder / "port").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def keep_port(place: Place, wanted: int | None) -> int:
+    """Choose the port for this start and all later ones.
+
+    Args:
+        wanted: a port, 0 for a free one, None for the one that is kept (a free one if there is none).
+
+    Raises:
+        ConfigError: the port is in use, or there is no free one.
+    """
+    known = port(place)
+    if known is not None and wanted in (None, known):
+        return known
+    if wanted and not is_free(wanted):
+        raise ConfigError(f"port {wanted} of {HOST} is in use or not allowed for this user. Choose another with --port")
+    chosen = wanted or next(filter(is_free, (secrets.choice(PORTS) for _ in range(TRIES))), None)
+    if chosen is None:
+        raise ConfigError(f"no free port was found on {HOST}. Choose one with --port")
+    (place.folder / "port").write_text(f"{chosen}\n")
+    return chosen
+
+
+def password(place: Place) -> str:
+    """The reader's password; created if missing.
+
+    Raises:
+        ConfigError: others could have read it.
+    """
+    path = place.folder / "reader-password"
+    with suppress(FileExistsError):
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(made, "w") as new:
+            new.write(f"{secrets.token_urlsafe(24)}\n")
+    if path.stat().st_mode & 0o077:
+        raise ConfigError(f"{path}: other users may read this password. Delete it, then: sluice connect")
+    return path.read_text().strip()
+
+
+def is_free(number: int) -> bool:
+    """Whether a server could listen there now."""
+    with suppress(OSError), socket.create_server((HOST, number)):
+        return True
+    return False
+
+
+def options(place: Place) -> str:
+    """What the server is started with, to be reached over TCP; nothing where it is not, or its port is taken."""
+    kept = port(place)
+    if kept is None or not is_free(kept):
+        _name_socket(place, None)
+        return ""
+    rules = place.folder / "pg_hba.conf"
+    rules.write_text(
+        "# Written at every start: over TCP only the reader comes in, with its password.\n"
+        "local all all trust\n"
+        f'host "{DATABASE}" "{READER}" {HOST}/32 scram-sha-256\n'
+    )
+    rules.chmod(0o644)
+    _name_socket(place, kept)
+    return f" -c listen_addresses={HOST} -c port={kept} -c hba_file='{rules}'"
+
+
+def _name_socket(place: Place, kept: int | None) -> None:
+    """PostgreSQL names its socket after the TCP port; addresses that processes hold keep the name they know."""
+    with suppress(FileNotFoundError):
+        place.socket.unlink()
+    if kept is not None:
+        place.socket.symlink_to(f".s.PGSQL.{kept}")
