@@ -126,6 +126,7 @@ class Column:
     null_values: tuple[str, ...] = ()  # words that mean null in this column
     warns_of_null: bool = False
     references: tuple[str, str] | None = None  # dataset and column that must have published the value
+    unique_in_dataset: bool = False  # over all published batches
 
     def required_in(self, batch: str) -> bool:
         """Whether a file of this batch must have the column."""
@@ -146,6 +147,7 @@ def column(
     null_values: Sequence[str] = (),
     nullable: bool | Literal["warn"] = False,
     references: str | None = None,
+    unique: bool | Literal["dataset"] = False,
     **field: Any,
 ) -> Any:
     """Declare a column of a contract: a pandera `Field` that demands a description.
@@ -165,7 +167,8 @@ def column(
         nullable: whether a cell may be null; with `warn` it may, and the run warns of each.
         references: the column of another dataset in which the value must be published, as
             `shop__customers.customer_id`; a null passes.
-        **field: what `pandera.Field` takes: `unique`, `ge`, `isin`, `str_matches`, ...
+        unique: whether a value may be in a batch only once; with `dataset`, not in another published batch either.
+        **field: what `pandera.Field` takes: `ge`, `isin`, `str_matches`, ...
 
     Raises:
         ContractError: the description is empty, the tolerance is not a share, an option is unknown, or
@@ -180,6 +183,7 @@ def column(
     if isinstance(null_values, str):  # its letters would each mean null
         raise ContractError(f"null_values is a tuple of texts: ({null_values!r},)")
     refuse_unless("nullable", nullable, Literal[True, False, "warn"])
+    refuse_unless("unique", unique, Literal[True, False, "dataset"])
     names = (source,) if isinstance(source, str) else tuple(source or ())
     options = {
         "sources": names,
@@ -193,8 +197,10 @@ def column(
         "null_values": tuple(null_values),
         "warns_of_null": nullable == "warn",
         "references": None if references is None else _reference(references),
+        "unique_in_dataset": unique == "dataset",
     }
-    return pa.Field(description=description, metadata={"sluice": options}, nullable=bool(nullable), **field)
+    known: dict[str, Any] = {"nullable": bool(nullable), "unique": bool(unique)}
+    return pa.Field(description=description, metadata={"sluice": options}, **known, **field)
 
 
 def _reference(written: str) -> tuple[str, str]:

@@ -46,6 +46,16 @@ def verify(connection: sa.Connection, batch: Batch) -> None:
     Raises:
         ReferencesChanged: other loads are published than those that the load was judged by.
     """
+    if names := changed(connection, batch):
+        raise ReferencesChanged(
+            f"{batch}: other loads of {' and '.join(names)} are published than those it was audited against. "
+            "Nothing was published; run again"
+        )
+
+
+def changed(connection: sa.Connection, batch: Batch) -> list[str]:
+    """The datasets of which other loads are published than those that the load was judged by; as `verify`, it lets
+    nothing of them be published meanwhile."""
     kept = dict(
         connection.execute(
             sa.select(reference_loads.c.dataset, reference_loads.c.loads)
@@ -58,12 +68,7 @@ def verify(connection: sa.Connection, batch: Batch) -> None:
     for name in kept:
         if name != batch.dataset_id:  # its own lock is this transaction's
             locks.share(connection, _lock(connection, name))
-    changed = [name for name, then in kept.items() if _judged_by(connection, batch, name) != then]
-    if changed:
-        raise ReferencesChanged(
-            f"{batch}: other loads of {' and '.join(changed)} are published than those it was audited against. "
-            "Nothing was published; run again"
-        )
+    return [name for name, then in kept.items() if _judged_by(connection, batch, name) != then]
 
 
 def announce(connection: sa.Connection, dataset_id: str) -> None:
@@ -78,6 +83,8 @@ def count_again(connection: sa.Connection, dataset_id: str) -> None:
 
 def state_of(connection: sa.Connection, dataset_id: str, batch: Batch) -> str:
     """What a reader should know of a referenced dataset, if not all of it is published; else empty."""
+    if dataset_id == batch.dataset_id:
+        return ""
     there = loads.readers_have(connection, dataset_id)
     if not there:
         return f"nothing of {dataset_id} is published"
@@ -86,7 +93,7 @@ def state_of(connection: sa.Connection, dataset_id: str, batch: Batch) -> str:
         names = ", ".join(f"{row.batch} ({row.status})" for row in missing[:3])
         more = f" and {len(missing) - 3} more" if missing[3:] else ""
         return f"of {dataset_id}, what is published counts, not the newest load of {names}{more}"
-    if batch.batch[:1].isdigit() and max(there) < batch.batch and max(there)[:1].isdigit():
+    if len(max(there)) == len(batch.batch) and max(there) < batch.batch:
         return f"{dataset_id} is published up to {max(there)}"
     return ""
 

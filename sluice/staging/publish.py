@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sluice.alerts import rules
 from sluice.alerts.messages import Facts
 from sluice.contract.contract import Contract
-from sluice.contract.errors import Overtaken, SluiceError, ToolError
+from sluice.contract.errors import DataError, Overtaken, SluiceError, ToolError
 from sluice.contract.gate import AuditReport, Decision
 from sluice.ledger import loads, references, tables
 from sluice.warehouse.postgres import batch_tables, schema_evolution
@@ -62,12 +62,18 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
     """Make the accepted rows of a held load visible, on a person's word. Its rejected rows stay in quarantine.
 
     Raises:
-        DataError: its rows were dropped after the contract's retention, or are not what the contract demands now.
+        DataError: its rows were dropped after the contract's retention, or are not what the contract demands now; or
+            keys must be unique in the dataset, and other batches were published since.
         ToolError: the database failed; nothing was changed.
     """
     with transaction(warehouse.engine, f"{batch}: the release failed", "Readers keep the data they had.") as connection:
         loads.take_over(connection, contract.dataset_id)
         loads.fence(connection, batch, "held")
+        if batch.dataset_id in references.changed(connection, batch):
+            raise DataError(
+                f"{batch}: other batches of {contract} were published since it was audited, which may have the same "
+                f"keys. Judge it again: sluice quarantine replay {contract} {batch.batch}"
+            )
         references.announce(connection, batch.dataset_id)
         references.count_again(connection, batch.dataset_id)
         schema_evolution.fit_held(connection, contract, batch.batch)

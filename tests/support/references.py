@@ -29,6 +29,17 @@ def model(**options: Any) -> type[pa.DataFrameModel]:
     return Orders
 
 
+class OrdersOnce(pa.DataFrameModel):
+    order_id: Int = column("Number of the order.", unique="dataset", nullable=True)
+    customer_id: Int = column("Who ordered.", nullable=True)
+
+
+def orders_once(max_rejected: float = 0.0) -> Contract:
+    """Orders whose numbers are in one batch only."""
+    files = Files("orders_{batch}.csv", Monthly(start="2024-01"))
+    return Contract("shop", "orders", "shop@example.com", OrdersOnce, files, Gate(max_rejected=max_rejected))
+
+
 def customers(**gate: Any) -> Contract:
     files = Files("customers_{batch}.csv", Monthly(start="2024-01"))
     return Contract("shop", "customers", "shop@example.com", Customers, files, Gate(**gate))

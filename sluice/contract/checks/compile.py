@@ -16,7 +16,7 @@ from pandera.backends.pandas import builtin_checks
 
 from sluice.contract.checks import source_code
 from sluice.contract.checks.across_rows import across_rows
-from sluice.contract.checks.names import check_name, parse_check_name, reference_check_name, short
+from sluice.contract.checks.names import check_name, dataset_check_name, parse_check_name, reference_check_name, short
 from sluice.contract.checks.pandera_check import arguments_of, function_of, is_builtin
 from sluice.contract.checks.symbols.literals import AcrossRows, Nulls, Untraceable
 from sluice.contract.checks.symbols.symbol import Symbol
@@ -77,7 +77,7 @@ def checks_of(contract: Contract, batch: str) -> tuple[Check, ...]:
     checks: list[Check] = []
     for column in contract.columns:
         checks += _column_checks(column, schema.columns[column.name])
-        checks += _reference_check(column)
+        checks += _checks_of_published(contract, column)
     checks += _table_checks(contract, schema)
     checks += _batch_check(contract, batch)
     _refuse_muddles(contract, checks)
@@ -115,11 +115,15 @@ def _column_checks(column: Column, spec: pa.Column) -> list[Check]:
     return checks
 
 
-def _reference_check(column: Column) -> list[Check]:
-    if column.references is None:
-        return []
-    settings = (column.severity, column.tolerance)
-    return [Check(reference_check_name(column), "reference", (column.name,), *settings, looks_up=column.references)]
+def _checks_of_published(contract: Contract, column: Column) -> list[Check]:
+    checks: list[Check] = []
+    options: dict[str, Any] = {"columns": (column.name,), "severity": column.severity, "tolerance": column.tolerance}
+    if column.references is not None:
+        checks.append(Check(reference_check_name(column), "reference", looks_up=column.references, **options))
+    if column.unique_in_dataset:
+        own = (contract.dataset_id, column.name)
+        checks.append(Check(dataset_check_name(own[0], column), "across_batches", looks_up=own, **options))
+    return checks
 
 
 def _table_checks(contract: Contract, schema: pa.DataFrameSchema) -> list[Check]:

@@ -43,6 +43,11 @@ def reference_check_name(column: Column) -> str:
     return f"{column.name} references {'.'.join(column.references or ())}"
 
 
+def dataset_check_name(dataset_id: str, column: Column) -> str:
+    """The name of the check that no other published batch has a column's values."""
+    return f"{column.name} unique in {dataset_id}"
+
+
 def check_name(column: str, check: pa.Check) -> str:
     """A column check's name in words, with its numbers: `passenger_count >= 1`."""
     return short(_in_words(column, check))

@@ -203,3 +203,19 @@ def test_a_file_of_the_referenced_dataset_stands_for_its_published_rows(
     found = deliver(contract, "2024-01", path)
     assert found.report.results[-1].failing == 2
     assert_same_verdict(contract, check_file(str(path), contract, references=[(str(known), parent)]), found.report)
+
+
+def test_another_file_of_the_dataset_stands_for_its_published_batches(
+    deliver: Callable[..., Any], tmp_path: Path
+) -> None:
+    contract = references.orders_once(max_rejected=1)
+    before = references.write_orders(tmp_path / "orders_2024-01.csv", 1, 1, 1)
+    deliver(contract, "2024-01", before)
+    path = tmp_path / "orders_2024-02.csv"
+    path.write_text("order_id,customer_id\n3,1\n4,1\n4,1\n,1\n2,1\n")
+    found = deliver(contract, "2024-02", path)
+    assert {result.name: result.failing for result in found.report.results if result.failing} == {
+        "order_id unique": 2,
+        "order_id unique in shop__orders": 2,
+    }
+    assert_same_verdict(contract, check_file(str(path), contract, references=[(str(before), contract)]), found.report)

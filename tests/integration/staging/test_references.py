@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from sluice.contract.errors import DataError
 from sluice.contract.gate import decide
 from sluice.ledger import loads, schema
 from sluice.ledger.references import ReferencesChanged
@@ -18,7 +19,7 @@ from sluice.source.readers.row_stream import open_rows
 from sluice.staging import load, lost_keys, publish, reload
 from sluice.staging.audit import audit
 from sluice.warehouse.postgres import schema_evolution
-from tests.support.references import customers, orders, write_customers, write_orders
+from tests.support.references import customers, orders, orders_once, write_customers, write_orders
 
 CHECK = "customer_id references shop__customers.customer_id"
 
@@ -119,12 +120,7 @@ def test_a_replay_after_the_parent_came_publishes_the_rows(warehouse, give, rows
     assert not give(contract, "2024-01", 1, 2).decision.open
     give(customers(), "2024-02", 2)
 
-    of = reload.replayed(warehouse, contract, "2024-01")
-    with warehouse.engine.begin() as connection:
-        batch = loads.begin_replay(connection, contract, of, None)
-    batch = reload.load_again(warehouse, contract, batch, of)
-    report = audit.audit(warehouse, contract, batch)
-    publish.publish(warehouse, contract, batch, report, decide(contract.gate, report))
+    assert again(warehouse, contract, "2024-01").open
     assert rows("select customer_id from staging.shop__orders order by 1") == [(1,), (2,)]
 
 
@@ -219,6 +215,69 @@ def test_rows_that_were_published_with_a_warning_are_not_reported_as_lost(give, 
     assert look(contract) == ""
     give(customers(), "2024-01", 1)
     assert look(contract).startswith("1 published row of shop__orders (2024-01)")
+
+
+def again(warehouse: Any, contract: Any, name: str) -> Any:
+    """Replay a batch, and give the decision on it."""
+    of = reload.replayed(warehouse, contract, name)
+    with warehouse.engine.begin() as connection:
+        batch = loads.begin_replay(connection, contract, of, None)
+    batch = reload.load_again(warehouse, contract, batch, of)
+    report = audit.audit(warehouse, contract, batch)
+    decision = decide(contract.gate, report)
+    (publish.publish if decision.open else publish.hold)(warehouse, contract, batch, report, decision)
+    return decision
+
+
+def put(deliver: Any, folder: Path, contract: Any, batch: str, *numbers: int | str) -> Any:
+    """Deliver orders with these numbers."""
+    path = folder / f"{batch}.csv"
+    path.write_text("\n".join(["order_id,customer_id", *(f"{number},1" for number in numbers)]) + "\n")
+    return deliver(contract, batch, path)
+
+
+def test_a_key_of_another_published_batch_is_rejected_and_that_of_the_replaced_one_is_not(
+    deliver, rows, tmp_path
+) -> None:
+    contract = orders_once(max_rejected=0.5)
+    put(deliver, tmp_path, contract, "2024-01", 1, 2, "")
+    found = put(deliver, tmp_path, contract, "2024-02", 2, 3, 4, "")
+    assert [str(each) for each in found.report.results if each.failing] == [
+        "25% of rows fail order_id unique in shop__orders"
+    ]
+    put(deliver, tmp_path, contract, "2024-01", 1, 2, 5, "")  # corrected: its own keys are no duplicates
+    once = "select _batch, order_id from staging.shop__orders where order_id is not null order by 2"
+    assert [row.order_id for row in rows(once)] == [1, 2, 3, 4, 5]
+    assert rows("select _batch, _reasons from quarantine.shop__orders") == [
+        ("2024-02", ["order_id unique in shop__orders"])
+    ]
+
+
+def test_a_row_that_is_a_duplicate_within_and_across_has_both_reasons(deliver, rows, tmp_path) -> None:
+    contract = orders_once(max_rejected=0.9)
+    put(deliver, tmp_path, contract, "2024-01", 1)
+    put(deliver, tmp_path, contract, "2024-02", 1, 1, 2)
+    assert rows("select _row_number, _reasons from quarantine.shop__orders order by 1") == [
+        (1, ["order_id unique", "order_id unique in shop__orders"]),
+        (2, ["order_id unique", "order_id unique in shop__orders"]),
+    ]
+
+
+def test_a_held_batch_is_released_only_if_its_keys_were_compared_with_what_is_published(
+    warehouse, deliver, rows, tmp_path
+) -> None:
+    contract = orders_once()
+    put(deliver, tmp_path, contract, "2024-01", 1)
+    held = put(deliver, tmp_path, contract, "2024-02", 1, 2, 3)
+    assert not held.decision.open
+    put(deliver, tmp_path, contract, "2024-03", 3)
+    with pytest.raises(DataError, match="sluice quarantine replay shop__orders 2024-02"):
+        publish.release(warehouse, contract, held.batch, "me", "it is fine")
+    assert again(warehouse, contract, "2024-02").reasons[0].startswith("66.67% of rows are rejected")
+    with warehouse.engine.connect() as connection:
+        newest = loads.latest(connection, "shop__orders", "2024-02", "held")
+    publish.release(warehouse, contract, replace(held.batch, load_id=newest.load_id), "me", "it is fine")
+    assert rows("select order_id from staging.shop__orders order by 1") == [(1,), (2,), (3,)]
 
 
 def test_a_warehouse_from_before_references_gets_their_tables(warehouse, give, rows) -> None:
