@@ -23,7 +23,7 @@ TABLES = sa.text(
     "SELECT c.oid, n.nspname AS schema, c.relname AS name, pg_total_relation_size(c.oid) AS bytes "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND ("
     "n.nspname = :quarantine AND c.relname = :dataset OR n.nspname = :staging AND (c.relname = ANY(:names) OR c.oid IN "
-    "(SELECT i.inhrelid FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent "
+    "(SELECT t.relid FROM pg_class p, pg_partition_tree(p.oid) t "
     "WHERE p.relnamespace = n.oid AND p.relname = :dataset))) ORDER BY c.relkind, 2, 3"  # p, a parent, takes partitions
 )
 # Every view over the tables, over those views, and so on; those that nothing reads come first

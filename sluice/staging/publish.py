@@ -11,7 +11,6 @@ from sluice.contract.errors import DataError, Overtaken, SluiceError, ToolError
 from sluice.contract.gate import AuditReport, Decision
 from sluice.ledger import loads, references, tables
 from sluice.warehouse.postgres import batch_tables, schema_evolution
-from sluice.warehouse.postgres.batch_tables import make_constant_columns, swap_partition
 from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Batch, Warehouse
@@ -33,8 +32,7 @@ def publish(warehouse: Warehouse, contract: Contract, batch: Batch, report: Audi
         references.announce(connection, batch.dataset_id)
         _set_rejected_apart(connection, contract, batch, report)
         _drop_older_quarantine(connection, contract, batch)
-        make_constant_columns(connection, contract, batch)
-        swap_partition(connection, contract, batch)
+        batch_tables.replace_published(connection, contract, batch)
         batch_tables.drop_set_aside(connection, contract, batch.batch)
         loads.supersede(connection, batch, "published", "held")
         _account(connection, batch, "published", report, decision)
@@ -78,8 +76,7 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
         references.count_again(connection, batch.dataset_id)
         schema_evolution.fit_held(connection, contract, batch.batch)
         _drop_older_quarantine(connection, contract, batch)
-        make_constant_columns(connection, contract, batch)
-        swap_partition(connection, contract, batch)
+        batch_tables.replace_published(connection, contract, batch)
         loads.supersede(connection, batch, "published")
         loads.note(connection, batch, status="published", released_by=who, released_why=why)
         rules.fine(connection, contract, batch.batch, f"released by {who}: {why}", warehouse.now())
@@ -132,12 +129,14 @@ def _drop_older_quarantine(
     connection: sa.Connection, contract: Contract, batch: Batch, held_only: bool = False
 ) -> None:
     """A batch is replaced whole, its quarantine too; a held load replaces only what another held load left."""
-    quarantine = quarantine_table(contract)
-    older = (quarantine.c._batch == batch.batch) & (quarantine.c._load_id != batch.load_id)
+    quarantine, loads_of = quarantine_table(contract), tables.batches.c
+    same = (loads_of.dataset == batch.dataset_id) & (loads_of.batch == batch.batch)
+    older = sa.select(loads_of.load_id).where(same, loads_of.load_id != batch.load_id)
     if held_only:
-        live = sa.select(tables.batches.c.load_id).where(tables.batches.c.status == "published")
-        older &= quarantine.c._load_id.not_in(live)
-    connection.execute(quarantine.delete().where(older))
+        older = older.where(loads_of.status != "published")
+    # As an array of the beginning of its key, so that no other batch's rows are read
+    its = sa.any_(sa.func.array(older.scalar_subquery()))
+    connection.execute(quarantine.delete().where(quarantine.c._load_id == its))
 
 
 def _account(connection: sa.Connection, batch: Batch, status: str, report: AuditReport, decision: Decision) -> None:

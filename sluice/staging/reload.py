@@ -60,13 +60,13 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: Batch, of: sa.Ro
     try:
         with settled(warehouse.engine) as connection, warehouse.engine.connect() as reading:
             loads.fence(connection, batch)
-            accepted = _set_accepted_apart(connection, contract, of)
+            accepted = _accepted(connection, contract, of)
             table.drop(connection, checkfirst=True)  # of a load that was killed
             findings_table(contract, batch.batch).drop(connection, checkfirst=True)
             table.create(connection)
             quarantined = Quarantined(reading, contract, of.load_id)
             copy(connection, table, quarantined)
-            rows = quarantined.rows_read + _insert(connection, table, contract, accepted)
+            rows = quarantined.rows_read + _insert(connection, table, accepted)
             if rows != of.rows_read:
                 raise ToolError(
                     f"{batch}: load {of.load_id} read {of.rows_read:,} rows, of which {rows:,} are left "
@@ -80,21 +80,22 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: Batch, of: sa.Ro
     return Batch(batch.dataset_id, batch.batch, batch.load_id, rows)
 
 
-def _set_accepted_apart(connection: sa.Connection, contract: Contract, of: sa.Row) -> str:
-    """The table of the accepted rows: the partition, or what the held load left, under another name."""
+def _accepted(connection: sa.Connection, contract: Contract, of: sa.Row) -> sa.Select:
+    """The accepted rows: those that are published, or what the held load left, which gets another name."""
     if of.status == "published":
-        partition = batch_tables.partition_of(connection, contract, of.batch)
-        if partition is None:
-            raise ToolError(f"{contract} {of.batch}: its rows are gone from the database; load its file again")
-        return partition
+        return _rows(contract, contract.dataset_id).where(sa.column("_batch") == of.batch)
     schema_evolution.fit_held(connection, contract, of.batch)
-    return batch_tables.set_aside(connection, contract, of.batch)
+    return _rows(contract, batch_tables.set_aside(connection, contract, of.batch))
 
 
-def _insert(connection: sa.Connection, table: sa.Table, contract: Contract, accepted: str) -> int:
+def _rows(contract: Contract, table: str) -> sa.Select:
     names = [*(column.name for column in contract.columns), "_row_number"]
-    rows = sa.table(accepted, *(sa.column(name) for name in names), schema=STAGING)
-    return connection.execute(table.insert().from_select(names, sa.select(*rows.columns))).rowcount
+    return sa.select(*sa.table(table, *(sa.column(name) for name in names), schema=STAGING).columns)
+
+
+def _insert(connection: sa.Connection, table: sa.Table, rows: sa.Select) -> int:
+    names = [column.name for column in rows.selected_columns]
+    return connection.execute(table.insert().from_select(names, rows)).rowcount
 
 
 class Quarantined:

@@ -43,6 +43,7 @@ class Calendar:
     frequency: ClassVar[str]  # pandas' name of the period
     layout: ClassVar[str]  # of a name, with its fields
     fields: ClassVar[Mapping[str, str]]
+    many: ClassVar[bool] = False  # so many that they share partitions
 
     def __post_init__(self) -> None:
         if not isinstance(self.look_back, int) or self.look_back < 1:
@@ -149,6 +150,7 @@ class Hourly(Calendar):
     example = "2021-01-31T05"
     frequency = "h"
     layout = "{year}-{month}-{day}T{hour}"
+    many = True
     fields = _YEAR | {"month": _TWO, "day": _TWO, "hour": _TWO}
 
 
@@ -161,6 +163,7 @@ class Daily(Calendar):
     example = "2021-01-31"
     frequency = "D"
     layout = "{year}-{month}-{day}"
+    many = True
     fields = _YEAR | {"month": _TWO, "day": _TWO}
 
 
@@ -173,6 +176,7 @@ class Weekly(Calendar):
     example = "2021-W04"
     frequency = "W-SUN"
     layout = "{year}-W{week}"
+    many = True
     fields = _YEAR | {"week": _TWO}
 
     def _name(self, period: pd.Period) -> str:

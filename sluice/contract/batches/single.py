@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 from sluice.contract.errors import ConfigError, ContractError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_OWN = ("incoming_", "findings_", "replayed_")  # begin the names of a batch's tables while a load runs
+_OWN = ("incoming_", "findings_", "replayed_", "bucket_", "buckets")  # begin the names of tables of Sluice's own
 Window = tuple[datetime, datetime]  # the first moment, and the first one after it
 
 
@@ -26,6 +26,9 @@ class Batches(Protocol):
 
     @property
     def by(self) -> str | None: ...
+
+    @property
+    def many(self) -> bool: ...  # more than a table may have partitions, so they share some
 
     @property
     def first(self) -> str: ...
@@ -57,6 +60,7 @@ class Single:
 
     fields: ClassVar[Mapping[str, str]] = {}
     layout: ClassVar[str] = ""
+    many: ClassVar[bool] = False
     unreal: ClassVar[str] = "canary"  # no batch that is delivered has this name
 
     def __post_init__(self) -> None:

@@ -1,4 +1,7 @@
-"""One batch's rows in the database: held, rejected rows moved to quarantine, attached as a partition, analyzed."""
+"""One batch's rows in the database: held, rejected rows moved to quarantine, published, analyzed.
+
+A batch has a partition to itself, or shares one with others where there may be thousands (docs/decisions/0030).
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
+from sluice.contract.derive.tables import parent_table
 from sluice.warehouse.postgres.session import execute
-from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table, table_name
+from sluice.warehouse.postgres.tables import (
+    bucket_names,
+    findings_table,
+    incoming_table,
+    quarantine_table,
+    table_name,
+)
 from sluice.warehouse.warehouse import Batch, Warehouse, schemas_of
 
 
@@ -81,21 +91,84 @@ def _rename(connection: sa.Connection, old: str, new: str) -> None:
     execute(connection, statement.format(sql.Identifier(schemas_of(connection).staging, old), sql.Identifier(new)))
 
 
-NEVER_ANALYZED = sa.text(
-    "SELECT t.relname FROM pg_stat_all_tables t JOIN pg_inherits i ON i.inhrelid = t.relid "
-    "WHERE t.schemaname = :staging AND t.last_analyze IS NULL AND t.last_autoanalyze IS NULL ORDER BY 1"
+TO_ANALYZE = sa.text(
+    "SELECT c.relname FROM pg_stat_all_tables t JOIN pg_class c ON c.oid = t.relid "
+    "WHERE t.schemaname = :staging AND c.relispartition AND c.relkind = 'r' AND ("
+    "t.last_analyze IS NULL AND t.last_autoanalyze IS NULL "
+    "OR t.n_mod_since_analyze > 50 + 0.1 * t.n_live_tup) ORDER BY 1"  # as much as autovacuum would wait for
 )
 
 
 def analyze_new(warehouse: Warehouse) -> None:
-    """Analyze every batch in `staging` that never was: some 30,000 sampled rows each, about a second."""
+    """Analyze each partition of `staging` that never was, or has changed: some 30,000 sampled rows, about a second."""
     with warehouse.engine.begin() as connection:
         staging = warehouse.schemas.staging
-        for table in connection.scalars(NEVER_ANALYZED, {"staging": staging}).all():
+        for table in connection.scalars(TO_ANALYZE, {"staging": staging}).all():
             execute(connection, sql.SQL("ANALYZE {}").format(sql.Identifier(staging, table)))
 
 
-def make_constant_columns(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
+# Told by what it holds, not by its name: nothing else is ever dropped in its place.
+_PARTITION = sa.text(
+    "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+    "WHERE i.inhparent = to_regclass(format('%I.%I', CAST(:schema AS text), CAST(:parent AS text))) "
+    "AND pg_get_expr(c.relpartbound, c.oid) = format('FOR VALUES IN (%L)', CAST(:batch AS text))"
+)
+_SHARED = sa.text(
+    "SELECT partdefid <> 0 FROM pg_partitioned_table "
+    "WHERE partrelid = to_regclass(format('%I.%I', CAST(:schema AS text), CAST(:parent AS text)))"
+)
+WAIT = sql.SQL("SET LOCAL lock_timeout = '30s'")  # a reader delays a publish, but not for ever
+
+
+def share_partitions(connection: sa.Connection, contract: Contract) -> None:
+    """Give the dataset the partitions that batches share, if it has none: those that came before keep theirs."""
+    if _is_shared(connection, contract):
+        return
+    staging, (shared, buckets) = schemas_of(connection).staging, bucket_names(contract.dataset_id)
+    parent, within = sql.Identifier(staging, contract.dataset_id), sql.Identifier(staging, shared)
+    make = sql.SQL("CREATE TABLE {} PARTITION OF {} DEFAULT PARTITION BY HASH (_batch)")
+    execute(connection, make.format(within, parent))
+    execute(connection, sql.SQL("CREATE INDEX ON {} (_batch)").format(within))
+    make = sql.SQL("CREATE TABLE {} PARTITION OF {} FOR VALUES WITH (MODULUS {}, REMAINDER {})")
+    for number, name in enumerate(buckets):
+        numbers = (sql.Literal(len(buckets)), sql.Literal(number))
+        execute(connection, make.format(sql.Identifier(staging, name), within, *numbers))
+
+
+def _is_shared(connection: sa.Connection, contract: Contract) -> bool:
+    known = {"schema": schemas_of(connection).staging, "parent": contract.dataset_id}
+    return bool(connection.scalar(_SHARED, known))
+
+
+def replace_published(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
+    """Make the incoming rows what readers of `staging` have of the batch, in the place of what they had."""
+    execute(connection, WAIT)
+    if _is_shared(connection, contract):
+        _replace_rows(connection, contract, batch)
+    else:
+        _make_constant_columns(connection, contract, batch)
+        _swap_partition(connection, contract, batch)
+
+
+def _replace_rows(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
+    """By the index on `_batch`; no reader waits, and each sees the old rows or the new ones."""
+    parent, incoming = parent_table(contract), incoming_table(contract, batch.batch)
+    connection.execute(parent.delete().where(parent.c._batch == batch.batch))
+    constants = {"_dataset": batch.dataset_id, "_batch": batch.batch, "_load_id": batch.load_id}
+    rows = sa.select(
+        *(
+            incoming.c[column.name]
+            for column in parent.columns
+            if column.name in incoming.c and column.name != "_batch"
+        ),
+        *(sa.literal(value).label(name) for name, value in constants.items()),
+        sa.func.now().label("_loaded_at"),
+    )
+    connection.execute(parent.insert().from_select([column.name for column in rows.selected_columns], rows))
+    incoming.drop(connection)
+
+
+def _make_constant_columns(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """Add the other system columns. A constant default reads and writes no row (PostgreSQL 11 and later)."""
     name = incoming_table(contract, batch.batch).name
     constants = {"_dataset": batch.dataset_id, "_load_id": batch.load_id}
@@ -114,27 +187,12 @@ def make_constant_columns(connection: sa.Connection, contract: Contract, batch: 
     execute(connection, sql.SQL("ALTER TABLE {} {}").format(table, sql.SQL(", ").join(parts)))
 
 
-# Told by what it holds, not by its name: nothing else is ever dropped or read in its place.
-_PARTITION = sa.text(
-    "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-    "WHERE i.inhparent = to_regclass(format('%I.%I', CAST(:schema AS text), CAST(:parent AS text))) "
-    "AND pg_get_expr(c.relpartbound, c.oid) = format('FOR VALUES IN (%L)', CAST(:batch AS text))"
-)
-
-
-def partition_of(connection: sa.Connection, contract: Contract, batch: str) -> str | None:
-    """The name of the partition that holds a batch, if it is published."""
-    found = {"schema": schemas_of(connection).staging, "parent": contract.dataset_id, "batch": batch}
-    name: str | None = connection.scalar(_PARTITION, found)
-    return name
-
-
-def swap_partition(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
+def _swap_partition(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """Make the incoming rows the batch's partition, in the place of the one that there is."""
     incoming = incoming_table(contract, batch.batch).name
-    partition, former = table_name(contract.dataset_id, batch.batch), partition_of(connection, contract, batch.batch)
-    staging = schemas_of(connection).staging
-    execute(connection, sql.SQL("SET LOCAL lock_timeout = '30s'"))  # a reader delays a publish, but not for ever
+    staging, partition = schemas_of(connection).staging, table_name(contract.dataset_id, batch.batch)
+    found = {"schema": staging, "parent": contract.dataset_id, "batch": batch.batch}
+    former: str | None = connection.scalar(_PARTITION, found)
     if former is not None:
         execute(connection, sql.SQL("DROP TABLE {}").format(sql.Identifier(staging, former)))
     for statement in (

@@ -62,9 +62,11 @@ def make(warehouse: Warehouse, contract: Contract) -> None:
 
 
 def _make(connection: sa.Connection, contract: Contract) -> None:
-    execute(connection, sql.SQL("SET LOCAL lock_timeout = '30s'"))  # a reader of staging delays a run, but not for ever
+    execute(connection, batch_tables.WAIT)
     parent = parent_table(contract)
     parent.create(connection, checkfirst=True)
+    if contract.files.batches.many:
+        batch_tables.share_partitions(connection, contract)
     quarantine_table(contract).create(connection, checkfirst=True)
     add_gained(connection, parent)
     for column, found in _retyped(connection, parent):

@@ -27,6 +27,16 @@ def table_name(dataset_id: str, batch: str, kind: Literal["", "incoming", "findi
     return f"{dataset_id}__{kind}{'_' if kind else ''}{batch.replace('-', '_')}"
 
 
+# Partitions that the batches of a dataset share where there may be thousands of them: few enough for a scan of all, and
+# for a server that holds a lock on each; many enough for parallel workers and for vacuum
+BUCKETS = 16
+
+
+def bucket_names(dataset_id: str) -> tuple[str, list[str]]:
+    """Names of the partition that takes every batch without one to itself, and of its own partitions."""
+    return f"{dataset_id}__buckets", [f"{dataset_id}__bucket_{number:02}" for number in range(BUCKETS)]
+
+
 def incoming_table(contract: Contract, batch: str) -> sa.Table:
     """The typed table that a load fills: the contract's columns, the row's number, the text of unparsed cells."""
     return sa.Table(

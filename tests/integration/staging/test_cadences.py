@@ -1,8 +1,9 @@
-"""Batches of every cadence in the database: their tables, and when the newest ended, as dbt's freshness asks."""
+"""Batches of every cadence in the database: their partitions, and when the newest ended, as dbt's freshness asks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from sluice.contract.batches import CALENDARS, Calendar, Hourly
-from sluice.contract.columns import Int, Timestamp, column
+from sluice.contract.batches import CALENDARS, Calendar, Daily, Hourly, Monthly
+from sluice.contract.columns import Int, Text, Timestamp, column
 from sluice.contract.contract import Contract, Files, Freshness, Gate
 from sluice.contract.derive.dbt_sources import sources_yaml
+from sluice.staging import forget
+from sluice.warehouse.postgres.tables import BUCKETS
 from sluice.warehouse.warehouse import Warehouse
 
 
@@ -24,8 +27,8 @@ class Events(pa.DataFrameModel):
     number: Int = column("A number.", ge=0)
 
 
-def contract(batches: Calendar, **parts: Any) -> Contract:
-    return Contract("t", "events", "me@example.com", Events, Files("e_{batch}.csv", batches), **parts)
+def contract(batches: Calendar, schema: type[pa.DataFrameModel] = Events, **parts: Any) -> Contract:
+    return Contract("t", "events", "me@example.com", schema, Files("e_{batch}.csv", batches), **parts)
 
 
 def test_an_hour_is_loaded_corrected_and_dated_like_any_batch(
@@ -67,3 +70,80 @@ def test_freshness_counts_from_the_end_of_the_newest_batch(
         [[ends]] = connection.exec_driver_sql(query)
         connection.rollback()
     assert (ends if ends.tzinfo else ends.replace(tzinfo=UTC)) == batches.instants(newest)[1]
+
+
+DAYS = contract(Daily(start="2024-01-01"))
+ROWS = "select _batch, number, _row_number, _dataset, _load_id from staging.t__events order by _batch, _row_number"
+
+
+def written(path: Path, *numbers: int) -> Path:
+    path.write_text("at,number\n" + "".join(f"2024-01-01 10:00:00,{n}\n" for n in numbers), encoding="utf-8")
+    return path
+
+
+def test_days_share_a_fixed_number_of_partitions_and_each_is_replaced_alone(
+    deliver: Callable[..., Any], rows: Callable[..., Any], tmp_path: Path
+) -> None:
+    file, loads = tmp_path / "e.csv", {}
+    for day in range(1, 6):
+        loads[f"2024-01-{day:02}"] = deliver(DAYS, f"2024-01-{day:02}", written(file, day)).batch.load_id
+    before = rows(ROWS)
+    assert [(row._batch, row._load_id) for row in before] == list(loads.items())
+    leaves = "select count(*) from pg_partition_tree('staging.t__events') where isleaf"
+    assert rows(leaves) == [(BUCKETS,)]
+    again = deliver(DAYS, "2024-01-03", written(file, 7, 8)).batch.load_id
+    after = rows(ROWS)
+    assert [tuple(row) for row in after if row._batch == "2024-01-03"] == [
+        ("2024-01-03", 7, 1, "t__events", again),
+        ("2024-01-03", 8, 2, "t__events", again),
+    ]
+    assert [row for row in after if row._batch != "2024-01-03"] == [row for row in before if row._batch != "2024-01-03"]
+    assert rows("select count(*) from staging.t__events where _loaded_at > now() - interval '1 hour'") == [(6,)]
+    assert rows("select count(*) from pg_class where relname like 't\\_\\_events%incoming%'") == [(0,)]
+
+
+def test_a_reader_of_a_shared_partition_delays_no_publish_and_sees_one_moment(
+    warehouse: Warehouse, deliver: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "e.csv"
+    deliver(DAYS, "2024-01-01", written(file, 1))
+    old = warehouse.engine.execution_options(isolation_level="REPEATABLE READ")
+    with old.begin() as reader:
+        seen = reader.execute(sa.text(ROWS)).all()
+        deliver(DAYS, "2024-01-01", written(file, 2))  # ends while the reader holds its lock
+        assert reader.execute(sa.text(ROWS)).all() == seen
+    with warehouse.engine.connect() as reader:
+        assert [row.number for row in reader.execute(sa.text(ROWS))] == [2]
+
+
+def test_a_dataset_that_becomes_daily_keeps_its_months_and_may_gain_columns(
+    deliver: Callable[..., Any], rows: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "e.csv"
+    deliver(contract(Monthly(start="2024-01")), "2024-01", written(file, 1))
+    deliver(DAYS, "2024-01-01", written(file, 2))
+
+    class Wider(Events):
+        note: Text = column("More.", nullable=True)
+
+    file.write_text("at,number,note\n2024-01-01 10:00:00,3,more\n", encoding="utf-8")
+    deliver(replace(DAYS, schema=Wider), "2024-01-02", file)
+    file.write_text("at,number,note\n2024-01-01 10:00:00,4,month\n", encoding="utf-8")
+    deliver(contract(Monthly(start="2024-01"), schema=Wider), "2024-01", file)  # and back: the month is replaced
+    found = rows("select _batch, number, note from staging.t__events order by 1")
+    assert [tuple(row) for row in found] == [
+        ("2024-01", 4, "month"),
+        ("2024-01-01", 2, None),
+        ("2024-01-02", 3, "more"),
+    ]
+
+
+def test_a_dataset_with_shared_partitions_is_forgotten_whole(
+    warehouse: Warehouse, deliver: Callable[..., Any], rows: Callable[..., Any], tmp_path: Path
+) -> None:
+    deliver(DAYS, "2024-01-01", written(tmp_path / "e.csv", 1))
+    found = forget.remains(warehouse, "t__events")
+    assert found.rows == 1
+    assert found.bytes > 0
+    forget.forget(warehouse, "t__events")
+    assert rows("select count(*) from pg_class where relname like 't\\_\\_events%'") == [(0,)]

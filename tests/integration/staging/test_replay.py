@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from sluice.contract.batches import Monthly
 from sluice.contract.contract import Contract
 from sluice.contract.errors import DataError, ToolError
 from sluice.contract.gate import decide
@@ -28,6 +29,12 @@ BAD = [
     "13,2021-01-02 10:00:00,north,0,9.50,0.1,",  # quantity >= 1
     "14,2021-01-02 10:00:00,north",  # cut short
 ]
+
+
+@pytest.fixture(params=["a partition each", "shared partitions"], autouse=True)
+def partitions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether batches share partitions: a verdict, a replay and a release are the same either way."""
+    monkeypatch.setattr(Monthly, "many", request.param == "shared partitions")
 
 
 @pytest.fixture
