@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 # What each file is to hold.
 GROUPS = {"runtime.txt": ["build"], "buckets.txt": ["build"], "dev.txt": ["build", "test", "lint"]}
-EXTRAS = {"runtime.txt": [], "buckets.txt": ["gcs", "s3"], "dev.txt": ["gcs", "s3"]}
+EXTRAS = {"runtime.txt": [], "buckets.txt": ["gcs", "s3"], "dev.txt": ["gcs", "s3", "openlineage"]}
 # What other packages require and nobody installs: a marker that is never true leaves it out.
 LEFT_OUT = {
     # dbt-core 1.12 starts it under `--use-v2-parser` only. Its source package downloads a program of 53 MB from another

@@ -14,9 +14,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import prefect
+from prefect.logging import get_logger
 from prefect.runtime import deployment, flow_run
 
 from sluice.contract.errors import ConfigError
+from sluice.lineage import events
 from sluice.project import paths
 from sluice.runs import lifecycle, progress
 from sluice.runs.outcomes import Summary, run_name
@@ -65,8 +67,10 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Summary]:
         register_embedded()
         run = Run(_where(function))
         token = CURRENT.set(run)
+        file, _, _ = run.where.partition(":")
+        warn = get_logger("sluice.lineage").warning
         try:
-            with run.held:
+            with events.of_run(flow_run.get_id(), flow_run.get_flow_name(), file, warn) as run.events, run.held:
                 function(*args, **kwargs)
                 return close(run)
         finally:

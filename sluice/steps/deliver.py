@@ -19,7 +19,7 @@ from sluice.runs.new_files import Bring
 from sluice.runs.outcomes import EXPECTED, Outcome
 from sluice.runs.plan import Delivery
 from sluice.staging import publish
-from sluice.steps.run import current
+from sluice.steps.run import current, events
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres import schema_evolution
 from sluice.warehouse.postgres.transactions import transaction
@@ -125,6 +125,11 @@ def _deliver_one(delivery: Delivery, bring: Bring) -> Outcome:
 
 def judge(delivery: Delivery, batch: Batch, load: Callable[[], Batch]) -> Outcome:
     """A batch from its first row on: load, audit, gate; then publish or hold."""
+    with events().load(open_warehouse, delivery.contract, batch):
+        return _judge(delivery, batch, load)
+
+
+def _judge(delivery: Delivery, batch: Batch, load: Callable[[], Batch]) -> Outcome:
     try:
         return _verdict(delivery, load())
     except EXPECTED as error:

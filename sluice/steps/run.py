@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from prefect.runtime import flow_run
 
 from sluice.contract.errors import ConfigError
+from sluice.lineage.events import Silent
 from sluice.runs import lifecycle
 from sluice.runs.outcomes import Marts, Outcome, Summary
 from sluice.warehouse.connection import open_warehouse
@@ -24,6 +25,7 @@ class Run:
         night: whether it counts as the night's run: then its end is the heartbeat, and its failure is alerted as such.
         freshness: whether the age of the sources is part of it.
         held: locks and the open record in `ops.runs`; closed with the run.
+        events: takes what a lineage server is to know.
     """
 
     where: str
@@ -34,6 +36,7 @@ class Run:
     marts: Marts | None = None
     summary: Summary | None = None
     held: ExitStack = field(default_factory=ExitStack)
+    events: Silent = field(default_factory=Silent)
 
     def begin(self, *, night: bool = False, freshness: bool = False) -> Warehouse:
         """Create what tables are missing and write the run's record, unless a step has done so before."""
@@ -63,3 +66,9 @@ def current() -> Run:
             "from: from sluice import flow"
         )
     return run
+
+
+def events() -> Silent:
+    """What takes the events of the run that the calling step belongs to, if it belongs to one."""
+    run = CURRENT.get()
+    return run.events if run is not None else Silent()

@@ -8,7 +8,7 @@ from sluice.marts import build, restore_views
 from sluice.runs import tasks
 from sluice.runs.outcomes import EXPECTED, Marts, in_short
 from sluice.site import tasks as site_tasks
-from sluice.steps.run import current
+from sluice.steps.run import current, events
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.warehouse import Warehouse
 
@@ -36,10 +36,12 @@ def refresh_marts() -> Marts:
         with warehouse.lock("dbt"):
             run_id = flow_run.get_id()
             built = tasks.build_marts(run_id)
-            tasks.publish_marts(built, run_id)
-            return Marts.published(built, documented(built.side))
+            with events().nodes(open_warehouse, built.run):
+                tasks.publish_marts(built, run_id)
+                return Marts.published(built, documented(built.side))
     except EXPECTED as error:
-        return Marts.failed(error)
+        with events().nodes(open_warehouse, getattr(error, "run", None)):
+            return Marts.failed(error)
 
 
 def _views_put_back(warehouse: Warehouse) -> tuple[str, ...]:

@@ -1,0 +1,46 @@
+"""The standard's own client: whether somebody configured it, and the one that does as configured."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sluice.project import paths
+
+FILE = "openlineage.yml"
+MISSING = "OpenLineage is configured, but its client is not installed: pip install 'sluice-elt[openlineage]'"
+
+
+def is_configured() -> bool:
+    """Whether events are wanted: by the client's own environment variables, or its file in one of its places."""
+    if os.environ.get("OPENLINEAGE_DISABLED", "").lower() == "true":
+        return False
+    named = any(name == "OPENLINEAGE_URL" or name.startswith("OPENLINEAGE__TRANSPORT") for name in os.environ)
+    places = (os.environ.get("OPENLINEAGE_CONFIG"), FILE, _of_project(), Path.home() / ".openlineage" / FILE)
+    return named or any(place and Path(place).is_file() for place in places)
+
+
+def missing() -> str | None:
+    """A sentence, if the client cannot be imported. It is imported here, before two threads do so at a time."""
+    try:
+        from openlineage.client import OpenLineageClient, event_v2, facet_v2  # noqa: F401
+    except ImportError as error:
+        return f"{MISSING} ({error})"
+    return None
+
+
+def make() -> Any:
+    """The client as configured; beside its own places, by `openlineage.yml` in the project's folder."""
+    from openlineage.client import OpenLineageClient
+
+    file = _of_project()
+    if os.environ.get("OPENLINEAGE_CONFIG") or not file.is_file():
+        return OpenLineageClient()
+    return OpenLineageClient(config=yaml.safe_load(file.read_text(encoding="utf-8")))
+
+
+def _of_project() -> Path:
+    return paths.root() / FILE
