@@ -130,3 +130,14 @@ def contract_show(dataset: Annotated[str, typer.Argument(help="Dataset id.")], a
     from sluice.cli.output import contracts
 
     contracts.contract(dataset, as_json)
+
+
+@contract_app.command("export")
+def contract_export(dataset: Annotated[str, typer.Argument(help="Dataset id.")]) -> None:
+    """Print a contract in the Open Data Contract Standard, with the warehouse as its server, for tools that run it.
+
+    The rules are those of the table that readers have, staging.<dataset>. Host and port are those of sluice connect.
+    """
+    from sluice.cli.output import contracts
+
+    contracts.export(dataset)

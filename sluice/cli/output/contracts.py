@@ -1,13 +1,16 @@
-"""`contract show` and `derive`."""
+"""`contract show`, `contract export` and `derive`."""
 
 from __future__ import annotations
 
 from sluice.cli.output.tables import out, print_json, print_table, text
 from sluice.contract.checks.compile import Check, checks_of
 from sluice.contract.checks.version import sql_of, version_of
+from sluice.contract.derive.odcs import odcs_yaml
 from sluice.contract.errors import DataError
 from sluice.project.datasets import contract_for, contracts
 from sluice.project.derived import stale_files
+from sluice.project.paths import project
+from sluice.warehouse import reach
 
 WAYS = {
     "row": "SQL, one scan",
@@ -45,6 +48,19 @@ def contract(dataset: str, as_json: bool) -> None:
     ]
     print_table(f"{dataset}, version {version_of(found)}, owner {found.owner}", worded)
     print_table("Checks", [{name: text(value) for name, value in check.items()} for check in checks])
+
+
+def export(dataset: str) -> None:
+    """A contract in the Open Data Contract Standard, with the warehouse as its server."""
+    found, place = contract_for(dataset), reach.find().place
+    server = {"host": place["PGHOST"], "port": int(place["PGPORT"]), "database": place["PGDATABASE"]}
+    out.print(
+        odcs_yaml(found, project().settings.schemas, server, header=""),
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+        end="",
+    )
 
 
 def _pandas_way(check: Check) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
 
 from sluice.contract.columns import Column
 from sluice.contract.contract import Contract
 from sluice.contract.derive.schemas import STAGING
+
+INTEGER_DIGITS = 19  # of the largest bigint
 
 
 def comment(column: Column) -> str:
@@ -40,3 +43,15 @@ def system_columns() -> tuple[sa.Column, ...]:
 
 def _data_columns(contract: Contract) -> list[sa.Column]:
     return [sa.Column(c.name, c.type.sql, comment=comment(c)) for c in contract.columns]
+
+
+def holds(new: TypeEngine, old: TypeEngine) -> bool:
+    """Whether a type holds every value of another exactly."""
+    if not isinstance(new, sa.Numeric) or isinstance(new, sa.Float) or new.precision is None:
+        return False
+    whole = new.precision - (new.scale or 0)
+    if isinstance(old, sa.BigInteger):
+        return whole >= INTEGER_DIGITS
+    if not isinstance(old, sa.Numeric) or isinstance(old, sa.Float) or old.precision is None:
+        return False
+    return whole >= old.precision - (old.scale or 0) and (new.scale or 0) >= (old.scale or 0)

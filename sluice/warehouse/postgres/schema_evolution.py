@@ -14,14 +14,12 @@ from psycopg2 import sql
 from sqlalchemy.types import TypeEngine
 
 from sluice.contract.contract import Contract
-from sluice.contract.derive.tables import parent_table
+from sluice.contract.derive.tables import holds, parent_table
 from sluice.contract.errors import ConfigError, DataError, ToolError
 from sluice.warehouse.postgres import batch_tables
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, execute, first_line
 from sluice.warehouse.postgres.tables import incoming_table, quarantine_table
 from sluice.warehouse.warehouse import Warehouse, schemas_of
-
-INTEGER_DIGITS = 19  # of the largest bigint
 
 # Views over a column, and views over those. The parent is its name as regclass reads it.
 VIEWS = sa.text("""
@@ -70,7 +68,7 @@ def _make(connection: sa.Connection, contract: Contract) -> None:
     quarantine_table(contract).create(connection, checkfirst=True)
     add_gained(connection, parent)
     for column, found in _retyped(connection, parent):
-        if _holds(column.type, found) and not _views(connection, parent, column.name):
+        if holds(column.type, found) and not _views(connection, parent, column.name):
             execute(connection, _retype(connection, parent, column))
 
 
@@ -141,18 +139,6 @@ def _retyped(connection: sa.Connection, parent: sa.Table) -> Iterator[tuple[sa.C
             yield column, old
 
 
-def _holds(new: TypeEngine, old: TypeEngine) -> bool:
-    """Whether a type holds every value of another exactly."""
-    if not isinstance(new, sa.Numeric) or isinstance(new, sa.Float) or new.precision is None:
-        return False
-    whole = new.precision - (new.scale or 0)
-    if isinstance(old, sa.BigInteger):
-        return whole >= INTEGER_DIGITS
-    if not isinstance(old, sa.Numeric) or isinstance(old, sa.Float) or old.precision is None:
-        return False
-    return whole >= old.precision - (old.scale or 0) and (new.scale or 0) >= (old.scale or 0)
-
-
 def _views(connection: sa.Connection, parent: sa.Table, column: str) -> dict[str, bool]:
     """The views that read a column, those over other views first, and whether each is materialized.
 
@@ -174,7 +160,7 @@ def _retyping(connection: sa.Connection, parent: sa.Table, column: sa.Column, fo
     new, old = (kind.compile(connection.dialect).lower() for kind in (column.type, found))
     said = f"{column.name} is {new} in the contract, {old} in {connection.schema_for_object(parent)}.{parent.name}. "
     views = _views(connection, parent, column.name)
-    if _holds(column.type, found):
+    if holds(column.type, found):
         return said + f"No value would be lost, and the next run changes the type.{_without(views)}"
     statement = _as_text(connection, _retype(connection, parent, column))
     said += f"Values could be lost, so it is for you to say. If none would: {statement}; "

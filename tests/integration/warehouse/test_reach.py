@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 import sqlalchemy as sa
+import yaml
 from sqlalchemy import URL, make_url
 
 from sluice.contract.errors import BusyError, ConfigError
@@ -67,9 +68,11 @@ def addresses_listened_on(home: Path) -> list[str]:
     return [each.laddr.ip for each in psutil.Process(pid).net_connections("inet")]
 
 
-def command(home: Path, *arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
+def command(
+    home: Path, *arguments: str, said: str = "", group: tuple[str, ...] = ("connect",)
+) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SLUICE_")}
-    call = [sys.executable, "-m", "sluice", "connect", *arguments]
+    call = [sys.executable, "-m", "sluice", *group, *arguments]
     environment |= {"SLUICE_HOME": str(home), "PREFECT_API_URL": "http://127.0.0.1:9/api"}  # it asks no Prefect server
     return subprocess.run(call, env=environment, cwd=ROOT, capture_output=True, text=True, input=said, check=False)
 
@@ -197,6 +200,14 @@ def test_each_form_holds_the_same_facts(home: Path) -> None:
     lines = command(home, "--env").stdout
     shell = subprocess.check_output(["sh", "-c", f"{lines}\necho $PGHOST $PGPORT $PGUSER $PGPASSWORD $PGDATABASE"])
     assert shell.decode().split() == [url.host, str(url.port), url.username, url.password, url.database]
+
+
+def test_an_exported_contract_names_the_server_that_other_tools_reach(home: Path) -> None:
+    url, _ = embedded.reach(home)
+    document = yaml.safe_load(command(home, "tlc__zones", group=("contract", "export")).stdout)
+    [server] = document["servers"]
+    assert (server["host"], server["port"], server["database"]) == (url.host, url.port, url.database)
+    assert str(url.password) not in str(document)
 
 
 def test_psql_opens_as_the_reader(home: Path) -> None:
