@@ -1,7 +1,8 @@
-"""new, check, forget, contract show."""
+"""new, check, forget, contract show, export, diff, import."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -141,3 +142,40 @@ def contract_export(dataset: Annotated[str, typer.Argument(help="Dataset id.")])
     from sluice.cli.output import contracts
 
     contracts.export(dataset)
+
+
+@contract_app.command("diff")
+def contract_diff(
+    old: Annotated[str, typer.Argument(help="Contract file as it was, or REVISION:FILE of git.")],
+    new: Annotated[str, typer.Argument(help="Contract file as it is to be.")],
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two versions of a contract, and whom it breaks: readers of the table, or files.
+
+    Exit code 0 if every change is compatible, 2 if one is breaking.
+    """
+    from sluice.cli.output import contracts
+
+    raise typer.Exit(2 if contracts.diff(old, new, as_json) else 0)
+
+
+@contract_app.command("import")
+def contract_import(
+    file: Annotated[Path, typer.Argument(help="YAML file: a contract of ODCS, or models or sources of dbt.")],
+    source: Annotated[str, typer.Argument(help="Provider of the files, such as tlc.")],
+    entity: Annotated[str, typer.Argument(help="Content of the files, such as yellow_trips.")],
+    table: Annotated[str | None, typer.Option(help="Table of the file, if it has several.")] = None,
+    url: Annotated[str, typer.Option(help="Where the deliveries will be.", show_default=False)] = "",
+    owner: Annotated[
+        str, typer.Option(help="Who is alerted when the gate closes; the file's owner if omitted.", show_default=False)
+    ] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier draft.")] = False,
+) -> None:
+    """Draft a contract from a contract of another standard: ODCS, or the YAML of a dbt model or source.
+
+    Columns, types, descriptions, and rules with an equal are taken over; others are comments in the file, to be
+    written by hand. To draft from data instead: sluice new.
+    """
+    from sluice.cli.output import contracts
+
+    contracts.imported(file, source, entity, table, url, owner, replace)

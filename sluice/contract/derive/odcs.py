@@ -97,6 +97,8 @@ def _property(column: Column, checks: list[Check]) -> dict[str, Any]:
     custom = [{"property": "sourceNames", "value": ", ".join(column.sources)}]
     if column.unit:
         custom.append({"property": "unit", "value": column.unit})
+    if not column.required:
+        custom.append({"property": "optionalInFiles", "value": True})
     if column.since:
         custom.append({"property": "sinceBatch", "value": column.since})
     return found | {"customProperties": custom, **_qualities(checks)}

@@ -57,6 +57,7 @@ def said(sluice, tmp_path):
         "contract show": ("contract", "show", "tlc__yellow_trips"),
         "check": ("check", str(tmp_path / "2019-02.csv"), "--contract", str(ROOT / "contracts/tlc_yellow_trips.py")),
         "connect": ("connect",),
+        "contract diff": ("contract", "diff", *(str(ROOT / f"contracts/tlc_{n}.py") for n in ("zones", "green_trips"))),
         "doctor": ("doctor",),
         "setup": ("setup", "--yes"),
         "heartbeat": ("heartbeat",),

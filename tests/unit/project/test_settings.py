@@ -68,5 +68,4 @@ def test_what_is_derived_from_contracts_names_the_project_s_schemas() -> None:
     text = "\n".join(named.values())
     assert "CREATE TABLE raw_of_shop." in text
     assert "schema: raw_of_shop" in text
-    assert "schema: raw_of_shop" in text
     assert " staging." not in text
