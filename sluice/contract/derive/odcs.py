@@ -94,7 +94,7 @@ def _property(column: Column, checks: list[Check]) -> dict[str, Any]:
         found["logicalTypeOptions"] = {"timezone": kind != "timestamp"}
     if column.pii:
         found["classification"] = "personal"
-    custom = [{"property": "sourceNames", "value": ", ".join(column.sources)}]
+    custom: list[dict[str, Any]] = [{"property": "sourceNames", "value": ", ".join(column.sources)}]
     if column.unit:
         custom.append({"property": "unit", "value": column.unit})
     if not column.required:
