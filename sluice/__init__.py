@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         SluiceError,
         ToolError,
     )
+    from sluice.contract.sources import Rows
     from sluice.file_check.check import FileCheck, check_file
     from sluice.project.datasets import contract_for, contracts
     from sluice.runs.outcomes import Marts, Outcome, RunFailed, Summary
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from sluice.steps.decorator import flow
     from sluice.steps.deliver import deliver, deliver_range
     from sluice.steps.finish import finish
+    from sluice.steps.load import load
     from sluice.steps.transform import transform
 
 __all__ = [
@@ -69,6 +71,7 @@ __all__ = [
     "Monthly",
     "Outcome",
     "Quarterly",
+    "Rows",
     "RunFailed",
     "Single",
     "SluiceError",
@@ -90,6 +93,7 @@ __all__ = [
     "deliver_range",
     "finish",
     "flow",
+    "load",
     "main",
     "release",
     "replay",
@@ -119,6 +123,7 @@ _HOMES = {
     "sluice.contract.errors": (
         *("BusyError", "ConfigError", "ContractError", "DataError", "SluiceError", "ToolError"),
     ),
+    "sluice.contract.sources": ("Rows",),
     "sluice.cli.app": ("main",),
     "sluice.file_check.check": ("FileCheck", "check_file"),
     "sluice.project.datasets": ("contract_for", "contracts"),
@@ -126,6 +131,7 @@ _HOMES = {
     "sluice.steps.corrections": ("release", "replay"),
     "sluice.steps.deliver": ("deliver", "deliver_range"),
     "sluice.steps.finish": ("finish",),
+    "sluice.steps.load": ("load",),
     "sluice.steps.decorator": ("flow",),
     "sluice.steps.transform": ("transform",),
 }

@@ -9,8 +9,8 @@ from contextvars import copy_context
 
 from sluice.ledger import loads
 from sluice.project.paths import home
-from sluice.runs import logs, tasks
-from sluice.runs.plan import Delivery, news
+from sluice.runs import logs, plan, tasks
+from sluice.runs.plan import Delivery, is_of_function, news
 from sluice.source import download_cache
 from sluice.source.files import Listing, SourceFile
 from sluice.warehouse import warehouse
@@ -71,10 +71,11 @@ def fetched(listing: Listing) -> SourceFile:
 def new_file(delivery: Delivery) -> SourceFile | None:
     """The delivery's file, looked at and brought here; None if readers already have it."""
     with logs.about(delivery.contract.dataset_id, delivery.batch):  # it may be called ahead, in a thread of its own
-        listing = tasks.look(delivery.address)
+        called = is_of_function(delivery.address)
+        listing = plan.look(delivery) if called else tasks.look(delivery.address)
         if unchanged(delivery, listing):
             return None
-        file = fetched(listing)
+        file = tasks.call(delivery.contract.dataset_id, listing, delivery.batch) if called else fetched(listing)
         return None if unchanged(delivery, file) else file
 
 

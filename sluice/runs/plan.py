@@ -13,9 +13,12 @@ from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
 from sluice.contract.registry import load_order
+from sluice.contract.sources import ROWS, Rows
 from sluice.project.datasets import contract_for, contracts
+from sluice.source import fetch
 from sluice.source.addresses import Address, discover, expand, is_remote, reveal
 from sluice.source.files import Listing, SourceFile
+from sluice.source.python import spool
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ def deliveries(datasets: Sequence[str] | None, batches: Sequence[str] | None, ur
 
 
 def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | None) -> list[Delivery]:
+    if isinstance(contract.files, Rows) and not url:
+        called = sorted(set(batches or contract.files.batches.due(datetime.now(UTC))))
+        for batch in called:
+            contract.files.batches.validate(batch)
+        return [Delivery(contract, batch, spool.address_of(contract, batch), bool(batches)) for batch in called]
     template = reveal(url) if url else contract.files.url
     asked = bool(batches or url)
     if batches:
@@ -62,6 +70,18 @@ def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | No
         names = discover(template, contract)
     addresses = expand(template, contract, names)
     return [Delivery(contract, batch, address, asked) for batch, address in addresses.items()]
+
+
+def is_of_function(address: str) -> bool:
+    """Whether a function of the project gives the delivery, and no file."""
+    return address.startswith(f"{ROWS}://")
+
+
+def look(delivery: Delivery) -> Listing:
+    """What is known of a delivery without reading it; raises as `fetch.look`."""
+    if is_of_function(delivery.address):
+        return spool.look(delivery.contract, delivery.batch)
+    return fetch.look(delivery.address)
 
 
 def by_dataset(found: Iterable[Delivery]) -> list[list[Delivery]]:
@@ -81,11 +101,13 @@ def news(contract: Contract, file: Listing | SourceFile, known: sa.Row | None) -
     if isinstance(file, SourceFile):
         return reasons if known.sha256 == file.sha256 else (*reasons, "file changed: its content")
     if file.etag is None and file.modified is None:
+        if is_of_function(file.address):
+            return (*reasons, "its function names no version: it must be called to compare its rows")
         return (*reasons, "its server sends neither ETag nor time: the file must be fetched to compare it")
     pairs = {
         "address": (str(file.address), str(Address(known.address))),
         "ETag": (file.etag, known.etag),
-        "size": (file.size, known.bytes),
+        "size": (known.bytes if file.size is None else file.size, known.bytes),
         "time": (file.modified, known.modified),
     }
     changed = [f"{name} {now}, was {before}" for name, (now, before) in pairs.items() if now != before]

@@ -22,7 +22,6 @@ from sluice.project.dbt_size import Size
 from sluice.project.paths import home
 from sluice.runs import plan
 from sluice.runs.plan import Delivery
-from sluice.source import fetch
 from sluice.source.files import SourceMissing, SourceUnavailable, SourceUnreadable
 from sluice.warehouse.connection import look_into_warehouse
 from sluice.warehouse.warehouse import Warehouse
@@ -114,7 +113,7 @@ def _foreseen(delivery: Delivery, loads: Sequence[sa.Row]) -> Foreseen:
     why: tuple[str, ...]
     published = next((load for load in loads if load.status == "published"), None)
     try:
-        listing = fetch.look(delivery.address)
+        listing = plan.look(delivery)
     except SourceMissing as error:
         would, why = (Would.MISSING, (str(error),)) if delivery.asked else (Would.NOT_DELIVERED, ())
     except (SourceUnavailable, SourceUnreadable) as error:

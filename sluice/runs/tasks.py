@@ -26,6 +26,7 @@ from sluice.runs.progress import step
 from sluice.source import fetch as source_file
 from sluice.source.addresses import Address
 from sluice.source.files import Listing, SourceFile, SourceUnavailable
+from sluice.source.python import spool
 from sluice.source.readers.row_stream import open_rows
 from sluice.staging import load, publish, reload
 from sluice.staging.audit import audit
@@ -87,6 +88,15 @@ def fetch(listing: Listing) -> SourceFile:
             shown.advance(0, seen)
 
         return source_file.fetch(listing, home() / "downloads", progress)
+
+
+@task(name="call", task_run_name="call {listing.address}", tags=["source"], cache_policy=NO_CACHE, **heals)
+def call(dataset_id: str, listing: Listing, batch: str) -> SourceFile:
+    """Call the contract's function, and keep the rows that it gives in a file."""
+    with step(f"call {listing.address}") as shown:
+        file = spool.call(contract_for(dataset_id), listing, batch, home() / "downloads")
+        shown.advance(0, file.size)
+    return file
 
 
 @task(name="load", task_run_name="load {batch}", tags=["warehouse"], cache_policy=NO_CACHE, **heals)

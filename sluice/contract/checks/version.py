@@ -18,6 +18,8 @@ from sluice.contract.checks.pandera_check import function_of
 from sluice.contract.checks.symbols.literals import listed
 from sluice.contract.contract import Contract
 
+_WHENCE = ("read", "version", "max_rows")  # of a source that is no file: where rows come from, not how they are read
+
 
 @cache
 def version_of(contract: Contract) -> str:
@@ -40,7 +42,7 @@ def _reading(contract: Contract) -> list[object]:
     files = [
         [part.name, getattr(contract.files, part.name)]
         for part in fields(contract.files)
-        if part.name not in ("url", "batches", "null_values", "max_bytes", "max_ratio")
+        if part.name not in ("url", "batches", "null_values", "max_bytes", "max_ratio", *_WHENCE)
         and getattr(contract.files, part.name) != part.default
     ]
     columns = [[c.name, c.format, c.null_values] for c in contract.columns if c.format or c.null_values]
