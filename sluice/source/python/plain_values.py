@@ -42,7 +42,9 @@ def _plain(value: Any, where: str) -> Any:
         try:
             return bytes(value).decode()
         except UnicodeDecodeError:
-            raise DataError(f"{where}: bytes that are no text are given in a pyarrow table, not in dicts") from None
+            raise DataError(
+                f"{where}: bytes that cannot be decoded as text belong in a pyarrow table, not in dicts"
+            ) from None
     if isinstance(value, Mapping):
         return {str(name): _plain(each, where) for name, each in value.items()}
     if isinstance(value, list | tuple):

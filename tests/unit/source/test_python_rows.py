@@ -41,6 +41,7 @@ from sluice.source.files import SourceMissing
 from sluice.source.python import spool
 from sluice.source.readers.row_stream import open_rows
 from sluice.source.sniff import EmptyFile
+from tests.support.repository import ROOT
 
 
 class Orders(pa.DataFrameModel):
@@ -73,6 +74,23 @@ def given(of: Contract, folder: Path, batch: str = "2024-01") -> tuple[list[dict
 
 def row(number: int, order_id: int | None, name: str | None, unparsed: str | None = None) -> dict[str, Any]:
     return {"order_id": order_id, "name": name, "_row_number": number, "_unparsed": unparsed}
+
+
+def documented(cell: str) -> Any:
+    return eval(cell.strip("`"), {"pd": pd, "pa": pyarrow})
+
+
+def test_the_examples_of_the_guide_are_rows(tmp_path: Path) -> None:
+    class Documented(pa.DataFrameModel):
+        id: Int = column("Number.")
+        name: Text | None = column("Name.", nullable=True)
+
+    table = (ROOT / "docs/sources.md").read_text().split("| gives | example | kept as |\n|---|---|---|\n")[1]
+    examples = [line.split(" | ")[1] for line in table.split("\n\n")[0].splitlines()]
+    assert len(examples) == 3
+    for example in examples:
+        rows, _ = given(contract(lambda _, of=example: documented(of), Documented), tmp_path)
+        assert [each["id"] for each in rows] == [1, 2]
 
 
 def pages(batch: str) -> Iterator[dict[str, Any]]:
@@ -176,7 +194,7 @@ def of_nothing(batch: str) -> Iterator[pyarrow.Table]:
         (lambda _: [{"id": 1}, TABLE], DataError, "gives Table after dicts; give one kind"),
         (lambda _: [TABLE, {"id": 1}], DataError, "dicts after tables; give one kind"),
         (lambda _: [{"id": object()}], DataError, "row 1: id: a value of type object"),
-        (lambda _: [{"id": b"\xff"}], DataError, "bytes that are no text are given in a pyarrow table"),
+        (lambda _: [{"id": b"\xff"}], DataError, "bytes that cannot be decoded as text belong in"),
         (lambda _: [{1: 1}], DataError, "row 1: its names must be text"),
         (lambda _: [TABLE, TABLE.rename_columns(["id", "who"])], DataError, "from row 3: its columns are id, who"),
         (
