@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sluice.cli.app import main
-    from sluice.contract.batches import Daily, Hourly, Monthly, Quarterly, Single, Weekly, Yearly
+    from sluice.contract.batches import Daily, EachFile, Hourly, Monthly, Quarterly, Single, Weekly, Yearly
     from sluice.contract.columns import (
         Bool,
         Bytes,
@@ -58,6 +58,7 @@ __all__ = [
     "Daily",
     "DataError",
     "Date",
+    "EachFile",
     "FileCheck",
     "Files",
     "Float",
@@ -101,7 +102,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "sluice.contract.batches": ("Daily", "Hourly", "Monthly", "Quarterly", "Single", "Weekly", "Yearly"),
+    "sluice.contract.batches": ("Daily", "EachFile", "Hourly", "Monthly", "Quarterly", "Single", "Weekly", "Yearly"),
     "sluice.contract.columns": (
         *(
             "Bool",

@@ -90,13 +90,14 @@ def broken(connection: sa.Connection, contract: Contract, batch: str, error: Slu
     """A batch that came to no verdict. A busy dataset is no alarm."""
     if isinstance(error, SILENT):
         return
+    named = f" --batch {batch}" if batch else ""  # none, if the dataset's folder could not be listed
     refused = isinstance(error, DataError)  # the same file is refused in the same words; another may be in others
     cause = _of_batch("batch_refused" if refused else "batch_failed", contract, batch, str(error) if refused else "")
     facts = Facts(
         reasons=[error.reason(contract.dataset_id, batch)],
         readers_see=f"{contract} as it was before",
         downstream=downstream.of_dataset(connection, contract),
-        next_command="sluice status" if refused else f"{DOCTOR}, then sluice run {contract} --batch {batch}",
+        next_command="sluice status" if refused else f"{DOCTOR}, then sluice run {contract}{named}",
     )
     incidents.saw(connection, cause, facts, [_owner(contract)], now)
 

@@ -26,6 +26,10 @@ def new(
             "(2024-W05), month (2024-01), quarter (2024-Q1) or year (2024)."
         ),
     ] = None,
+    each_file: Annotated[
+        str | None,
+        typer.Option(help="Regular expression of file names, such as 'orders_([0-9]+)[.]csv': each file is a batch."),
+    ] = None,
     by: Annotated[
         str | None, typer.Option(help="Timestamp column that dates the rows, by its name in the contract.")
     ] = None,
@@ -76,7 +80,7 @@ def new(
         "ignore": tuple(ignore) if ignore else None,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    new_dataset.new(new_dataset.Wish(source, entity, sample, owner, batch, by, options, replace))
+    new_dataset.new(new_dataset.Wish(source, entity, sample, owner, batch, each_file, by, options, replace))
 
 
 @app.command()

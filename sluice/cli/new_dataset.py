@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sluice.cli.output.tables import out
-from sluice.contract.batches import Batches, Calendar, Single, calendar_of
+from sluice.contract.batches import Batches, Calendar, EachFile, Single, calendar_of
 from sluice.contract.contract import Files
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.contract.scaffold.doubts import datable, dated, doubts_of, refuse_row_as_header
@@ -35,6 +35,7 @@ class Wish:
 
     Attributes:
         batch: the period that the sample is of, where the source delivers one file an hour, a day, ...
+        each_file: the pattern of file names, where each file of the sample's folder is a batch.
         by: the column that dates the rows of a batch.
         options: of `Files`, those that the user set.
         replace: whether an earlier draft is written again.
@@ -45,6 +46,7 @@ class Wish:
     address: str
     owner: str = NO_OWNER
     batch: str | None = None
+    each_file: str | None = None
     by: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     replace: bool = False
@@ -57,7 +59,7 @@ def new(wish: Wish) -> None:
         ConfigError: a name that does not do, or a dataset or file that is there already.
         DataError: the sample is empty, damaged, or in no format that Sluice reads.
     """
-    batches = _batches(wish.batch, wish.by)
+    batches = _batches(wish)
     named = NewDataset(wish.source, wish.entity, wish.owner, Files("", batches))
     _refuse_existing(named, wish.replace)
     with tempfile.TemporaryDirectory() as folder:
@@ -74,10 +76,17 @@ def new(wish: Wish) -> None:
     _say(new, sample, texts, guesses)
 
 
-def _batches(batch: str | None, by: str | None) -> Batches:
-    if batch is not None:
-        return calendar_of(batch, by)
-    if by is not None:
+def _batches(wish: Wish) -> Batches:
+    if wish.each_file is not None:
+        if wish.batch is not None or wish.by is not None:
+            raise ConfigError("--each-file names batches by their files: leave out --batch and --by")
+        each, name = EachFile(wish.each_file), wish.address.rpartition("/")[2]
+        if each.batch_of(name) is None:
+            raise ConfigError(f"--each-file {each.pattern}: the sample's name, {name}, does not match it")
+        return each
+    if wish.batch is not None:
+        return calendar_of(wish.batch, wish.by)
+    if wish.by is not None:
         raise ConfigError("--by names the column that dates the rows of a batch: add --batch with its period: 2024-01")
     return Single()
 
@@ -109,6 +118,8 @@ def _template(address: str, batches: Batches) -> str:
         path = Path(address).expanduser().resolve()
         address = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     address = address.replace("{", "{{").replace("}", "}}")
+    if isinstance(batches, EachFile):
+        return f"{address.rpartition('/')[0] or '.'}/"
     if not isinstance(batches, Calendar):
         return address
     parts = {f"{field}={text}": f"{field}={{{field}}}" for field, text in batches.parts(batches.start).items()}

@@ -14,7 +14,7 @@ import pandera.pandas as pa
 import pyarrow
 
 from sluice.contract import validation
-from sluice.contract.batches import Batches, Calendar, Hourly
+from sluice.contract.batches import Batches, Calendar, EachFile, Hourly
 from sluice.contract.columns import NAME, WHOLE_ROW, Column, column_type
 from sluice.contract.errors import ConfigError, ContractError
 from sluice.contract.validation import POSTGRES_COLUMNS, refuse_unkept, refuse_unless
@@ -180,9 +180,9 @@ class Contract:
         batches = self.files.batches
         by, able = batches.by, DATING[1:] if isinstance(batches, Hourly) else DATING
         if by is not None and by not in [column.name for column in self.columns if column.type.name in able]:
-            raise ContractError(
-                f"{self.dataset_id}: {by!r} cannot date batches: it is not a column of {' or '.join(able)}"
-            )
+            raise ContractError(f"{self.dataset_id}: {by!r} cannot date batches: not a column of {' or '.join(able)}")
+        if isinstance(batches, EachFile) and (not self.files.url.endswith("/") or "{batch}" in self.files.url):
+            raise ContractError(f"{self.dataset_id}: the url of EachFile is the folder of the files: it ends with /")
         if not isinstance(batches, Calendar):
             return
         since = {f"{column.name}: since": column.since for column in self.columns if column.since is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sluice.contract.batches import Calendar
+from sluice.contract.batches import Calendar, EachFile
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
 
@@ -30,10 +30,15 @@ def batches_of(contract: Contract, files: Sequence[str], named: Sequence[str]) -
 
 def _by_name(contract: Contract, file: str) -> str:
     batches = contract.files.batches
+    pieces = re.split(r"[/\\]", file.rstrip("/\\"))
+    if isinstance(batches, EachFile):
+        below = ("/".join(pieces[start:]) for start in reversed(range(len(pieces))))
+        if (named := next(filter(None, map(batches.batch_of, below)), None)) is None:
+            raise ConfigError(f"{file}: does not match {batches.pattern}; add --batch with a name for it")
+        return named
     if not isinstance(batches, Calendar):
         return batches.first
-    file = file.rstrip("/\\")
-    name = re.split(r"[/\\]", file)[-1]
+    file, name = "/".join(pieces), pieces[-1]
     if (found := _by_template(contract, batches, name)) is not None:
         return found
     anywhere = re.compile(rf"(?<!\d){batches.form()}(?!\d|-[\dQW]|T\d)")

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sluice.alerts import incidents, outbox, rules
 from sluice.alerts.incidents import Cause
 from sluice.alerts.messages import Facts
+from sluice.contract.contract import Contract
 from sluice.contract.errors import BusyError, ConfigError, SluiceError
 from sluice.ledger import schema
 from sluice.ledger.tables import runs
@@ -143,6 +144,11 @@ def _crashed(reason: str, connection: sa.Connection, now: datetime, kind: str = 
 
 def _facts_of_crash(reason: str) -> Facts:
     return Facts([reason], readers_see="what it had published; everything else as before", next_command="sluice doctor")
+
+
+def listed(contract: Contract) -> None:
+    """The folder of a dataset was listed whole: what was wrong with it is over."""
+    _fine(Delivery(contract, "", "", False), "its folder can be listed again", "batch_failed")
 
 
 def _fine(delivery: Delivery, how: str, *kinds: str) -> None:

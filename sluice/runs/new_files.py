@@ -71,6 +71,8 @@ def fetched(listing: Listing) -> SourceFile:
 def new_file(delivery: Delivery) -> SourceFile | None:
     """The delivery's file, looked at and brought here; None if readers already have it."""
     with logs.about(delivery.contract.dataset_id, delivery.batch):  # it may be called ahead, in a thread of its own
+        if delivery.problem is not None:
+            raise delivery.problem
         called = is_of_function(delivery.address)
         listing = plan.look(delivery) if called else tasks.look(delivery.address)
         if unchanged(delivery, listing):

@@ -9,14 +9,15 @@ from itertools import groupby
 
 import sqlalchemy as sa
 
+from sluice.contract.batches import EachFile
 from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
-from sluice.contract.errors import ConfigError
+from sluice.contract.errors import ConfigError, SluiceError
 from sluice.contract.registry import load_order
 from sluice.contract.sources import ROWS, Rows
 from sluice.project.datasets import contract_for, contracts
 from sluice.source import fetch
-from sluice.source.addresses import Address, discover, expand, is_remote, reveal
+from sluice.source.addresses import Address, discover, expand, filled, is_remote, reveal
 from sluice.source.files import Listing, SourceFile
 from sluice.source.python import spool
 
@@ -28,15 +29,17 @@ class Delivery:
     Attributes:
         address: its name; of a file that is yet to be fetched, one that also opens it (`Address`).
         asked: whether a person named the batch, so that a missing file is an error and not just early.
+        problem: why the dataset's folder could not be listed whole; the delivery then stands for no batch.
     """
 
     contract: Contract
     batch: str
     address: str
     asked: bool
+    problem: SluiceError | None = None
 
     def __str__(self) -> str:
-        return f"{self.contract} {self.batch}"
+        return f"{self.contract} {self.batch}".rstrip()
 
 
 def deliveries(datasets: Sequence[str] | None, batches: Sequence[str] | None, url: str | None) -> list[Delivery]:
@@ -61,6 +64,8 @@ def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | No
             contract.files.batches.validate(batch)
         return [Delivery(contract, batch, spool.address_of(contract, batch), bool(batches)) for batch in called]
     template = reveal(url) if url else contract.files.url
+    if isinstance(contract.files.batches, EachFile):
+        return _of_folder(contract, contract.files.batches, template, batches)
     asked = bool(batches or url)
     if batches:
         names: Iterable[str] = sorted(set(batches))
@@ -82,6 +87,26 @@ def look(delivery: Delivery) -> Listing:
     if is_of_function(delivery.address):
         return spool.look(delivery.contract, delivery.batch)
     return fetch.look(delivery.address)
+
+
+def _of_folder(contract: Contract, each: EachFile, template: str, batches: Sequence[str] | None) -> list[Delivery]:
+    """A delivery for each file; one more for what is wrong, so that other files and datasets are delivered."""
+    folder = filled(template, contract, each.unreal)
+    named: dict[str, str] = {}
+    try:
+        named, wrong = each.named(fetch.listed(folder))
+        problem: SluiceError | None = ConfigError(f"{Address(folder)}: {'; '.join(wrong[:5])}") if wrong else None
+    except SluiceError as error:
+        problem = error
+    for batch in batches or ():
+        each.validate(batch)
+        if problem is None and batch not in named:
+            raise ConfigError(f"{contract} {batch}: no file of {Address(folder)} has this name by {each.pattern}")
+    found = [Delivery(contract, "", Address(folder), True, problem)] if problem else []
+    for batch, path in named.items():
+        if not batches or batch in batches:
+            found.append(Delivery(contract, batch, Address(f"{folder}{path}"), bool(batches)))
+    return found
 
 
 def by_dataset(found: Iterable[Delivery]) -> list[list[Delivery]]:

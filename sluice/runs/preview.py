@@ -112,6 +112,8 @@ def _foreseen(delivery: Delivery, loads: Sequence[sa.Row]) -> Foreseen:
     would: Would
     why: tuple[str, ...]
     published = next((load for load in loads if load.status == "published"), None)
+    if delivery.problem is not None:
+        return Foreseen(delivery.contract.dataset_id, "", Would.UNKNOWN, (str(delivery.problem),), (), delivery.address)
     try:
         listing = plan.look(delivery)
     except SourceMissing as error:

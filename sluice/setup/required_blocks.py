@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from sluice.project.datasets import contracts
-from sluice.source.addresses import BLOCK, expand, scheme_of
+from sluice.source.addresses import BLOCK, Address, expand, filled, scheme_of
 from sluice.warehouse.connection import BLOCK_VARIABLE
 from sluice.warehouse.reader import READER_VARIABLE
 
@@ -51,7 +51,8 @@ def wanted() -> list[Wanted]:
     for contract in contracts().values():
         if scheme_of(contract.files.url) == BLOCK:
             newest = contract.files.batches.due(datetime.now(UTC))[-1:]
-            for address in expand(contract.files.url, contract, newest).values():
+            folder = [Address(filled(contract.files.url, contract, ""))] if not newest else []
+            for address in (*expand(contract.files.url, contract, newest).values(), *folder):
                 kind, name, _ = address.partition("://")[2].split("/", 2)
                 found.append(Wanted("storage", kind, name, f"files of {contract}", address))
     return _each_once(found)

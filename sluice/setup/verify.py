@@ -60,7 +60,7 @@ def _reader(block: Wanted) -> Finding:
 
 def _storage(block: Wanted) -> Finding:
     try:
-        fetch.look(block.address)
+        (fetch.listed if block.address.endswith("/") else fetch.look)(block.address)
     except (SourceRefused, SourceUnavailable) as error:
         return fail(block.area, str(error), "Check its credentials and bucket, then: sluice setup")
     except SourceMissing:

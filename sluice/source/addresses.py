@@ -143,7 +143,7 @@ def expand(template: str, contract: Contract, batches: Iterable[str]) -> dict[st
     addresses = {}
     for batch in batches:
         contract.files.batches.validate(batch)  # so that a batch can never lead out of its folder
-        addresses[batch] = check(_filled(template, contract, batch))
+        addresses[batch] = check(filled(template, contract, batch))
     if len(set(addresses.values())) < len(addresses):
         raise ConfigError(f"{address_name(template)}: has no {{batch}}, so all batches of {contract} would be one file")
     return {batch: Address(address) for batch, address in addresses.items()}
@@ -155,11 +155,11 @@ def discover(template: str, contract: Contract) -> tuple[str, ...]:
     Raises:
         ConfigError: the template is not valid, or is not local (a web server cannot be listed).
     """
-    check(_filled(template, contract, "0"))
+    check(filled(template, contract, "0"))
     if is_remote(template):
         raise ConfigError(f"{address_name(template)}: cannot be listed; name the batches with --batch")
     marks = {field: chr(place) for place, field in enumerate(("batch", *contract.files.batches.fields), start=1)}
-    path = str(local_path(_filled(template, contract, "0", marks)))
+    path = str(local_path(filled(template, contract, "0", marks)))
     pieces = re.split(f"([{''.join(marks.values())}])", path)
     if len(pieces) == 1:  # one file for all there is: only a dataset of one batch can be meant
         only = getattr(contract.files.batches, "name", None)
@@ -173,7 +173,7 @@ def discover(template: str, contract: Contract) -> tuple[str, ...]:
             continue
         parts = match.groupdict()
         batch = parts.get("batch") or contract.files.batches.layout.format(**parts)
-        if _is_batch(contract, batch) and str(local_path(_filled(template, contract, batch))) == name:
+        if _is_batch(contract, batch) and str(local_path(filled(template, contract, batch))) == name:
             found.add(batch)
     return tuple(sorted(found))
 
@@ -194,7 +194,8 @@ def _is_batch(contract: Contract, name: str) -> bool:
     return True
 
 
-def _filled(template: str, contract: Contract, batch: str, marks: Mapping[str, str] | None = None) -> str:
+def filled(template: str, contract: Contract, batch: str, marks: Mapping[str, str] | None = None) -> str:
+    """A template with the fields of a batch, or with marks in their place. Raises as `expand`."""
     shown = address_name(template)
     try:
         fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}

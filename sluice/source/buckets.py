@@ -48,6 +48,14 @@ def look_remote(address: str) -> Listing:
         return _look(address, *place(address))
 
 
+def find(address: str) -> list[str]:
+    """The files below a folder of the store, as paths from there. Raises as `look_remote`."""
+    with _store_errors(address):
+        files, inside = place(address)
+        folder = inside.rstrip("/") + "/"
+        return [path.removeprefix(folder) for path in files.find(folder.rstrip("/")) if path.startswith(folder)]
+
+
 def download(listing: Listing, folder: Path, progress: Callable[[int], None] | None) -> tuple[Path, Listing]:
     """The file under `folder`, and the listing of what came. What is there already is not fetched again."""
     if (known := here(listing, folder)) is not None:

@@ -22,6 +22,7 @@ from sluice.source.files import (
     SourceUnreadable,
     stamp,
     stamp_of,
+    walked,
 )
 from sluice.source.parts import folder
 from sluice.source.sniff import sniff
@@ -57,6 +58,32 @@ def look(address: str) -> Listing:
             f"{address}: is a pipe, socket or device; name the file itself, as in --url 'folder/name_{{batch}}.csv'"
         )
     return Listing(address, facts.st_size, None, _iso(facts.st_mtime_ns))
+
+
+def listed(address: str) -> list[str]:
+    """The files below a folder of this machine, a bucket or a block, as paths from there, in their order.
+
+    Names that begin with `_` or `.` are left out, as in a folder that is one delivery.
+
+    Raises:
+        ConfigError: the address cannot be listed, as that of a web server; else as `look`.
+    """
+    address = Address(address)
+    check(f"{address.real}x")  # a file in it
+    if is_web(address):
+        raise ConfigError(f"{address}: a web server cannot be listed; name each batch in the url, with {{batch}}")
+    if is_remote(address):
+        found = _remote(address).find(address)
+    else:
+        path = local_path(address.real)
+        try:
+            allowed.refuse_outside(path, address)
+            if not path.is_dir():
+                raise SourceMissing(f"{address}: no such folder; check the path, or use another with --url")
+            found = [file.relative_to(path).as_posix() for file in walked(path)]
+        except (OSError, RuntimeError) as error:
+            raise SourceUnreadable(f"{address}: cannot be read: {_why(error)}") from None
+    return sorted(file for file in found if not any(part.startswith(("_", ".")) for part in file.split("/")))
 
 
 def _look_into(path: Path, address: str) -> Listing:

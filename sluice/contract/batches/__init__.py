@@ -11,6 +11,7 @@ from sluice.contract.batches.calendar import (
     Yearly,
     calendar_of,
 )
+from sluice.contract.batches.each_file import EachFile
 from sluice.contract.batches.single import Batches, Single
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Batches",
     "Calendar",
     "Daily",
+    "EachFile",
     "Hourly",
     "Monthly",
     "Quarterly",

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from sluice.contract.authoring.annotations import NAMES, quoted
 from sluice.contract.authoring.names import class_name, in_words
-from sluice.contract.batches import CALENDARS, Calendar, Single
+from sluice.contract.batches import CALENDARS, Calendar, EachFile, Single
 from sluice.contract.contract import Files
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import NewDataset
@@ -16,7 +16,7 @@ from sluice.contract.scaffold.spellings import looks_like
 
 WIDTH = 120
 _PLURALS = {"date": "dates", "integer": "integers", "float": "numbers", "decimal": "numbers", "boolean": "booleans"}
-_KINDS = {kind.__name__ for kind in (*CALENDARS, Single)}
+_KINDS = {kind.__name__ for kind in (*CALENDARS, EachFile, Single)}
 _IMPORTED = {"Contract", "Files", "Gate", "Annotated", "ArrowDecimal128", *_KINDS, *NAMES}
 
 
@@ -173,6 +173,8 @@ def _contract(new: NewDataset, name: str) -> list[str]:
     if isinstance(batches, Calendar):
         by = f", by={quoted(batches.by)}" if batches.by else ""
         named = f"{type(batches).__name__}(start={quoted(batches.start)}{by})"
+    if isinstance(batches, EachFile):
+        named = f"EachFile({quoted(batches.pattern)})"
     limits = "max_rejected=0.05, rows_vs_last=(0.5, 2.0)"
     if isinstance(batches, Single) or not new.dated:
         limits += ', same_bytes="accept"'

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import UserDefinedType
 
-from sluice.contract.contract import Contract
+from sluice.contract.contract import LONGEST_BATCH, LONGEST_ID, Contract
 from sluice.contract.derive.schemas import QUARANTINE, STAGING
 from sluice.contract.derive.tables import _data_columns
 
@@ -23,7 +24,12 @@ class RowPlace(UserDefinedType):
 
 
 def table_name(dataset_id: str, batch: str, kind: Literal["", "incoming", "findings", "replayed"] = "") -> str:
-    """Name of a batch's partition, or of one of its tables while a load runs."""
+    """Name of a batch's partition, or of one of its tables while a load runs.
+
+    A batch with a long name is named by a digest there: PostgreSQL would cut the name, and confuse it with others.
+    """
+    if len(dataset_id) + len(batch) > LONGEST_ID + LONGEST_BATCH:
+        batch = f"h{sha256(batch.encode()).hexdigest()[: LONGEST_BATCH - 1]}"
     return f"{dataset_id}__{kind}{'_' if kind else ''}{batch.replace('-', '_')}"
 
 

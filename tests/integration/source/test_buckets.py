@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
+import httpx
 import pytest
 import sqlalchemy as sa
 from prefect import flow
 from prefect.filesystems import LocalFileSystem, RemoteFileSystem
 from pytest_httpserver import HTTPServer
 
+from sluice.contract.batches import EachFile
 from sluice.contract.errors import ConfigError
+from sluice.project.datasets import contract_for, contracts
 from sluice.runs import lifecycle, plan
 from sluice.source import buckets
 from sluice.source.fetch import fetch, look
@@ -201,3 +205,44 @@ def test_a_corrected_object_replaces_its_batch(
     with engine.connect() as connection:
         zones = sa.text("select location_id from staging.tlc__zones order by 1")
         assert connection.scalars(zones).all() == [1, 4]
+
+
+def test_each_file_of_a_bucket_is_a_batch_and_a_file_that_cannot_be_one_is_reported_until_it_is_gone(
+    store: Store, sluice: Callable, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zones = contract_for("tlc__zones")
+    folder = f"{store.scheme}://{BUCKET}/each/"
+    each = replace(zones, files=replace(zones.files, url=folder, batches=EachFile(r"(?:.*/)?zones_(.+)[.]csv")))
+    monkeypatch.setitem(contracts(), "tlc__zones", each)
+
+    @flow
+    def load() -> list[tuple[str, str]]:
+        lifecycle.ensure_tables(warehouse_connection.open_warehouse())
+        deliveries = plan.deliveries(["tlc__zones"], None, None)
+        return [(outcome.batch, outcome.verdict) for outcome in deliver.deliver_dataset(deliveries)]
+
+    def still_open() -> list[str]:
+        with engine.connect() as connection:
+            return list(connection.scalars(sa.text("select subject from ops.incidents where resolved_at is null")))
+
+    for name, body in (("zones_b.csv", MORE), ("deep/zones_a.csv", ZONES), ("other.csv", ZONES)):
+        store.put(f"each/{name}", body)
+    assert load() == [("a", "published"), ("b", "published")]
+    store.put("each/zones_b.csv", MORE.replace(b"Alphabet", b"ALPHABET"))
+    wrong = store.put("each/zones_c d.csv", ZONES)
+    assert load() == [("", "failed"), ("a", "unchanged"), ("b", "published")]
+    assert [subject.rstrip() for subject in still_open()] == ["batch tlc__zones"]
+    remove = getattr(store, "boto", None) if store.scheme == "s3" else None
+    if remove is None:
+        httpx.delete(f"{store.endpoint}/storage/v1/b/{BUCKET}/o/each%2Fzones_c%20d.csv").raise_for_status()
+    else:
+        remove().delete_object(Bucket=BUCKET, Key=wrong.removeprefix(f"s3://{BUCKET}/"))
+    assert load() == [("a", "unchanged"), ("b", "unchanged")]
+    assert still_open() == []
+    with engine.connect() as connection:
+        found = connection.execute(sa.text("select _batch, zone from staging.tlc__zones order by 1, location_id"))
+        assert [tuple(row) for row in found] == [
+            ("a", "Newark Airport"),
+            ("b", "Newark Airport"),
+            ("b", "ALPHABET City"),
+        ]

@@ -408,3 +408,19 @@ def test_the_cadence_and_the_address_are_drafted_from_the_batch_of_the_sample(
     assert f'batches={kind}(start="{batch}", by="at")' in text
     assert f'url="{url}"' in text
     assert f"from sluice import Contract, Files, Gate, {kind}" in text or f", {kind}, " in text
+
+
+def test_a_draft_of_each_file_lists_the_folder_of_the_sample(project: Path) -> None:
+    sample = project.parent / "inbox" / "p_0017.csv"
+    sample.parent.mkdir()
+    sample.write_text("n,at\n1,2024-01-31 05:10:00\n2,2024-01-31 05:20:00\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"the sample.s name, p_0017[.]csv, does not match it"):
+        make(sample, each_file="q_([0-9]+)[.]csv")
+    make(sample, each_file=r"p_(\d+)[.]csv")
+    text = (project / "contracts/post_parcels.py").read_text()
+    assert 'batches=EachFile("p_(\\\\d+)[.]csv")' in text
+    assert 'inbox/",' in text
+    assert "EachFile" in text.split("from sluice import")[1].splitlines()[0]
+    assert contract_of(project / "contracts/post_parcels.py").files.batches.named(["p_0018.csv"])[0] == {
+        "0018": "p_0018.csv"
+    }
