@@ -52,7 +52,7 @@ def find(address: str) -> list[str]:
     """The files below a folder of the store, as paths from there. Raises as `look_remote`."""
     with _store_errors(address):
         files, inside = place(address)
-        folder = inside.rstrip("/") + "/"
+        folder = files._strip_protocol(inside).rstrip("/") + "/"  # of what find() answers with, too
         return [path.removeprefix(folder) for path in files.find(folder.rstrip("/")) if path.startswith(folder)]
 
 

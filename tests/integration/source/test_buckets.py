@@ -20,7 +20,7 @@ from sluice.contract.errors import ConfigError
 from sluice.project.datasets import contract_for, contracts
 from sluice.runs import lifecycle, plan
 from sluice.source import buckets
-from sluice.source.fetch import fetch, look
+from sluice.source.fetch import fetch, listed, look
 from sluice.source.files import SourceMissing, SourceUnavailable
 from sluice.steps import deliver
 from sluice.warehouse import connection as warehouse_connection
@@ -169,6 +169,7 @@ def test_prefects_own_file_systems_are_read_too(prefect_server: str, tmp_path: P
     fsspec.filesystem("memory").pipe("/in/zones.csv", ZONES)
     for kind in ("local-file-system", "remote-file-system"):
         assert brought(f"block://{kind}/inbox/zones.csv", tmp_path / kind) == ZONES
+        assert listed(f"block://{kind}/inbox/") == ["zones.csv"]
 
 
 def test_a_block_that_is_none_or_no_storage_is_refused(prefect_server: str) -> None:
