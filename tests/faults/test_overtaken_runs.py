@@ -28,6 +28,7 @@ from tests.support import stopped_run
 from tests.support.repository import ROOT
 
 POINTS = ("row", "parse", "node", "backup", "publish")
+QUICK = ("row", "node")  # the others are long tests
 
 
 @contextmanager
@@ -92,7 +93,9 @@ def open_incidents(nights: Nights) -> list[str]:
         return [row.kind for row in incidents.open_now(connection)]
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point", [pytest.param(point, marks=() if point in QUICK else pytest.mark.long) for point in POINTS]
+)
 def test_an_overtaken_run_leaves_the_live_side_as_it_is(nights: Nights, point: str) -> None:
     nights.load("2019-01", [1, 2])
     nights.night()
@@ -109,7 +112,7 @@ def test_an_overtaken_run_leaves_the_live_side_as_it_is(nights: Nights, point: s
     assert not build.due(nights.warehouse)
 
 
-@pytest.mark.parametrize("point", ["row", "node"])
+@pytest.mark.parametrize("point", [pytest.param("row", marks=pytest.mark.long), "node"])
 def test_nor_after_a_successor_whose_tests_fail_and_a_third_run_on_the_same_side(
     nights: Nights,
     point: str,

@@ -52,6 +52,7 @@ def copy_without_taxis(to: Path) -> None:
             path.unlink()
 
 
+@pytest.mark.long
 def test_a_sample_becomes_a_dataset_whose_mart_is_published(
     prefect_server: str, database: sa.URL, engine: sa.Engine, tmp_path: Path
 ) -> None:

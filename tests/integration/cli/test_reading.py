@@ -82,6 +82,7 @@ def test_a_role_that_may_only_read_sees_everything_and_changes_nothing(sluice, e
     assert {row["verdict"] for row in rows if row["dataset"] == "tlc__yellow_trips"} == {"published", "held"}
 
 
+@pytest.mark.long
 def test_records_of_an_older_version_are_one_message_that_says_what_to_do(sluice, engine, tmp_path) -> None:
     taxi.csv(tmp_path / "2019-01.csv", taxi.trips("2019-01", 20))
     assert sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv")).code == 0

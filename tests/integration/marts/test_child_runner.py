@@ -75,6 +75,7 @@ def write_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return write
 
 
+@pytest.mark.long
 def test_the_dbt_of_an_environment_without_sluice_builds_and_its_sessions_hold_the_right_to_write(
     nights: Nights,  # noqa: F811
     write_settings,
@@ -115,6 +116,7 @@ def test_a_night_runs_with_dbt_in_a_child_process(sluice, engine: sa.Engine, wri
     assert "Nothing new: 1 batch checked" in again.out
 
 
+@pytest.mark.long
 def test_both_runners_give_the_same_results(tmp_path: Path, database: sa.URL, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[tuple[object, ...]] = []
     for runner in ("in-process", "process"):

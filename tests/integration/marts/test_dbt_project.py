@@ -153,6 +153,7 @@ def warehouse(database: URL, tmp_path: Path) -> Iterator[Warehouse]:
     engine.dispose()
 
 
+@pytest.mark.long
 def test_each_side_catches_up_with_batches_that_came_were_replaced_and_went(warehouse: Warehouse) -> None:
     warehouse.build("marts__a")  # nothing loaded yet: everything builds, empty
     assert warehouse.trips("marts__a") == {}
@@ -190,6 +191,7 @@ def test_a_test_within_its_tolerance_passes_and_keeps_its_count(warehouse: Wareh
     assert day["adapter_response"]["rows_affected"] == 2  # type: ignore[index]
 
 
+@pytest.mark.long
 def test_zones_missing_from_the_zone_file_warn_once_there_is_one(warehouse: Warehouse) -> None:
     def judged() -> tuple[object, object]:
         (zones,) = (each for each in warehouse.build("dev") if "dim_zones_are_in_zone_file" in str(each["unique_id"]))

@@ -131,7 +131,7 @@ class Tiny:
                 time.sleep(0.2)
 
 
-@pytest.fixture(params=["in-process", "process"])
+@pytest.fixture(params=["in-process", pytest.param("process", marks=pytest.mark.long)])
 def tiny(request: pytest.FixtureRequest, tmp_path: Path, database: sa.URL, monkeypatch: pytest.MonkeyPatch) -> Tiny:
     """The project, with each runner."""
     (tmp_path / "sluice.toml").write_text(f'[project]\nid = "tiny"\n[dbt]\nrunner = "{request.param}"\n')
@@ -140,12 +140,14 @@ def tiny(request: pytest.FixtureRequest, tmp_path: Path, database: sa.URL, monke
 
 
 in_this_process = pytest.mark.parametrize("tiny", ["in-process"], indirect=True)
+quick_in_both = pytest.mark.parametrize("tiny", ["in-process", "process"], indirect=True)  # not only in the long tests
 
 
 def states(runs: dict[str, TaskRun]) -> dict[str, str]:
     return {name: run.state.name if run.state else "none" for name, run in runs.items()}
 
 
+@quick_in_both
 def test_every_node_is_a_task_run_that_ended(tiny: Tiny) -> None:
     run = tiny.run()
     assert run.counts() == {"success": 2, "pass": 3}
@@ -157,6 +159,7 @@ def test_every_node_is_a_task_run_that_ended(tiny: Tiny) -> None:
     assert parents == {runs["model stg_trips"].id}, "the lineage is not in the task graph"
 
 
+@quick_in_both
 def test_a_failing_models_reason_is_in_the_message_and_its_children_end_as_skipped(tiny: Tiny) -> None:
     tiny.write({"models/stg_trips.sql": "select n as trip_id from no_such_table"})
     with pytest.raises(DbtNodesBroke) as caught:
@@ -176,6 +179,7 @@ def test_a_failing_models_reason_is_in_the_message_and_its_children_end_as_skipp
     assert "no_such_table" in (failed.message or "")
 
 
+@quick_in_both
 def test_a_failing_test_is_bad_data_and_names_the_test_the_rows_and_how_to_see_them(tiny: Tiny) -> None:
     tiny.test_column("zone_id", "not_null")
     with pytest.raises(DbtTestsFailed) as caught:
@@ -397,6 +401,7 @@ if __name__ == "__main__":
 """
 
 
+@quick_in_both
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_cancelled_run_leaves_no_query_running(tiny: Tiny, signal_number: signal.Signals) -> None:
     tiny.write({"models/stg_trips.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)"})
@@ -427,6 +432,7 @@ SQLConnectionManager.cancel_open = lambda self: []
 """
 
 
+@quick_in_both
 def test_a_query_that_begins_after_dbt_has_cancelled_is_cancelled_too(tiny: Tiny) -> None:
     tiny.write({"models/stg_trips.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)"})
     (tiny.folder / "slow.py").write_text(SLOW_FLOW)

@@ -133,6 +133,7 @@ def nights(database: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     warehouse.engine.dispose()
 
 
+@pytest.mark.long
 def test_two_nights_after_a_change_of_logic_both_sides_have_it_and_no_other_night_builds_from_nothing(
     nights: Nights,
 ) -> None:
@@ -204,6 +205,7 @@ def test_a_failed_night_leaves_the_old_marts_and_no_trace_of_its_logic_in_a_late
     assert nights.fares() == before | {"2019-03": [4, 5]}
 
 
+@pytest.mark.long
 def test_old_is_compared_with_new_before_the_publish_in_the_batches_that_differ(nights: Nights) -> None:
     nights.load("2019-01", [1, 2])
     nights.load("2019-02", [3, 3])

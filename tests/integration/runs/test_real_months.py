@@ -27,6 +27,7 @@ GATE_CLOSED = 2  # exit code
 
 pytestmark = [
     pytest.mark.real_data,
+    pytest.mark.long,
     pytest.mark.skipif(not TLC.is_dir(), reason="SLUICE_REAL_DATA does not name a folder with tlc/*.csv.gz"),
 ]
 

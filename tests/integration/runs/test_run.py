@@ -177,6 +177,7 @@ def test_a_second_run_of_a_dataset_leaves_with_exit_code_4(sluice, engine, tmp_p
     assert "another run is in progress" in said.err
 
 
+@pytest.mark.long
 def test_while_another_run_builds_the_marts_a_batch_is_published_and_the_marts_wait(sluice, engine, tmp_path) -> None:
     taxi.csv(tmp_path / "2019-01.csv", taxi.trips("2019-01"))
     call = ("run", "tlc__yellow_trips", "-b", "2019-01", "--url", str(tmp_path / "{batch}.csv"))

@@ -244,7 +244,7 @@ def look_with_the_doctor(up: Up) -> None:
     assert PASSWORD not in str([*server_found, *nightly, refused]) + up.output.read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_nightly_flow_runs_on_its_schedule_to_published_marts(tmp_path: Path) -> None:
     inbox = tmp_path / "inbox"
     inbox.mkdir()
