@@ -91,6 +91,8 @@ def test_days_share_a_fixed_number_of_partitions_and_each_is_replaced_alone(
     assert [(row._batch, row._load_id) for row in before] == list(loads.items())
     leaves = "select count(*) from pg_partition_tree('staging.t__events') where isleaf"
     assert rows(leaves) == [(BUCKETS,)]
+    locks = "select (select count(*) from staging.t__events) * 0 + count(*) from pg_locks where pid = pg_backend_pid()"
+    assert rows(locks)[0][0] < 3 * BUCKETS  # of 6,400 that a server has by default
     again = deliver(DAYS, "2024-01-03", written(file, 7, 8)).batch.load_id
     after = rows(ROWS)
     assert [tuple(row) for row in after if row._batch == "2024-01-03"] == [
