@@ -27,11 +27,19 @@ def run(
 
 
 @app.command()
-def status(as_json: Json = False) -> None:
-    """Show datasets, batches, verdicts and freshness, runs in progress, open incidents."""
+def status(
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every batch, not only the newest 30 of a dataset.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show datasets, batches, verdicts and freshness, runs in progress, open incidents.
+
+    Of a dataset with many batches the newest 30 are shown, and each older one that is not published. JSON has all.
+    """
     from sluice.cli.output import status as shown
 
-    shown.status(as_json)
+    shown.status(as_json, every)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # a file's SQL may begin with a comment: -- why

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,17 +13,23 @@ import sqlalchemy as sa
 from sluice.alerts import incidents
 from sluice.cli.output.tables import number, out, print_json, print_table
 from sluice.contract.contract import Contract
+from sluice.contract.formatting import counted
 from sluice.contract.freshness import Age, age_of
 from sluice.ledger import builds, loads
 from sluice.ledger.reading import NOTHING, reading
 from sluice.project.datasets import contracts
 from sluice.runs import lifecycle
 
+NEWEST = 30  # batches of a dataset that are shown unless all are asked for
 NEVER = "never_loaded"  # of a dataset without a load; of others it is the status of the newest load
 
 
-def status(as_json: bool) -> None:
-    """Datasets, their batches, verdicts and freshness; runs in progress, open incidents."""
+def status(as_json: bool, every: bool = False) -> None:
+    """Datasets, their batches, verdicts and freshness; runs in progress, open incidents.
+
+    Args:
+        every: show every batch of a dataset, however many there are.
+    """
     with reading() as connection:
         if connection is None:
             rows, working, found, live = _never_loaded(), [], [], None
@@ -33,7 +41,10 @@ def status(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    print_table("Datasets", [_shown(row) for row in rows], right=("read", "rejected"))
+    some = rows if every else _of_interest(rows)
+    print_table("Datasets", [_shown(row) for row in some], right=("read", "rejected"))
+    if len(some) < len(rows):
+        out.print(f"{counted(len(rows) - len(some), 'older published batch')} not shown. See them: sluice status --all")
     if all(row["verdict"] == NEVER for row in rows):
         out.print(NOTHING)
     out.print(f"Marts: {_marts(live)}")
@@ -41,6 +52,16 @@ def status(as_json: bool) -> None:
         out.print(f"Running: {run.name}, since {run.began_at:%Y-%m-%d %H:%M} UTC", markup=False, highlight=False)
     for incident in found:
         out.print(f"Open: {incident}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _of_interest(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest batches of each dataset, and the others that something is the matter with, in their order."""
+    found = []
+    for _, group in groupby(rows, key=itemgetter("dataset")):
+        of_dataset = list(group)
+        found += [row for row in of_dataset[:-NEWEST] if row["verdict"] != "published" or row["why"]]
+        found += of_dataset[-NEWEST:]
+    return found
 
 
 def _never_loaded() -> list[dict[str, Any]]:
