@@ -80,7 +80,7 @@ def put(hour: int) -> tuple[float, float]:
         batch = load.load(warehouse, contract, batch, stream)
     report = audit.audit(warehouse, contract, batch)
     with warehouse.engine.begin() as connection:
-        decision = decide(contract.gate, report, loads.known(connection, batch))
+        decision = decide(contract.gate, report, loads.known(connection, contract, batch))
     audited = time.perf_counter()
     publish.publish(warehouse, contract, batch, report, decision)
     ended = time.perf_counter()

@@ -14,9 +14,9 @@ import pandera.pandas as pa
 import pyarrow
 
 from sluice.contract import validation
-from sluice.contract.batches import Batches, Calendar, EachFile, Hourly
+from sluice.contract.batches import Batches, refuse_misfit
 from sluice.contract.columns import NAME, WHOLE_ROW, Column, column_type
-from sluice.contract.errors import ConfigError, ContractError
+from sluice.contract.errors import ContractError
 from sluice.contract.validation import POSTGRES_COLUMNS, refuse_unkept, refuse_unless
 
 MOST_COLUMNS = 1500  # PostgreSQL's tables end at 1,600, and some are ours
@@ -99,6 +99,7 @@ class Gate:
         max_rejected: share of all rows that may be rejected.
         rows_vs_last: fewest and most rows, as multiples of the published batch that comes before, and of the
             published load of the same batch that it replaces.
+        rows_vs: `weekday` takes the same weekday (and hour) of a week before, up to eight, as the batch before.
         same_bytes: what to do with a file whose very bytes are published under another batch name: `hold` it, or
             `accept` it, as for full snapshots of something that may not change.
         tolerance: share of rows that may fail a check, by the check's name; goes before its column's.
@@ -106,11 +107,13 @@ class Gate:
 
     max_rejected: float = 0.0
     rows_vs_last: tuple[float, float] | None = None
+    rows_vs: Literal["last", "weekday"] = "last"
     tolerance: Mapping[str, float] = field(default_factory=dict)
     same_bytes: Literal["hold", "accept"] = "hold"
 
     def __post_init__(self) -> None:
         refuse_unless("same_bytes", self.same_bytes, Literal["hold", "accept"])
+        refuse_unless("rows_vs", self.rows_vs, Literal["last", "weekday"])
         for name, share in {"max_rejected": self.max_rejected, **self.tolerance}.items():
             validation.refuse_unless_share(name, share)
         try:
@@ -177,20 +180,12 @@ class Contract:
         self._refuse_wrong_batches()
 
     def _refuse_wrong_batches(self) -> None:
-        batches = self.files.batches
-        by, able = batches.by, DATING[1:] if isinstance(batches, Hourly) else DATING
-        if by is not None and by not in [column.name for column in self.columns if column.type.name in able]:
-            raise ContractError(f"{self.dataset_id}: {by!r} cannot date batches: not a column of {' or '.join(able)}")
-        if isinstance(batches, EachFile) and (not self.files.url.endswith("/") or "{batch}" in self.files.url):
-            raise ContractError(f"{self.dataset_id}: the url of EachFile is the folder of the files: it ends with /")
-        if not isinstance(batches, Calendar):
-            return
+        columns = {column.name: column.type.name for column in self.columns}
         since = {f"{column.name}: since": column.since for column in self.columns if column.since is not None}
-        for what, named in {"start": batches.start, **since}.items():
-            try:
-                batches.period(named)
-            except ConfigError as error:
-                raise ContractError(f"{self.dataset_id}: {what}: {error}") from None
+        try:
+            refuse_misfit(self.files.batches, self.files.url, columns, DATING, since, self.gate.rows_vs)
+        except ContractError as error:
+            raise ContractError(f"{self.dataset_id}: {error}") from None
 
     @property
     def dataset_id(self) -> str:

@@ -101,7 +101,8 @@ class Known:
     """What is published of a dataset, to compare a batch with.
 
     Attributes:
-        rows_before: rows of the published batch that comes before this one in batch order, if there is one.
+        rows_before: rows of the published batch that comes before this one, or that is of the same weekday, if there
+            is one.
         rows_replaced: rows of the published load of the same batch, if there is one.
         same_bytes: another batch that is published from a file of the very same bytes.
     """
@@ -132,7 +133,7 @@ def decide(gate: Gate, report: AuditReport, known: Known | None = None) -> Decis
         share = percent(report.rejected / report.rows)
         mostly = "" if reasons else _mostly(report)
         reasons.append(f"{share} of rows are rejected (at most {percent(gate.max_rejected)}){mostly}")
-    reasons += _volume(gate, report.rows, known.rows_before, "of the batch before")
+    reasons += _volume(gate, report.rows, known.rows_before, f"of {_before(gate)}")
     reasons += _volume(gate, report.rows, known.rows_replaced, "that it replaces")
     if known.same_bytes is not None and gate.same_bytes == "hold":
         reasons.append(
@@ -150,6 +151,10 @@ def _mostly(report: AuditReport) -> str:
     most = max(rejecting, key=lambda result: result.failing)
     note = f"; {most.note}" if most.note else ""
     return f", most often for {most.name} ({counted(most.failing, 'row')}{note})"
+
+
+def _before(gate: Gate) -> str:
+    return "the same weekday before" if gate.rows_vs == "weekday" else "the batch before"
 
 
 def _volume(gate: Gate, rows: int, rows_before: int | None, what: str) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from sluice.contract.batches import Calendar
 from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import Overtaken
@@ -54,8 +55,14 @@ def readers_have(connection: sa.Connection, dataset_id: str) -> dict[str, sa.Row
     return {row.batch: row for row in connection.execute(query)}
 
 
-def rows_of_batch_before(connection: sa.Connection, dataset_id: str, batch: str) -> int | None:
-    """Rows read of the published batch that comes before this one in batch order."""
+def rows_of_batch_before(
+    connection: sa.Connection, dataset_id: str, batch: str, among: Sequence[str] | None = None
+) -> int | None:
+    """Rows read of the published batch that comes before this one in batch order.
+
+    Args:
+        among: the batches that count, if not all do.
+    """
     query = (
         sa.select(batches.c.rows_read)
         .where(
@@ -66,11 +73,13 @@ def rows_of_batch_before(connection: sa.Connection, dataset_id: str, batch: str)
         .order_by(batches.c.batch.desc())
         .limit(1)
     )
-    return connection.scalar(query)
+    return connection.scalar(query if among is None else query.where(batches.c.batch.in_(among)))
 
 
-def known(connection: sa.Connection, batch: Batch) -> Known:
+def known(connection: sa.Connection, contract: Contract, batch: Batch) -> Known:
     """What is published of the batch's dataset, to compare the batch with."""
+    kind, weekday = contract.files.batches, contract.gate.rows_vs == "weekday"
+    among = kind.weeks_before(batch.batch) if weekday and isinstance(kind, Calendar) else None
     replaced = published(connection, batch.dataset_id, batch.batch)
     this = sa.select(batches.c.sha256).where(batches.c.load_id == batch.load_id).scalar_subquery()
     same = (
@@ -90,7 +99,7 @@ def known(connection: sa.Connection, batch: Batch) -> Known:
         own = connection.scalar(sa.select(batches.c.sha256).where(batches.c.load_id == batch.load_id))
         twin = None if own == replaced.sha256 else twin
     return Known(
-        rows_of_batch_before(connection, batch.dataset_id, batch.batch),
+        rows_of_batch_before(connection, batch.dataset_id, batch.batch, among),
         None if replaced is None else replaced.rows_read,
         twin,
     )

@@ -125,7 +125,7 @@ def decide_batch(batch: Batch, report: AuditReport) -> Decision:
     """Open the gate, or close it and say why."""
     contract = contract_for(batch.dataset_id)
     with transaction(open_warehouse().engine, f"{batch}: what is known of it cannot be looked up") as connection:
-        known = loads.known(connection, batch)
+        known = loads.known(connection, contract, batch)
     decision = decide(contract.gate, report, known)
     if not decision.open:
         decision = replace(decision, reasons=(*decision.reasons, *patches.unread(contract, report)))

@@ -77,7 +77,7 @@ def deliver(warehouse: Warehouse) -> Callable[[Contract, str, Path], Delivered]:
             publish.fail(warehouse, contract, batch, str(error))
             raise
         with warehouse.engine.begin() as connection:
-            known = loads.known(connection, batch)
+            known = loads.known(connection, contract, batch)
         decision = decide(contract.gate, report, known)
         (publish.publish if decision.open else publish.hold)(warehouse, contract, batch, report, decision)
         return Delivered(batch, report, decision)

@@ -12,6 +12,7 @@ from sluice.contract.batches.calendar import (
     calendar_of,
 )
 from sluice.contract.batches.each_file import EachFile
+from sluice.contract.batches.misfits import refuse_misfit
 from sluice.contract.batches.single import Batches, Single
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "Weekly",
     "Yearly",
     "calendar_of",
+    "refuse_misfit",
 ]

@@ -103,6 +103,12 @@ class Calendar:
         """The name of the period that comes next."""
         return self._name(self.period(batch) + 1)
 
+    def weeks_before(self, batch: str, weeks: int = 8) -> tuple[str, ...]:
+        """The batches at the same place in the weeks before (of a day, its weekday), the newest first."""
+        first = self.period(batch).start_time
+        earlier = (first - pd.Timedelta(weeks=week) for week in range(1, weeks + 1))
+        return tuple(self._name(pd.Period(moment, self.frequency)) for moment in earlier)
+
     def window(self, batch: str) -> Window:
         """First moment of the period, and of the next, as the time zone's clock shows them."""
         period = self.period(batch)

@@ -32,6 +32,8 @@ def version_of(contract: Contract) -> str:
     }
     if contract.gate.same_bytes != "hold":
         facts["gate"] = [*facts["gate"], contract.gate.same_bytes]
+    if contract.gate.rows_vs != "last":
+        facts["gate"] = [*facts["gate"], contract.gate.rows_vs]
     if reading := _reading(contract):
         facts["reading"] = reading
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

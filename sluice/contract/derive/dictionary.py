@@ -37,7 +37,8 @@ def dictionary_page(contract: Contract) -> str:
     size = ""
     if contract.gate.rows_vs_last:
         fewest, most = contract.gate.rows_vs_last
-        size = f"when it has less than {fewest} or more than {most} times the rows of the one before, "
+        before = "of the same weekday before" if contract.gate.rows_vs == "weekday" else "before"
+        size = f"when it has less than {fewest} or more than {most} times the rows of the one {before}, "
     lines += [
         "",
         f"The gate closes when more than {percent(contract.gate.max_rejected)} of the rows of a batch are rejected, "

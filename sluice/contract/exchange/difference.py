@@ -156,6 +156,9 @@ def _gate(old: Gate, new: Gate) -> Iterator[Change]:
         tighter = now[0] > was[0] or now[1] < was[1]
         what = f"a batch has {now[0]} to {now[1]} times the rows of the one before instead of {was[0]} to {was[1]}"
         yield Change(what, _if(tighter, FILES))
+    if old.rows_vs != new.rows_vs:
+        before = "of the same weekday before" if new.rows_vs == "weekday" else "before"
+        yield Change(f"the rows of a batch are compared with those of the one {before}", FILES)
     if old.same_bytes != new.same_bytes:
         holds = new.same_bytes == "hold"
         yield Change(

@@ -149,3 +149,17 @@ def test_a_dataset_with_shared_partitions_is_forgotten_whole(
     assert found.bytes > 0
     forget.forget(warehouse, "t__events")
     assert rows("select count(*) from pg_class where relname like 't\\_\\_events%'") == [(0,)]
+
+
+def test_a_day_is_compared_with_the_same_weekday(deliver: Callable[..., Any], tmp_path: Path) -> None:
+    gate = Gate(rows_vs_last=(0.5, 2.0), rows_vs="weekday")
+    days = contract(Daily(start="2024-01-01"), gate=gate)
+
+    def put(day: str, rows: int) -> tuple[str, ...]:
+        reasons: tuple[str, ...] = deliver(days, day, written(tmp_path / f"{day}.csv", *range(rows))).decision.reasons
+        return reasons
+
+    assert put("2024-01-06", 20) == ()  # a Saturday
+    assert put("2024-01-07", 1) == ()  # no Sunday before
+    assert put("2024-01-20", 19) == ()  # the Saturday between is missing
+    assert put("2024-01-21", 18) == ("18 rows are 18.00 times the 1 of the same weekday before (0.5 to 2.0 allowed)",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -23,9 +24,9 @@ from sluice.contract.batches import (
     calendar_of,
 )
 from sluice.contract.checks.compile import checks_of
-from sluice.contract.checks.version import sql_of
+from sluice.contract.checks.version import sql_of, version_of
 from sluice.contract.columns import Date, UtcTimestamp, column
-from sluice.contract.contract import Contract, Files
+from sluice.contract.contract import Contract, Files, Gate
 from sluice.contract.errors import ConfigError, ContractError
 from sluice.file_check.deliveries import batches_of
 from sluice.source.addresses import discover, expand
@@ -152,6 +153,11 @@ def test_rows_with_a_zone_are_dated_by_the_clock_of_the_time_zone() -> None:
         (lambda: Daily("2024-01-01", timezone="../x"), "timezone '../x' is not known"),
         (lambda: Daily("2024-01-01", timezone=3), "timezone 3 is not known"),
         (lambda: contract(Hourly("2024-01-01T00", by="at"), Date), "'at' cannot date batches"),
+        (
+            lambda: replace(contract(Monthly("2024-01")), gate=Gate(rows_vs="weekday")),
+            "for batches of a day or an hour",
+        ),
+        (lambda: Gate(rows_vs="week"), "rows_vs is 'last' or 'weekday'"),
     ],
 )
 def test_what_no_calendar_can_have_is_refused(make: Any, message: str) -> None:
@@ -178,3 +184,15 @@ def test_a_name_that_with_its_batch_is_too_long_for_a_table_is_refused() -> None
 def test_an_address_that_does_not_name_each_batch_is_refused(url: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         expand(url, contract(Daily("2024-01-01")), ["2024-01-01", "2024-01-02"])
+
+
+def test_the_same_weekday_is_looked_for_in_the_weeks_before() -> None:
+    days = Daily("2024-01-01").weeks_before("2024-03-02", 2)
+    assert days == ("2024-02-24", "2024-02-17")
+    assert Hourly("2024-01-01T00").weeks_before("2024-01-03T05", 1) == ("2023-12-27T05",)
+
+
+def test_what_a_gate_compares_rows_with_is_part_of_its_version_only_where_it_is_not_the_default() -> None:
+    days = contract(Daily("2024-01-01", by="at"))
+    assert version_of(replace(days, gate=Gate(rows_vs="last"))) == version_of(days)
+    assert version_of(replace(days, gate=Gate(rows_vs="weekday"))) != version_of(days)
