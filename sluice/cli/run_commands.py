@@ -17,10 +17,31 @@ def run(
     datasets: DatasetIds = None,
     batch: Batches = None,
     url: Url = None,
+    watch: Annotated[
+        float | None, typer.Option(min=1, help="Run for new files until Ctrl-C, with so many seconds between looks.")
+    ] = None,
     log_format: Logs = None,  # noqa: ARG001 - its callback does it
     as_json: Json = False,
 ) -> None:
-    """Load what is new, audit it, publish what passes the gate, then rebuild and publish the marts."""
+    """Load what is new, audit it, publish what passes the gate, then rebuild and publish the marts.
+
+    With --watch, a file is taken once two looks in a row find it the same, so one that is still being written waits.
+    A held file is not taken again before it changes.
+    """
+    if watch is not None:
+        if batch or as_json:
+            raise typer.BadParameter(
+                "--watch takes every new file, and prints what each run prints: leave out the rest"
+            )
+        from sluice.server import watch as watching
+
+        raise typer.Exit(
+            exits.until_told(
+                lambda: watching.watch(
+                    datasets or None, url, watch, lambda said: typer.echo(f"sluice: {said}", err=True)
+                )
+            )
+        )
     from sluice.cli.output import runs
 
     runs.run(datasets or None, batch or None, url, as_json)

@@ -1,0 +1,98 @@
+"""Run for files soon after they arrive: `sluice run --watch`.
+
+A file is taken once two looks in a row find it the same, so one that is still being written waits. Each run is a
+separate process, so that a bug or the memory of one is not the next one's.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import NoReturn
+
+from sluice.contract.errors import SluiceError
+from sluice.ledger import loads
+from sluice.ledger.reading import reading
+from sluice.project.datasets import contract_for
+from sluice.runs import plan
+from sluice.source.files import Listing, SourceMissing, SourceUnavailable, SourceUnreadable
+
+Files = Mapping[tuple[str, str], Listing]  # by dataset and batch
+VERDICTS = (0, 2)  # exit codes of a run that came to one: published, or held
+
+
+def watch(datasets: Sequence[str] | None, url: str | None, seconds: float, say: Callable[[str], None]) -> NoReturn:
+    """Look for new files every so many seconds, and run for them, until a KeyboardInterrupt.
+
+    Args:
+        say: is called with what prevents a look, each time that it is something else.
+
+    Raises:
+        ConfigError: an unknown dataset. What fails later is said, and tried again.
+    """
+    for dataset in datasets or ():
+        contract_for(dataset)
+    before: Files = {}
+    taken: dict[tuple[str, str], Listing] = {}
+    said = ""
+    while True:
+        try:
+            now, problem = new_files(datasets, url), ""
+        except SluiceError as error:
+            now, problem = {}, str(error)
+        if problem and problem != said:
+            say(problem)
+        said = problem
+        for dataset, files in groupby(sorted(ready(now, before, taken)), key=itemgetter(0)):
+            batches = [batch for _, batch in files]
+            if _run(dataset, batches, url) in VERDICTS:
+                taken |= {(dataset, batch): now[dataset, batch] for batch in batches}
+        before = now
+        time.sleep(seconds)
+
+
+def new_files(datasets: Sequence[str] | None, url: str | None) -> Files:
+    """What is known of each file that a run would load now. One that cannot be looked at is left for a later look.
+
+    Raises:
+        ConfigError: as `plan.deliveries`, as long as there is no file at all.
+        ToolError: the database does not answer.
+    """
+    found: dict[tuple[str, str], Listing] = {}
+    deliveries = plan.deliveries(datasets, None, url)
+    names = {delivery.contract.dataset_id for delivery in deliveries}
+    with reading() as connection:
+        published = {name: loads.readers_have(connection, name) for name in names} if connection is not None else {}
+    for delivery in deliveries:
+        dataset = delivery.contract.dataset_id
+        if delivery.problem is not None or plan.is_of_function(delivery.address):
+            continue
+        try:
+            listing = plan.look(delivery)
+        except (SourceMissing, SourceUnavailable, SourceUnreadable):
+            continue
+        if plan.news(delivery.contract, listing, published.get(dataset, {}).get(delivery.batch)):
+            found[dataset, delivery.batch] = listing
+    return found
+
+
+def ready(now: Files, before: Files, taken: Files) -> list[tuple[str, str]]:
+    """The files that were the same at the last look, and that no run came to a verdict on as they are."""
+    return [key for key, listing in now.items() if before.get(key) == listing and taken.get(key) != listing]
+
+
+def _run(dataset: str, batches: Sequence[str], url: str | None) -> int:
+    named = [word for batch in batches for word in ("--batch", batch)]
+    command = [sys.executable, "-m", "sluice", "run", dataset, *named, *(["--url", url] if url else [])]
+    child = subprocess.Popen(command, start_new_session=True)  # so that Ctrl-C reaches it once: from here
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        child.send_signal(signal.SIGINT)
+        child.wait()
+        raise
