@@ -9,7 +9,9 @@ RUNTIME := requirements/runtime.txt
 DEV := requirements/dev.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup run test test-long up lint format types derive lock clean
+DOCS := requirements/docs.txt
+
+.PHONY: help setup run test test-long up lint format types derive docs lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s:
@@ -51,6 +53,10 @@ format: $(VENV)/.dev  ## Format Python and SQL
 derive: $(VENV)/.runtime  ## Write the files that are derived from the contracts
 	@$(BIN)/sluice derive
 
+docs: $(VENV)/.docs  ## Build the documentation as a site in .sluice/docs-site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --clean
+	@echo "Built .sluice/docs-site/index.html"
+
 lock: $(VENV)/bin/python  ## Resolve the dependencies anew, with hashes and without any index address
 	@$(INSTALL) uv
 	@$(BIN)/python requirements/lock.py
@@ -77,4 +83,9 @@ $(VENV)/.runtime: $(RUNTIME) pyproject.toml
 $(VENV)/.dev: $(DEV) $(VENV)/.runtime
 	@echo "Installing the locked packages for tests and checks (once) ..."
 	@$(INSTALL) --require-hashes --no-deps -r $(DEV)
+	@touch $@
+
+$(VENV)/.docs: $(DOCS) $(VENV)/.dev
+	@echo "Installing the locked packages for the documentation (once) ..."
+	@$(INSTALL) --require-hashes --no-deps -r $(DOCS)
 	@touch $@

@@ -1,4 +1,4 @@
-"""Write the lock: runtime.txt, buckets.txt (with the extras) and dev.txt, with hashes and no index address."""
+"""Write the lock: runtime.txt, buckets.txt (with the extras), dev.txt, docs.txt; with hashes, without index address."""
 
 from __future__ import annotations
 
@@ -9,8 +9,18 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 # What each file is to hold.
-GROUPS = {"runtime.txt": ["build"], "buckets.txt": ["build"], "dev.txt": ["build", "test", "lint"]}
-EXTRAS = {"runtime.txt": [], "buckets.txt": ["gcs", "s3"], "dev.txt": ["gcs", "s3", "openlineage"]}
+GROUPS = {
+    "runtime.txt": ["build"],
+    "buckets.txt": ["build"],
+    "dev.txt": ["build", "test", "lint"],
+    "docs.txt": ["build", "test", "lint", "docs"],
+}
+EXTRAS = {
+    "runtime.txt": [],
+    "buckets.txt": ["gcs", "s3"],
+    "dev.txt": ["gcs", "s3", "openlineage"],
+    "docs.txt": ["gcs", "s3", "openlineage"],
+}
 # What other packages require and nobody installs: a marker that is never true leaves it out.
 LEFT_OUT = {
     # dbt-core 1.12 starts it under `--use-v2-parser` only. Its source package downloads a program of 53 MB from another
@@ -28,11 +38,11 @@ def main() -> None:
 
 
 def _write(overrides: str) -> None:
-    for name, constraint in (("dev.txt", None), ("buckets.txt", "dev.txt"), ("runtime.txt", "dev.txt")):
+    for name in ("dev.txt", "docs.txt", "buckets.txt", "runtime.txt"):
         options = [option for group in GROUPS[name] for option in ("--group", group)]
         options += [option for extra in EXTRAS[name] for option in ("--extra", extra)]
-        if constraint:
-            options += ["--constraint", str(HERE / constraint)]
+        if name != "dev.txt":
+            options += ["--constraint", str(HERE / "dev.txt")]
         command = [
             sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *options,
             "--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url",
