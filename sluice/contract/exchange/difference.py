@@ -159,6 +159,8 @@ def _gate(old: Gate, new: Gate) -> Iterator[Change]:
     if old.rows_vs != new.rows_vs:
         before = "of the same weekday before" if new.rows_vs == "weekday" else "before"
         yield Change(f"the rows of a batch are compared with those of the one {before}", FILES)
+    if old.rows_vs != new.rows_vs:
+        yield Change(f"a batch is compared with the {new.rows_vs} one instead of the {old.rows_vs} one", FILES)
     if old.same_bytes != new.same_bytes:
         holds = new.same_bytes == "hold"
         yield Change(
