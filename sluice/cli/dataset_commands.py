@@ -126,7 +126,9 @@ def check(
     file_check.check(files, contract, batch or [], as_json, reference or [])
 
 
-contract_app = typer.Typer(help="Show contracts.", no_args_is_help=True, rich_markup_mode=None)
+contract_app = typer.Typer(
+    help="Show, export, compare and import contracts.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @contract_app.command("show")
