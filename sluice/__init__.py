@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         SluiceError,
         ToolError,
     )
-    from sluice.contract.sources import Rows
+    from sluice.contract.sources import Rows, Table
     from sluice.file_check.check import FileCheck, check_file
     from sluice.project.datasets import contract_for, contracts
     from sluice.runs.outcomes import Marts, Outcome, RunFailed, Summary
@@ -77,6 +77,7 @@ __all__ = [
     "Single",
     "SluiceError",
     "Summary",
+    "Table",
     "Text",
     "Time",
     "Timestamp",
@@ -124,7 +125,7 @@ _HOMES = {
     "sluice.contract.errors": (
         *("BusyError", "ConfigError", "ContractError", "DataError", "SluiceError", "ToolError"),
     ),
-    "sluice.contract.sources": ("Rows",),
+    "sluice.contract.sources": ("Rows", "Table"),
     "sluice.cli.app": ("main",),
     "sluice.file_check.check": ("FileCheck", "check_file"),
     "sluice.project.datasets": ("contract_for", "contracts"),

@@ -9,10 +9,11 @@ from contextvars import copy_context
 
 from sluice.ledger import loads
 from sluice.project.paths import home
-from sluice.runs import logs, plan, tasks
+from sluice.runs import logs, tasks
 from sluice.runs.plan import Delivery, is_of_function, news
 from sluice.source import download_cache
 from sluice.source.files import Listing, SourceFile
+from sluice.source.python import spool
 from sluice.warehouse import warehouse
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres.transactions import transaction
@@ -73,11 +74,18 @@ def new_file(delivery: Delivery) -> SourceFile | None:
     with logs.about(delivery.contract.dataset_id, delivery.batch):  # it may be called ahead, in a thread of its own
         if delivery.problem is not None:
             raise delivery.problem
-        called = is_of_function(delivery.address)
-        listing = plan.look(delivery) if called else tasks.look(delivery.address)
-        if unchanged(delivery, listing):
-            return None
-        file = tasks.call(delivery.contract.dataset_id, listing, delivery.batch) if called else fetched(listing)
+        if delivery.found is not None:
+            return None if unchanged(delivery, delivery.found) else delivery.found
+        if is_of_function(delivery.address):
+            named = spool.look(delivery.contract, delivery.batch)
+            if unchanged(delivery, named):
+                return None
+            file = tasks.call(delivery.contract.dataset_id, named, delivery.batch)
+        else:
+            listing = tasks.look(delivery.address)
+            if unchanged(delivery, listing):
+                return None
+            file = fetched(listing)
         return None if unchanged(delivery, file) else file
 
 

@@ -14,12 +14,14 @@ from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError, SluiceError
 from sluice.contract.registry import load_order
-from sluice.contract.sources import ROWS, Rows
+from sluice.contract.sources import ROWS, Rows, Table
 from sluice.project.datasets import contract_for, contracts
 from sluice.source import fetch
 from sluice.source.addresses import Address, discover, expand, filled, is_remote, reveal
-from sluice.source.files import Listing, SourceFile
+from sluice.source.files import Listing, SourceFile, SourceMissing
 from sluice.source.python import spool
+from sluice.staging import source_table
+from sluice.warehouse.connection import look_into_warehouse
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ class Delivery:
     Attributes:
         address: its name; of a file that is yet to be fetched, one that also opens it (`Address`).
         asked: whether a person named the batch, so that a missing file is an error and not just early.
-        problem: why the dataset's folder could not be listed whole; the delivery then stands for no batch.
+        problem: why the dataset's folder could not be listed whole, and the delivery then stands for no batch; or why
+            a batch of a table cannot be loaded.
+        found: of a table, the batch that is in it.
     """
 
     contract: Contract
@@ -37,6 +41,7 @@ class Delivery:
     address: str
     asked: bool
     problem: SluiceError | None = None
+    found: SourceFile | None = None
 
     def __str__(self) -> str:
         return f"{self.contract} {self.batch}".rstrip()
@@ -63,6 +68,8 @@ def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | No
         for batch in called:
             contract.files.batches.validate(batch)
         return [Delivery(contract, batch, spool.address_of(contract, batch), bool(batches)) for batch in called]
+    if isinstance(contract.files, Table) and not url:
+        return _of_table(contract, batches)
     template = reveal(url) if url else contract.files.url
     if isinstance(contract.files.batches, EachFile):
         return _of_folder(contract, contract.files.batches, template, batches)
@@ -77,13 +84,31 @@ def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | No
     return [Delivery(contract, batch, address, asked) for batch, address in addresses.items()]
 
 
+def _of_table(contract: Contract, batches: Sequence[str] | None) -> list[Delivery]:
+    for batch in batches or ():
+        contract.files.batches.validate(batch)
+    found = source_table.find(look_into_warehouse(), contract)
+    whole = next((each for each in found.values() if isinstance(each, SluiceError) and len(found) == 1), None)
+    deliveries = []
+    for batch in sorted(set(batches or found)):
+        address = source_table.address_of(contract, batch)
+        there = found.get(batch, whole or SourceMissing(f"{address}: the table has no row of this batch"))
+        what = {"problem": there} if isinstance(there, SluiceError) else {"found": there}
+        deliveries.append(Delivery(contract, batch, address, bool(batches), **what))
+    return deliveries
+
+
 def is_of_function(address: str) -> bool:
     """Whether a function of the project gives the delivery, and no file."""
     return address.startswith(f"{ROWS}://")
 
 
-def look(delivery: Delivery) -> Listing:
+def look(delivery: Delivery) -> Listing | SourceFile:
     """What is known of a delivery without reading it; raises as `fetch.look`."""
+    if delivery.problem is not None:
+        raise delivery.problem
+    if delivery.found is not None:
+        return delivery.found
     if is_of_function(delivery.address):
         return spool.look(delivery.contract, delivery.batch)
     return fetch.look(delivery.address)

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sluice.contract.checks.compile import checks_of
+from sluice.contract.errors import DataError, ToolError
 from sluice.ledger import tables
 from sluice.ledger.reading import read_only
 from sluice.marts import build as transform
@@ -22,7 +23,7 @@ from sluice.project.dbt_size import Size
 from sluice.project.paths import home
 from sluice.runs import plan
 from sluice.runs.plan import Delivery
-from sluice.source.files import SourceMissing, SourceUnavailable, SourceUnreadable
+from sluice.source.files import SourceMissing
 from sluice.warehouse.connection import look_into_warehouse
 from sluice.warehouse.warehouse import Warehouse
 
@@ -112,13 +113,13 @@ def _foreseen(delivery: Delivery, loads: Sequence[sa.Row]) -> Foreseen:
     would: Would
     why: tuple[str, ...]
     published = next((load for load in loads if load.status == "published"), None)
-    if delivery.problem is not None:
+    if delivery.problem is not None and not delivery.batch:
         return Foreseen(delivery.contract.dataset_id, "", Would.UNKNOWN, (str(delivery.problem),), (), delivery.address)
     try:
         listing = plan.look(delivery)
     except SourceMissing as error:
         would, why = (Would.MISSING, (str(error),)) if delivery.asked else (Would.NOT_DELIVERED, ())
-    except (SourceUnavailable, SourceUnreadable) as error:
+    except (DataError, ToolError) as error:
         would, why = Would.UNKNOWN, (str(error),)
     else:
         why = plan.news(delivery.contract, listing, published)

@@ -20,9 +20,9 @@ from sluice.ledger import loads
 from sluice.ledger.reading import reading
 from sluice.project.datasets import contract_for
 from sluice.runs import plan
-from sluice.source.files import Listing, SourceMissing, SourceUnavailable, SourceUnreadable
+from sluice.source.files import Listing, SourceFile, SourceMissing, SourceUnavailable, SourceUnreadable
 
-Files = Mapping[tuple[str, str], Listing]  # by dataset and batch
+Files = Mapping[tuple[str, str], Listing | SourceFile]  # by dataset and batch
 VERDICTS = (0, 2)  # exit codes of a run that came to one: published, or held
 
 
@@ -38,7 +38,7 @@ def watch(datasets: Sequence[str] | None, url: str | None, seconds: float, say: 
     for dataset in datasets or ():
         contract_for(dataset)
     before: Files = {}
-    taken: dict[tuple[str, str], Listing] = {}
+    taken: dict[tuple[str, str], Listing | SourceFile] = {}
     said = ""
     while True:
         try:
@@ -63,7 +63,7 @@ def new_files(datasets: Sequence[str] | None, url: str | None) -> Files:
         ConfigError: as `plan.deliveries`, as long as there is no file at all.
         ToolError: the database does not answer.
     """
-    found: dict[tuple[str, str], Listing] = {}
+    found: dict[tuple[str, str], Listing | SourceFile] = {}
     deliveries = plan.deliveries(datasets, None, url)
     names = {delivery.contract.dataset_id for delivery in deliveries}
     with reading() as connection:

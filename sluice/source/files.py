@@ -54,7 +54,7 @@ class SourceFile:
 
     Attributes:
         address: where it came from, without secrets.
-        format: of an archive, that of its first file with rows.
+        format: of an archive, that of its first file with rows; `table` for a batch of a table, which is no file.
         stamp: what was true of the file while its fingerprint was taken. A file replaced since has another.
         path: a folder, where the delivery is all files in it.
         member: of an archive, where one of its files is meant.
@@ -67,7 +67,7 @@ class SourceFile:
     etag: str | None
     modified: str | None
     sha256: str
-    format: Format
+    format: Format | Literal["table"]
     compression: Compression | None
     stamp: tuple[int, ...]
     member: str = ""

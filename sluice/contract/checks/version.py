@@ -18,7 +18,8 @@ from sluice.contract.checks.pandera_check import function_of
 from sluice.contract.checks.symbols.literals import listed
 from sluice.contract.contract import Contract
 
-_WHENCE = ("read", "version", "max_rows")  # of a source that is no file: where rows come from, not how they are read
+# Of a source that is no file: where rows come from, not how they are read
+_WHENCE = ("read", "version", "max_rows", "table", "complete", "load_id")
 
 
 @cache

@@ -1,0 +1,153 @@
+"""Columns of a table that another tool fills: what they are, and how each is copied without a loss.
+
+A value that its contract's type cannot hold (a third decimal, NaN, infinity, year 20000) is kept as text and rejects
+its row, as a cell of a file does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from sluice.contract.columns import Column
+from sluice.contract.contract import Contract
+from sluice.contract.sources import Table
+from sluice.contract.values.grammars import kind_of
+from sluice.source.files import SourceMissing, SourceUnreadable
+
+PER_CALL = 50  # pairs that jsonb_build_object takes
+_INTEGERS = ("int2", "int4", "int8")
+# By kind of a contract's type, the types of PostgreSQL that are taken for it
+TAKEN = {
+    "integer": (*_INTEGERS, "numeric"),
+    "float": ("float4", "float8", "int2", "int4"),
+    "decimal": ("numeric", *_INTEGERS),
+    "text": ("text", "varchar", "bpchar", "citext"),
+    "boolean": ("bool",),
+    "date": ("date",),
+    "timestamp": ("timestamp",),
+    "timestamp with time zone": ("timestamptz",),
+    "time": ("time",),
+    "uuid": ("uuid",),
+    "bytes": ("bytea",),
+    "json": ("jsonb", "json"),
+}
+# What other types are in Arrow, so that drift can name them and say which column would hold them
+_ARROW = {
+    **dict.fromkeys(_INTEGERS, pa.int64()),
+    **dict.fromkeys(("float4", "float8"), pa.float64()),
+    **dict.fromkeys(("text", "varchar", "bpchar", "citext"), pa.string()),
+    **{"bool": pa.bool_(), "date": pa.date32(), "timestamp": pa.timestamp("us"), "bytea": pa.binary()},
+    **{"timestamptz": pa.timestamp("us", "UTC"), "time": pa.time64("us"), "uuid": pa.binary(16)},
+    **{"jsonb": pa.large_string(), "json": pa.large_string(), "numeric": pa.decimal128(38, 9)},
+}
+_COLUMNS = sa.text(
+    "SELECT a.attname, t.typname FROM pg_attribute a JOIN pg_type b ON b.oid = a.atttypid "
+    "JOIN pg_type t ON t.oid = CASE WHEN b.typtype = 'd' THEN b.typbasetype ELSE b.oid END "
+    "WHERE a.attrelid = CAST(:oid AS oid) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+)
+_OID = sa.text("SELECT CAST(to_regclass(format('%I.%I', CAST(:schema AS text), CAST(:name AS text))) AS oid)")
+_MAY_READ = sa.text("SELECT has_table_privilege(CAST(:oid AS oid), 'SELECT')")
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of the table, with PostgreSQL's name of its type (of a domain, its base)."""
+
+    name: str
+    type: str
+
+
+def columns_of(connection: sa.Connection, contract: Contract) -> list[TableColumn]:
+    """The columns of the table. Those of its loader, which begin with `_`, are left out unless the contract has them.
+
+    Raises:
+        SourceMissing: there is no such table.
+        SourceUnreadable: it may not be read.
+    """
+    assert isinstance(contract.files, Table)
+    schema, name = contract.files.table.split(".")
+    oid = connection.scalar(_OID, {"schema": schema, "name": name})
+    if oid is None:
+        raise SourceMissing(f"{contract.files.table}: no such table in the database of the warehouse")
+    if not connection.scalar(_MAY_READ, {"oid": oid}):
+        user = connection.engine.url.username
+        raise SourceUnreadable(f"{contract.files.table}: may not be read: GRANT SELECT ON {schema}.{name} TO {user}")
+    wanted = {each for column in contract.columns for each in column.sources} | set(contract.files.key)
+    found = [TableColumn(*row) for row in connection.execute(_COLUMNS, {"oid": oid})]
+    return [each for each in found if each.name in wanted or not each.name.startswith("_")]
+
+
+def quoted(connection: sa.Connection, name: str) -> str:
+    """A name for a text of SQL, in which SQLAlchemy doubles each percent sign."""
+    return connection.dialect.identifier_preparer.quote_identifier(name).replace("%%", "%")
+
+
+def arrow_types(contract: Contract, there: Sequence[TableColumn]) -> list[pa.DataType]:
+    """The type of each, as drift compares it: the contract's own where it is taken for that."""
+    own = {name: column for column in contract.columns for name in column.sources}
+    return [
+        own[each.name].type.arrow
+        if each.name in own and each.type in TAKEN[kind_of(own[each.name].type)]
+        else _ARROW.get(each.type, pa.list_(pa.null()))
+        for each in there
+    ]
+
+
+def copied(
+    connection: sa.Connection, contract: Contract, there: Sequence[TableColumn | None]
+) -> tuple[list[Any], sa.ColumnElement[Any]]:
+    """What each column of the contract is copied as, and the text of the cells that its type cannot hold.
+
+    Args:
+        there: the table's column for each of the contract's; None where it has none.
+    """
+    values: list[Any] = []
+    texts: list[Any] = []
+    for column, source in zip(contract.columns, there, strict=True):
+        if source is None:
+            values.append(sa.cast(sa.null(), column.type.sql))
+            continue
+        cell: sa.ColumnElement[Any] = sa.literal_column(quoted(connection, source.name))
+        fits = _fits(column, source.type, cell, contract.files.max_field_bytes)
+        value = sa.cast(cell, column.type.sql)
+        values.append(value if fits is None else sa.case((fits, value)))
+        if fits is not None:
+            text = sa.func.left(sa.cast(cell, sa.Text()), 1000)
+            texts += [sa.literal(column.name), sa.case((sa.and_(cell.is_not(None), sa.not_(fits)), text))]
+    return values, _unparsed(texts)
+
+
+def _unparsed(texts: list[Any]) -> sa.ColumnElement[Any]:
+    if not texts:
+        return sa.cast(sa.null(), sa.Text())
+    parts = [sa.func.jsonb_build_object(*texts[i : i + 2 * PER_CALL]) for i in range(0, len(texts), 2 * PER_CALL)]
+    whole: Any = parts[0]
+    for part in parts[1:]:
+        whole = whole.op("||")(part)
+    return sa.cast(sa.func.nullif(sa.func.jsonb_strip_nulls(whole), sa.literal_column("'{}'::jsonb")), sa.Text())
+
+
+def _fits(column: Column, given: str, cell: Any, longest: int) -> Any:
+    """Whether a value is one of the column's type; None where each is."""
+    kind = kind_of(column.type)
+    match kind:
+        case "integer" if given == "numeric":
+            return (cell == sa.func.trunc(cell)) & (sa.func.abs(cell) < sa.literal_column("9223372036854775808"))
+        case "float" if given.startswith("float"):
+            return cell.not_in([sa.literal_column(f"'{word}'") for word in ("NaN", "Infinity", "-Infinity")])
+        case "decimal":
+            precision, scale = column.type.arrow.precision, column.type.arrow.scale
+            exact = sa.func.round(sa.cast(cell, sa.Numeric()), scale) == cell
+            return exact & (sa.func.abs(cell) < sa.literal_column(str(10 ** (precision - scale))))
+        case "date" | "timestamp" | "timestamp with time zone":
+            return (cell >= sa.literal_column("'0001-01-01'")) & (cell < sa.literal_column("'10000-01-01'"))
+        case "text" | "bytes":
+            return sa.func.octet_length(cell) <= longest
+        case "json":
+            return sa.func.octet_length(sa.cast(cell, sa.Text())) <= longest
+    return None
