@@ -74,10 +74,10 @@ def begin(
 ) -> None:
     """What comes before every command."""
     logs.let_services_end_quietly()
+    with suppress(ConfigError):  # there is no project here: the command says so
+        api_password.use(home(), os.environ)  # also for commands that only read: a block may name the warehouse
     if context.invoked_subcommand in WITH_PREFECT:
         make_prefect_home()
-        with suppress(ConfigError):  # there is no project here: the command says so
-            api_password.use(home(), os.environ)
         if not os.environ.get("PREFECT_API_URL"):
             from sluice.server.orphans import end_with_me
 

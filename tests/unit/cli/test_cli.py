@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -13,13 +15,13 @@ from prefect.events.worker import EventsWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from sluice.cli import app
-from sluice.cli.output import runs, status
+from sluice.cli.output import doctor, query, runs, status
 from sluice.contract.errors import ConfigError, DataError
 from sluice.project.datasets import contract_for
 from sluice.runs import logs, progress
 from sluice.runs.outcomes import Outcome
 from sluice.runs.plan import Delivery
-from sluice.server import up
+from sluice.server import api_password, up
 
 
 def test_the_code_that_a_command_ends_with_is_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +29,28 @@ def test_the_code_that_a_command_ends_with_is_the_programs(monkeypatch: pytest.M
     with pytest.raises(SystemExit) as stop:
         app.main(["up"])
     assert stop.value.code == 7
+
+
+@pytest.mark.parametrize("command", [("sql", "select 1"), ("connect",), ("status",), ("doctor",)], ids=" ".join)
+def test_every_command_finds_the_password_of_the_server_that_sluice_up_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("SLUICE_HOME", str(tmp_path))
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4299/api")
+    monkeypatch.delenv("PREFECT_API_AUTH_STRING", raising=False)
+    (tmp_path / "prefect").mkdir()
+    seen: list[str | None] = []
+    for module in (query, status, doctor):
+        for name in ("show", "connect", "status", "doctor"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, lambda *_: seen.append(os.environ.get("PREFECT_API_AUTH_STRING")))
+    with (tmp_path / "prefect/up.lock").open("wb") as held, api_password.served(tmp_path, "http://127.0.0.1:4299/api"):
+        fcntl.flock(held, fcntl.LOCK_EX)
+        password = api_password.kept(tmp_path)
+        with pytest.raises(SystemExit):
+            app.main(list(command))
+    assert seen == [password]
+    monkeypatch.delenv("PREFECT_API_AUTH_STRING")
 
 
 def test_a_wrong_option_ends_with_5_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
