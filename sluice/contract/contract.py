@@ -142,7 +142,7 @@ class Contract:
     Attributes:
         alerts: name of the Prefect notification block that reaches the owner, as `type/name`
             (`slack-webhook/data-team`), if there is one.
-        retention: how long rejected rows and held batches are kept; for ever if not given.
+        retention: how long rejected rows, their samples and held batches are kept; for ever if not given.
     """
 
     source: str

@@ -83,7 +83,8 @@ def _of_dataset(connection: sa.Connection, contract: Contract) -> list[dict[str,
 def expire(warehouse: Warehouse, contract: Contract) -> int:
     """Drop rejected rows, and the rows of held batches, that are older than the contract's retention.
 
-    A held load stays held: the ledger says of each load when its rows were dropped, and their counts stay.
+    A held load stays held: the ledger says of each load when its rows were dropped, and their counts stay. Samples
+    of failing rows as old as that leave `ops.checks`, and all results of loads that nobody has any more.
 
     Returns:
         How many rejected rows were dropped; none while another run uses the dataset.
@@ -105,8 +106,19 @@ def expire(warehouse: Warehouse, contract: Contract) -> int:
         dropped: dict[int, int] = {row[0]: row[1] for row in connection.execute(counts)}
         noted = loads.update().where(loads.c.load_id.in_(dropped), loads.c.rows_dropped_at.is_(None))
         connection.execute(noted.values(rows_dropped_at=sa.func.now()))
+        _expire_checks(connection, old)
         return sum(dropped.values())
     return 0
+
+
+def _expire_checks(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
+    """Of a published or held load the counts stay: the site shows them, and other batches are compared with them."""
+    loads, checks = tables.batches, tables.checks
+    of_old = sa.select(loads.c.load_id).where(old)
+    gone = of_old.where(loads.c.status.not_in(("published", "held", "started")))
+    connection.execute(checks.delete().where(checks.c.load_id.in_(gone)))
+    sampled = checks.c.load_id.in_(of_old) & (sa.func.jsonb_array_length(checks.c.sample) > 0)
+    connection.execute(checks.update().where(sampled).values(sample=[]))
 
 
 def dropped_of(connection: sa.Connection, contract: Contract, batch: str) -> str:

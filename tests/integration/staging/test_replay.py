@@ -251,3 +251,23 @@ def test_of_a_published_load_it_is_said_when_its_rejected_rows_were_dropped(deli
     with pytest.raises(DataError, match=f"the 4 rejected rows of load 1 were dropped on {today}.*Load its file again"):
         reload.replayed(warehouse, contract, "2021-01")
     assert rows("select count(*) from staging.shop__orders") == [(10,)]
+
+
+def test_retention_takes_samples_and_the_results_of_replaced_loads_and_leaves_the_counts_of_the_last(
+    deliver, warehouse, rows, tmp_path
+) -> None:
+    contract = shops.contract(retention=timedelta(days=30))
+    deliver_bad(deliver, tmp_path)
+    last = deliver(contract, "2021-01", shops.write(tmp_path / "o.csv", [*shops.good_lines(11), *BAD])).batch.load_id
+    other = deliver(
+        contract, "2021-02", shops.write(tmp_path / "f.csv", [line.replace("2021-01", "2021-02") for line in BAD])
+    ).batch.load_id
+    with warehouse.engine.begin() as connection:
+        old = "update ops.batches set finished_at = now() - interval '31 days' where batch = '2021-01'"
+        connection.execute(sa.text(old))
+    before = rows("select check_name, failing from ops.checks where load_id = :load order by 1", load=last)
+    quarantine.expire(warehouse, contract)
+
+    assert rows("select check_name, failing from ops.checks where load_id = :load order by 1", load=last) == before
+    kept = rows("select load_id, sum(jsonb_array_length(sample)) > 0 as sampled from ops.checks group by 1 order by 1")
+    assert [tuple(row) for row in kept] == [(last, False), (other, True)]
