@@ -46,3 +46,18 @@ def test_a_ceiling_is_needed(name: str, tmp_path: Path) -> None:
     tests = [sys.executable, "-m", "pytest", *CEILINGS[name]["tests"], "-x", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(tests, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode, f"its tests pass with {above}: raise the ceiling of {name}\n{done.stdout[-2000:]}"
+
+
+# Tools that people keep in the environment of their pipelines.
+BESIDE = ["apache-airflow", "dagster-dbt", "datacontract-cli", "dlt", "elementary-data", "great-expectations"]
+BESIDE += ["jupyterlab", "meltano", "mlflow>=3", "openlineage-dbt", "prefect-kubernetes", "soda-postgres", "sqlmesh"]
+
+
+@pytest.mark.parametrize("tool", BESIDE)
+def test_a_tool_can_be_installed_beside_it(tool: str, tmp_path: Path) -> None:
+    wanted, overrides = tmp_path / "wanted.txt", tmp_path / "overrides.txt"
+    wanted.write_text("\n".join([*PROJECT["project"]["dependencies"], tool]))
+    overrides.write_text("\n".join(LEFT_OUT.values()))
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--override", str(overrides), str(wanted)]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
