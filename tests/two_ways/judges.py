@@ -58,7 +58,7 @@ def in_the_database(connection: sa.Connection, contract: Contract, check: Check,
     """
     if check.kind == "unique":
         marked_rows.forget(connection, BATCH)
-        marked_rows.mark_duplicates(connection, contract, BATCH, check)
+        marked_rows.mark_keys(connection, contract, BATCH, check)
         return set(connection.scalars(sa.select(tables.failed_rows.c._row_number)))
     try:
         with connection.begin_nested():
