@@ -78,9 +78,16 @@ def _words(told: Mapping[str, object]) -> str:
     return repr(sorted({**told, **sets}.items()))
 
 
-def _demand(check: Check) -> list[object]:
-    text = None if check.kind in OF_KEYS else lasting_sql_of(check)  # its name and columns say all
+def text_of(check: Check) -> str | None:
+    """What a check asks of rows, beside its name and columns: its SQL, else its arguments or its source; None for one
+    of keys, of which name and columns say all."""
+    text = None if check.kind in OF_KEYS else lasting_sql_of(check)
     if text is None and check.pandera is not None:
         told = check.pandera.statistics  # of pandera's own checks, whose functions are all one
         text = _words(told) if told else source_code.text(function_of(check.pandera))
-    return [check.name, check.kind, check.columns, check.severity, check.tolerance, check.keep, text]
+    return text
+
+
+def _demand(check: Check) -> list[object]:
+    rest = [check.severity, check.tolerance, check.keep, text_of(check)]
+    return [check.name, check.kind, check.columns, *rest]
