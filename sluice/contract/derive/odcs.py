@@ -7,6 +7,7 @@ that knows the standard can run its rules there. Keys: bitol.io's specification 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import yaml
@@ -38,7 +39,8 @@ def odcs_yaml(
         server: host, port and database of the warehouse.
     """
     checks = checks_of(contract, contract.files.batches.first)
-    said = {f"{column.name} not null" for column in contract.columns}  # by `required`
+    of_null = {f"{column.name} not null" for column in contract.columns}
+    said = {check.name for check in checks if check.name in of_null and check.severity == "error"}  # by `required`
     own = {c.name: [k for k in checks if k.columns == (c.name,) and k.name not in said] for c in contract.columns}
     of_columns = said | {check.name for found in own.values() for check in found}
     document = {
@@ -59,7 +61,9 @@ def odcs_yaml(
                 "physicalName": contract.dataset_id,
                 "description": contract.description,
                 "dataGranularityDescription": "One row per accepted row of the source.",
-                "properties": [_property(column, own[column.name]) for column in contract.columns],
+                "properties": [
+                    _property(each, f"{each.name} not null" in said, own[each.name]) for each in contract.columns
+                ],
                 "quality": [
                     {
                         "name": "has rows",
@@ -81,14 +85,14 @@ def odcs_yaml(
     return header + yaml.safe_dump(filled, sort_keys=False, allow_unicode=True, width=110)
 
 
-def _property(column: Column, checks: list[Check]) -> dict[str, Any]:
+def _property(column: Column, required: bool, checks: list[Check]) -> dict[str, Any]:
     kind = kind_of(column.type)
     found: dict[str, Any] = {
         "name": column.name,
         "logicalType": column.type.logical,
         "physicalType": str(column.type.sql.compile(postgresql.dialect())).lower(),
         "description": comment(column),
-        "required": not column.nullable,
+        "required": required,
     }
     if kind.startswith("timestamp"):
         found["logicalTypeOptions"] = {"timezone": kind != "timestamp"}
@@ -167,4 +171,7 @@ def _limits(contract: Contract) -> str:
 def _freshness(contract: Contract) -> list[dict[str, Any]]:
     if contract.freshness is None:
         return []
-    return [{"property": "latency", "value": contract.freshness.error_after.days, "unit": "d"}]
+    span = contract.freshness.error_after
+    whole = span % timedelta(days=1) == timedelta()
+    value, unit = (span.days, "d") if whole else (round(span / timedelta(hours=1), 2), "h")
+    return [{"property": "latency", "value": value, "unit": unit}]

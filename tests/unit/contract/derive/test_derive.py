@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 import yaml
 from open_data_contract_standard.model import OpenDataContractStandard
 
-from sluice.contract.contract import Contract
+from sluice.contract.batches import Daily
+from sluice.contract.columns import Money, Text, column, days
+from sluice.contract.contract import Contract, Files, Freshness
 from sluice.contract.derive.ddl_file import ddl_sql
 from sluice.contract.derive.odcs import odcs_yaml
 from sluice.project.datasets import contracts
@@ -59,6 +62,24 @@ def test_odcs_says_every_rule_of_the_contract() -> None:
     assert (columns["order_id"]["required"], columns["quantity"]["required"]) == (True, False)
     assert columns["email"]["classification"] == "personal"
     assert [quality["name"] for quality in table["quality"]] == ["has rows", "not_free_in_bulk"]
+
+
+def test_odcs_requires_no_values_where_nulls_are_published() -> None:
+    class Lenient(shops.Orders):
+        price: Money = column("Of one.", ge=0, severity="warn")
+        shop: Text = column("Where.", nullable="warn")
+
+    files = Files("orders_{batch}.csv", Daily(start="2021-01-01"))
+    limits = Freshness(days(0.25), days(0.5))
+    given = replace(shops.contract(Lenient), files=files, freshness=limits)
+    document = yaml.safe_load(odcs_yaml(given))
+    assert [*jsonschema.Draft201909Validator(STANDARD).iter_errors(document)] == []
+    columns = {column["name"]: column for column in document["schema"][0]["properties"]}
+    rules = {name: {rule["name"]: rule for rule in each.get("quality", [])} for name, each in columns.items()}
+    for name in ("price", "shop"):
+        assert (columns[name]["required"], rules[name][f"{name} not null"]["severity"]) == (False, "warning")
+    assert (columns["order_id"]["required"], "order_id not null" in rules["order_id"]) == (True, False)
+    assert document["slaProperties"] == [{"property": "latency", "value": 12.0, "unit": "h"}]
 
 
 def test_ddl_has_each_column_with_its_comment() -> None:
