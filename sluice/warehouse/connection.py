@@ -78,6 +78,15 @@ def named(block: str) -> Warehouse:
     return connect(_load_block(block), block, "postgres", readonly=True)
 
 
+def address_of(block: str) -> sa.URL:
+    """What a block names, without a connection to it.
+
+    Raises:
+        ConfigError: there is no such block.
+    """
+    return _load_block(block)._rendered_url
+
+
 def embedded_for(user: str | None) -> Warehouse:
     """The embedded warehouse, started if it does not run, for one who only reads; as another user than runs do."""
     home = paths.home()

@@ -14,8 +14,8 @@ from sqlalchemy import URL
 from sluice.contract.errors import ConfigError
 from sluice.project import paths
 from sluice.warehouse import embedded, libpq
-from sluice.warehouse.connection import BLOCK_VARIABLE, named
-from sluice.warehouse.embedded.location import wheel_binaries
+from sluice.warehouse.connection import BLOCK_VARIABLE, address_of, named
+from sluice.warehouse.embedded.location import PORT, wheel_binaries
 from sluice.warehouse.reader import MAKE_READER, READER_VARIABLE
 
 MASK = "***"
@@ -100,6 +100,20 @@ def find(port: int | None = None, show_password: bool = False) -> Address:
         raise ConfigError(f"--port is for the embedded PostgreSQL; {BLOCK_VARIABLE} names another server")
     url = _of_block()
     return Address(url, ours=False, masked=bool(url.password) and not show_password)
+
+
+def named_server() -> dict[str, str | int]:
+    """Host, port and database by which others reach the warehouse, as far as that is known: connects to none.
+
+    Raises:
+        ConfigError: there is no such block.
+    """
+    block = os.environ.get(READER_VARIABLE) or os.environ.get(BLOCK_VARIABLE)
+    if os.environ.get(BLOCK_VARIABLE) and block:
+        place = libpq.place(address_of(block))
+        return {"host": place["PGHOST"], "port": int(place["PGPORT"]), "database": place["PGDATABASE"]}
+    kept = embedded.tcp.port_in(paths.home() / "postgres")
+    return {"host": embedded.tcp.HOST, "port": kept or int(PORT), "database": embedded.DATABASE}
 
 
 def _of_block() -> URL:

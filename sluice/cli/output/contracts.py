@@ -67,9 +67,8 @@ def contract(dataset: str, as_json: bool) -> None:
 
 
 def export(dataset: str) -> None:
-    """A contract in the Open Data Contract Standard, with the warehouse as its server."""
-    found, place = contract_for(dataset), reach.find().place
-    server = {"host": place["PGHOST"], "port": int(place["PGPORT"]), "database": place["PGDATABASE"]}
+    """A contract in the Open Data Contract Standard, with the warehouse as its server. Starts nothing."""
+    found, server = contract_for(dataset), reach.named_server()
     out.print(
         odcs_yaml(found, project().settings.schemas, server, header=""),
         markup=False,

@@ -13,6 +13,7 @@ from sluice.warehouse.embedded.location import PORT, Place
 
 DATABASE = "sluice"
 READER = "sluice_reader"
+READER_IDLE = "1min"  # in an open transaction, whose locks a publish would wait for; a BI tool connects again
 READER_SESSIONS = 20  # of 60: the pool of a BI tool leaves enough for a night
 
 
@@ -41,6 +42,8 @@ def set_password(place: Place, password: str) -> None:
         change = sql.SQL("ALTER ROLE {} CONNECTION LIMIT {} PASSWORD {}")
         limit = sql.Literal(READER_SESSIONS)
         cursor.execute(change.format(sql.Identifier(READER), limit, sql.Literal(verifier)))
+        idle = sql.SQL("ALTER ROLE {} SET idle_in_transaction_session_timeout = {}")
+        cursor.execute(idle.format(sql.Identifier(READER), sql.Literal(READER_IDLE)))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 from sluice.contract.errors import ConfigError
 from sluice.warehouse.embedded.location import Place
@@ -18,14 +19,21 @@ from sluice.warehouse.embedded.roles import DATABASE, READER
 HOST = "127.0.0.1"
 PORTS = range(20_000, 32_768)  # below those that systems give to outgoing connections, above those of known services
 TRIES = 100  # to find a free one
+ALLOWED = range(1024, 65_536)  # that any user may listen on
 
 
 def port(place: Place) -> int | None:
-    """The port that is kept; None where nobody asked for one yet."""
+    """The port that is kept; None where nobody asked for one yet, or what is kept is not one."""
+    return port_in(place.folder)
+
+
+def port_in(folder: Path) -> int | None:
+    """The same by the server's folder, which need not be there."""
     try:
-        return int((place.folder / "port").read_text())
+        kept = int((folder / "port").read_text())
     except (OSError, ValueError):
         return None
+    return kept if kept in ALLOWED else None
 
 
 def keep_port(place: Place, wanted: int | None) -> int:
@@ -35,8 +43,10 @@ def keep_port(place: Place, wanted: int | None) -> int:
         wanted: a port, 0 for a free one, None for the one that is kept (a free one if there is none).
 
     Raises:
-        ConfigError: the port is in use, or there is no free one.
+        ConfigError: the port is in use or cannot be one, or there is no free one.
     """
+    if wanted and wanted not in ALLOWED:
+        raise ConfigError(f"port {wanted} cannot be used: choose one from {ALLOWED[0]} to {ALLOWED[-1]} with --port")
     known = port(place)
     if known is not None and wanted in (None, known):
         return known

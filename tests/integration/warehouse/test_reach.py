@@ -22,7 +22,8 @@ from sqlalchemy import URL, make_url
 
 from sluice.contract.errors import BusyError, ConfigError
 from sluice.warehouse import embedded
-from sluice.warehouse.embedded.location import find_place
+from sluice.warehouse.embedded import tcp
+from sluice.warehouse.embedded.location import Place, find_place
 from sluice.warehouse.reach import Address
 from tests.support.repository import ROOT
 
@@ -208,6 +209,34 @@ def test_an_exported_contract_names_the_server_that_other_tools_reach(home: Path
     [server] = document["servers"]
     assert (server["host"], server["port"], server["database"]) == (url.host, url.port, url.database)
     assert str(url.password) not in str(document)
+
+
+def test_an_export_starts_no_server(tmp_path: Path) -> None:
+    done = command(tmp_path / ".sluice", "tlc__zones", group=("contract", "export"))
+    [server] = yaml.safe_load(done.stdout)["servers"]
+    assert (server["host"], server["port"], server["database"]) == ("127.0.0.1", 5432, "sluice")
+    assert not (tmp_path / ".sluice/postgres").exists()
+
+
+@pytest.mark.parametrize("kept", ["0", "80", "70000", "-1", "x"])
+def test_a_kept_port_that_cannot_be_one_is_as_none(tmp_path: Path, kept: str) -> None:
+    (tmp_path / "port").write_text(f"{kept}\n")
+    place = Place(tmp_path, tmp_path, None)
+    place.make_socket_folder()
+    assert (tcp.port(place), tcp.options(place)) == (None, "")
+    assert tcp.keep_port(place, None) in tcp.PORTS
+
+
+@pytest.mark.parametrize("wanted", [80, 1023, 70_000])
+def test_a_port_that_cannot_be_one_is_refused(tmp_path: Path, wanted: int) -> None:
+    with pytest.raises(ConfigError, match=f"port {wanted} cannot be used: choose one from 1024 to 65535"):
+        tcp.keep_port(Place(tmp_path, tmp_path, None), wanted)
+
+
+def test_a_session_that_is_idle_in_a_transaction_is_ended_after_a_minute(home: Path) -> None:
+    url, _ = embedded.reach(home)
+    with opened(url) as connection:
+        assert connection.scalar(sa.text("SHOW idle_in_transaction_session_timeout")) == "1min"
 
 
 def test_psql_opens_as_the_reader(home: Path) -> None:
