@@ -19,8 +19,9 @@ def is_configured() -> bool:
     if os.environ.get("OPENLINEAGE_DISABLED", "").lower() == "true":
         return False
     named = any(name == "OPENLINEAGE_URL" or name.startswith("OPENLINEAGE__TRANSPORT") for name in os.environ)
-    places = (os.environ.get("OPENLINEAGE_CONFIG"), FILE, _of_project(), Path.home() / ".openlineage" / FILE)
-    return named or any(place and Path(place).is_file() for place in places)
+    of_user = os.path.join(os.path.expanduser("~"), ".openlineage", FILE)  # noqa: PTH118, PTH111 - a home may be missing
+    places = (os.environ.get("OPENLINEAGE_CONFIG"), FILE, _of_project(), of_user)
+    return named or any(place and os.path.isfile(place) for place in places)  # noqa: PTH113 - or may be forbidden
 
 
 def missing() -> str | None:
@@ -29,6 +30,8 @@ def missing() -> str | None:
         from openlineage.client import OpenLineageClient, event_v2, facet_v2  # noqa: F401
     except ImportError as error:
         return f"{MISSING} ({error})"
+    except Exception as error:  # noqa: BLE001 - of whatever it imports, in a version that does not fit
+        return f"OpenLineage is configured, but its client cannot be imported: {type(error).__name__}: {error}"
     return None
 
 

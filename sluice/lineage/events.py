@@ -147,14 +147,10 @@ def of_run(run_id: str | None, flow: str | None, where: str, warn: Callable[[str
         where: the flow's file, relative to the project.
         warn: takes a sentence, if events were not delivered.
     """
-    if run_id is None or not client.is_configured():
+    events = None if run_id is None else _events(run_id, flow, where, warn)
+    if events is None:
         yield Silent()
         return
-    if (missing := client.missing()) is not None:
-        warn(missing)
-        yield Silent()
-        return
-    events = Events(Sender(client.make), run_id, (namespace(), flow or "flow"), where)
     events.of_run("START")
     try:
         yield events
@@ -166,6 +162,19 @@ def of_run(run_id: str | None, flow: str | None, where: str, warn: Callable[[str
     finally:
         for problem in filter(None, (events.problem, events.close())):
             warn(problem)
+
+
+def _events(run_id: str, flow: str | None, where: str, warn: Callable[[str], None]) -> Events | None:
+    """What takes the run's events; None where nobody wants them, or, with a warning, where there can be none."""
+    try:
+        if not client.is_configured():
+            return None
+        if (missing := client.missing()) is None:
+            return Events(Sender(client.make), run_id, (namespace(), flow or "flow"), where)
+    except Exception as error:  # noqa: BLE001 - the data is more than what is said of it
+        missing = f"no OpenLineage events are sent: {type(error).__name__}: {error}"
+    warn(missing)
+    return None
 
 
 def namespace() -> str:

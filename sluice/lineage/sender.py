@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)  # s between attempts for one event, beside the client's own
+LATER = (408, 429)  # of HTTP: too slow, too many; the same event may be taken later
 MOST = 10_000  # events that wait; a night of 1,000 nodes has 2,000
 PATIENCE = 3.0  # s at the end of a run for a server that takes events; one that does not is not waited for
 
@@ -73,9 +74,11 @@ class Sender:
             try:
                 client.emit(event)
             except Exception as error:  # noqa: BLE001 - of any transport that is configured
-                self._fail(error)
-                if 400 <= getattr(getattr(error, "response", None), "status_code", 0) < 500:
-                    return True  # it would refuse it again
+                status = getattr(getattr(error, "response", None), "status_code", 0)
+                refused = 400 <= status < 500 and status not in LATER
+                self._fail(error, answers=refused)
+                if refused:
+                    return True  # it would refuse it again, and may take the next
                 if self._ending.wait(pause):
                     return False
             else:
@@ -84,6 +87,6 @@ class Sender:
                 return True
         return True
 
-    def _fail(self, error: Exception) -> None:
-        self._failing = True
+    def _fail(self, error: Exception, answers: bool = False) -> None:
+        self._failing = not answers
         self._error = (str(error).splitlines() or [""])[0][:300] or type(error).__name__

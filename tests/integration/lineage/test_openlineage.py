@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from pytest_httpserver import HTTPServer
 from referencing import Registry, Resource
 from werkzeug import Request, Response
 
-from sluice.lineage import names
+from sluice.lineage import client, events, names
 from sluice.lineage.sender import PATIENCE, Sender
 from tests.support import taxi
 
@@ -249,7 +250,7 @@ def test_an_event_that_is_refused_does_not_keep_back_the_next(receiver: Receiver
     receiver.answer = 422
     sender = Sender(lambda: Client(receiver.url))
     sender.send(event(1))
-    wait_for(lambda: sender._failing)
+    wait_for(lambda: sender._error.startswith("422"))
     receiver.answer = 200
     sender.send(event(2))
     wait_for(lambda: bool(receiver.events))
@@ -257,8 +258,21 @@ def test_an_event_that_is_refused_does_not_keep_back_the_next(receiver: Receiver
     assert [each["job"]["name"] for each in receiver.events] == ["job 2"]
 
 
-def test_a_short_outage_loses_nothing(receiver: Receiver) -> None:
-    receiver.answer = 503
+def test_after_a_refused_event_the_end_still_waits_for_the_rest(receiver: Receiver) -> None:
+    receiver.answer = 422
+    sender = Sender(lambda: Client(receiver.url))
+    sender.send(event(1))
+    wait_for(lambda: sender._error.startswith("422"))
+    receiver.answer = 200
+    for number in range(20):
+        sender.send(event(number))
+    assert (sender.close() or "").startswith("1 of 21 OpenLineage events")
+    assert len(receiver.events) == 20
+
+
+@pytest.mark.parametrize("answer", [503, 429, 408])
+def test_a_short_outage_loses_nothing(answer: int, receiver: Receiver) -> None:
+    receiver.answer = answer
     sender = Sender(lambda: Client(receiver.url))
     for number in range(3):
         sender.send(event(number))
@@ -282,6 +296,30 @@ def test_a_run_whose_lineage_server_is_down_ends_as_without_one(sluice, warned, 
     said = sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv"), "--batch", "2019-02")
     assert said.code == 2, said.err
     assert ["OpenLineage events were not delivered" in each for each in warned] == [True]
+
+
+def test_what_is_wrong_with_the_configuration_is_a_warning_and_never_the_run_s_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:9")
+    broken = tmp_path / "openlineage/client"
+    broken.mkdir(parents=True)
+    (broken.parent / "__init__.py").touch()
+    (broken / "__init__.py").write_text("raise AttributeError('another version')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == "openlineage"]:
+        monkeypatch.delitem(sys.modules, name)
+    with events.of_run("1", "nightly", "flows/nightly.py", said.append) as found:
+        assert type(found) is events.Silent
+    assert said == ["OpenLineage is configured, but its client cannot be imported: AttributeError: another version"]
+
+
+def test_a_home_that_is_not_known_names_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("OPENLINEAGE") or name == "HOME"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    assert not client.is_configured()
 
 
 def test_files_and_objects_have_the_names_of_the_standard() -> None:
