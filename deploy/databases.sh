@@ -12,4 +12,6 @@ GRANT pg_read_all_data TO sluice_reader;
 CREATE DATABASE sluice OWNER sluice ENCODING 'UTF8' TEMPLATE template0;
 CREATE ROLE prefect LOGIN PASSWORD :'prefect';
 CREATE DATABASE prefect OWNER prefect ENCODING 'UTF8' TEMPLATE template0;
+-- pg_read_all_data reads every database that it may connect to; Prefect's holds blocks, and the key to their secrets
+REVOKE CONNECT ON DATABASE prefect FROM PUBLIC;
 SQL

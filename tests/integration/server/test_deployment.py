@@ -214,3 +214,5 @@ def test_the_services_of_the_compose_file_load_a_file_and_show_it(
     reader = postgres15_url.set(username="sluice_reader", password=PASSWORDS["READER_PASSWORD"], database="sluice")
     with sa.create_engine(reader, poolclass=sa.NullPool).connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) > 200 FROM marts.dim_zones"))
+    with pytest.raises(sa.exc.OperationalError, match='permission denied for database "prefect"'):
+        sa.create_engine(reader.set(database="prefect"), poolclass=sa.NullPool).connect()
