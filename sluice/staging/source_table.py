@@ -140,16 +140,16 @@ def _is_batch(contract: Contract, name: str | None) -> bool:
     """
     assert isinstance(contract.files, Table)
     batches = contract.files.batches
-    if name is None or (contract.files.batch is not None and not batches.parts(name)):
-        shown = "null" if name is None else repr(name)
-        raise DataError(
-            f"{_name(contract)}: the batch of some rows is {shown}, so they would never be loaded. Correct them, or "
-            f"batch={contract.files.batch!r} in the contract of {contract}"
-        )
-    try:
-        batches.validate(name)
-    except ConfigError:
+    if name is not None and batches.parts(name) and name < batches.first:
         return False
+    try:
+        batches.validate(name or "")
+    except ConfigError as error:
+        why = "" if name is None else f" ({error})"
+        raise DataError(
+            f"{_name(contract)}: the batch of some rows is {'null' if name is None else repr(name)}, so they would "
+            f"never be loaded{why}. Correct them, or batch={contract.files.batch!r} in the contract of {contract}"
+        ) from None
     return True
 
 

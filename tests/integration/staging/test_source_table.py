@@ -9,7 +9,23 @@ import pandera.pandas as pa
 import pytest
 import sqlalchemy as sa
 
-from sluice import Contract, DataError, Float, Gate, Int, Json, Money, Monthly, Table, Text, Timestamp, column
+from sluice import (
+    Contract,
+    Daily,
+    DataError,
+    Float,
+    Gate,
+    Hourly,
+    Int,
+    Json,
+    Money,
+    Monthly,
+    Table,
+    Text,
+    Timestamp,
+    Weekly,
+    column,
+)
 from sluice.contract.drift import SchemaDrift
 from sluice.contract.errors import ContractError, SluiceError, ToolError
 from sluice.contract.gate import decide
@@ -173,6 +189,33 @@ def test_a_row_without_a_batch_closes_the_gate(raw, take, rows, value: str, show
     with pytest.raises(DataError, match=f"the batch of some rows ({shown}), so they would never be loaded"):
         take(contract())
     assert rows("select price::text from staging.shop__orders") == [("1.00",)]
+
+
+@pytest.mark.parametrize("name", ["2024-13", "2024-1", "2023-00x", ""])
+def test_a_batch_that_does_not_exist_closes_the_gate(raw, take, rows, name: str) -> None:
+    raw("insert into raw.orders (order_id, ordered_at, name) values (1, '2024-01-05', '2024-01')")
+    of = contract(batch="name")
+    assert take(of) == {"2024-01": "published"}
+    raw(f"insert into raw.orders (order_id, ordered_at, name) values (2, '2024-01-05', '{name}')")
+    with pytest.raises(DataError, match=f"the batch of some rows is '{name}', so they would never be loaded"):
+        take(of)
+    assert rows("select order_id from staging.shop__orders") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("batches", "name"),
+    [
+        (Daily("2024-01-01", by="ordered_at"), "2024-02-30"),
+        (Weekly("2020-W01", by="ordered_at"), "2021-W53"),
+        (Hourly("2024-01-01T00", by="ordered_at", timezone="Europe/Berlin"), "2024-03-31T02"),
+    ],
+    ids=["day", "week", "hour that the clock leaves out"],
+)
+def test_a_period_that_the_calendar_does_not_have_closes_the_gate(warehouse, raw, batches: Any, name: str) -> None:
+    raw(f"insert into raw.orders (ordered_at, name) values ('2024-01-05', '{name}')")
+    [problem] = source_table.find(warehouse, contract(batches=batches, batch="name")).values()
+    assert isinstance(problem, DataError)
+    assert f"the batch of some rows is '{name}'" in str(problem)
 
 
 def test_a_batch_before_the_first_is_no_batch(raw, take) -> None:
