@@ -26,12 +26,13 @@ class Rows(Files):
         read: is called with a batch's name, and returns or yields its rows: Arrow tables or record batches, frames of
             pandas, or dicts. None means that the batch is not there yet.
         version: is called with a batch's name and names the version of its rows; while it is the same, `read` is not
-            called. Without it, `read` is called for each batch that a run looks at, and its rows are compared.
+            called. Without it, or if it returns None, `read` is called for each batch that a run looks at, and its rows
+            are compared.
         max_rows: of one batch; a function that gives more has no end, and the load fails.
     """
 
     read: Callable[[str], Any] = _none
-    version: Callable[[str], str] | None = None
+    version: Callable[[str], str | None] | None = None
     max_rows: int = MOST_ROWS
 
     def __init__(
@@ -39,7 +40,7 @@ class Rows(Files):
         read: Callable[[str], Any],
         batches: Batches,
         *,
-        version: Callable[[str], str] | None = None,
+        version: Callable[[str], str | None] | None = None,
         max_rows: int = MOST_ROWS,
         url: str = f"{ROWS}://{{dataset}}/{{batch}}",  # as `dataclasses.replace` calls it
         **options: Any,

@@ -26,6 +26,7 @@ from sluice.source.python.plain_values import line_of
 from sluice.source.sniff import EmptyFile
 
 MIDWAY = "the function failed midway"
+ANY_TEXT = ("text", "bytes", "json")  # types of columns that would take the word inf
 GIVES = "pyarrow tables or record batches, pandas frames, or dicts"
 
 
@@ -45,7 +46,8 @@ def look(contract: Contract, batch: str) -> Listing:
     if version is None:
         return Listing(address, None, None, None)
     try:
-        return Listing(address, None, str(version(batch)), None)
+        named = version(batch)
+        return Listing(address, None, None if named is None else str(named), None)
     except Exception as error:
         raise _failed(contract, f"{address}: its version could not be asked for", error) from error
 
@@ -142,11 +144,12 @@ def _write(contract: Contract, address: str, chunks: Iterator[Any], path: Path, 
 
 
 def _write_dicts(contract: Contract, address: str, rows: Iterable[Any], file: IO[str], most: int) -> None:
+    words = {name for column in contract.columns if column.type.name in ANY_TEXT for name in column.sources}
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
             raise DataError(f"{address}: gives {type(row).__name__} after dicts; give one kind")
         _refuse_endless(contract, address, number, most)
-        file.write(line_of(row, f"{address}, row {number:,}") + "\n")
+        file.write(line_of(row, f"{address}, row {number:,}", words) + "\n")
 
 
 def _parts(contract: Contract, address: str, chunks: Iterable[Any], most: int) -> Iterator[pa.RecordBatch]:

@@ -135,7 +135,7 @@ def test_values_of_dicts_keep_their_digits_and_types(tmp_path: Path) -> None:
         "k": {"tags": ["a", Decimal("1.5")]},
     }
     [read], _ = given(contract(lambda _: [values], Everything), tmp_path)
-    assert read.pop("_unparsed") == '{"b": "nan"}'  # NaN is no number of a contract: its row is rejected
+    assert read.pop("_unparsed") is None  # NaN is null, as that of a frame is
     assert read == {
         "a": 7,
         "b": None,
@@ -150,6 +150,21 @@ def test_values_of_dicts_keep_their_digits_and_types(tmp_path: Path) -> None:
     }
     [nulls], _ = given(contract(lambda _: [dict.fromkeys("abcdehijk", pd.NaT)], Everything), tmp_path)
     assert {nulls[name] for name in "abcdehijk"} == {None}
+
+
+@pytest.mark.parametrize("nan", [float("nan"), np.float32("nan"), Decimal("nan")])
+def test_nan_in_text_is_null(tmp_path: Path, nan: Any) -> None:
+    assert given(contract(lambda _: [{"id": 1, "name": nan}]), tmp_path)[0] == [row(1, 1, None)]
+
+
+@pytest.mark.parametrize("infinity", [float("-inf"), np.float32("inf"), Decimal("inf")])
+def test_infinity_rejects_its_row_and_is_refused_where_its_word_would_pass(tmp_path: Path, infinity: Any) -> None:
+    [read], _ = given(contract(lambda _: [{**dict.fromkeys("abcdehijk"), "b": infinity}], Everything), tmp_path)
+    assert (read["b"], read["_unparsed"]) == (None, f'{{"b": "{infinity}"}}')
+    for model, name, value in ((Orders, "name", infinity), (Everything, "k", {"tags": [infinity]})):
+        names = ["id", "name"] if model is Orders else "abcdehijk"
+        with pytest.raises(DataError, match=f"row 1: {name}: .* is not a value that a column can hold"):
+            given(contract(lambda _, of=names, at=name, it=value: [{**dict.fromkeys(of), at: it}], model), tmp_path)
 
 
 def test_a_cell_of_a_wrong_type_rejects_its_row_and_a_column_of_a_wrong_type_is_drift(tmp_path: Path) -> None:
@@ -230,6 +245,7 @@ def test_an_error_quotes_nothing_where_columns_are_personal(tmp_path: Path) -> N
 def test_a_version_is_asked_for_and_not_the_rows() -> None:
     of = contract(broken, version=lambda batch: f"{batch} of Monday")
     assert spool.look(of, "2024-01").etag == "2024-01 of Monday"
+    assert spool.look(contract(broken, version=lambda _: None), "2024-01").etag is None
     wrong = contract(broken, version=lambda _: 1 / 0)
     with pytest.raises(ToolError, match="its version could not be asked for: ZeroDivisionError"):
         spool.look(wrong, "2024-01")
