@@ -15,6 +15,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NoReturn
 
+import sqlalchemy as sa
+
 from sluice.contract.errors import SluiceError
 from sluice.ledger import loads
 from sluice.ledger.reading import reading
@@ -48,16 +50,20 @@ def watch(datasets: Sequence[str] | None, url: str | None, seconds: float, say: 
         if problem and problem != said:
             say(problem)
         said = problem
-        for dataset, files in groupby(sorted(ready(now, before, taken)), key=itemgetter(0)):
+        for dataset, files in groupby(ready(now, before, taken), key=itemgetter(0)):
             batches = [batch for _, batch in files]
-            if _run(dataset, batches, url) in VERDICTS:
-                taken |= {(dataset, batch): now[dataset, batch] for batch in batches}
+            known = _verdicts(dataset)
+            ended = _run(dataset, batches, url) in VERDICTS
+            judged = batches if ended else came_to_verdict(batches, known, _verdicts(dataset))
+            taken |= {(dataset, batch): now[dataset, batch] for batch in judged}
         before = now
         time.sleep(seconds)
 
 
 def new_files(datasets: Sequence[str] | None, url: str | None) -> Files:
-    """What is known of each file that a run would load now. One that cannot be looked at is left for a later look.
+    """What is known of each file that a run would load now, in the order of `plan.deliveries`.
+
+    One that cannot be looked at is left for a later look.
 
     Raises:
         ConfigError: as `plan.deliveries`, as long as there is no file at all.
@@ -82,8 +88,30 @@ def new_files(datasets: Sequence[str] | None, url: str | None) -> Files:
 
 
 def ready(now: Files, before: Files, taken: Files) -> list[tuple[str, str]]:
-    """The files that were the same at the last look, and that no run came to a verdict on as they are."""
+    """The files that were the same at the last look, and that no run came to a verdict on as they are.
+
+    In the order of `now`: a dataset comes after those that it references.
+    """
     return [key for key, listing in now.items() if before.get(key) == listing and taken.get(key) != listing]
+
+
+def verdicts(connection: sa.Connection, dataset: str) -> dict[str, int]:
+    """The number of each batch's newest load, where it was published or held."""
+    newest = connection.execute(loads.newest(dataset))
+    return {row.batch: row.load_id for row in newest if row.status in ("published", "held")}
+
+
+def came_to_verdict(batches: Sequence[str], before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
+    """The batches that a run published or held, however it ended: something else in it may have failed."""
+    return [batch for batch in batches if batch in after and before.get(batch) != after[batch]]
+
+
+def _verdicts(dataset: str) -> dict[str, int]:
+    try:
+        with reading() as connection:
+            return verdicts(connection, dataset) if connection is not None else {}
+    except SluiceError:  # the next look says what it is
+        return {}
 
 
 def _run(dataset: str, batches: Sequence[str], url: str | None) -> int:

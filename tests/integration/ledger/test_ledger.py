@@ -14,6 +14,7 @@ from sluice.contract.checks.version import version_of
 from sluice.contract.errors import DataError
 from sluice.ledger import loads, schema
 from sluice.project import fingerprints
+from sluice.server.watch import verdicts
 from sluice.source import fetch
 from tests.support import shops
 
@@ -88,3 +89,20 @@ def test_an_older_ledger_gets_the_columns_and_descriptions_of_this_version(wareh
     )
     assert {"warnings", "bytes"} <= {name for name, _ in described}
     assert [name for name, description in described if not description] == []
+
+
+def test_what_a_run_published_or_held_is_known_by_its_load_and_a_failed_load_is_no_verdict(
+    deliver, warehouse, tmp_path
+) -> None:
+    contract, path, found = shops.contract(), tmp_path / "o.csv", []
+    bad = ["11,2021-01-02 10:00:00,east,1,9.50,1.5,"]
+    for lines in (bad, bad, shops.good_lines(10)):
+        done = deliver(contract, "2021-01", shops.write(path, lines))
+        with warehouse.engine.connect() as connection:
+            found.append((verdicts(connection, contract.dataset_id), {"2021-01": done.batch.load_id}))
+    assert all(known == expected for known, expected in found), found
+    path.write_text("what,else\n1,2\n")
+    with pytest.raises(DataError):
+        deliver(contract, "2021-01", path)
+    with warehouse.engine.connect() as connection:
+        assert verdicts(connection, contract.dataset_id) == {}

@@ -46,3 +46,14 @@ def test_only_files_that_a_run_would_load_are_looked_at(tmp_path: Path, monkeypa
 def test_an_unknown_dataset_ends_the_watch_at_once() -> None:
     with pytest.raises(ConfigError, match="unknown dataset"):
         watch.watch(["tlc__zonez"], None, 1, print)
+
+
+def test_files_of_one_look_are_taken_in_the_order_in_which_their_datasets_load() -> None:
+    now = {("z__parents", "2"): listing(1), ("z__parents", "1"): listing(1), ("a__children", "all"): listing(1)}
+    assert watch.ready(now, now, {}) == list(now)
+
+
+def test_a_batch_that_a_failed_run_judged_is_not_taken_again() -> None:
+    before, after = {"held before": 1, "again held": 2}, {"held before": 1, "again held": 5, "published": 6}
+    asked = ["held before", "again held", "published", "failed"]
+    assert watch.came_to_verdict(asked, before, after) == ["again held", "published"]
