@@ -13,7 +13,7 @@ from sluice.contract.authoring.annotations import NAMES, quoted
 from sluice.contract.authoring.names import class_name, column_names, in_words
 from sluice.contract.columns import ColumnType
 
-NO_CHECKS = {"unit", "since", "required"}  # arguments of column() that reject no row
+NO_CHECKS = {"unit", "since", "required", "severity"}  # arguments of column() that reject no row
 WIDTH = 120
 IMPORTED = {"Contract", "Files", "Gate", "Single", "Annotated", "ArrowDecimal128", *NAMES}
 

@@ -63,6 +63,72 @@ def test_a_rule_without_an_equal_is_a_comment_beside_its_column(tmp_path: Path) 
     assert {"shop in ('north', 'south')"} <= set(names(back))
 
 
+ODCS = """
+kind: DataContract
+schema:
+  - name: orders
+    quality:
+      - {metric: rowCount, mustBeGreaterThan: 0}
+      - {name: enough, metric: rowCount, mustBeGreaterThan: 100}
+    properties:
+      - {name: shop, logicalType: string, primaryKey: true, primaryKeyPosition: 1,
+         logicalTypeOptions: {minLength: 2, maxLength: 9, format: email, pattern: "[a-z]+"}}
+      - {name: number, logicalType: integer, primaryKey: true, primaryKeyPosition: 2,
+         logicalTypeOptions: {minimum: 0, exclusiveMinimum: true, maximum: 9, exclusiveMaximum: false, multipleOf: 3}}
+      - {name: share, logicalType: number,
+         logicalTypeOptions: {exclusiveMinimum: 0, maximum: 1, exclusiveMaximum: true}}
+      - {name: day, logicalType: date, logicalTypeOptions: {minimum: "2020-01-01"}}
+      - {name: state, logicalType: string, quality: [
+          {metric: invalidValues, arguments: {validValues: [a, b]}, mustBe: 0, severity: warning}]}
+      - {name: code, logicalType: string, unique: true, quality: [
+          {metric: nullValues, mustBe: 0, severity: warning}, {metric: duplicateValues, mustBeLessThan: 5}]}
+"""
+
+
+def test_every_option_of_odcs_is_taken_or_noted(tmp_path: Path) -> None:
+    contract, text = loaded(tmp_path, yaml.safe_load(ODCS))
+    found = set(names(contract))
+    assert {"number > 0", "number <= 9", "share > 0", "share < 1", "shop not null", "number not null"} <= found
+    assert {name for name in found if name.endswith("unique")} == {"code unique"}, "each column of a key is not"
+    columns = {column.name: column for column in contract.columns}
+    assert (columns["state"].severity, columns["code"].severity) == ("warn", "error")
+    for note in (
+        "the primary key there is (shop, number): check that it is unique",
+        "write a check for the rule 'enough': enough ({'mustBeGreaterThan': 100})",
+        "write a check for minLength: 2", "write a check for maxLength: 9", "write a check for format: email",
+        "write a check for multipleOf: 3", "write a check for minimum: 2020-01-01",
+        "the rule nullValues only warns there", "{'mustBeLessThan': 5}",
+    ):  # fmt: skip
+        assert f"{note}\n" in text or note in text, note
+    assert text.count("# confirm: write a check for the rule") == 2
+
+
+DBT_SETTINGS = """
+models:
+  - name: orders
+    constraints: [{type: primary_key, columns: [a, b]}]
+    columns:
+      - name: a
+        tests: [{not_null: {config: {severity: WARN}}}, {accepted_values: {values: [x], severity: warn}}]
+      - name: b
+        tests: [not_null, {unique: {config: {where: "a > 1"}}}, {accepted_values: {values: [y], severity: warn}}]
+      - name: c
+        tests: [{test_name: accepted_values, values: [z]}]
+"""
+
+
+def test_where_and_severity_of_a_test_of_dbt_are_taken_or_noted(tmp_path: Path) -> None:
+    contract, text = loaded(tmp_path, yaml.safe_load(DBT_SETTINGS))
+    columns = {column.name: column for column in contract.columns}
+    assert {name: (each.severity, each.nullable) for name, each in columns.items()} == {
+        "a": ("warn", False), "b": ("error", False), "c": ("error", True),
+    }  # fmt: skip
+    assert set(names(contract)) == {"a not null", "a in ('x')", "b not null", "b in ('y')", "c in ('z')"}
+    assert "write a check for the test primary_key ({'columns': ['a', 'b']})" in text
+    assert "write a check for the test unique ({'where': 'a > 1'})" in text
+    assert "accepted_values only warns there" in text
+
+
 def names(contract: Contract) -> list[str]:
     from sluice.contract.checks.compile import checks_of
 
