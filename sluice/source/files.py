@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from sluice.contract.errors import ToolError
 
@@ -106,9 +106,16 @@ def walked(folder: Path) -> list[Path]:
     """The files of a folder and of those in it, in the order of their paths.
 
     Names that begin with `_` or `.` are left out, as Hive and Spark do (`_SUCCESS`, `.part-0.parquet.crc`).
+
+    Raises:
+        OSError: one of these folders cannot be listed.
     """
+
+    def refuse(error: OSError) -> NoReturn:
+        raise OSError(error.errno, f"{error.strerror} (in {os.path.relpath(error.filename, folder)})") from None
+
     found = []
-    for above, folders, names in os.walk(folder):  # links to folders are not followed
+    for above, folders, names in os.walk(folder, onerror=refuse):  # links to folders are not followed
         folders[:] = [name for name in folders if not name.startswith(("_", "."))]
         found += [Path(above, name) for name in names if not name.startswith(("_", "."))]
     return sorted(found)

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from sluice.contract.errors import ConfigError
 from sluice.source import allowed
-from sluice.source.files import SourceMissing, walked
+from sluice.source.files import SourceMissing, SourceUnreadable, walked
 
 MOST_FILES = 10_000
 NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -22,9 +22,17 @@ def files_in(folder: Path, address: str) -> list[Path]:
 
     Raises:
         SourceMissing: there is none.
+        SourceUnreadable: it, or a folder in it, cannot be listed.
         ConfigError: they are too many, or one lies in a folder that files may not come from.
     """
-    found = walked(folder)
+    try:
+        found = walked(folder)
+    except FileNotFoundError:
+        raise SourceMissing(
+            f"{address}: the folder, or one in it, has disappeared; run again when it is back"
+        ) from None
+    except OSError as error:
+        raise SourceUnreadable(f"{address}: cannot be read: {error.strerror}") from None
     if not found:
         raise SourceMissing(f"{address}: the folder holds no file")
     if len(found) > MOST_FILES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from sluice.contract.contract import Contract, Files
 from sluice.contract.drift import SchemaDrift
 from sluice.contract.errors import ConfigError, DataError
 from sluice.source.addresses import discover, expand
-from sluice.source.fetch import fetch, look
-from sluice.source.files import SourceMissing
+from sluice.source.fetch import fetch, listed, look
+from sluice.source.files import SourceMissing, SourceUnreadable
 from sluice.source.readers.row_stream import open_rows
 
 
@@ -130,3 +131,17 @@ def test_months_are_found_by_their_folders(lake: Path) -> None:
     assert [(row["trip"], row["year"], row["month"]) for row in rows] == [(4, 2024, 2)]
     with pytest.raises(ConfigError, match=r"\{month\} is unknown"):
         expand(url, TRIPS, ["all"])
+
+
+def test_a_folder_in_it_that_cannot_be_listed_is_an_error_and_not_empty(lake: Path) -> None:
+    first, name, here = fetch(look(str(lake)), lake), "d" * 250, os.open(lake, os.O_RDONLY)
+    for _ in range(20):  # deeper than a path can be long, which stops every user, also root
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    for reader in (look, listed):
+        with pytest.raises(SourceUnreadable, match=r"cannot be read: File name too long \(in ddd"):
+            reader(str(lake))
+    assert not first.is_same()
