@@ -8,6 +8,7 @@ from typing import Literal
 
 from sluice.contract.batches import Calendar
 from sluice.contract.contract import Contract
+from sluice.contract.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,16 @@ class Age:
 
 
 def age_of(contract: Contract, batch: str, now: datetime | None = None) -> Age | None:
-    """The age of a batch at a moment (naive UTC; now, if none is given); None if the contract sets no bounds."""
+    """The age of a batch at a moment (naive UTC; now, if none is given).
+
+    None if the contract sets no bounds, or the batch is of a cadence that the dataset had before.
+    """
     if contract.freshness is None or not isinstance(contract.files.batches, Calendar):
         return None
-    ended = contract.files.batches.instants(batch)[1].replace(tzinfo=None)
+    try:
+        ended = contract.files.batches.instants(batch)[1].replace(tzinfo=None)
+    except ConfigError:
+        return None
     age = (now or datetime.now(UTC).replace(tzinfo=None)) - ended
     if age > contract.freshness.error_after:
         return Age("stale", age.days)

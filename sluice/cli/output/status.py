@@ -104,7 +104,8 @@ def _status_rows(connection: sa.Connection, contract: Contract, working: Sequenc
     readers = loads.readers_have(connection, contract.dataset_id)
     if not found:
         return [_without_load(contract)]
-    age = age_of(contract, found[-1].batch)
+    # The newest batch of the cadence there is now: the dataset may have had another
+    aged, age = next(((row, age) for row in reversed(found) if (age := age_of(contract, row.batch))), (None, None))
     return [
         {
             "dataset": row.dataset,
@@ -113,8 +114,8 @@ def _status_rows(connection: sa.Connection, contract: Contract, working: Sequenc
             "read": row.rows_read,
             "rejected": row.rows_rejected,
             "at": (row.finished_at or row.started_at).astimezone(UTC),
-            "freshness": age.verdict if age and row is found[-1] else None,
-            "age_days": age.days if age and row is found[-1] else None,
+            "freshness": age.verdict if age and row is aged else None,
+            "age_days": age.days if age and row is aged else None,
             "why": _why(row, readers.get(row.batch), row.run_id in at_work),
         }
         for row in found

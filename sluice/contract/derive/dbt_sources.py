@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from sqlalchemy.dialects import postgresql
 
-from sluice.contract.batches import Calendar
+from sluice.contract.batches import Calendar, Monthly
 from sluice.contract.contract import Contract
 from sluice.contract.derive.schemas import DEFAULT, Schemas
 from sluice.contract.derive.tables import comment, parent_table
@@ -27,6 +27,8 @@ ENDS = {
     " + interval '3 months'",
     "year": "cast(max(batch) || '-01-01' as date) + interval '1 year'",
 }
+# Leaves out batches of a cadence that the dataset had before; not of months, whose files would change for nothing
+OF_THE_CADENCE = " and batch ~ '^{form}$'"
 HEADER = "# Generated from contracts/ by `sluice derive`; do not edit.\n"
 
 
@@ -54,9 +56,7 @@ def _table(contract: Contract, schemas: Schemas) -> dict[str, Any]:
         "config": {"meta": {"owner": contract.owner}},
     }
     if contract.freshness is not None and isinstance(contract.files.batches, Calendar):
-        table["config"]["loaded_at_query"] = END_OF_NEWEST.format(
-            end=_end(contract.files.batches), ops=schemas.ops, dataset=contract.dataset_id
-        )
+        table["config"]["loaded_at_query"] = _end_of_newest(contract.dataset_id, contract.files.batches, schemas)
         table["config"]["freshness"] = {
             "warn_after": _period(contract.freshness.warn_after),
             "error_after": _period(contract.freshness.error_after),
@@ -71,6 +71,11 @@ def _table(contract: Contract, schemas: Schemas) -> dict[str, Any]:
         for column in parent_table(contract).columns
     ]
     return table
+
+
+def _end_of_newest(dataset: str, batches: Calendar, schemas: Schemas) -> str:
+    query = END_OF_NEWEST.format(end=_end(batches), ops=schemas.ops, dataset=dataset)
+    return query if isinstance(batches, Monthly) else query + OF_THE_CADENCE.format(form=batches.form())
 
 
 def _end(batches: Calendar) -> str:

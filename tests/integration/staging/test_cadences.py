@@ -13,7 +13,8 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from sluice.contract.batches import CALENDARS, Calendar, Daily, Hourly, Monthly
+from sluice.cli.output.status import _status_rows
+from sluice.contract.batches import CALENDARS, Calendar, Daily, Hourly, Monthly, Single
 from sluice.contract.columns import Int, Text, Timestamp, column
 from sluice.contract.contract import Contract, Files, Freshness, Gate
 from sluice.contract.derive.dbt_sources import sources_yaml
@@ -57,8 +58,9 @@ def test_freshness_counts_from_the_end_of_the_newest_batch(
     [source] = yaml.safe_load(sources_yaml([fresh]))["sources"]
     query = source["tables"][0]["config"]["loaded_at_query"]
     newest, earlier = batches.after(kind.example), kind.example
+    others = () if kind is Monthly else ("all", "zz", *(other.example for other in CALENDARS if other is not kind))
     with warehouse.engine.begin() as connection:
-        for batch in (newest, earlier):
+        for batch in (newest, earlier, *others):
             connection.execute(
                 sa.text(
                     "insert into ops.batches (dataset, batch, status, address, bytes, sha256, contract_version, "
@@ -116,6 +118,18 @@ def test_a_reader_of_a_shared_partition_delays_no_publish_and_sees_one_moment(
         assert reader.execute(sa.text(ROWS)).all() == seen
     with warehouse.engine.connect() as reader:
         assert [row.number for row in reader.execute(sa.text(ROWS))] == [2]
+
+
+def test_the_age_of_a_dataset_that_was_one_file_is_that_of_its_newest_day(
+    warehouse: Warehouse, deliver: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = written(tmp_path / "e.csv", 1)
+    days = contract(Daily(start="2024-01-01"), freshness=Freshness(timedelta(days=1), timedelta(days=2)))
+    deliver(replace(days, files=Files("e.csv", Single()), freshness=None), "all", file)
+    deliver(days, "2024-01-01", file)
+    with warehouse.engine.connect() as connection:
+        shown = {row["batch"]: row["freshness"] for row in _status_rows(connection, days, [])}
+    assert shown == {"2024-01-01": "stale", "all": None}
 
 
 def test_a_dataset_that_becomes_daily_keeps_its_months_and_may_gain_columns(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from sluice.cli.output.status import NEWEST, _of_interest
+from sluice.contract.batches import Daily
+from sluice.contract.contract import Files, Freshness
+from sluice.contract.freshness import age_of
+from tests.support import shops
 
 
 def row(dataset: str, batch: str, verdict: str = "published", why: str = "") -> dict[str, Any]:
@@ -17,3 +23,10 @@ def test_the_newest_batches_are_shown_and_the_older_ones_that_are_not_as_they_sh
     days[7] = row("a", "007", "published", "readers have the rows of before")
     others = [row("b", "2024-01"), row("c", "", "never_loaded")]
     assert _of_interest([*days, *others]) == [days[3], days[7], *days[-NEWEST:], *others]
+
+
+def test_a_batch_of_a_cadence_that_the_dataset_had_before_has_no_age() -> None:
+    files, bounds = Files("o_{batch}.csv", Daily(start="2021-01-01")), Freshness(timedelta(days=1), timedelta(days=2))
+    days = replace(shops.contract(), files=files, freshness=bounds)
+    assert [age_of(days, batch) for batch in ("all", "2021-01", "2021")] == [None] * 3
+    assert str(age_of(days, "2021-01-02", datetime(2021, 1, 3, 12))) == "fresh (0 days)"
