@@ -15,10 +15,13 @@ from sluice.contract.errors import Overtaken
 from sluice.contract.gate import CheckResult, Decision, Known
 from sluice.ledger import tables
 from sluice.ledger.tables import batches, checks
+from sluice.ledger.twins import refuse_twin
 from sluice.project import fingerprints
 from sluice.source.files import SourceFile
 from sluice.warehouse.postgres import locks
 from sluice.warehouse.warehouse import Batch
+
+BATCH = batches.c.batch.collate("C")  # batch order is that of Python's text, whatever the server's is
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,9 @@ def published(connection: sa.Connection, dataset_id: str, batch: str) -> sa.Row 
 def newest(dataset_id: str | None = None) -> sa.Select:
     """The newest load of each batch, of one dataset or of all, in batch order. What was replaced does not count."""
     loads = batches
-    query = sa.select(loads).distinct(loads.c.dataset, loads.c.batch).where(loads.c.status != "superseded")
+    query = sa.select(loads).distinct(loads.c.dataset, BATCH).where(loads.c.status != "superseded")
     query = query if dataset_id is None else query.where(loads.c.dataset == dataset_id)
-    return query.order_by(loads.c.dataset, loads.c.batch, loads.c.load_id.desc())
+    return query.order_by(loads.c.dataset, BATCH, loads.c.load_id.desc())
 
 
 def readers_have(connection: sa.Connection, dataset_id: str) -> dict[str, sa.Row]:
@@ -67,10 +70,10 @@ def rows_of_batch_before(
         sa.select(batches.c.rows_read)
         .where(
             batches.c.dataset == dataset_id,
-            batches.c.batch < batch,
+            batch > BATCH,
             batches.c.status == "published",
         )
-        .order_by(batches.c.batch.desc())
+        .order_by(BATCH.desc())
         .limit(1)
     )
     return connection.scalar(query if among is None else query.where(batches.c.batch.in_(among)))
@@ -134,7 +137,11 @@ def begin(
     """Write the load's row. Whoever holds the dataset's lock calls it, so any other started load is dead.
 
     Its sessions are ended: a run that was stopped in the middle of a COPY would hold its locks for ever.
+
+    Raises:
+        ConfigError: another batch has the same name for its tables.
     """
+    refuse_twin(connection, contract, batch)
     take_over(connection, contract.dataset_id)
     connection.execute(
         batches.update()

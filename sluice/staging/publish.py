@@ -60,8 +60,8 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
     """Make the accepted rows of a held load visible, on a person's word. Its rejected rows stay in quarantine.
 
     Raises:
-        DataError: its rows were dropped after the contract's retention, or are not what the contract demands now; or
-            keys must be unique in the dataset, and other batches were published since.
+        DataError: its rows were dropped after the contract's retention, are not what the contract demands now, or are
+            another batch's; or keys must be unique in the dataset, and other batches were published since.
         ToolError: the database failed; nothing was changed.
     """
     with transaction(warehouse.engine, f"{batch}: the release failed", "Readers keep the data they had.") as connection:
@@ -75,11 +75,23 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
         references.announce(connection, batch.dataset_id)
         references.count_again(connection, batch.dataset_id)
         schema_evolution.fit_held(connection, contract, batch.batch)
+        _refuse_rows_of_another(connection, contract, batch)
         _drop_older_quarantine(connection, contract, batch)
         batch_tables.replace_published(connection, contract, batch)
         loads.supersede(connection, batch, "published")
         loads.note(connection, batch, status="published", released_by=who, released_why=why)
         rules.fine(connection, contract, batch.batch, f"released by {who}: {why}", warehouse.now())
+
+
+def _refuse_rows_of_another(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
+    """A batch whose name differs in - and _ alone has the same table. All its rows are of one batch."""
+    held = sa.select(incoming_table(contract, batch.batch).c._batch).limit(1)
+    found = connection.scalar(held)
+    if found not in (None, batch.batch):
+        raise DataError(
+            f"{batch}: the rows in its table are of batch {found}, so there is nothing to release. Rename the file, so "
+            f"that the names differ by more than - and _, and load it: sluice run {contract}"
+        )
 
 
 def fail(warehouse: Warehouse, contract: Contract, batch: Batch, why: str | SluiceError) -> None:

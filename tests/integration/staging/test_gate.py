@@ -10,11 +10,14 @@ import pandera.pandas as pa
 import pytest
 import sqlalchemy as sa
 
-from sluice.contract.batches import Single
+from sluice.contract.batches import EachFile, Single
 from sluice.contract.columns import Int, Text, column
 from sluice.contract.contract import Contract, Files, Gate
-from sluice.contract.errors import DataError
+from sluice.contract.errors import ConfigError, DataError
+from sluice.ledger import loads
+from sluice.staging import publish
 from sluice.staging.audit import findings
+from sluice.warehouse.warehouse import Batch
 from tests.support import hidden_rules, shops
 
 # Each bad line names the checks it must trip.
@@ -410,3 +413,32 @@ def test_nor_is_one_that_a_library_hides_though_every_row_of_the_first_chunk_pas
     delivered = deliver(numbers(FromLibrary), "all", write_numbers(tmp_path / "n.csv", high_at_last))
     [reason] = delivered.decision.reasons
     assert reason.startswith("the check not far above the mean could not be run: its result for a row depends on")
+
+
+def test_a_batch_whose_tables_would_be_those_of_another_is_refused_and_its_rows_are_not_released(
+    deliver, warehouse, rows, tmp_path
+) -> None:
+    path = shops.write(tmp_path / "o.csv", ["11,2021-01-02 10:00:00,east,1,9.50,1.5,", *shops.good_lines(1)])
+    contract = shops.contract(max_rejected=0)
+    files = replace(contract, files=Files(f"{tmp_path}/", EachFile(r"o(.+)\.csv")))
+    held = deliver(files, "a-b", path).batch
+    with pytest.raises(ConfigError, match="shop__orders a_b: batch a-b was loaded before"):
+        deliver(files, "a_b", path)
+    deliver(files, "a-c", path)
+    deliver(contract, "2021-01", path)  # a name of the calendar is not looked for
+    with warehouse.engine.begin() as connection:  # as a version before could have left it
+        connection.execute(sa.text(f"update ops.batches set batch = 'a_b' where load_id = {held.load_id}"))
+    with pytest.raises(DataError, match="are of batch a-b, so there is nothing to release"):
+        publish.release(warehouse, files, Batch(held.dataset_id, "a_b", held.load_id), "me", "why not")
+    assert rows("select count(*) from staging.shop__orders") == [(0,)]
+
+
+def test_the_batch_before_is_found_by_the_order_of_text_whatever_the_servers_is(deliver, warehouse, tmp_path) -> None:
+    contract = replace(shops.contract(max_rejected=0.9), files=Files(f"{tmp_path}/", EachFile(r"o(.+)\.csv")))
+    names = ["B", "a", "a.1", "a10"]  # others put B behind a, or a10 before a.1
+    for number, name in enumerate(names, start=1):
+        deliver(contract, name, shops.write(tmp_path / "o.csv", shops.good_lines(number, first=100 * number)))
+    with warehouse.engine.connect() as connection:
+        before = [loads.rows_of_batch_before(connection, "shop__orders", name) for name in names]
+        assert before == [None, 1, 2, 3]
+        assert [row.batch for row in connection.execute(loads.newest("shop__orders"))] == names

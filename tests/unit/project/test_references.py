@@ -84,3 +84,12 @@ def test_a_circle_of_references_is_refused(project: Path) -> None:
 def test_a_reference_names_a_dataset_and_its_column(written: object) -> None:
     with pytest.raises(ContractError, match="name a dataset and its column"):
         column("Who.", references=written)  # type: ignore[arg-type]
+
+
+def test_the_former_name_of_look_back_is_answered_with_what_to_write(project: Path) -> None:
+    add(project, "a")
+    file = project / "contracts/a.py"
+    text = file.read_text().replace("Single()", 'Monthly(start="2024-01", months_due=6)')
+    file.write_text(text.replace("Single", "Monthly"))
+    with pytest.raises(ContractError, match=r"contracts/a.py cannot be loaded: months_due is now look_back. Write Mon"):
+        load_contracts(project / "contracts")
