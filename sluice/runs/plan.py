@@ -58,8 +58,15 @@ def deliveries(datasets: Sequence[str] | None, batches: Sequence[str] | None, ur
         raise ConfigError("the project has no dataset yet. Draft one: sluice new SOURCE ENTITY --from FILE")
     found = [delivery for contract in load_order(chosen) for delivery in _of_dataset(contract, batches, url)]
     if not found:
-        raise ConfigError(f"nothing to load: no file of {', '.join(map(str, chosen))} matches {url and Address(url)}")
+        raise ConfigError(f"nothing to load: {'; '.join(_no_file(contract, url) for contract in chosen)}")
     return found
+
+
+def _no_file(contract: Contract, url: str | None) -> str:
+    kind, address = contract.files.batches, Address(url or contract.files.url)
+    if isinstance(kind, EachFile):
+        return f"no file of {contract} in {address} matches {kind.pattern}"
+    return f"no file of {contract} matches {address}"
 
 
 def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | None) -> list[Delivery]:
@@ -72,7 +79,8 @@ def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | No
         return _of_table(contract, batches)
     template = reveal(url) if url else contract.files.url
     if isinstance(contract.files.batches, EachFile):
-        return _of_folder(contract, contract.files.batches, template, batches)
+        found = _of_folder(contract, contract.files.batches, template, batches)
+        return found if found or url else [_none_yet(contract, template)]
     asked = bool(batches or url)
     if batches:
         names: Iterable[str] = sorted(set(batches))
@@ -132,6 +140,12 @@ def _of_folder(contract: Contract, each: EachFile, template: str, batches: Seque
         if not batches or batch in batches:
             found.append(Delivery(contract, batch, Address(f"{folder}{path}"), bool(batches)))
     return found
+
+
+def _none_yet(contract: Contract, template: str) -> Delivery:
+    """Of a folder that was listed and has no file of the dataset: an ordinary night, which ends its incident."""
+    folder = Address(filled(template, contract, contract.files.batches.unreal))
+    return Delivery(contract, "", folder, False, SourceMissing(_no_file(contract, template)))
 
 
 def by_dataset(found: Iterable[Delivery]) -> list[list[Delivery]]:

@@ -114,7 +114,9 @@ def _foreseen(delivery: Delivery, loads: Sequence[sa.Row]) -> Foreseen:
     why: tuple[str, ...]
     published = next((load for load in loads if load.status == "published"), None)
     if delivery.problem is not None and not delivery.batch:
-        return Foreseen(delivery.contract.dataset_id, "", Would.UNKNOWN, (str(delivery.problem),), (), delivery.address)
+        none_yet = isinstance(delivery.problem, SourceMissing) and not delivery.asked
+        would = Would.NOT_DELIVERED if none_yet else Would.UNKNOWN
+        return Foreseen(delivery.contract.dataset_id, "", would, (str(delivery.problem),), (), delivery.address)
     try:
         listing = plan.look(delivery)
     except SourceMissing as error:

@@ -16,6 +16,7 @@ from sluice.contract.errors import ConfigError, ContractError
 from sluice.file_check.deliveries import batches_of
 from sluice.project import datasets
 from sluice.runs import plan
+from sluice.runs.preview import Would, _foreseen
 from sluice.source.fetch import listed
 from sluice.source.files import SourceMissing
 from sluice.warehouse.postgres.tables import table_name
@@ -114,3 +115,17 @@ def test_a_long_name_has_tables_of_its_own() -> None:
     each = replace(contract(EachFile("(.+)")), source="s" * 19, entity="e" * 19)
     assert len(each.dataset_id) == 40
     contract(Single(name="x" * 12))
+
+
+def test_a_folder_without_a_file_of_the_dataset_is_an_ordinary_night_unless_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "readme.txt").touch()
+    each = contract(EachFile(r"n_(\d+)\.csv"), f"{tmp_path}/")
+    [found] = deliveries(each, monkeypatch)
+    assert (found.batch, found.asked) == ("", False)
+    with pytest.raises(SourceMissing, match=r"no file of t__numbers in .* matches n_"):
+        plan.look(found)
+    assert _foreseen(found, []).would is Would.NOT_DELIVERED
+    with pytest.raises(ConfigError, match=r"nothing to load: no file of t__numbers in .* matches n_"):
+        plan.deliveries(["t__numbers"], None, f"{tmp_path}/")
