@@ -74,6 +74,7 @@ def stopped_with_its_child(nights: Nights, folder: Path) -> Iterator[list[psutil
             run.communicate()
 
 
+@pytest.mark.long
 def test_an_overtaken_run_with_dbt_in_a_child_leaves_the_live_side_as_it_is(
     nights: Nights, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -39,6 +39,7 @@ def files_with_the_secret(*folders: Path) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_a_token_is_in_no_message_ledger_site_file_or_record_of_prefect(
     sluice: Callable, engine: sa.Engine, httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

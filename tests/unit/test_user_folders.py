@@ -71,6 +71,7 @@ def test_a_new_name_in_the_home_fails_a_run_and_nothing_new_does_not(home: Path)
     assert f"made: {home}/.new" in done.stdout
 
 
+@pytest.mark.long
 def test_a_warehouse_that_is_in_use_is_refused_before_the_first_test(home: Path) -> None:
     (home / ".sluice" / "postgres").mkdir()
     lock = home / ".sluice" / "postgres" / "users.lock"

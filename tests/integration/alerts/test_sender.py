@@ -62,6 +62,7 @@ def wait_for(arrived: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_a_watching_sender_delivers_what_comes_and_stops_on_ctrl_c(warehouse, deliver, rows, tmp_path) -> None:
     box = Mailbox()
     AppriseAddress(url=box.address).save("watched", overwrite=True)

@@ -101,6 +101,7 @@ def test_the_dbt_of_an_environment_without_sluice_builds_and_its_sessions_hold_t
     assert nights.fares() == {"2019-01": [1, 2], "2019-02": [3], "2019-03": [4]}
 
 
+@pytest.mark.long
 def test_a_night_runs_with_dbt_in_a_child_process(sluice, engine: sa.Engine, write_settings, tmp_path: Path) -> None:
     write_settings("[dbt]", 'runner = "process"', FOLDERS)
     taxi.csv(tmp_path / "2019-01.csv.gz", [*taxi.trips("2019-01", 50), *taxi.trips("2019-01", 1, passengers=0)])

@@ -166,6 +166,7 @@ def test_two_nights_after_a_change_of_logic_both_sides_have_it_and_no_other_nigh
     assert nights.fares() == wanted | {"2019-04": [70]}
 
 
+@pytest.mark.long
 def test_a_failed_night_leaves_the_old_marts_and_no_trace_of_its_logic_in_a_later_one(nights: Nights) -> None:
     nights.load("2019-01", [1, 2])
     nights.night()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 import sqlalchemy as sa
 
 from tests.support import taxi
@@ -23,6 +24,7 @@ def published(engine: sa.Engine) -> dict[str, int]:
         return {row.batch: row.load_id for row in rows}
 
 
+@pytest.mark.long
 def test_a_killed_backfill_goes_on_where_it_was_and_builds_the_marts_once(sluice, engine, tmp_path) -> None:
     for month in MONTHS:
         taxi.csv(tmp_path / f"{month}.csv", taxi.trips(month, 20))

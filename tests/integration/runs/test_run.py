@@ -210,6 +210,7 @@ def test_sql_writes_when_it_is_told_to(sluice) -> None:
     assert sluice("sql", "select a from mine", "--csv").out.splitlines() == ["a", "7"]
 
 
+@pytest.mark.long
 def test_a_held_batch_is_listed_exported_and_released_on_a_persons_word(sluice, engine, tmp_path) -> None:
     lines = [*taxi.trips("2019-02", 20), *taxi.trips("2019-02", 10, passengers=0)]
     taxi.csv(tmp_path / "2019-02.csv", lines)

@@ -170,7 +170,7 @@ def up(tmp_path: Path, project: Path) -> Iterator[Up]:
     orphans.end(started.home)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_schedule_runs_and_neither_ctrl_c_nor_a_kill_leaves_an_orphan(up: Up) -> None:
     up.start()
     first = wait_for("a scheduled run to complete", up.completed, LATE)
@@ -291,7 +291,7 @@ def without_a_given_password(tmp_path: Path, project: Path) -> Iterator[Up]:
     embedded.remove(started.home)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_account_of_the_machine_reads_no_block_and_sluices_commands_find_the_password(
     without_a_given_password: Up,
 ) -> None:

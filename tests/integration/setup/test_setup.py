@@ -209,6 +209,7 @@ def typed(answer: str) -> tuple[int, str]:
     return code, shown
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["gcs-bucket", "s3-bucket", "local-file-system"])
 def test_storage_blocks_are_made_and_asked(
     kind: str, bare: pytest.MonkeyPatch, tmp_path: Path, httpserver: HTTPServer
@@ -280,6 +281,7 @@ def ended(deployment: UUID, state: State) -> None:
         client.set_flow_run_state(run.id, state, force=True)
 
 
+@pytest.mark.long
 def test_a_missed_night_reaches_the_owner_and_so_does_the_next_run(
     bare: pytest.MonkeyPatch, tmp_path: Path, httpserver: HTTPServer
 ) -> None:

@@ -56,6 +56,7 @@ def staged(engine: sa.Engine) -> int:
         return connection.scalar(sa.text("select count(*) from staging.tlc__yellow_trips")) or 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("flows", FROZEN, ids=lambda folder: folder.parent.name)
 def test_the_flows_of_an_older_version_run_with_the_users_tasks_before_and_after(
     sluice, engine, project: Path, tmp_path: Path, flows: Path

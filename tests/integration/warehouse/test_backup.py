@@ -56,6 +56,7 @@ def counted(url: sa.URL, query: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in opened.execute(sa.text(query))]
 
 
+@pytest.mark.long
 def test_after_a_restore_into_another_server_a_run_finds_nothing_new(
     sluice, database: sa.URL, another: sa.URL, use, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ def database(postgres15_url: sa.URL) -> Iterator[sa.URL]:
         yield url
 
 
+@pytest.mark.long
 def test_a_month_goes_from_file_to_published_marts(sluice, engine: sa.Engine, tmp_path: Path) -> None:
     taxi.csv(tmp_path / "2019-01.csv.gz", taxi.trips("2019-01", 30))
     said = sluice("run", "tlc__yellow_trips", "--url", str(tmp_path / "{batch}.csv.gz"))
