@@ -147,8 +147,9 @@ def _facts_of_crash(reason: str) -> Facts:
 
 
 def listed(contract: Contract) -> None:
-    """The folder of a dataset was listed whole: what was wrong with it is over."""
-    _fine(Delivery(contract, "", "", False), "its folder can be listed again", "batch_failed")
+    """The folder or table of a dataset was looked at whole: what was wrong with it is over."""
+    how = "its folder or table can be looked at whole again"
+    _fine(Delivery(contract, "", "", False), how, "batch_failed", "batch_refused")
 
 
 def _fine(delivery: Delivery, how: str, *kinds: str) -> None:

@@ -14,7 +14,7 @@ from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError, SluiceError
 from sluice.contract.registry import load_order
-from sluice.contract.sources import ROWS, Rows, Table
+from sluice.contract.sources import ROWS, TABLE, Rows, Table
 from sluice.project.datasets import contract_for, contracts
 from sluice.source import fetch
 from sluice.source.addresses import Address, discover, expand, filled, is_remote, reveal
@@ -31,8 +31,8 @@ class Delivery:
     Attributes:
         address: its name; of a file that is yet to be fetched, one that also opens it (`Address`).
         asked: whether a person named the batch, so that a missing file is an error and not just early.
-        problem: why the dataset's folder could not be listed whole, and the delivery then stands for no batch; or why
-            a batch of a table cannot be loaded.
+        problem: why the dataset's folder or table could not be looked at whole, and the delivery then stands for no
+            batch (empty); or why a batch of a table cannot be loaded.
         found: of a table, the batch that is in it.
     """
 
@@ -93,17 +93,25 @@ def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | No
 
 
 def _of_table(contract: Contract, batches: Sequence[str] | None) -> list[Delivery]:
+    asked = bool(batches)
     for batch in batches or ():
         contract.files.batches.validate(batch)
     found = source_table.find(look_into_warehouse(), contract)
-    whole = next((each for each in found.values() if isinstance(each, SluiceError) and len(found) == 1), None)
     deliveries = []
+    if source_table.WHOLE in found:  # an incident of its own, and not one of each batch that comes due meanwhile
+        batches = None
     for batch in sorted(set(batches or found)):
         address = source_table.address_of(contract, batch)
-        there = found.get(batch, whole or SourceMissing(f"{address}: the table has no row of this batch"))
+        there = found.get(batch, SourceMissing(f"{address}: the table has no row of this batch"))
         what = {"problem": there} if isinstance(there, SluiceError) else {"found": there}
-        deliveries.append(Delivery(contract, batch, address, bool(batches), **what))
+        deliveries.append(Delivery(contract, batch, address, asked, **what))
     return deliveries
+
+
+def seen_whole(delivery: Delivery) -> bool:
+    """Whether the folder or table of its dataset was looked at whole, and nothing is wrong with that."""
+    is_folder = isinstance(delivery.contract.files.batches, EachFile)
+    return bool(delivery.batch) and (is_folder or delivery.address.startswith(f"{TABLE}://"))
 
 
 def is_of_function(address: str) -> bool:

@@ -7,7 +7,6 @@ REPEATABLE READ snapshot, in which it is counted too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from sluice.contract.errors import ConfigError, DataError, SluiceError, ToolErro
 from sluice.contract.sources import TABLE, Table
 from sluice.ledger import loads
 from sluice.source.files import SourceFile, SourceMissing, SourceUnreadable
-from sluice.staging.table_columns import TableColumn, arrow_types, columns_of, copied, quoted
+from sluice.staging.table_columns import TableColumn, arrow_types, columns_of, copied, offered, quoted
 from sluice.warehouse.postgres import batch_tables
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.tables import findings_table, incoming_table
@@ -29,18 +28,19 @@ from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Batch, Warehouse
 
 SNAPSHOT = sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+WHOLE = ""  # stands for the table where no batch does
 Found = Mapping[str, SourceFile | SluiceError]  # by batch: what is there, or why it cannot be loaded
 
 
 def address_of(contract: Contract, batch: str) -> str:
     """What a batch of a table is called in the ledger and in messages."""
     assert isinstance(contract.files, Table)
-    return f"{TABLE}://{contract.files.table}/{batch}"
+    return f"{TABLE}://{contract.files.table}/{batch}".rstrip("/")
 
 
 def find(warehouse: Warehouse | None, contract: Contract) -> Found:
     """The batches of the table with their fingerprints, in batch order, by one scan. Where the table as a whole cannot
-    be loaded, its newest batch has the reason."""
+    be loaded, the reason stands under no batch (empty), and alone."""
     try:
         if warehouse is None:
             raise SourceMissing("there is no database yet")
@@ -53,7 +53,7 @@ def find(warehouse: Warehouse | None, contract: Contract) -> Found:
         problem: SluiceError = SourceUnreadable(f"{_name(contract)}: cannot be read: {first_line(error)}")
     except SluiceError as error:
         problem = error
-    return {_newest(contract): problem}
+    return {WHOLE: problem}
 
 
 def load(warehouse: Warehouse, contract: Contract, batch: Batch) -> Batch:
@@ -94,12 +94,12 @@ def load(warehouse: Warehouse, contract: Contract, batch: Batch) -> Batch:
 def _copy(connection: sa.Connection, contract: Contract, batch: str, table: sa.Table) -> int:
     assert isinstance(contract.files, Table)
     there = columns_of(connection, contract)
-    names, types = [each.name for each in there], arrow_types(contract, there)
-    places = locate(contract, batch, names, types, _name(contract))
+    given = offered(contract, there)
+    places = locate(contract, batch, [each.name for each in given], arrow_types(contract, given), _name(contract))
     key: list[Any] = [
         sa.literal_column(quoted(connection, _known(contract, there, name))) for name in contract.files.key
     ]
-    values, unparsed = copied(connection, contract, [None if place is None else there[place] for place in places])
+    values, unparsed = copied(connection, contract, [None if place is None else given[place] for place in places])
     number = sa.func.row_number().over(order_by=key)
     query = sa.select(*values, number, unparsed).select_from(_table(connection, contract))
     query = query.where(_batch_of(contract) == batch)
@@ -192,8 +192,3 @@ def _known(contract: Contract, there: list[TableColumn], name: str) -> str:
 def _name(contract: Contract) -> str:
     assert isinstance(contract.files, Table)
     return contract.files.table
-
-
-def _newest(contract: Contract) -> str:
-    due = contract.files.batches.due(datetime.now(UTC))
-    return due[-1] if due else contract.files.batches.first

@@ -63,7 +63,7 @@ class TableColumn:
 
 
 def columns_of(connection: sa.Connection, contract: Contract) -> list[TableColumn]:
-    """The columns of the table. Those of its loader, which begin with `_`, are left out unless the contract has them.
+    """The columns of the table.
 
     Raises:
         SourceMissing: there is no such table.
@@ -77,9 +77,13 @@ def columns_of(connection: sa.Connection, contract: Contract) -> list[TableColum
     if not connection.scalar(_MAY_READ, {"oid": oid}):
         user = connection.engine.url.username
         raise SourceUnreadable(f"{contract.files.table}: may not be read: GRANT SELECT ON {schema}.{name} TO {user}")
-    wanted = {each for column in contract.columns for each in column.sources} | set(contract.files.key)
-    found = [TableColumn(*row) for row in connection.execute(_COLUMNS, {"oid": oid})]
-    return [each for each in found if each.name in wanted or not each.name.startswith("_")]
+    return [TableColumn(*row) for row in connection.execute(_COLUMNS, {"oid": oid})]
+
+
+def offered(contract: Contract, there: Sequence[TableColumn]) -> list[TableColumn]:
+    """Those that are compared with the contract: not those of a loader, which begin with `_`, unless it has them."""
+    wanted = {each for column in contract.columns for each in column.sources}
+    return [each for each in there if each.name in wanted or not each.name.startswith("_")]
 
 
 def quoted(connection: sa.Connection, name: str) -> str:
@@ -137,17 +141,28 @@ def _fits(column: Column, given: str, cell: Any, longest: int) -> Any:
     kind = kind_of(column.type)
     match kind:
         case "integer" if given == "numeric":
-            return (cell == sa.func.trunc(cell)) & (sa.func.abs(cell) < sa.literal_column("9223372036854775808"))
+            held = (cell >= sa.literal_column(str(-(2**63)))) & (cell < sa.literal_column(str(2**63)))
+            return (cell == sa.func.trunc(cell)) & held
         case "float" if given.startswith("float"):
             return cell.not_in([sa.literal_column(f"'{word}'") for word in ("NaN", "Infinity", "-Infinity")])
         case "decimal":
             precision, scale = column.type.arrow.precision, column.type.arrow.scale
             exact = sa.func.round(sa.cast(cell, sa.Numeric()), scale) == cell
-            return exact & (sa.func.abs(cell) < sa.literal_column(str(10 ** (precision - scale))))
+            digits = sa.func.abs(sa.cast(cell, sa.Numeric()))  # the least integer of a type has no positive in it
+            return exact & (digits < sa.literal_column(str(10 ** (precision - scale))))
         case "date" | "timestamp" | "timestamp with time zone":
             return (cell >= sa.literal_column("'0001-01-01'")) & (cell < sa.literal_column("'10000-01-01'"))
         case "text" | "bytes":
             return sa.func.octet_length(cell) <= longest
         case "json":
-            return sa.func.octet_length(sa.cast(cell, sa.Text())) <= longest
+            short = sa.func.octet_length(sa.cast(cell, sa.Text())) <= longest
+            return short if given == "jsonb" else short & _held_by_jsonb(cell)
     return None
+
+
+def _held_by_jsonb(cell: Any) -> Any:
+    """Whether a value of type json has neither the character 0 nor half a character, which jsonb cannot hold."""
+    text: Any = sa.cast(cell, sa.Text())
+    for pattern in (r"\\\\", r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"):  # a backslash; a pair
+        text = sa.func.regexp_replace(text, pattern, ".", "g")
+    return text.op("!~")(r"\\u(0000|[dD][89a-fA-F])")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from prefect.runtime import deployment, flow_run
 
 from sluice.alerts import missed_nights
-from sluice.contract.batches import Calendar, EachFile
+from sluice.contract.batches import Calendar
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
 from sluice.ledger import loads
@@ -105,7 +105,7 @@ def deliver_dataset(deliveries: Sequence[Delivery], bring: Bring = new_files.new
             ) as connection:
                 loads.take_over(connection, contract.dataset_id)
             schema_evolution.verify(warehouse, contract)
-            if isinstance(contract.files.batches, EachFile) and not deliveries[0].problem:
+            if plan.seen_whole(deliveries[0]):
                 lifecycle.listed(contract)
             return [_deliver_one(delivery, bring) for delivery in deliveries]
     except EXPECTED as error:

@@ -55,6 +55,10 @@ class Orders(pa.DataFrameModel):
     tags: Json = column("Labels.", nullable=True)
 
 
+class Signed(Orders):
+    price: Money = column("Of one.", nullable=True)
+
+
 def contract(model: type[pa.DataFrameModel] = Orders, **options: Any) -> Contract:
     given = {
         "batches": Monthly("2024-01", by="ordered_at"),
@@ -178,6 +182,44 @@ def test_rows_that_fail_are_quarantined_and_values_that_do_not_fit_keep_their_te
 
 
 @pytest.mark.parametrize(
+    ("kind", "least"), [("smallint", -(2**15)), ("integer", -(2**31)), ("bigint", -(2**63)), ("numeric", -(2**63))]
+)
+def test_the_least_integer_is_a_value_like_others(raw, take, rows, kind: str, least: int) -> None:
+    raw(f"alter table raw.orders alter price type {kind}, alter order_id type {kind}",
+        f"insert into raw.orders values ({least}, '2024-01-01', {least}), (1, '2024-01-01', 1)")  # fmt: skip
+    assert take(contract(Signed)) == {"2024-01": "published"}
+    found = rows("select order_id, price::text from staging.shop__orders order by 1")
+    rejected = rows("select (_row ->> 'order_id')::bigint, _reasons from quarantine.shop__orders")
+    if kind == "smallint":
+        assert (found, rejected) == ([(least, f"{least}.00"), (1, "1.00")], [])
+    else:
+        assert (found, rejected) == ([(1, "1.00")], [(least, ["price is decimal(10,2)"])])
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (r'"\u0000"', False),
+        (r'{"\\\u0000": 1}', False),
+        (r'["\ud83d"]', False),
+        (r'["\uDE00"]', False),
+        (r'["\ude00\ud83d"]', False),
+        (r'["\ud83d\\\ude00"]', False),
+        (r'["\ud83d\ud83d\ude00"]', False),
+        (r'["\ud83d\ude00", "\\u0000", "\u00e9", "\\ud83d"]', True),
+    ],
+)
+def test_json_that_jsonb_cannot_hold_rejects_its_row(raw, take, rows, text: str, kept: bool) -> None:
+    raw("alter table raw.orders alter tags type json",
+        f"insert into raw.orders (order_id, ordered_at, tags) values (1, '2024-01-01', '{text}'), "
+        "(2, '2024-01-02', '[1]'), (3, '2024-01-03', null)")  # fmt: skip
+    assert take(contract()) == {"2024-01": "published"}
+    assert rows("select count(*) from staging.shop__orders") == [(3 if kept else 2,)]
+    rejected = rows("select _row_number, _reasons, _row ->> 'tags' from quarantine.shop__orders")
+    assert rejected == ([] if kept else [(1, ["tags is json"], text)])
+
+
+@pytest.mark.parametrize(
     ("value", "shown"),
     [("null", "is null"), ("timestamp 'infinity'", "is null|is 'infinity'")],
     ids=["null", "infinity"],
@@ -255,6 +297,14 @@ def test_a_load_that_began_meanwhile_is_not_read(warehouse, raw, take, rows) -> 
     with pytest.raises(ToolError, match="its loader has not finished"):
         source_table.load(warehouse, of, batch)
     assert rows("select count(*) from pg_class where relname like '%incoming%'") == [(0,)]
+
+
+def test_a_key_of_the_loader_is_no_drift(raw, take, rows) -> None:
+    raw("alter table raw.orders add _dlt_id text",
+        "insert into raw.orders (order_id, ordered_at, _dlt_id) values (1, '2024-01-05', 'b')",
+        "insert into raw.orders (order_id, ordered_at, _dlt_id) values (2, '2024-01-05', 'a')")  # fmt: skip
+    assert take(contract(key="_dlt_id")) == {"2024-01": "published"}
+    assert rows("select order_id from staging.shop__orders order by _row_number") == [(2,), (1,)]
 
 
 class Retyped(Orders):

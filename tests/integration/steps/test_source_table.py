@@ -58,6 +58,8 @@ def test_a_table_is_a_source_like_a_folder_of_files(sluice, engine: sa.Engine, p
     raw("create schema raw", "create table raw.orders (order_id int, month int)")
     early = sluice("run")
     assert (early.code, "not delivered" in early.out) == (0, True), early.err
+    foreseen = sluice("plan", "--json")
+    assert (foreseen.code, foreseen.out.count('"not_delivered"')) == (0, 1), foreseen.out
 
     raw("insert into raw.orders values (1, 1), (2, 1), (3, 2), (-1, 3)")
     said = sluice("run")
@@ -79,5 +81,11 @@ def test_a_table_is_a_source_like_a_folder_of_files(sluice, engine: sa.Engine, p
     raw("insert into raw.orders values (9, null)")
     closed = sluice("run")
     assert closed.code == 2
+    incident = "select batch, resolved_as from ops.incidents where kind = 'batch_refused'"
+    assert shown(incident) == [("", None)]  # of the whole table, so that the next month opens no other
     assert "raw.orders: the batch of some rows is null, so they would never be loaded" in closed.err
     assert shown("select status, count(*) from ops.batches where status = 'published' group by 1") == [("published", 3)]
+
+    raw("delete from raw.orders where order_id = 9")
+    assert sluice("run").code == 0
+    assert shown(incident) == [("", "recovered")]
