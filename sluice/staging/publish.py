@@ -28,6 +28,7 @@ def publish(warehouse: Warehouse, contract: Contract, batch: Batch, report: Audi
     with transaction(warehouse.engine, f"{batch}: publishing failed", "Readers keep the data they had.") as connection:
         if loads.status(connection, batch) == "published":  # by the try before, which could not find that out
             return
+        loads.fence(connection, batch)  # first, so that an overtaken run waits for nobody, and nobody for it
         references.verify(connection, batch)
         references.announce(connection, batch.dataset_id)
         _set_rejected_apart(connection, contract, batch, report)
@@ -48,6 +49,7 @@ def hold(warehouse: Warehouse, contract: Contract, batch: Batch, report: AuditRe
     with transaction(warehouse.engine, f"{batch}: holding the batch failed", "Nothing was published.") as connection:
         if loads.status(connection, batch) == "held":  # as in publish
             return
+        loads.fence(connection, batch)
         _set_rejected_apart(connection, contract, batch, report)
         _drop_older_quarantine(connection, contract, batch, held_only=True)
         batch_tables.drop_set_aside(connection, contract, batch.batch)
@@ -131,7 +133,6 @@ def _has_loaded(connection: sa.Connection, batch: Batch) -> bool:
 
 
 def _set_rejected_apart(connection: sa.Connection, contract: Contract, batch: Batch, report: AuditReport) -> None:
-    loads.fence(connection, batch)
     moved = batch_tables.move_to_quarantine(connection, contract, batch)
     if moved != report.rejected:
         raise ToolError(f"{batch}: the audit rejected {report.rejected:,} rows, but {moved:,} are found now; try again")

@@ -35,6 +35,9 @@ def version_of(contract: Contract) -> str:
         facts["gate"] = [*facts["gate"], contract.gate.same_bytes]
     if contract.gate.rows_vs != "last":
         facts["gate"] = [*facts["gate"], contract.gate.rows_vs]
+    zone = getattr(contract.files.batches, "timezone", "UTC")
+    if contract.files.batches.by is not None and zone != "UTC":  # the first batch may be the same moments in both
+        facts["timezone"] = zone
     if reading := _reading(contract):
         facts["reading"] = reading
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

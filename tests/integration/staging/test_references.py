@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sluice.contract.errors import DataError
+from sluice.contract.errors import DataError, Overtaken
 from sluice.contract.gate import decide
-from sluice.ledger import loads, schema
+from sluice.ledger import loads, references, schema
 from sluice.ledger.references import ReferencesChanged
 from sluice.source import fetch
 from sluice.source.readers.row_stream import open_rows
@@ -151,8 +151,6 @@ def test_no_parent_is_published_between_the_last_look_and_the_commit(warehouse, 
     """The publishing transaction of a child holds what a publication of its parent waits for."""
     give(customers(), "2024-01", 1)
     child = give(orders(), "2024-01", 1)
-    from sluice.ledger import references
-
     with warehouse.engine.connect() as publishing, warehouse.engine.connect() as other:
         references.verify(publishing, child.batch)
         other.execute(sa.text("SET LOCAL lock_timeout = '50ms'"))
@@ -162,6 +160,17 @@ def test_no_parent_is_published_between_the_last_look_and_the_commit(warehouse, 
         other.rollback()
         references.announce(other, "shop__customers")
         other.rollback()
+
+
+def test_an_overtaken_publication_waits_for_no_other(warehouse, give) -> None:
+    contract = orders()
+    give(customers(), "2024-01", 1, 2)
+    old = give(contract, "2024-01", 1)
+    give(contract, "2024-01", 1, 2)
+    with warehouse.engine.connect() as other:
+        references.announce(other, contract.dataset_id)  # as a release that took over does
+        with pytest.raises(Overtaken, match="a later run took over"):
+            publish.publish(warehouse, contract, old.batch, old.report, old.decision)
 
 
 def test_a_parent_that_loses_keys_leaves_the_rows_and_opens_a_warning_until_they_are_back(give, look, rows) -> None:

@@ -196,3 +196,10 @@ def test_what_a_gate_compares_rows_with_is_part_of_its_version_only_where_it_is_
     days = contract(Daily("2024-01-01", by="at"))
     assert version_of(replace(days, gate=Gate(rows_vs="last"))) == version_of(days)
     assert version_of(replace(days, gate=Gate(rows_vs="weekday"))) != version_of(days)
+
+
+def test_another_time_zone_is_another_version_where_a_column_dates_rows() -> None:
+    days = contract(Daily("2024-01-01", by="at"))
+    london = contract(Daily("2024-01-01", by="at", timezone="Europe/London"))  # in January the same moments
+    assert version_of(london) != version_of(days)
+    assert version_of(contract(Daily("2024-01-01", by="at", timezone="UTC"))) == version_of(days)
