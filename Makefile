@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 DOCS := requirements/docs.txt
 
-.PHONY: help setup run test test-long up lint format types derive docs lock clean
+.PHONY: help setup run test test-long up lint format types derive docs lock sbom advisories mutate clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s:
@@ -55,18 +55,31 @@ derive: $(VENV)/.runtime  ## Write the files that are derived from the contracts
 
 docs: $(VENV)/.docs  ## Build the documentation as a site in .sluice/docs-site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --clean
-	@echo "Built .sluice/docs-site/index.html"
+	@echo "Built .sluice/docs-site. Serve it: $(BIN)/python -m http.server --directory .sluice/docs-site --bind 127.0.0.1"
 
-lock: $(VENV)/bin/python  ## Resolve the dependencies anew, with hashes and without any index address
+lock: $(VENV)/bin/python  ## Resolve the dependencies again, with hashes and without any index address
 	@$(INSTALL) uv
 	@$(BIN)/python requirements/lock.py
 
 outdated: $(VENV)/.dev  ## Show which dependencies are behind, and what holds each back
 	@$(BIN)/python requirements/outdated.py
 
+sbom: $(VENV)-supply/.done  ## Write a list of every locked package of the runtime, as CycloneDX, to .sluice/sbom.json
+	@mkdir -p .sluice
+	@$(VENV)-supply/bin/cyclonedx-py requirements $(RUNTIME) --pyproject pyproject.toml --output-reproducible --output-file .sluice/sbom.json 2>.sluice/sbom.log || { cat .sluice/sbom.log; exit 1; }
+	@echo "Wrote .sluice/sbom.json"
+
+advisories: $(VENV)-supply/.done  ## Look up known vulnerabilities of the locked packages; says so if no source can be reached
+	@$(VENV)-supply/bin/python requirements/advisories.py $(RUNTIME) requirements/buckets.txt
+
+mutate: $(VENV)-mutate/.done  ## Change the modules that [tool.mutmut] names in many ways, and count what the tests notice; an hour at most
+	@timeout 3600 $(VENV)-mutate/bin/mutmut run --max-children 2 || test $$? -eq 124
+	@$(VENV)-mutate/bin/mutmut results > mutants/survivors.txt
+	@echo "Wrote mutants/survivors.txt; one of them: $(VENV)-mutate/bin/mutmut show NAME"
+
 clean:  ## Remove the virtual environment and all data of this checkout
 	@test ! -x $(BIN)/sluice || $(BIN)/python -c "from sluice.project.paths import home; from sluice.warehouse import embedded; embedded.remove(home())"
-	@rm -rf $(VENV) .sluice
+	@rm -rf $(VENV) $(VENV)-supply $(VENV)-mutate mutants .sluice
 
 $(VENV)/bin/python:
 	@echo "Making $(VENV) with $(PYTHON) ..."
@@ -83,6 +96,19 @@ $(VENV)/.runtime: $(RUNTIME) pyproject.toml
 $(VENV)/.dev: $(DEV) $(VENV)/.runtime
 	@echo "Installing the locked packages for tests and checks (once) ..."
 	@$(INSTALL) --require-hashes --no-deps -r $(DEV)
+	@touch $@
+
+$(VENV)-supply/.done: requirements/supply.txt
+	@echo "Installing the locked tools for the list of packages and for advisories (once) ..."
+	@$(PYTHON) -m venv --clear $(VENV)-supply
+	@$(VENV)-supply/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+$(VENV)-mutate/.done: requirements/mutation.txt $(VENV)/.dev
+	@echo "Installing the locked tools for mutation testing (once) ..."
+	@$(VENV)/bin/python -m venv --clear $(VENV)-mutate
+	@$(VENV)-mutate/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > $$($(VENV)-mutate/bin/python -c "import site; print(site.getsitepackages()[0])")/dev.pth
 	@touch $@
 
 $(VENV)/.docs: $(DOCS) $(VENV)/.dev

@@ -1,4 +1,7 @@
-"""Write the lock: runtime.txt, buckets.txt (with the extras), dev.txt, docs.txt; with hashes, without index address."""
+"""Write the lock, with hashes and without index address: runtime.txt, buckets.txt (with the extras), dev.txt, docs.txt.
+
+And supply.txt and mutation.txt, of tools with an environment of their own: not resolved with the others.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,8 @@ def main() -> None:
         overrides.write("\n".join(LEFT_OUT.values()))
         overrides.flush()
         _write(overrides.name)
+    _compile("supply.txt", ["--group", "supply"])
+    _compile("mutation.txt", ["--group", "mutation"])
 
 
 def _write(overrides: str) -> None:
@@ -43,13 +48,17 @@ def _write(overrides: str) -> None:
         options += [option for extra in EXTRAS[name] for option in ("--extra", extra)]
         if name != "dev.txt":
             options += ["--constraint", str(HERE / "dev.txt")]
-        command = [
-            sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *options,
-            "--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url",
-            "--no-annotate", "--quiet", "--upgrade", "--override", overrides,
-            "--custom-compile-command", "make lock", "--output-file", str(HERE / name),
-        ]  # fmt: skip
-        subprocess.run(command, check=True, cwd=HERE.parent)
+        _compile(name, ["pyproject.toml", *options, "--override", overrides])
+
+
+def _compile(name: str, of: list[str]) -> None:
+    command = [
+        sys.executable, "-m", "uv", "pip", "compile", *of,
+        "--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url",
+        "--no-annotate", "--quiet", "--upgrade",
+        "--custom-compile-command", "make lock", "--output-file", str(HERE / name),
+    ]  # fmt: skip
+    subprocess.run(command, check=True, cwd=HERE.parent)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from sluice.contract.contract import Contract
 from sluice.ledger.tables import builds
-from sluice.project.dbt_manifest import below, is_mart
+from sluice.project.dbt_manifest import below
+from sluice.project.marts.chosen import marts_in
 
 
 def of_dataset(connection: sa.Connection, contract: Contract) -> str:
@@ -24,12 +25,9 @@ def of_dataset(connection: sa.Connection, contract: Contract) -> str:
 def last_mart_of(connection: sa.Connection, contract: Contract) -> str | None:
     """A mart that is built from a dataset and that no other mart is built from; the one with the most behind it."""
     manifest = _newest(connection)
-    marts = [name for name in below(manifest, "sources", _is_source(contract)) if is_mart(manifest["nodes"].get(name))]
-    last = [
-        name
-        for name in marts
-        if not any(is_mart(manifest["nodes"].get(child)) for child in manifest["child_map"][name])
-    ]
+    every = marts_in(manifest)
+    marts = [name for name in below(manifest, "sources", _is_source(contract)) if name in every]
+    last = [name for name in marts if not every.intersection(manifest["child_map"][name])]
     found = max(last, key=lambda name: (len(manifest["nodes"][name]["depends_on"]["nodes"]), name), default=None)
     return manifest["nodes"][found]["name"] if found else None
 
@@ -52,7 +50,7 @@ def _is_source(contract: Contract) -> Callable[[Mapping[str, Any]], bool]:
 
 
 def _said(manifest: Mapping[str, Any], met: Iterable[str]) -> str:
-    marts = sorted(manifest["nodes"][name]["name"] for name in met if is_mart(manifest["nodes"].get(name)))
+    marts = sorted(manifest["nodes"][name]["name"] for name in marts_in(manifest).intersection(met))
     shown = [manifest["exposures"][name] for name in met if name in manifest.get("exposures", {})]
     exposures = sorted(f"{each.get('label') or each['name']} ({each['type']})" for each in shown)
     parts = {"marts": marts, "exposures": exposures}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -9,12 +10,12 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from prefect.logging import get_logger
 from sqlalchemy.dialects.postgresql import insert
 
 from sluice.alerts.messages import Facts, Lasting, Stage, plain, render
 from sluice.ledger.tables import OPEN, incidents, outbox
 
+LOGGER = "prefect.sluice.alerts"  # below Prefect's, so that it goes where a run's logs go; needs no import of it
 STILL_OPEN = incidents.c.resolved_at.is_(None)
 EVENTS = "prefect events"  # the channel of every message that has no block; owners' channels are named type/name
 OLD = timedelta(days=3)  # a reminder that waits for longer is replaced by the next one
@@ -78,7 +79,7 @@ def saw(connection: sa.Connection, cause: Cause, facts: Facts, owners: Iterable[
         .on_conflict_do_nothing(index_elements=["subject"], index_where=OPEN)
         .returning(incidents)
     ).one_or_none()
-    if opened is not None:  # else another run opened it in this moment, and tells
+    if opened is not None:  # else another run opened it in this moment, and reports it
         _post(connection, opened, "first", facts, now)
 
 
@@ -148,7 +149,7 @@ def _day(row: sa.Row, moment: datetime, shift: timedelta = EARLY) -> int:
 
 
 def _post(connection: sa.Connection, row: sa.Row, stage: Stage, facts: Facts, now: datetime) -> None:
-    """Write one message for each channel. A reminder is no event."""
+    """Write one message for each channel. A reminder is not an event."""
     lasting = Lasting(stage, row.opened_at, now, _day(row, now), row.times_seen, tuple(row.facts["reasons"][:3]))
     owners = [Owner(*pair) for pair in row.owners]
     channels = {owner.block: owner.name for owner in owners if owner.block}
@@ -171,7 +172,7 @@ def _post(connection: sa.Connection, row: sa.Row, stage: Stage, facts: Facts, no
 
 @cache
 def _warn_of_silence(about: str) -> None:
-    get_logger("sluice.alerts").warning(
+    logging.getLogger(LOGGER).warning(
         "%s: nobody is alerted, because the contract names no notification block. Create one and name it: "
         "Contract(alerts='slack-webhook/data-team'); docs/alerts.md shows how",
         about,

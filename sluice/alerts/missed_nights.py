@@ -21,6 +21,7 @@ from sluice.alerts import incidents, rules
 from sluice.alerts.incidents import Cause
 from sluice.alerts.messages import Facts
 from sluice.ledger.tables import runs
+from sluice.project.paths import is_temporary
 from sluice.warehouse.warehouse import Warehouse
 
 FLOW = "nightly"
@@ -29,7 +30,7 @@ GRACE = timedelta(hours=1)  # a run may wait for the one before it, or for a wor
 
 def find(warehouse: Warehouse) -> None:
     """Open the incident if a night was missed. Without a Prefect server there is no schedule to go by."""
-    if PREFECT_API_URL.value() is None:
+    if is_temporary(PREFECT_API_URL.value()):
         return
     try:
         schedules = _schedules()

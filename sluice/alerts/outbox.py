@@ -7,6 +7,7 @@ may come twice, and is never lost. Nothing here raises because of a channel, and
 from __future__ import annotations
 
 import contextvars
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from prefect.logging import get_logger
 
-from sluice.alerts import channels, incidents
+from sluice.alerts import incidents
 from sluice.alerts.incidents import EVENTS
 from sluice.alerts.messages import Alert
 from sluice.contract.errors import ToolError
@@ -79,7 +79,7 @@ def quietly(warehouse: Warehouse) -> None:
     try:
         deliver(warehouse)
     except ToolError as error:
-        get_logger("sluice.alerts").warning("%s. The alerts stay in the outbox until it responds", error)
+        logging.getLogger(incidents.LOGGER).warning("%s. The alerts stay in the outbox until it responds", error)
 
 
 def undelivered(connection: sa.Connection) -> list[sa.Row]:
@@ -110,6 +110,8 @@ def _claim(warehouse: Warehouse) -> sa.Row | None:
 
 
 def _send(row: sa.Row, now: datetime) -> str:
+    from sluice.alerts import channels  # imports Prefect, 2 s, which a run without a message does without
+
     written = f"Written {row.created_at:%Y-%m-%d %H:%M} UTC; it could not be sent before.\n\n"
     body = written + row.body if now - row.created_at > LATE else row.body
     alert = Alert(row.kind, row.dataset, row.batch, row.title, body, row.owner, row.stage)

@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 import sqlalchemy as sa
 
-from sluice.alerts import channels, downstream, incidents
+from sluice.alerts import downstream, incidents
 from sluice.alerts.incidents import Cause, Owner
 from sluice.alerts.messages import Facts, render
 from sluice.contract.contract import Contract
@@ -19,8 +19,9 @@ from sluice.contract.errors import BusyError, DataError, Overtaken, SluiceError
 from sluice.contract.formatting import counted, percent
 from sluice.contract.gate import AuditReport, Decision
 from sluice.project.datasets import contracts
+from sluice.warehouse.batch import Batch
 from sluice.warehouse.postgres.session import DATABASE_ERRORS
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 RUN = "run"
 MARTS = "marts"
@@ -87,7 +88,7 @@ def fine(connection: sa.Connection, contract: Contract, batch: str, how: str, no
 
 
 def broken(connection: sa.Connection, contract: Contract, batch: str, error: SluiceError, now: datetime) -> None:
-    """A batch that came to no verdict. A busy dataset is no alarm."""
+    """A batch that came to no verdict. A busy dataset is not an alarm."""
     if isinstance(error, SILENT):
         return
     named = f" --batch {batch}" if batch else ""  # none, if the dataset's folder could not be listed
@@ -143,7 +144,7 @@ def marts_failed(connection: sa.Connection, error: SluiceError, now: datetime) -
         reasons=[line.strip() for line in str(error).splitlines() if line.strip()],
         readers_see="the marts as they were before this run",
         downstream=downstream.of_nodes(connection, failed),
-        next_command="sluice docs",
+        next_command=getattr(error, "next_command", "sluice docs"),
     )
     cause = Cause("dbt_failed", MARTS, detail=" ".join(failed) or type(error).__name__)
     incidents.saw(connection, cause, facts, everyone(), now)
@@ -159,7 +160,7 @@ def views_damaged(connection: sa.Connection, found: Sequence[str], now: datetime
     facts = Facts(
         reasons=found,
         readers_see="an error, or what the changed view shows, until this run restores the views",
-        next_command="sluice status, and GRANT again what readers had on a view that was missing",
+        next_command="sluice status",
     )
     incidents.saw(connection, Cause("marts_damaged", VIEWS), facts, everyone(), now)
 
@@ -232,6 +233,8 @@ def write(warehouse: Warehouse | None, tell: Callable[[sa.Connection, datetime],
 
 def notify_directly(kind: str, facts: Facts) -> None:
     """Send every owner at once what no outbox can hold, because the warehouse is what broke: once, unremembered."""
+    from sluice.alerts import channels  # imports Prefect, 2 s
+
     for owner in everyone():
         channels.send(render(kind, facts, owner=owner.name), owner.block)
 

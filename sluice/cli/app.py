@@ -10,8 +10,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sluice.cli import dataset_commands, exits, project_commands, run_commands, server_commands
+from sluice.cli import dataset_commands, exit_codes, project_commands, run_commands, server_commands
 from sluice.cli.alerts_commands import alerts_app
+from sluice.cli.marts.commands import marts_app
 from sluice.cli.quarantine_commands import quarantine_app
 from sluice.contract.errors import ConfigError
 from sluice.project.paths import home, make_prefect_home
@@ -32,8 +33,6 @@ PREFECT_SETTINGS = {
     "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
 }
 VERSIONS = ("prefect", "dbt-core", "dbt-postgres", "pandera", "pandas", "SQLAlchemy", "psycopg2-binary")
-EXIT_CODES = """Exit codes: 0 published or nothing to do, 2 held or refused because of the data, 3 a tool failed
-(network, database, dbt), 4 another run is in progress, 5 the command or the configuration is wrong."""
 
 
 def _versions(wanted: bool) -> None:
@@ -46,7 +45,7 @@ def _versions(wanted: bool) -> None:
 app = typer.Typer(
     name="sluice",
     help="Load raw files into PostgreSQL, publish only what meets its contract, transform it with dbt.",
-    epilog=EXIT_CODES,
+    epilog=f"Exit codes: {', '.join(f'{code} {what}' for code, what in exit_codes.MEANINGS.items())}.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -62,6 +61,7 @@ WITH_PREFECT = {
     "forget",
     "backup",
     "restore",
+    "marts",
 }  # commands that ask its API
 
 
@@ -89,6 +89,7 @@ for commands in (project_commands, run_commands, dataset_commands, server_comman
 app.add_typer(dataset_commands.contract_app, name="contract")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(alerts_app, name="alerts")
+app.add_typer(marts_app, name="marts")
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -97,4 +98,4 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         os.environ.setdefault(name, value)
     # What cannot do without that folder says so itself.
     warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
-    exits.end(lambda: app(arguments, standalone_mode=False))  # the code of a typer.Exit comes back as a value
+    exit_codes.end(lambda: app(arguments, standalone_mode=False))  # the code of a typer.Exit comes back as a value

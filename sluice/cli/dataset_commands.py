@@ -17,8 +17,18 @@ def new(
     source: Annotated[str, typer.Argument(help="Provider of the files, such as tlc.")],
     entity: Annotated[str, typer.Argument(help="Content of the files, such as yellow_trips.")],
     sample: Annotated[
-        str, typer.Option("--from", help="Sample file: CSV, JSON Lines, Excel or Parquet, plain or packed.")
-    ],
+        str | None,
+        typer.Option("--from", help="Sample: CSV, JSON Lines, Excel or Parquet, plain or packed; with * several."),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(help="Table or view of the warehouse's database that another tool fills, such as raw.orders."),
+    ] = None,
+    function: Annotated[
+        str | None,
+        typer.Option(help="Function that gives the rows, such as _shop_api:orders for contracts/_shop_api.py."),
+    ] = None,
+    rows: Annotated[bool, typer.Option("--rows", help="Rows of a function that is yet to be written.")] = False,
     batch: Annotated[
         str | None,
         typer.Option(
@@ -57,7 +67,11 @@ def new(
     max_ratio: Annotated[int | None, typer.Option(min=1, help="Most unpacked bytes for each packed one.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace an earlier draft.")] = False,
 ) -> None:
-    """Draft a new dataset from a sample file: contract, staging model, example rows."""
+    """Draft a new dataset: contract, staging model, example rows.
+
+    From a sample file (--from), a table that another tool fills (--table), a function of the project (--function), or
+    with a function to be written (--rows). The table is only read.
+    """
     from sluice.cli import new_dataset
 
     given: dict[str, Any] = {
@@ -80,7 +94,10 @@ def new(
         "ignore": tuple(ignore) if ignore else None,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    new_dataset.new(new_dataset.Wish(source, entity, sample, owner, batch, each_file, by, options, replace))
+    wish = new_dataset.Wish(
+        source, entity, sample, owner, batch, each_file, by, options, replace, table, rows, function
+    )
+    new_dataset.new(wish)
 
 
 @app.command()

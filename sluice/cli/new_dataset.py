@@ -1,4 +1,4 @@
-"""`sluice new`: a sample file in, the first draft of its dataset written into the project.
+"""`sluice new`: a sample in, the first draft of its dataset written into the project.
 
 Looks before it writes: a name, a file or a value that does not do is one error, and nothing is written.
 """
@@ -6,50 +6,21 @@ Looks before it writes: a name, a file or a value that does not do is one error,
 from __future__ import annotations
 
 import os
-import re
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from sluice.cli.output.tables import out
-from sluice.contract.batches import Batches, Calendar, EachFile, Single, calendar_of
+from sluice.cli.samples import of_file, of_function, of_table
+from sluice.cli.samples.wish import Learned, Wish
 from sluice.contract.contract import Files
 from sluice.contract.errors import ConfigError, ToolError
-from sluice.contract.scaffold.doubts import datable, dated, doubts_of, refuse_row_as_header
-from sluice.contract.scaffold.draft import Draft, Sample, draft, guesses_of
-from sluice.contract.scaffold.guess import Guess
-from sluice.contract.scaffold.new_dataset import NO_OWNER, NewDataset
+from sluice.contract.scaffold.doubts import datable, dated, doubts_of
+from sluice.contract.scaffold.draft import Draft, draft
+from sluice.contract.scaffold.new_dataset import NewDataset
 from sluice.project import paths
 from sluice.project.datasets import contracts
 from sluice.project.derived import place, stale_files
-from sluice.source.addresses import is_remote
-from sluice.source.fetch import fetch, look
-from sluice.source.sample import sample_of
 
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the user says of a new dataset.
-
-    Attributes:
-        batch: the period that the sample is of, where the source delivers one file an hour, a day, ...
-        each_file: the pattern of file names, where each file of the sample's folder is a batch.
-        by: the column that dates the rows of a batch.
-        options: of `Files`, those that the user set.
-        replace: whether an earlier draft is written again.
-    """
-
-    source: str
-    entity: str
-    address: str
-    owner: str = NO_OWNER
-    batch: str | None = None
-    each_file: str | None = None
-    by: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    replace: bool = False
+__all__ = ["Wish", "new"]
 
 
 def new(wish: Wish) -> None:
@@ -59,36 +30,34 @@ def new(wish: Wish) -> None:
         ConfigError: a name that does not do, or a dataset or file that is there already.
         DataError: the sample is empty, damaged, or in no format that Sluice reads.
     """
-    batches = _batches(wish)
-    named = NewDataset(wish.source, wish.entity, wish.owner, Files("", batches))
-    _refuse_existing(named, wish.replace)
-    with tempfile.TemporaryDirectory() as folder:
-        file = fetch(look(wish.address), Path(folder))
-        files = Files(_template(wish.address, batches), batches, **wish.options)
-        sample, files = sample_of(file, files, frozenset(wish.options))
-    guesses = guesses_of(sample)
-    if files.header and file.format in ("csv", "excel") and not {"header", "names"} & set(wish.options):
-        refuse_row_as_header(file.address, sample, guesses)
-    new = NewDataset(wish.source, wish.entity, wish.owner, dated(files, guesses), datable(guesses))
-    made = draft(new, sample, guesses)
+    batches = of_file.batches_of(wish)
+    _refuse_existing(NewDataset(wish.source, wish.entity, wish.owner, Files("", batches)), wish.replace)
+    learned = _learned(wish)
+    named = NewDataset(
+        wish.source,
+        wish.entity,
+        wish.owner,
+        dated(learned.files, learned.guesses),
+        datable(learned.guesses),
+        learned.function,
+        learned.package,
+    )
+    made = draft(named, learned.sample, learned.guesses)
     texts = {place(path): text for path, text in made.files.items()} | _derived(made)
     _write(texts, new=[] if wish.replace else [place(path) for path in made.files])
-    _say(new, sample, texts, guesses)
+    _say(named, learned, texts)
 
 
-def _batches(wish: Wish) -> Batches:
-    if wish.each_file is not None:
-        if wish.batch is not None or wish.by is not None:
-            raise ConfigError("--each-file names batches by their files: leave out --batch and --by")
-        each, name = EachFile(wish.each_file), wish.address.rpartition("/")[2]
-        if each.batch_of(name) is None:
-            raise ConfigError(f"--each-file {each.pattern}: the sample's name, {name}, does not match it")
-        return each
-    if wish.batch is not None:
-        return calendar_of(wish.batch, wish.by)
-    if wish.by is not None:
-        raise ConfigError("--by names the column that dates the rows of a batch: add --batch with its period: 2024-01")
-    return Single()
+def _learned(wish: Wish) -> Learned:
+    given = [wish.address, wish.table, wish.rows or None, wish.function]
+    if sum(each is not None for each in given) != 1:
+        raise ConfigError(
+            "name one thing to learn from: --from FILE, --table SCHEMA.NAME, --function MODULE:NAME, or --rows for a "
+            "function that is yet to be written"
+        )
+    if wish.table is not None:
+        return of_table.learn(wish, wish.table)
+    return of_file.learn(wish, wish.address) if wish.address is not None else of_function.learn(wish)
 
 
 def _refuse_existing(new: NewDataset, again: bool) -> None:
@@ -110,32 +79,6 @@ def _refuse_existing(new: NewDataset, again: bool) -> None:
             f"{new.dataset_id} already exists ({where}); nothing was written. Choose another name, "
             "or replace the draft with --replace"
         )
-
-
-def _template(address: str, batches: Batches) -> str:
-    """The address of every delivery, as far as the sample's own shows it."""
-    if not is_remote(address) and not address.lower().startswith("file:"):
-        path = Path(address).expanduser().resolve()
-        address = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-    address = address.replace("{", "{{").replace("}", "}}")
-    if isinstance(batches, EachFile):
-        return f"{address.rpartition('/')[0] or '.'}/"
-    if not isinstance(batches, Calendar):
-        return address
-    parts = {f"{field}={text}": f"{field}={{{field}}}" for field, text in batches.parts(batches.start).items()}
-    if all(part in address for part in parts):  # folders as Hive names them
-        return re.sub("|".join(parts), lambda found: parts[found[0]], address)
-    if batches.start in address:
-        return address.replace(batches.start, "{batch}")
-    written = "([-_./T ]?)".join(batches.parts(batches.start).values())  # 20240131, 2024_01_31, 2024/01/31
-    marks = [f"{{{field}}}" for field in batches.fields]
-    spelled = "".join(f"{mark}\\{place}" for place, mark in enumerate(marks[:-1], start=1)) + marks[-1]
-    found, count = re.subn(f"(?<![0-9]){written}(?![0-9])", spelled, address)
-    if count:
-        return found
-    folder, slash, name = address.rpartition("/")
-    stem, dot, ending = name.partition(".")
-    return f"{folder}{slash}{stem}_{{batch}}{dot}{ending}"
 
 
 def _derived(made: Draft) -> dict[Path, str]:
@@ -164,8 +107,9 @@ def _write(texts: dict[Path, str], new: list[Path]) -> None:
         raise ToolError(f"{error.filename}: cannot be written: {error.strerror}; nothing was kept") from None
 
 
-def _say(new: NewDataset, sample: Sample, texts: dict[Path, str], guesses: Sequence[Guess]) -> None:
-    doubts = doubts_of(new, guesses, sample.rows)
+def _say(new: NewDataset, learned: Learned, texts: dict[Path, str]) -> None:
+    sample, guesses = learned.sample, learned.guesses
+    doubts = doubts_of(new, guesses, sample.rows, learned.doubts)
     staging = paths.project().settings.schemas.staging
     lines = [
         f"{new.dataset_id}: {len(sample.columns)} columns guessed from {sample.rows:,} rows. Wrote:",
@@ -175,6 +119,6 @@ def _say(new: NewDataset, sample: Sample, texts: dict[Path, str], guesses: Seque
         "Then:",
         f"  sluice contract show {new.dataset_id}",
         f"  sluice run {new.dataset_id}",
-        f'  sluice sql "select * from {staging}.{new.dataset_id} limit 10"',  # noqa: S608 - shown, not run
+        f'  sluice sql --as-owner "select * from {staging}.{new.dataset_id} limit 10"',  # noqa: S608 - shown, not run
     ]
     out.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

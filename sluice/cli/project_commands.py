@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from sluice.project.init.write import Written
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -17,21 +20,53 @@ def init(
     example: Annotated[
         str | None, typer.Option(help="Include an example: taxi (New York taxi trips with their marts).")
     ] = None,
+    dbt: Annotated[
+        Path | None,
+        typer.Option("--dbt", help="Folder of a dbt project on PostgreSQL, to publish its marts.", show_default=False),
+    ] = None,
+    patch: Annotated[
+        bool, typer.Option("--patch", help="With --dbt: change the line of generate_schema_name that is shown.")
+    ] = False,
 ) -> None:
     """Write a project: contracts, flows, dbt project, profiles, deployment. Overwrites nothing.
 
-    In a folder that has files, only missing files are added.
+    In a folder that has files, only missing files are added. With --dbt, only what `sluice marts` needs is added.
     """
+    if (dbt is not None and example is not None) or (patch and dbt is None):
+        raise typer.BadParameter("--dbt has no --example, and --patch needs --dbt")
+    if dbt is not None:
+        _beside_dbt(folder, dbt, patch)
+        return
     from sluice.project.init.write import init as write
 
     written = write(folder, example)
+    _show(written)
+    there = f"cd {os.path.relpath(written.root)} && " if written.root != Path.cwd() else ""
+    following = "sluice demo" if example else "sluice new SOURCE ENTITY --from FILE && sluice run"
+    typer.echo(f"\nNext: {there}{following}")
+
+
+def _beside_dbt(folder: Path, dbt: Path, patch: bool) -> None:
+    from sluice.project.init import beside_dbt
+
+    written, found = beside_dbt.init(folder, dbt, patch=patch)
+    _show(written)
+    if found is not None:
+        said = (
+            "changed"
+            if found.applied
+            else "\nThe project's generate_schema_name must give way to Sluice's, which calls it"
+        )
+        typer.echo(f"{said}:\n{found.shown(written.root)}")
+    waits = found is not None and not found.applied
+    typer.echo("\nNext: " + ("apply it: add --patch to this command" if waits else "sluice marts build"))
+
+
+def _show(written: Written) -> None:
     for path in written.wrote:
         typer.echo(f"wrote {path}")
     for path in written.left:
         typer.echo(f"kept  {path} (it already exists)")
-    there = f"cd {os.path.relpath(written.root)} && " if written.root != Path.cwd() else ""
-    following = "sluice demo" if example else "sluice new SOURCE ENTITY --from FILE && sluice run"
-    typer.echo(f"\nNext: {there}{following}")
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sluice.cli import exits
+from sluice.cli import exit_codes
 from sluice.cli.options import Batches, DatasetId, DatasetIds, Json, Logs, Url
 
 app = typer.Typer(rich_markup_mode=None)
@@ -36,7 +36,7 @@ def run(
         from sluice.server import watch as watching
 
         raise typer.Exit(
-            exits.until_told(
+            exit_codes.until_stopped(
                 lambda: watching.watch(
                     datasets or None, url, watch, lambda said: typer.echo(f"sluice: {said}", err=True)
                 )
@@ -117,7 +117,7 @@ def connect(
         raise typer.Exit(3 if reach.psql() else 0)
     form = "json" if as_json else "jdbc" if jdbc else "env" if env else "url"
     if serve:
-        raise typer.Exit(exits.until_told(lambda: query.connect(form, port, show_password, serve)))
+        raise typer.Exit(exit_codes.until_stopped(lambda: query.connect(form, port, show_password, serve)))
     query.connect(form, port, show_password, serve)
 
 

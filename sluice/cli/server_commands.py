@@ -60,6 +60,12 @@ def setup(
         bool, typer.Option("--yes", "-y", help="Do not prompt: take values from the environment only.")
     ] = False,
     send: Annotated[bool, typer.Option("--send", help="Also send a test message through each channel.")] = False,
+    roles: Annotated[
+        bool, typer.Option("--roles", help="Instead, separate the users that load, transform and read.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --roles: print the statements, and change nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Create and check the Prefect blocks and automations that this deployment needs. Can be repeated at any time.
@@ -70,7 +76,13 @@ def setup(
     """
     from sluice.cli.output import doctor as output
 
-    output.setup(not yes and not as_json and sys.stdin.isatty(), send, as_json)
+    ask = not yes and not as_json and sys.stdin.isatty()
+    if dry_run and not roles:
+        raise typer.BadParameter("--dry-run belongs to --roles: sluice setup --roles --dry-run")
+    if roles:
+        output.separate_users(ask, dry_run, as_json)
+    else:
+        output.setup(ask, send, as_json)
 
 
 @app.command()
@@ -85,7 +97,7 @@ def up(
     cron: Annotated[str | None, typer.Option(help="Schedule instead of the one in prefect.yaml.")] = None,
 ) -> None:
     """Start a Prefect server with its UI and serve the nightly deployment until Ctrl-C."""
-    from sluice.cli import exits
+    from sluice.cli import exit_codes
 
     def serve() -> int:
         from sluice.project.paths import home
@@ -95,7 +107,7 @@ def up(
         alerts = {"sender of alerts": ["-m", "sluice", "alerts", "send", "--watch", "30"]}
         return server.up(home(), host=host, port=port, cron=cron, prepare=start_embedded, beside=alerts)
 
-    raise typer.Exit(exits.until_told(serve))
+    raise typer.Exit(exit_codes.until_stopped(serve))
 
 
 @app.command()

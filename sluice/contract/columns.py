@@ -32,7 +32,7 @@ UtcTimestamp = Annotated[pandas_engine.ArrowTimestamp, "us", "UTC"]  # the sourc
 Time = Annotated[pandas_engine.ArrowTime64, "us"]  # of a day, without a zone
 Uuid = Annotated[pandas_engine.ArrowBinary, 16]
 Bytes = pandas_engine.ArrowBinary
-Json = pandas_engine.ArrowLargeString  # JSON text: large only to be told from Text
+Json = pandas_engine.ArrowLargeString  # JSON text: large only to differ from Text
 MONEY = (10, 2)  # digits, and those after the point: exact cents, up to 99,999,999.99
 Money = Annotated[pandas_engine.ArrowDecimal128, *MONEY, None]
 # What Sluice adds to a row: which load it is of, and its place in the file.
@@ -115,7 +115,7 @@ class Column:
     description: str
     sources: tuple[str, ...]  # the source's names for it, in order of preference
     nullable: bool
-    required: bool  # False: a file without the column is no drift, its rows hold null
+    required: bool  # False: a file without the column is not drift, its rows hold null
     unit: str | None = None
     since: str | None = None  # first batch that must have the column; before it, as if not required
     tolerance: float | None = None

@@ -55,7 +55,7 @@ def is_chained(address: str) -> bool:
 
 
 def _divided(rest: str) -> tuple[str, str]:
-    """Host and path. A password with a slash in it is no path: the host then comes after the last @."""
+    """Host and path. A password with a slash in it is not a path: the host then comes after the last @."""
     place = re.split(r"[/?#]", rest, maxsplit=1)[0]
     _, colon, port = place.partition(":")
     if colon and not place.startswith("[") and not port.isdigit() and "@" in rest:

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from sluice.contract.batches import Calendar
+from sluice.contract.batches import Calendar, Hourly
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
+
+IN_HOURS = 72  # an age below is shown in hours
 
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """Of the newest batch, counted from the end of its period; 0 days if that has not come yet."""
+    """Of the newest batch, counted from the end of its period; 0 days if that has not come yet.
+
+    Attributes:
+        hours: where each hour is a batch.
+    """
 
     verdict: Literal["fresh", "late", "stale"]
     days: int
+    hours: int | None = None
+
+    @property
+    def span(self) -> str:
+        """The age, in hours where days would say nothing."""
+        if self.hours is None or self.hours >= IN_HOURS:
+            return f"{self.days:,} days"
+        return f"{self.hours} hours"
 
     def __str__(self) -> str:
-        return f"{self.verdict} ({self.days} days)"
+        return f"{self.verdict} ({self.span})"
 
 
 def age_of(contract: Contract, batch: str, now: datetime | None = None) -> Age | None:
@@ -34,6 +48,8 @@ def age_of(contract: Contract, batch: str, now: datetime | None = None) -> Age |
     except ConfigError:
         return None
     age = (now or datetime.now(UTC).replace(tzinfo=None)) - ended
+    days = max(age.days, 0)
+    hours = max(age // timedelta(hours=1), 0) if isinstance(contract.files.batches, Hourly) else None
     if age > contract.freshness.error_after:
-        return Age("stale", age.days)
-    return Age("late" if age > contract.freshness.warn_after else "fresh", max(age.days, 0))
+        return Age("stale", days, hours)
+    return Age("late" if age > contract.freshness.warn_after else "fresh", days, hours)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -105,11 +105,15 @@ class Known:
             is one.
         rows_replaced: rows of the published load of the same batch, if there is one.
         same_bytes: another batch that is published from a file of the very same bytes.
+        same_files: two files of this batch that have the very same bytes.
+        gone: files that the published load of the same batch has and this one lacks, with their rows.
     """
 
     rows_before: int | None = None
     rows_replaced: int | None = None
     same_bytes: str | None = None
+    same_files: tuple[str, str] | None = None
+    gone: tuple[tuple[str, int], ...] = ()
 
 
 def decide(gate: Gate, report: AuditReport, known: Known | None = None) -> Decision:
@@ -140,7 +144,23 @@ def decide(gate: Gate, report: AuditReport, known: Known | None = None) -> Decis
             f"its file has the same bytes as the published batch {known.same_bytes}; if this is correct, release it, "
             'or set Gate(same_bytes="accept") where each file is a full snapshot'
         )
+    if known.same_files is not None and gate.same_bytes == "hold":
+        reasons.append(
+            f"its files {' and '.join(known.same_files)} have the same bytes; if this is correct, release it, or set "
+            'Gate(same_bytes="accept")'
+        )
+    if known.gone:
+        reasons.append(_gone(known.gone))
     return Decision(not reasons, tuple(reasons), warnings)
+
+
+def _gone(files: Sequence[tuple[str, int]]) -> str:
+    (address, rows), *more = files
+    others = f" (nor {counted(len(more), 'other')})" if more else ""
+    return (
+        f"its file {address}, published with {counted(rows, 'row')}, is no longer there{others}; put it back, or, if "
+        "this is correct, release it"
+    )
 
 
 def _mostly(report: AuditReport) -> str:

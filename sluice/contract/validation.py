@@ -73,7 +73,7 @@ def refuse_unless_span(what: str, value: object) -> None:
 
 
 def refuse_unless_share(what: str, value: object) -> None:
-    """Refuse what is no share of rows.
+    """Refuse what is not a share of rows.
 
     Raises:
         ContractError: says what a share is.

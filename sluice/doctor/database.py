@@ -12,16 +12,17 @@ from psycopg2.errors import InsufficientPrivilege
 from sluice.contract.checks.compile import checks_of
 from sluice.contract.contract import Contract
 from sluice.contract.derive.schemas import OPS, QUARANTINE, STAGING
+from sluice.contract.errors import ConfigError
 from sluice.doctor.finding import Finding, fail, ok, warn
 from sluice.ledger import builds
 from sluice.ledger.tables import metadata
 from sluice.marts import restore_views
 from sluice.project.datasets import contracts
-from sluice.staging.audit import canary, findings
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.postgres import locks
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
-from sluice.warehouse.postgres.tables import incoming_table
 from sluice.warehouse.reader import MAKE_READER, READER_VARIABLE, is_superuser
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 APART, TOO_FAR_APART = timedelta(seconds=5), timedelta(minutes=5)  # freshness counts in days, the heartbeat in hours
 FEW_CONNECTIONS = 10  # a run has about 3, and dbt one a thread
@@ -57,13 +58,10 @@ def settings(warehouse: Warehouse) -> Iterator[Finding]:
         used = connection.scalar(sa.text("select count(*) from pg_stat_activity where backend_type = 'client backend'"))
         if (free := int(found["max_connections"]) - int(used or 0)) < FEW_CONNECTIONS:
             yield warn("database", f"{free} connections are free", "Raise max_connections, or end idle sessions")
-        first = connection.scalar(sa.text("select pg_backend_pid()"))
-        connection.commit()
-        if connection.scalar(sa.text("select pg_backend_pid()")) != first:
-            advice = (
-                "A pooler shares sessions between transactions, so locks do not hold: connect to the server directly"
-            )
-            yield fail("database", "each transaction uses a different session", advice, 5)
+    try:
+        locks.refuse_pooler(warehouse.engine, warehouse.block)
+    except ConfigError as error:
+        yield fail("database", "a pooler shares sessions between transactions, so locks do not hold", str(error), 5)
 
 
 def rights(warehouse: Warehouse) -> Iterator[Finding]:
@@ -78,16 +76,33 @@ def rights(warehouse: Warehouse) -> Iterator[Finding]:
         user = connection.scalar(sa.text("select current_user"))
         missing = [right for right in ("CREATE", "TEMP") if not connection.scalar(sa.text(may), {"right": right})]
         foreign = connection.scalars(strange, {"schemas": list(warehouse.schemas.all)}).all()
+        sees_others = connection.scalar(sa.text("select pg_has_role('pg_read_all_stats', 'USAGE')"))
     if missing:
         advice = f"As its owner: GRANT {', '.join(missing)} ON DATABASE {warehouse.url.database} TO {user}"
         yield fail("rights", f"{user} lacks {', '.join(missing)} on the database", advice, 5)
     if foreign:
         names = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if len(foreign) > 5 else "")
         yield fail("rights", f"{user} does not own {names}", f"Transfer it: ALTER ... OWNER TO {user}", 5)
+    if not sees_others:
+        advice = f"As a superuser: GRANT pg_read_all_stats TO {user}"
+        why = "so a publish does not wait for those that would find the new marts empty"
+        yield warn("rights", f"{user} cannot see how old others' transactions are, {why}", advice)
     if warehouse.target == "postgres" and not os.environ.get(READER_VARIABLE) and is_superuser(warehouse):
         yield warn("rights", f"{user} is a superuser, so sluice sql refuses to read as that user", MAKE_READER)
     if not missing and not foreign:
         yield ok("rights", f"{user} may create schemas and tables, and owns those of Sluice")
+    yield _separation(warehouse, str(user))
+
+
+def _separation(warehouse: Warehouse, user: str) -> Finding:
+    """Whether dbt works as another user than runs do, and what it costs where it does not."""
+    if warehouse.transformer is not None:
+        return ok("rights", f"dbt works as {warehouse.dbt.url.username}, which owns the sides and little else")
+    cost = (
+        f"{user} does everything: SQL of a dbt model could change published rows and Sluice's records, and read "
+        "quarantine and rows that no check has seen"
+    )
+    return warn("rights", cost, "See what separate users take: sluice setup --roles --dry-run")
 
 
 def clocks(warehouse: Warehouse) -> Iterator[Finding]:
@@ -111,9 +126,9 @@ def marts(warehouse: Warehouse) -> Iterator[Finding]:
     with warehouse.engine.connect() as connection:
         known = sa.inspect(connection).has_table("publications", schema=warehouse.schemas.ops)
         live = builds.live(connection) if known else None
-        found = restore_views.damage(connection) if known else []
+        found = restore_views.damage(warehouse, connection) if known else []
     if found:
-        advice = "Put them back: sluice run. Then GRANT again what readers had on a view that was missing"
+        advice = "Put them back, with what the last run saw granted on them: sluice run"
         yield fail("marts", "; ".join(found), advice)
     elif live is None:
         yield ok("marts", "none were published yet")
@@ -139,11 +154,7 @@ def _gate(warehouse: Warehouse, contract: Contract) -> Finding:
     with _temporarily(_writing(warehouse)) as connection:  # never committed
         connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
         metadata.create_all(connection)
-        incoming_table(contract, batch.batch).create(connection)
-        places = canary.put_in(connection, contract, batch)
-        errors = findings.write(connection, contract, batch, checks, temporary=True)
-        able = [check for check in checks if check.name not in errors]
-        alive = canary.take_out(connection, contract, batch, places, able)
+        alive, errors = warehouse.data.try_canary(connection, contract, batch, checks)
         connection.rollback()
     show = f"See its SQL: sluice contract show {contract}"
     if alive.error:

@@ -76,7 +76,7 @@ def nightly() -> Iterator[Finding]:
         active = [each.name for each in served if not each.paused and any(s.active for s in each.schedules)]
         known = client.read_workers_for_work_pool(POOL)
         workers = [worker for worker in known if worker.status == WorkerStatus.ONLINE]
-        told = any(each.enabled for each in client.read_automations_by_name(MISSED))
+        watched = any(each.enabled for each in client.read_automations_by_name(MISSED))
     if not active:
         yield warn("nightly", "no schedule is active", "Activate it in the UI (Deployments), or: sluice up")
     elif not workers:
@@ -87,7 +87,7 @@ def nightly() -> Iterator[Finding]:
         )
     else:
         yield ok("nightly", f"{', '.join(active)}: a schedule is active, {len(workers)} workers wait")
-    if not told:
+    if not watched:
         yield warn("nightly", "the server would not report a missed night", "Apply automations.yaml: sluice setup")
 
 

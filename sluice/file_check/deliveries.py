@@ -54,7 +54,7 @@ def _by_template(contract: Contract, batches: Calendar, name: str) -> str | None
     template = re.split(r"[/\\]", contract.files.url)[-1]
     for word, value in {"dataset": contract.dataset_id, "entity": contract.entity}.items():
         template = template.replace(f"{{{word}}}", value)
-    pattern = re.escape(template)
+    pattern = re.escape(template).replace(r"\*", "[^/]*")
     for field, form in forms.items():
         mark = rf"\{{{field}\}}"
         pattern = pattern.replace(mark, f"(?P<{field}>{form})", 1).replace(mark, f"(?P={field})")

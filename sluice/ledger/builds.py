@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import sqlalchemy as sa
 
 from sluice.contract.errors import Overtaken
 from sluice.ledger.tables import WHOLE, builds, publications
+from sluice.warehouse.batch import schemas_of
 from sluice.warehouse.postgres import locks
-from sluice.warehouse.warehouse import schemas_of
+from sluice.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,13 @@ def newest(connection: sa.Connection, side: str | None = None) -> sa.Row | None:
     return connection.execute(query if side is None else query.where(builds.c.side == side)).one_or_none()
 
 
+def newest_number(warehouse: Warehouse) -> int:
+    """The number of the newest build; 0 before the first one."""
+    with warehouse.engine.begin() as connection:
+        last = newest(connection)
+    return int(last.build_id) if last else 0
+
+
 def newest_touching(connection: sa.Connection, side: str) -> sa.Row | None:
     """The last build of the side that may have changed its tables."""
     query = (
@@ -136,6 +145,19 @@ def live(connection: sa.Connection) -> sa.Row | None:
     return connection.execute(
         sa.select(publications).order_by(publications.c.publication_id.desc()).limit(1)
     ).one_or_none()
+
+
+def live_side(warehouse: Warehouse) -> str | None:
+    """The side readers read, if the marts were ever published."""
+    with warehouse.engine.begin() as connection:
+        now = live(connection)
+    return str(now.side) if now else None
+
+
+def note_grants(connection: sa.Connection, publication_id: int, grants: Mapping[str, Any]) -> None:
+    """Keep what others may do with the views that readers have."""
+    row = publications.c.publication_id == publication_id
+    connection.execute(publications.update().where(row).values(grants=grants))
 
 
 def other(connection: sa.Connection, side: str) -> str:

@@ -13,20 +13,20 @@ from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import Overtaken
 from sluice.contract.gate import CheckResult, Decision, Known
-from sluice.ledger import tables
+from sluice.ledger import files, tables
 from sluice.ledger.tables import batches, checks
 from sluice.ledger.twins import refuse_twin
 from sluice.project import fingerprints
 from sluice.source.files import SourceFile
+from sluice.warehouse.batch import Batch
 from sluice.warehouse.postgres import locks
-from sluice.warehouse.warehouse import Batch
 
-BATCH = batches.c.batch.collate("C")  # batch order is that of Python's text, whatever the server's is
+BATCH = batches.c.batch.collate("C")  # batch order is that of Python's text, in any collation of the server
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What tells one delivered file from another."""
+    """What distinguishes one delivered file from another."""
 
     address: str
     size: int
@@ -105,6 +105,8 @@ def known(connection: sa.Connection, contract: Contract, batch: Batch) -> Known:
         rows_of_batch_before(connection, batch.dataset_id, batch.batch, among),
         None if replaced is None else replaced.rows_read,
         twin,
+        files.same(connection, batch, replaced),
+        () if replaced is None else files.gone(connection, batch, replaced),
     )
 
 
@@ -128,13 +130,14 @@ def begin_replay(connection: sa.Connection, contract: Contract, of: sa.Row, run_
     file = Fingerprint(of.address, of.bytes, of.sha256, of.etag, of.modified)
     batch = begin(connection, contract, of.batch, file, run_id)
     note(connection, batch, replay_of=of.load_id)
+    files.copy(connection, of.load_id, batch)
     return batch
 
 
 def begin(
     connection: sa.Connection, contract: Contract, batch: str, file: Fingerprint | SourceFile, run_id: str | None
 ) -> Batch:
-    """Write the load's row. Whoever holds the dataset's lock calls it, so any other started load is dead.
+    """Write the load's row. The holder of the dataset's lock calls it, so any other started load is dead.
 
     Its sessions are ended: a run that was stopped in the middle of a COPY would hold its locks for ever.
 

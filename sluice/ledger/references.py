@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from sluice.contract.errors import ToolError
 from sluice.ledger import loads
 from sluice.ledger.tables import batches, reference_counts, reference_loads
+from sluice.warehouse.batch import Batch
 from sluice.warehouse.postgres import locks
-from sluice.warehouse.warehouse import Batch
 
+COMMA: sa.ColumnElement[str] = sa.literal_column("','")
 UNPUBLISHED = ("held", "failed", "abandoned")  # of a batch's newest load: readers do not have it
 
 
@@ -19,11 +22,26 @@ class ReferencesChanged(ToolError):
     """What a batch was judged by is no longer what is published: it has to be audited again."""
 
 
-def published_loads(connection: sa.Connection, dataset_id: str, but: str | None = None) -> list[int]:
-    """Numbers of a dataset's published loads, in order, without those of one batch."""
+class Loads(NamedTuple):
+    """What distinguishes sets of published loads. Not the numbers: there may be thousands, with each load."""
+
+    number: int
+    digest: str
+
+
+def published_loads(connection: sa.Connection, dataset_id: str) -> list[int]:
+    """Numbers of a dataset's published loads, in order."""
     found = sa.select(batches.c.load_id).where(batches.c.dataset == dataset_id, batches.c.status == "published")
-    found = found if but is None else found.where(batches.c.batch != but)
     return [int(load) for load in connection.scalars(found.order_by(batches.c.load_id))]
+
+
+def state_now(connection: sa.Connection, dataset_id: str, but: str | None = None) -> Loads:
+    """The published loads of a dataset, without those of one batch."""
+    numbers = sa.func.string_agg(sa.cast(batches.c.load_id, sa.Text), aggregate_order_by(COMMA, batches.c.load_id))
+    query = sa.select(sa.func.count(), sa.func.md5(sa.func.coalesce(numbers, "")))
+    query = query.where(batches.c.dataset == dataset_id, batches.c.status == "published")
+    query = query if but is None else query.where(batches.c.batch != but)
+    return Loads(*connection.execute(query).one())
 
 
 def note(connection: sa.Connection, batch: Batch, datasets: Iterable[str]) -> None:
@@ -36,7 +54,8 @@ def note(connection: sa.Connection, batch: Batch, datasets: Iterable[str]) -> No
     old = (kept.c.load_id == batch.load_id) | kept.c.load_id.in_(of_batch)
     connection.execute(kept.delete().where(old))
     for name in datasets:
-        row = {"load_id": batch.load_id, "dataset": name, "loads": _judged_by(connection, batch, name)}
+        number, digest = _judged_by(connection, batch, name)
+        row = {"load_id": batch.load_id, "dataset": name, "count": number, "digest": digest}
         connection.execute(kept.insert().values(**row))
 
 
@@ -56,15 +75,9 @@ def verify(connection: sa.Connection, batch: Batch) -> None:
 def changed(connection: sa.Connection, batch: Batch) -> list[str]:
     """The datasets of which other loads are published than those that the load was judged by; as `verify`, it lets
     nothing of them be published meanwhile."""
-    kept = dict(
-        connection.execute(
-            sa.select(reference_loads.c.dataset, reference_loads.c.loads)
-            .where(reference_loads.c.load_id == batch.load_id)
-            .order_by(reference_loads.c.dataset)
-        )
-        .tuples()
-        .all()
-    )
+    columns = (reference_loads.c.dataset, reference_loads.c["count"], reference_loads.c.digest)
+    query = sa.select(*columns).where(reference_loads.c.load_id == batch.load_id).order_by(reference_loads.c.dataset)
+    kept = {name: Loads(*then) for name, *then in connection.execute(query)}
     for name in kept:
         if name != batch.dataset_id:  # its own lock is this transaction's
             locks.share(connection, _lock(connection, name))
@@ -98,8 +111,8 @@ def state_of(connection: sa.Connection, dataset_id: str, batch: Batch) -> str:
     return ""
 
 
-def _judged_by(connection: sa.Connection, batch: Batch, dataset_id: str) -> list[int]:
-    return published_loads(connection, dataset_id, batch.batch if dataset_id == batch.dataset_id else None)
+def _judged_by(connection: sa.Connection, batch: Batch, dataset_id: str) -> Loads:
+    return state_now(connection, dataset_id, batch.batch if dataset_id == batch.dataset_id else None)
 
 
 def _publication(dataset_id: str) -> str:

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.schema import SetColumnComment
 
 from sluice.ledger.tables import metadata
+from sluice.warehouse.batch import schemas_of
 from sluice.warehouse.postgres import locks
-from sluice.warehouse.warehouse import schemas_of
 
 COLUMNS = sa.text(
     "SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
@@ -26,13 +26,26 @@ class State(StrEnum):
     CURRENT = "current"
 
 
+# A column of an older version, and what fills the ones that came for it. It stays, for views over it and for a run of
+# that version that is still under way; new rows leave it empty.
+REPLACED = {
+    "reference_loads": (
+        "loads",
+        'UPDATE %(fullname)s SET "count" = cardinality(loads), digest = md5(coalesce('
+        "(SELECT string_agg(load::text, ',' ORDER BY load) FROM unnest(loads) AS load), '')) "
+        "WHERE digest IS NULL AND loads IS NOT NULL",
+    )
+}
+
+
 def create(connection: sa.Connection) -> None:
-    """Create every table of `ops` that is missing, and add columns and comments that a newer version has."""
+    """Create every table of `ops` that is missing, and add columns, indexes and comments that a newer version has."""
     locks.until_commit(connection, "ddl")  # two at once would both find a table missing
     metadata.create_all(connection)
     found, ops = sa.inspect(connection), schemas_of(connection).ops
     for table in metadata.tables.values():
-        known = {column["name"]: column["comment"] for column in found.get_columns(table.name, schema=ops)}
+        columns = {column["name"]: column for column in found.get_columns(table.name, schema=ops)}
+        known = {name: column["comment"] for name, column in columns.items()}
         for column in table.columns:
             if column.name not in known:
                 name = connection.dialect.identifier_preparer.format_column(column)
@@ -40,6 +53,15 @@ def create(connection: sa.Connection) -> None:
                 connection.execute(sa.DDL(f"ALTER TABLE %(fullname)s ADD COLUMN IF NOT EXISTS {added}").against(table))
             if column.comment != known.get(column.name):
                 connection.execute(SetColumnComment(column))
+        there = {index["name"] for index in found.get_indexes(table.name, schema=ops)}
+        for index in table.indexes:
+            if index.name not in there:
+                index.create(connection)
+        old, carried_over = REPLACED.get(table.name, ("", ""))
+        if old in columns:
+            connection.execute(sa.DDL(carried_over).against(table))
+            if not columns[old]["nullable"]:
+                connection.execute(sa.DDL(f"ALTER TABLE %(fullname)s ALTER COLUMN {old} DROP NOT NULL").against(table))
 
 
 def state(connection: sa.Connection) -> State:

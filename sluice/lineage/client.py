@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ def missing() -> str | None:
         from openlineage.client import OpenLineageClient, event_v2, facet_v2  # noqa: F401
     except ImportError as error:
         return f"{MISSING} ({error})"
-    except Exception as error:  # noqa: BLE001 - of whatever it imports, in a version that does not fit
+    except Exception as error:  # noqa: BLE001 - of anything that it imports, in a version that does not fit
         return f"OpenLineage is configured, but its client cannot be imported: {type(error).__name__}: {error}"
     return None
 
@@ -40,9 +42,22 @@ def make() -> Any:
     from openlineage.client import OpenLineageClient
 
     file = _of_project()
-    if os.environ.get("OPENLINEAGE_CONFIG") or not file.is_file():
-        return OpenLineageClient()
-    return OpenLineageClient(config=yaml.safe_load(file.read_text(encoding="utf-8")))
+    with _environment_kept():
+        if os.environ.get("OPENLINEAGE_CONFIG") or not file.is_file():
+            return OpenLineageClient()
+        return OpenLineageClient(config=yaml.safe_load(file.read_text(encoding="utf-8")))
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Remove what the client adds: it copies OPENLINEAGE_URL to other variables, by which a later run would be sent."""
+    before = set(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - before:
+            if name.startswith("OPENLINEAGE__"):
+                del os.environ[name]
 
 
 def _of_project() -> Path:

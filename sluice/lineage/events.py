@@ -20,7 +20,8 @@ from sluice.lineage.names import Name
 from sluice.lineage.sender import Sender
 from sluice.marts.dbt.results import DbtRun
 from sluice.project.paths import project
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.warehouse import Warehouse
 
 Said = TypeVar("Said", bound=Callable[..., None])
 
@@ -40,7 +41,7 @@ class Silent:
 
 
 def _harmless(say: Said) -> Said:
-    """Whatever goes wrong on the way to an event is reported once, and ends nothing."""
+    """Anything that goes wrong on the way to an event is reported once, and ends nothing."""
 
     @functools.wraps(say)
     def harmless(self: Events, *args: Any, **kwargs: Any) -> None:

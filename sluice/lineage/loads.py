@@ -10,7 +10,8 @@ from sluice.contract.contract import Contract
 from sluice.ledger.tables import batches, checks
 from sluice.lineage import facets, names
 from sluice.lineage.names import Database, Name, Run
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.warehouse import Warehouse
 
 
 def say(of: Run, warehouse: Warehouse, contract: Contract, batch: Batch, ended: bool) -> None:

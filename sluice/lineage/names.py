@@ -78,5 +78,4 @@ class Database:
 
     def table(self, schema: str, name: str) -> Name:
         """A table or view."""
-        known = self.schemas.marts if schema in self.schemas.sides else schema
-        return self.namespace, f"{self.url.database}.{known}.{name}"
+        return self.namespace, f"{self.url.database}.{self.schemas.known_as(schema)}.{name}"

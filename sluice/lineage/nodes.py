@@ -119,13 +119,13 @@ class _Project:
     def inputs(self, node: NodeResult) -> list[Any]:
         """What it reads; with what a test found there."""
         found = facets.assertions([_assertion(self.node(node.unique_id), node)]) if node.resource_type == "test" else {}
-        if node.resource_type == "unit_test":  # it reads rows of its own
+        if node.resource_type == "unit_test":  # it reads made-up rows
             return []
         read = dict.fromkeys(self._tables_below(node.unique_id))
         return [facets.taken(self.name(each), self._schema(each), found) for each in read]
 
     def _tables_below(self, unique_id: str) -> Iterator[str]:
-        """What it depends on, through models that are no tables."""
+        """What it depends on, through models that are not tables."""
         for each in self.node(unique_id).get("depends_on", {}).get("nodes", ()):
             if _is_ephemeral(self.node(each)):
                 yield from self._tables_below(each)
@@ -147,7 +147,7 @@ class _Project:
         return facets.column_lineage(columns, self._origins(known.get("rows_by", ())))
 
     def _origins(self, edges: Any) -> Iterator[Origin]:
-        """Tables' columns of edges, through models that are no tables. What is gone from the project is left out."""
+        """Tables' columns of edges, through models that are not tables. What is gone from the project is left out."""
         for parent, column, how in (edge for edge in edges if not isinstance(edge, Mapping)):
             declared = self.node(parent)
             if _is_ephemeral(declared):

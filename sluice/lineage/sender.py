@@ -52,7 +52,7 @@ class Sender:
     def _run(self) -> None:
         try:
             client = self._make()
-        except Exception as error:  # noqa: BLE001 - a wrong configuration is no reason for a run to fail
+        except Exception as error:  # noqa: BLE001 - a wrong configuration does not fail a run
             self._fail(error)
             return
         while (event := self._next()) is not None:

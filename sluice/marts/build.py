@@ -6,7 +6,7 @@ The shell around dbt (dbt/run.py) and the publish (publish.py): chooses the side
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,17 +17,18 @@ from sluice.alerts import rules
 from sluice.contract.errors import ConfigError, Overtaken, SluiceError, ToolError
 from sluice.ledger import builds, tables, write_right
 from sluice.ledger.loads import published_loads
-from sluice.marts import compare, failed_tests, full_refresh
-from sluice.marts import publish as marts
+from sluice.marts import compare, failed_tests, full_refresh, measures, publish
 from sluice.marts.compare import Compared
 from sluice.marts.dbt import run as dbt_run
 from sluice.marts.dbt.results import DbtRun
 from sluice.marts.dbt.runner import Progress
-from sluice.marts.dbt.verdict import DbtDidNotRun, DbtNodesBroke, DbtTestsFailed
+from sluice.marts.dbt.verdict import DbtBrokeOff, DbtDidNotRun, DbtNodesBroke, DbtTestsFailed
 from sluice.marts.full_refresh import Refresh
-from sluice.project import fingerprints
-from sluice.project.dbt_manifest import is_mart
-from sluice.warehouse.postgres import batch_tables, mart_views
+from sluice.marts.own_project import prepare as own_project
+from sluice.marts.unchanged import choice as unchanged
+from sluice.marts.unchanged.choice import EVERYTHING, UNRECORDED, Begun, Choice
+from sluice.project import fingerprints, paths
+from sluice.project.marts.chosen import marts_in
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -62,7 +63,7 @@ def due(warehouse: Warehouse) -> bool:
         inputs = builds.fingerprint(published_loads(connection), fingerprints.project())
         if now is None or now.inputs != inputs:
             return True
-        return bool(mart_views.missing_tables(connection, now.side, now.models))
+        return bool(warehouse.data.missing_marts(connection, now.side, now.models))
 
 
 def report_up_to_date(warehouse: Warehouse) -> None:
@@ -72,14 +73,21 @@ def report_up_to_date(warehouse: Warehouse) -> None:
             rules.marts_are_new(connection, warehouse.now())
 
 
-def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = None) -> Built:
+def build(
+    warehouse: Warehouse, run_id: str | None, progress: Progress | None = None, changed: bool | None = None
+) -> Built:
     """Build and test the candidate side with dbt; readers see nothing of it. The caller holds the lock on dbt.
+
+    Args:
+        changed: leave what the side has as it would be built; as `[dbt] build` says if not given.
 
     Raises:
         DataError: tests of severity error found rows; the candidate stays for inspection, readers keep the old marts.
         ToolError: dbt or one of its nodes broke.
-        ConfigError: the project has no model in models/marts/ any more.
+        ConfigError: the project has no mart any more, or cannot be published as it is.
     """
+    with alerting(warehouse):
+        prepared = own_project.prepare(warehouse)
     project = fingerprints.project()
     with transaction(warehouse.engine, "cannot start the build of the marts") as connection:
         builds.take_over(connection)
@@ -89,14 +97,22 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
     write_right.clear(warehouse, side)  # only now that an older build's sessions can read that theirs is not the newest
     refreshed = full_refresh.changed(warehouse, side, project, bases)
     end = partial(_end, warehouse, build_id, side, refreshed, run_id)
+    touched = bool(refreshed.models or prepared.snapshots)
     try:
         full_refresh.drop(warehouse, side, build_id, refreshed.models)
-        batch_tables.analyze_new(warehouse)
-        run = _run(warehouse, side, build_id, refreshed, progress)
+        warehouse.data.analyze(warehouse.engine)
+        choice = EVERYTHING if refreshed.everything else None
+        if paths.project().settings.build == "all" if changed is None else not changed:
+            choice = UNRECORDED
+        if choice is None:
+            choice = unchanged.choose(warehouse, side, build_id, project, bases)
+        own_project.take_snapshots(warehouse, prepared, side, build_id, refreshed.everything, progress)
+        begun = Begun(side, build_id, loads, prepared.args)
+        run = _run(warehouse, begun, refreshed, choice, progress)
         manifest = run.artifact("manifest")
-        models = _mart_models(warehouse, manifest)
+        models = mart_models(warehouse, manifest)
     except DbtDidNotRun as error:
-        end("not run", None, error)
+        end("failed" if touched else "not run", None, error)
         raise
     except (DbtTestsFailed, DbtNodesBroke) as error:
         explained = type(error)(_message(warehouse, side, error), error.run)
@@ -110,18 +126,42 @@ def build(warehouse: Warehouse, run_id: str | None, progress: Progress | None = 
         end("failed", None, error)
         raise
     end("passed", run)
-    with _alerting(warehouse):
+    with alerting(warehouse, build_id):
         compared = compare.compare(warehouse, build_id, side, project, manifest)
     return Built(side, builds.fingerprint(loads, project), models, run, build_id, compared)
 
 
-def _run(warehouse: Warehouse, side: str, build_id: int, refreshed: Refresh, progress: Progress | None) -> DbtRun:
-    args = ["build", "--full-refresh"] if refreshed.everything else ["build"]
-    return dbt_run.run_dbt(args, dbt_run.on_side(warehouse, side, build_id), progress)
+def _run(warehouse: Warehouse, begun: Begun, refreshed: Refresh, choice: Choice, progress: Progress | None) -> DbtRun:
+    """Run the chosen nodes, with their records deleted before and written after."""
+    unchanged.forget(warehouse, begun.side, choice)
+    place = dbt_run.on_side(warehouse, begun.side, begun.build_id)
+    try:
+        if choice.run == ():
+            run = dbt_run.nothing_to_build(place, choice.carried)
+        else:
+            args = ["build", *(["--full-refresh"] if refreshed.everything else []), *choice.args, *begun.args]
+            run = dbt_run.run_dbt(args, place, progress, choice.carried)
+    except (DbtTestsFailed, DbtNodesBroke) as error:
+        _record(warehouse, begun, choice, error.run)
+        raise
+    if unchanged.lost(warehouse, begun.side, choice):  # something reads what dbt does not know that it reads
+        try:
+            return _run(warehouse, begun, refreshed, EVERYTHING, progress)
+        except DbtDidNotRun as error:  # but the first one did
+            raise DbtBrokeOff(str(error)) from None
+    _record(warehouse, begun, choice, run)
+    return run
+
+
+def _record(warehouse: Warehouse, begun: Begun, choice: Choice, run: DbtRun) -> None:
+    """Without a record a node is built again, so an error here changes no verdict."""
+    if choice.recorded:
+        with suppress(SluiceError):
+            unchanged.record(warehouse, begun, choice, run)
 
 
 def _message(warehouse: Warehouse, side: str, error: DbtTestsFailed | DbtNodesBroke) -> str:
-    readers = "Readers keep the old marts" if live_side(warehouse) else "There are no marts yet"
+    readers = "Readers keep the old marts" if builds.live_side(warehouse) else "There are no marts yet"
     rows = failed_tests.describe(warehouse, error.run) if isinstance(error, DbtTestsFailed) else ""
     return "\n".join(part for part in (str(error), rows, f"{readers}; the candidate is in {side}.") if part)
 
@@ -168,50 +208,43 @@ def _end(
         ) from None
 
 
-def publish(warehouse: Warehouse, built: Built, run_id: str | None) -> None:
-    """Make the candidate what readers read. Raises ToolError if readers held the marts too long."""
-    with _alerting(warehouse):
-        warned = failed_tests.warned_tests(warehouse, built.run)
-        what = marts.Publication(built.side, built.models, built.inputs, built.build_id, run_id, warned=warned)
-        marts.publish_marts(warehouse, what, fence=built.build_id)
-
-
 @contextmanager
-def _alerting(warehouse: Warehouse) -> Iterator[None]:
-    """Alert the owners when the block fails, after the build has passed: nothing of it would be written elsewhere.
+def alerting(warehouse: Warehouse, newest: int | None = None) -> Iterator[None]:
+    """Alert the owners when the block fails, before a build has begun or after it has passed: no build's end does.
+
+    Args:
+        newest: number of the newest build that the caller knows of; the newest one now if not given.
 
     Raises:
+        Overtaken: the block failed, and a later build has begun, whose run answers for the marts now.
         ToolError: also for an error of the driver.
     """
     try:
         try:
+            newest = builds.newest_number(warehouse) if newest is None else newest
             yield
         except DATABASE_ERRORS as error:
             raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None
     except SluiceError as error:
+        if newest is not None:  # else the database did not say
+            publish.raise_if_overtaken(warehouse, newest)
         rules.marts_not_published(warehouse, error)
         raise
 
 
-def live_side(warehouse: Warehouse) -> str | None:
-    """The side readers read, if the marts were ever published."""
-    with warehouse.engine.begin() as connection:
-        now = builds.live(connection)
-    return str(now.side) if now else None
-
-
-def _mart_models(warehouse: Warehouse, manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """The models of models/marts/, which are what readers get to see. A young project may have none yet.
+def mart_models(warehouse: Warehouse, manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The marts, which are what readers get to see. A young project may have none yet.
 
     Raises:
         ConfigError: there is none, where readers have some.
     """
-    models = [str(node["name"]) for node in manifest["nodes"].values() if is_mart(node)]
     with warehouse.engine.begin() as connection:
+        models = [measures.label(connection, manifest["nodes"][name]) for name in marts_in(manifest)]
         now = builds.live(connection)
     if not models and now is not None and now.models:
         raise ConfigError(
-            f"the dbt project has no model in models/marts/ any more, and readers have {', '.join(now.models)}. "
-            "They keep the old marts; restore the models, or keep at least one"
+            "the dbt project has no model among the marts any more (those of models/marts/, or of [marts] models in "
+            f"sluice.toml), and readers have {', '.join(now.models)}. They keep the old marts; restore the models, or "
+            "keep at least one"
         )
     return tuple(sorted(models))

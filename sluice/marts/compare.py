@@ -14,8 +14,8 @@ from sluice.contract.formatting import counted
 from sluice.ledger import builds
 from sluice.ledger.tables import comparisons
 from sluice.marts import measures
+from sluice.marts.difference.difference import same
 from sluice.marts.measures import Mart, Measure
-from sluice.warehouse.postgres import mart_views
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.warehouse import Warehouse
 
@@ -63,28 +63,33 @@ def compare(
         ToolError: the database failed; nothing was published.
     """
     try:
+        # As dbt's user: a view of a model calls functions with the rights of who reads it
+        with warehouse.dbt.execution_options(postgresql_readonly=True).begin() as connection:
+            found = list(_measured(warehouse, connection, side, project, manifest))
         with warehouse.engine.begin() as connection:
-            return tuple(_compare(connection, build_id, side, project, manifest))
+            for mart, taken, _ in found:
+                _keep(connection, build_id, mart, taken)
     except DATABASE_ERRORS as error:
         raise ToolError(
             f"the marts were not published: comparing them with the old ones failed: {first_line(error)}"
         ) from None
+    return tuple(_compared(*each) for each in found)
 
 
-def _compare(
-    connection: sa.Connection, build_id: int, side: str, project: str, manifest: Mapping[str, Any]
-) -> Iterator[Compared]:
+def _measured(
+    warehouse: Warehouse, connection: sa.Connection, side: str, project: str, manifest: Mapping[str, Any]
+) -> Iterator[tuple[Mart, Sequence[Measure], bool]]:
+    """Each mart that differs, its measures, and whether readers have none of that name."""
     now = builds.live(connection)
     old_side = str(now.side) if now else None
     shown = builds.newest_touching(connection, old_side) if old_side else None
     same_logic = shown is not None and shown.project == project
     # A mart whose table somebody dropped is a new one
-    shown_now = {*now.models} - {*mart_views.missing_tables(connection, now.side, now.models)} if now else set()
+    shown_now = {*now.models} - {*warehouse.data.missing_marts(connection, now.side, now.models)} if now else set()
     for mart in measures.marts_of(connection, side, manifest):
         known = old_side if mart.name in shown_now else None
         if taken := measures.measure(connection, mart, known, side, same_logic):
-            _keep(connection, build_id, mart, taken)
-            yield _compared(mart, taken, known is None)
+            yield mart, taken, known is None
 
 
 def _keep(connection: sa.Connection, build_id: int, mart: Mart, taken: Sequence[Measure]) -> None:
@@ -130,8 +135,10 @@ def _moved(measure: Measure, rows: Measure | None) -> str:
     of = f"{measure.column} in {measure.batch}" if measure.batch else measure.column
     if measure.name == "null share":
         return f"{of}: {old:.1%} null before, {new:.1%} now" if abs(new - old) > MOVED else ""
+    what = "total" if measure.batch else "mean"
+    if not (old.is_finite() and new.is_finite()):
+        return "" if same(old, new) else f"{what} {of}: {old:,} before, {new:,} now"
     if not measure.batch and rows is not None and rows.old and rows.new:
         old, new = round(old / rows.old, 2), round(new / rows.new, 2)
     change = abs(new - old) / abs(old) if old else Decimal(1 if new else 0)
-    what = "total" if measure.batch else "mean"
     return f"{what} {of}: {old:,} before, {new:,} now" if change > MOVED else ""

@@ -31,11 +31,12 @@ def describe(warehouse: Warehouse, run: DbtRun) -> str:
 
 def samples(warehouse: Warehouse, run: DbtRun, nodes: Sequence[NodeResult]) -> dict[str, list[dict[str, object]]]:
     """Rows that the first few of these tests found, by the tests' names; personal data is masked."""
+    nodes = [node for node in nodes[:TESTS] if node.sql is not None]
     if not nodes:
         return {}
     known = personal_columns.columns(run.artifact("manifest")["nodes"].values())
     found = {}
-    for node in nodes[:TESTS]:
+    for node in nodes:
         rows = list(_rows(warehouse, node))
         masked = personal_columns.made_of(known, _query(node)) if known and rows else set()
         found[node.name] = [_masked(row, masked) for row in rows]
@@ -46,7 +47,7 @@ def _rows(warehouse: Warehouse, node: NodeResult) -> Iterator[Mapping[str, Any]]
     if node.sql is None or not node.sql.exists():
         return
     try:
-        with warehouse.engine.connect() as connection:
+        with warehouse.dbt.connect() as connection:
             yield from first_rows_of(connection, _query(node), ROWS, SECONDS)  # dbt's own text, which it has just run
     except (*DATABASE_ERRORS, OSError):
         return  # the message says how to see them, and why the test failed

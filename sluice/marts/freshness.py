@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from sluice.alerts import rules
+from sluice.contract.batches import Calendar
+from sluice.contract.contract import Contract
 from sluice.contract.errors import ToolError
 from sluice.ledger import builds, tables
 from sluice.marts.dbt import run as dbt_run
+from sluice.marts.dbt.results import age_in_words
 from sluice.project.datasets import contract_for, contracts
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -63,6 +67,40 @@ def stale(warehouse: Warehouse, run_id: str | None) -> tuple[Stale, ...]:
     stale = tuple(Stale(name, node.status, node.message) for name, node in late if name in loaded)
     tell(warehouse, stale)
     return stale
+
+
+def by_ledger(warehouse: Warehouse) -> tuple[Stale, ...]:
+    """The datasets that are too old, without dbt: the end of the newest published batch, as the derived
+    `loaded_at_query` asks for it. The owners are alerted as by `stale`; `ops.dbt_results` gets nothing.
+
+    Raises:
+        ToolError: the database failed.
+    """
+    found = []
+    with transaction(warehouse.engine, "the ledger cannot be read") as connection:
+        for contract in contracts().values():
+            if late := _late(connection, contract, warehouse.now()):
+                found.append(late)
+    tell(warehouse, found)
+    return tuple(found)
+
+
+def _late(connection: sa.Connection, contract: Contract, now: datetime) -> Stale | None:
+    batches, bounds = contract.files.batches, contract.freshness
+    if bounds is None or not isinstance(batches, Calendar):
+        return None
+    loads = tables.batches
+    of_it = (loads.c.dataset == contract.dataset_id) & (loads.c.status == "published")
+    names = connection.scalars(sa.select(loads.c.batch).where(of_it, loads.c.batch.op("~")(f"^{batches.form()}$")))
+    newest = max(names, default=None)
+    if newest is None:
+        return None
+    ended = batches.instants(newest)[1]
+    age = now - ended
+    if age <= bounds.warn_after:
+        return None
+    late = "error" if age > bounds.error_after else "warn"
+    return Stale(contract.dataset_id, late, age_in_words(ended, age.total_seconds()))
 
 
 def tell(warehouse: Warehouse, sources: Iterable[Stale]) -> None:

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import SluiceError
 from sluice.ledger import write_right
 from sluice.ledger.builds import Base
 from sluice.marts.dbt import run
+from sluice.project import dbt_manifest
 from sluice.project.paths import home
 from sluice.warehouse.warehouse import Warehouse
 
-# Of dbt's `state:modified`, what changes rows. Its rest, descriptions and documents, dbt renews on every table anyway.
-MODIFIED = " ".join(f"state:modified.{what}+" for what in ("body", "configs", "contract", "macros", "relation"))
+# Of dbt's `state:modified`, what changes rows. Its rest, descriptions and documents, dbt renews on every table anyway;
+# the configuration of a source says how fresh it is to be, and the like.
+MODIFIED = [f"state:modified.{what}" for what in ("body", "contract", "macros", "relation")]
+MODIFIED += [f"state:modified.configs,resource_type:{kind}" for kind in ("model", "seed", "snapshot")]
 DROP = sa.DDL("DROP TABLE %(fullname)s CASCADE")
-REFILLED = ("seed", "incremental")  # what dbt fills again instead of making it anew
+REFILLED = ("seed", "incremental")  # what dbt fills again instead of rebuilding it
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,8 @@ class Refresh:
 
     Attributes:
         everything: it is unknown what the side was built from, so nothing of it is kept.
-        models: otherwise, the names of the models and seeds whose tables are dropped first.
+        models: otherwise, the names of the models and seeds whose tables are dropped first; with their schema where
+            that is not the side's own.
     """
 
     everything: bool = False
@@ -65,23 +70,30 @@ def drop(warehouse: Warehouse, side: str, build_id: int, models: Iterable[str]) 
         Overtaken: a later build began, so nothing more may be dropped.
     """
     with write_right.held(warehouse, side, build_id) as connection:
-        found = {*sa.inspect(connection).get_table_names(schema=side)} if _exists(connection, side) else set()
-        connection.commit()
-        for model in sorted(found.intersection(models)):
-            connection.execute(DROP.against(sa.Table(model, sa.MetaData(), schema=side)))
+        for part, table in sorted({_table(warehouse.schemas, side, model) for model in models}):
+            found = sa.inspect(connection).has_table(table, schema=part)
             connection.commit()
+            if found:
+                connection.execute(DROP.against(sa.Table(table, sa.MetaData(), schema=part)))
+                connection.commit()
 
 
-def _exists(connection: sa.Connection, side: str) -> bool:
-    return side in sa.inspect(connection).get_schema_names()
+def _table(schemas: Schemas, side: str, model: str) -> tuple[str, str]:
+    """Schema and name of a model's table on a side. Its name may have a dot."""
+    schema, _, name = model.partition(".")
+    return (schema, name) if schema in schemas.parts(side) and name else (side, model)
 
 
 def _kept_and_modified(warehouse: Warehouse, side: str, state: str) -> list[str]:
-    lines = run.list_nodes(
-        ["--select", *MODIFIED.split(), "--state", state, "--output", "json"],
-        ["alias", "config"],
-        run.on_side(warehouse, side),
-    )
-    nodes = [json.loads(line) for line in lines]
-    # Tests and exposures are listed too, and are neither
-    return [node["alias"] for node in nodes if node["config"].get("materialized") in REFILLED]
+    place = run.on_side(warehouse, side)
+    args = ["--select", *MODIFIED, "--exclude-resource-type", "test", "unit_test", "--state", state, "--output", "json"]
+    modified = {json.loads(line)["unique_id"] for line in run.list_nodes(args, ["unique_id"], place)}
+    if not modified:
+        return []
+    manifest = json.loads((place.target_path / "manifest.json").read_bytes())
+    with_downstream: set[str] = set()
+    for kind in ("nodes", "sources"):
+        with_downstream |= dbt_manifest.below(manifest, kind, lambda node: node["unique_id"] in modified)
+    nodes = [manifest["nodes"][name] for name in with_downstream if name in manifest["nodes"]]
+    refilled = [node for node in nodes if node["config"].get("materialized") in REFILLED]
+    return [node["alias"] if node["schema"] == side else f"{node['schema']}.{node['alias']}" for node in refilled]

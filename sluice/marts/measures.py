@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -10,14 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from sluice.contract.columns import LOAD_COLUMNS
-from sluice.project.dbt_manifest import is_mart
+from sluice.project.marts.chosen import marts_in
+from sluice.warehouse.batch import schemas_of
 
-SUMMED = (sa.Integer, sa.Numeric)
+SUMMED = (sa.Integer, sa.Numeric, sa.Float)  # Float is a type beside Numeric since SQLAlchemy 2.1
 
 
 @dataclass(frozen=True, slots=True)
 class Mart:
-    """A model of models/marts/ as it is on the candidate side.
+    """A mart as it is on the candidate side.
 
     Attributes:
         key: columns whose values name a row.
@@ -45,19 +47,33 @@ class Measure:
 def marts_of(connection: sa.Connection, side: str, manifest: Mapping[str, Any]) -> Iterator[Mart]:
     """The marts, their columns from the database and their keys from the dbt project."""
     nodes = manifest["nodes"]
-    for node in nodes.values():
-        if is_mart(node):
-            found = _columns(connection, node["alias"], side)
-            columns = {name: kind for name, kind in found.items() if not name.startswith("_")}
-            yield Mart(node["alias"], _key(node, nodes), columns, {*found} >= {*LOAD_COLUMNS})
+    for unique_id in sorted(marts_in(manifest)):
+        node = nodes[unique_id]
+        name = label(connection, node)
+        found = columns_of(connection, name, side)
+        columns = {column: kind for column, kind in found.items() if not column.startswith("_")}
+        yield Mart(name, _key(node, nodes, columns), columns, {*found} >= {*LOAD_COLUMNS})
 
 
-def _columns(connection: sa.Connection, relation: str, side: str) -> dict[str, Any]:
-    return {c["name"]: c["type"] for c in sa.inspect(connection).get_columns(relation, schema=side)}
+def label(connection: sa.Connection, node: Mapping[str, Any]) -> str:
+    """What a mart is called, as `Schemas.mart` says."""
+    schemas = schemas_of(connection)
+    return schemas.mart(schemas.known_as(node["schema"]), node["alias"])
 
 
-def _key(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> tuple[str, ...]:
-    """What identifies a row in any load: a tested key first, else the primary key."""
+def columns_of(connection: sa.Connection, mart: str, side: str) -> dict[str, Any]:
+    """The columns of a mart on a side, with their types."""
+    schema, name = schemas_of(connection).table(mart, side)
+    with warnings.catch_warnings():  # of a type that SQLAlchemy does not know
+        warnings.simplefilter("ignore", sa.exc.SAWarning)
+        return {c["name"]: c["type"] for c in sa.inspect(connection).get_columns(name, schema=schema)}
+
+
+def _key(node: Mapping[str, Any], nodes: Mapping[str, Any], columns: Collection[str]) -> tuple[str, ...]:
+    """What identifies a row in any load: a tested key first, else the primary key.
+
+    A test may also name an expression, or a column as SQL would quote it: only what names columns is a key.
+    """
     found: list[tuple[str, ...]] = []
     for test in nodes.values():
         facts = test.get("test_metadata") or {}
@@ -65,20 +81,20 @@ def _key(node: Mapping[str, Any], nodes: Mapping[str, Any]) -> tuple[str, ...]:
             kwargs = facts["kwargs"]
             found.append(tuple(kwargs.get("columns") or (kwargs.get("column_name"),)))
     found += [tuple(rule["columns"]) for rule in node["constraints"] if rule["type"] == "primary_key"]
-    whole = [key for key in found if all(key) and not any(name.startswith("_") for name in key)]
+    whole = [key for key in found if key and {*key} <= {*columns}]
     return min(whole, key=len, default=())
 
 
 def measure(connection: sa.Connection, mart: Mart, old: str | None, new: str, same_logic: bool) -> list[Measure]:
     """Every measure of the batches that differ; of the whole mart if it has none. Empty if nothing can differ."""
-    there = _columns(connection, mart.name, old) if old else {}
+    there = columns_of(connection, mart.name, old) if old else {}
     if old and not {*there} >= {*LOAD_COLUMNS}:
         mart = replace(mart, by_load=False)  # it was another kind of model
     loads = _changed_loads(connection, mart, old, new, same_logic) if mart.by_load else None
     if loads == []:
         return []
-    before = _aggregates(connection, mart, old, there, loads) if old else {}
-    after = _aggregates(connection, mart, new, mart.columns, loads)
+    before = aggregates(connection, mart, old, there, loads) if old else {}
+    after = aggregates(connection, mart, new, mart.columns, loads)
     keys = {batch: (int(row["rows"]), 0) for batch, row in after.items() if batch not in before}
     keys |= {batch: (0, int(row["rows"])) for batch, row in before.items() if batch not in after}
     same_key = mart.key and all(str(there.get(name)) == str(mart.columns[name]) for name in mart.key)
@@ -99,7 +115,7 @@ def _changed_loads(connection: sa.Connection, mart: Mart, old: str | None, new: 
 
 def _loads(connection: sa.Connection, mart: Mart, side: str) -> set[int]:
     """The loads in a mart, along the index that begins with _load_id: a few probes, no scan."""
-    table = sa.table(mart.name, sa.column("_load_id"), schema=side)
+    table = on_side(connection, mart.name, side, ["_load_id"])
     found: set[int] = set()
     last: int | None = connection.scalar(sa.select(sa.func.min(table.c._load_id)))
     while last is not None:
@@ -108,19 +124,26 @@ def _loads(connection: sa.Connection, mart: Mart, side: str) -> set[int]:
     return found
 
 
-def _table(mart: Mart, side: str) -> sa.TableClause:
+def on_side(connection: sa.Connection, mart: str, side: str, columns: Sequence[str] = ()) -> sa.TableClause:
+    """A mart's table on a side."""
+    schema, name = schemas_of(connection).table(mart, side)
+    return sa.table(name, *map(sa.column, columns), schema=schema)
+
+
+def _table(connection: sa.Connection, mart: Mart, side: str) -> sa.TableClause:
     system = sorted(LOAD_COLUMNS) if mart.by_load else ()
-    return sa.table(mart.name, *(sa.column(name) for name in (*mart.columns, *system)), schema=side)
+    return on_side(connection, mart.name, side, (*mart.columns, *system))
 
 
 def _batch(mart: Mart, table: sa.FromClause) -> sa.ColumnElement[str]:
     return table.c._dataset + " " + table.c._batch if mart.by_load else sa.literal("")
 
 
-def _aggregates(
+def aggregates(
     connection: sa.Connection, mart: Mart, side: str, known: Mapping[str, Any], loads: Sequence[int] | None
 ) -> dict[str, Mapping[str, Any]]:
-    table = _table(mart, side)
+    """Rows, filled values (`n COLUMN`) and totals (`t COLUMN`) by batch, in the columns that are `known`."""
+    table = _table(connection, mart, side)
     batch = _batch(mart, table).label("batch")
     columns = [name for name in mart.columns if name in known]  # a new column has no old measure
     asked: list[Any] = [batch, sa.func.count().label("rows")]
@@ -143,7 +166,7 @@ def _keys(
     """(added, removed) by batch. Only keys are read, and only of the loads that differ."""
 
     def keys(side: str) -> sa.Subquery:
-        table = _table(mart, side)
+        table = _table(connection, mart, side)
         query = sa.select(_batch(mart, table).label("batch"), *(table.c[name] for name in mart.key))
         return (query if loads is None else query.where(table.c._load_id.in_(loads))).subquery(f"of_{side}")
 

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 
 from sluice.alerts import rules
 from sluice.alerts.messages import Facts
-from sluice.contract.errors import ToolError
+from sluice.contract.derive.schemas import Schemas
+from sluice.contract.errors import ConfigError, ToolError
 from sluice.ledger import builds, write_right
 from sluice.ledger.tables import publications
-from sluice.warehouse.postgres import mart_views, other_sessions
+from sluice.warehouse.engine import Grants
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, IN_THE_WAY, first_line, is_lost
 from sluice.warehouse.postgres.transactions import settled
 from sluice.warehouse.warehouse import Warehouse
@@ -55,6 +56,7 @@ class Publication:
     Attributes:
         kind: publish, rollback, or restore.
         warned: facts about dbt's tests that only warned, by their names.
+        released: who published what `[marts] gate` would have held, and why.
     """
 
     side: str
@@ -64,6 +66,7 @@ class Publication:
     run_id: str | None = None
     kind: str = "publish"
     warned: Mapping[str, Facts] = field(default_factory=dict)
+    released: tuple[str, str] | None = None
 
 
 def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, patience: Patience | None = None) -> None:
@@ -73,11 +76,12 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
         fence: number of the newest build that the caller knows of.
 
     Raises:
+        ConfigError: readers have views in a schema that sluice.toml no longer names.
         ToolError: readers held the marts or an old snapshot all the time, a later build began, or a view of a
             user's own stands against a change of columns; the old marts stay.
     """
     patience = patience or Patience()
-    other_sessions.wait_for_old(warehouse, patience.snapshots)
+    warehouse.data.wait_for_readers(warehouse.engine, patience.snapshots)
     deadline = time.monotonic() + patience.locks
     broken = 0
     for tried in itertools.count(1):
@@ -86,14 +90,16 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
             with settled(warehouse.engine) as connection:
                 builds.fence(connection, fence)
                 write_right.shut(connection, publication.side)
-                _write(connection, publication, warehouse)
-                mart_views.prepare(connection)
-                mart_views.point(connection, publication.side, publication.models, lock_ms)  # last: then readers wait
+                grants = _write(connection, publication, warehouse)
+                # Last: from then on readers wait
+                warehouse.data.point_marts(connection, publication.side, publication.models, lock_ms, grants)
+            with suppress(*DATABASE_ERRORS), warehouse.engine.begin() as connection:
+                note_grants(warehouse, connection)
             return
         except DATABASE_ERRORS as error:
             if not isinstance(getattr(error, "orig", error), IN_THE_WAY):
                 broken += 1
-                _raise_if_overtaken(warehouse, fence)
+                raise_if_overtaken(warehouse, fence)
                 if broken > MOST_BROKEN or not is_lost(error):
                     raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None
             if time.monotonic() > deadline:
@@ -106,23 +112,62 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
         time.sleep(pause * random.uniform(0.5, 1.5))
 
 
-def _raise_if_overtaken(warehouse: Warehouse, fence: int) -> None:
-    """Raise Overtaken where a later run has ended this one's session."""
+def note_grants(warehouse: Warehouse, connection: sa.Connection) -> None:
+    """Keep what others may do with the views that readers have, for the case that somebody drops one.
+
+    Of views that were made just now that is known only afterwards, by default privileges.
+    """
+    now = builds.live(connection)
+    if now is not None and (grants := warehouse.data.mart_grants(connection, {})) != now.grants:
+        builds.note_grants(connection, now.publication_id, grants)
+
+
+def raise_if_overtaken(warehouse: Warehouse, fence: int) -> None:
+    """Raise Overtaken if a build is newer than the newest one that this run knows of. A database error raises nothing.
+
+    Args:
+        fence: number of the newest build that the caller knows of.
+
+    Raises:
+        Overtaken: a later run has begun a build.
+    """
     with suppress(*DATABASE_ERRORS), warehouse.engine.begin() as connection:
         builds.fence(connection, fence)
 
 
-def _write(connection: sa.Connection, publication: Publication, warehouse: Warehouse) -> None:
+def _refuse_left_behind(connection: sa.Connection, schemas: Schemas, shown: Sequence[str]) -> None:
+    """Raise where readers have views in a schema that is not published any more: they would stay as they are."""
+    found = sa.inspect(connection)
+    left = {schema for schema, dot, _ in (mart.partition(".") for mart in shown) if dot} - {*schemas.published}
+    for schema in sorted(left):
+        if found.has_schema(schemas.behind(schema)) and found.get_view_names(schema):
+            raise ConfigError(
+                f"the marts were not published: readers have views in the schema {schema}, which [marts] schemas in "
+                f"sluice.toml no longer names, so they would show the old marts for ever. Name it there again; or, if "
+                f'nobody reads it any more: DROP SCHEMA "{schema}", "{schemas.behind(schema)}" CASCADE'
+            )
+
+
+def _write(connection: sa.Connection, publication: Publication, warehouse: Warehouse) -> Grants:
+    """Write the publication, unless the old one stays. Returns what others may do with its views."""
+    now = builds.live(connection)
+    grants = warehouse.data.mart_grants(connection, (now.grants if now is not None else None) or {})
     if publication.kind == RESTORE:
-        return
+        return grants
+    _refuse_left_behind(connection, warehouse.schemas, now.models if now is not None else ())
     if publication.kind == "publish":
         rules.marts_published(connection, publication.models, publication.warned, warehouse.now())
+    who, why = publication.released or (None, None)
     values = {
         "side": publication.side,
         "models": list(publication.models),
         "inputs": publication.inputs,
         "kind": publication.kind,
         "run_id": publication.run_id,
+        "grants": grants,
+        "released_by": who,
+        "released_why": why,
     }
     connection.execute(publications.insert().values(**values))
     builds.mark_published(connection, publication.build_id)
+    return grants

@@ -7,21 +7,23 @@ import sqlalchemy as sa
 from sluice.alerts import rules
 from sluice.ledger import builds
 from sluice.marts import publish
-from sluice.warehouse.postgres import mart_views
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
 
-def damage(connection: sa.Connection) -> list[str]:
+def damage(warehouse: Warehouse, connection: sa.Connection) -> list[str]:
     """What is wrong with the views of the marts that were published last, one sentence each."""
     now = builds.live(connection)
-    return mart_views.misplaced(connection, now.side, now.models) if now is not None else []
+    return warehouse.data.misplaced_marts(connection, now.side, now.models) if now is not None else []
 
 
 def damaged(warehouse: Warehouse) -> bool:
-    """Whether anything is wrong with them."""
+    """Whether anything is wrong with them. Where nothing is, what others may do with them is kept for that case."""
     with transaction(warehouse.engine, "cannot check the views of the marts") as connection:
-        return bool(damage(connection))
+        found = damage(warehouse, connection)
+        if not found:
+            publish.note_grants(warehouse, connection)
+        return bool(found)
 
 
 def put_back(warehouse: Warehouse, patience: publish.Patience | None = None) -> tuple[str, ...]:
@@ -37,12 +39,12 @@ def put_back(warehouse: Warehouse, patience: publish.Patience | None = None) -> 
         ToolError: the views could not be put back.
     """
     with transaction(warehouse.engine, "cannot check the views of the marts") as connection:
-        found = damage(connection)
+        found = damage(warehouse, connection)
         if not found:
             return ()
         now, newest = builds.live(connection), builds.newest(connection)
         rules.views_damaged(connection, found, warehouse.now())
-        gone = mart_views.missing_tables(connection, now.side, now.models)  # type: ignore[union-attr]
+        gone = warehouse.data.missing_marts(connection, now.side, now.models)  # type: ignore[union-attr]
     if now is None or newest is None or gone:
         return tuple(found)
     what = publish.Publication(now.side, now.models, now.inputs, newest.build_id, kind=publish.RESTORE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from sluice.contract.errors import ConfigError
 from sluice.ledger import builds, tables
 from sluice.ledger.reading import is_there
 from sluice.marts import publish
+from sluice.marts.unchanged import built_nodes
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
@@ -46,16 +48,17 @@ def rollback(warehouse: Warehouse, patience: publish.Patience | None = None) -> 
     """Make the side that was live before the last publish live again, in one transaction.
 
     Raises:
-        ConfigError: there is nothing to go back to.
-        BusyError: a build is at work on that side.
+        ConfigError: there is nothing to go back to, or sluice.toml no longer names a schema of it.
+        BusyError: a build is writing to that side.
         ToolError: as `marts.publish_marts`.
     """
     with warehouse.lock("dbt"):
         with transaction(warehouse.engine, "the ledger cannot be read") as connection:
             now, fence, left, back = _step_back(connection)
             models = _models(connection, back.side)
+            _refuse_unnamed(warehouse, connection, back, models)
             made_of = builds.fingerprint(back.loads, back.project)
-            told = RolledBack(
+            result = RolledBack(
                 side=back.side,
                 models=models,
                 built_at=back.finished_at,
@@ -63,9 +66,11 @@ def rollback(warehouse: Warehouse, patience: publish.Patience | None = None) -> 
                 without=_batches(connection, set(left.loads) - set(back.loads)),
                 again=_batches(connection, set(back.loads) - set(left.loads)),
             )
+        with transaction(warehouse.engine, "the records of the side cannot be changed") as connection:
+            built_nodes.forget(connection, now.side)  # there was a reason to take it out: all of it is tested again
         what = publish.Publication(back.side, models, made_of, back.build_id, now.run_id, "rollback")
         publish.publish_marts(warehouse, what, fence, patience)
-        return told
+        return result
 
 
 def _step_back(connection: sa.Connection) -> tuple[sa.Row, int, sa.Row, sa.Row]:
@@ -96,6 +101,17 @@ def _models(connection: sa.Connection, side: str) -> tuple[str, ...]:
     shown = tables.publications
     query = sa.select(shown.c.models).where(shown.c.side == side).order_by(shown.c.publication_id.desc()).limit(1)
     return tuple(connection.scalar(query) or ())
+
+
+def _refuse_unnamed(warehouse: Warehouse, connection: sa.Connection, back: sa.Row, models: Sequence[str]) -> None:
+    missing = warehouse.data.missing_marts(connection, back.side, models)
+    gone = next((each for each in missing if "." in each and warehouse.schemas.relation(each)[1] == each), None)
+    if gone is not None:
+        raise ConfigError(
+            f"cannot roll back: build {back.build_id} made {gone}, and [marts] schemas in sluice.toml no longer names "
+            f"the schema {gone.partition('.')[0]}. Name it there again, and roll back; or keep the marts "
+            "that readers have"
+        )
 
 
 def _batches(connection: sa.Connection, loads: set[int]) -> tuple[str, ...]:

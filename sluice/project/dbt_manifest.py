@@ -1,4 +1,4 @@
-"""What dbt's manifest says: marts, keys, tests, what is downstream of a node. Pure; imports no dbt."""
+"""What dbt's manifest says: keys, tests, what is downstream of a node. Pure; imports no dbt."""
 
 from __future__ import annotations
 
@@ -36,8 +36,3 @@ def below(manifest: Mapping[str, Any], kind: str, wanted: Callable[[Mapping[str,
             met.add(name)
             todo += manifest["child_map"].get(name, [])
     return met
-
-
-def is_mart(node: Mapping[str, Any] | None) -> bool:
-    """Whether a node is a model of models/marts/, which readers get to see."""
-    return node is not None and node["resource_type"] == "model" and "marts" in node["fqn"][1:-1]

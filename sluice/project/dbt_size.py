@@ -1,4 +1,4 @@
-"""How many models and tests the dbt project has, told in milliseconds: from dbt's manifest, or counted in the files."""
+"""How many models and tests the dbt project has, in milliseconds: from dbt's manifest, or counted in the files."""
 
 from __future__ import annotations
 

@@ -13,7 +13,10 @@ from sluice.project.init import template
 
 def stale_files(contracts: Iterable[Contract]) -> dict[Path, str]:
     """The derived files that are missing or differ, with what they should hold."""
-    wanted = derived_files(contracts, paths.project().settings.schemas) | template.macros()
+    settings = paths.project().settings
+    # A dbt project with its own schemas has one macro of Sluice's, by `sluice init --dbt`
+    macros = template.macros() if settings.marts.schemas is None else {}
+    wanted = derived_files(contracts, settings.schemas) | macros
     places = {place(path): text for path, text in wanted.items()}
     return {path: text for path, text in places.items() if _text(path) != text}
 

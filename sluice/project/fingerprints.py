@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +16,8 @@ import yaml
 from sluice.project import paths
 
 ENGINE = Path(__file__).parents[1]
-PROJECT_FILES = ("*.sql", "*.yml", "*.csv", "*.md")
+PROJECT_FILES = (".sql", ".yml", ".csv", ".md")
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same values, ten times as fast
 NOT_PROJECT = {"target", "logs", "dbt_packages"}
 # Comments of Jinja and of SQL, but not what looks like one within quotes, which stays (group 1).
 _COMMENTS_OF_SQL = re.compile(
@@ -38,23 +40,33 @@ def project() -> str:
     """Fingerprint of the dbt project: of what is built, not of how its files are laid out.
 
     Comments, headers of generated files (which name the version of Sluice that wrote them) and blank lines are left
-    out, so that a new version of Sluice, or a word of explanation, is no reason to build the marts again.
+    out, so that a new version of Sluice, or a word of explanation, does not build the marts again.
     """
-    digest = sha256()
-    for file in project_files():
-        name = file.relative_to(paths.dbt_project()).as_posix()
-        digest.update(name.encode() + b"\0" + _meaning(file) + b"\0")
-    return digest.hexdigest()
+    return _project(paths.dbt_project(), tuple((file, _stamp(file)) for file in project_files()))
 
 
 def project_files() -> list[Path]:
     """The dbt project's own files, in order."""
-    return sorted(path for pattern in PROJECT_FILES for path in _files(pattern))
+    found = []
+    for above, folders, names in os.walk(paths.dbt_project()):
+        folders[:] = [name for name in folders if name not in NOT_PROJECT]
+        found += [Path(above, name) for name in names if name.endswith(PROJECT_FILES)]
+    return sorted(found)
 
 
-def _files(pattern: str) -> list[Path]:
-    found = paths.dbt_project().rglob(pattern)
-    return [path for path in found if not NOT_PROJECT & set(path.relative_to(paths.dbt_project()).parts)]
+def _stamp(file: Path) -> tuple[int, ...]:
+    """What of a file changes when it is written or replaced."""
+    facts = file.stat()
+    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
+
+
+@lru_cache(maxsize=4)
+def _project(root: Path, stamps: tuple[tuple[Path, tuple[int, ...]], ...]) -> str:
+    """Asked for each load of a night, and for thousands of a backlog: files are read again only where one changed."""
+    digest = sha256()
+    for file, _ in stamps:
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + _meaning(file) + b"\0")
+    return digest.hexdigest()
 
 
 def _meaning(file: Path) -> bytes:
@@ -63,7 +75,7 @@ def _meaning(file: Path) -> bytes:
     try:
         match file.suffix:
             case ".yml":
-                return json.dumps(yaml.safe_load(content), default=str).encode()
+                return json.dumps(yaml.load(content, LOADER), default=str).encode()
             case ".sql":
                 text = _COMMENTS_OF_SQL.sub(lambda found: found[1] or " ", content.decode())
             case ".md":

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any
 
 from sluice.contract.errors import ConfigError, SluiceError
 from sluice.contract.registry import forget_modules, package_of
 from sluice.project import paths
+
+# Fingerprints of flows/nightly.py as `sluice init` has written it, the newest first
+SHIPPED = ("a6178662284c6f40a95d42fbc8ea5702c67b28af803906f5de9789869f2f9de9",)
+
+
+def is_shipped(file: str) -> bool:
+    """Whether a flow's file is the one that `sluice init` writes, but for comments, docstrings and layout.
+
+    Then nothing of the user's would run in it. One that cannot be read is not.
+    """
+    folder = paths.flows_folder()
+    package = folder / "__init__.py"
+    try:
+        if package.exists() and statements(package.read_text(encoding="utf-8")):
+            return False
+        written = statements((folder / f"{file}.py").read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return False
+    return sha256(written.encode()).hexdigest() in SHIPPED
+
+
+def statements(source: str) -> str:
+    """What a file of Python does: its statements without comments, docstrings and layout."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.unparse(tree)
 
 
 def load_flow(file: str, name: str) -> Any:
@@ -36,11 +66,12 @@ def load_flow(file: str, name: str) -> Any:
     return found
 
 
-def call_flow(file: str, name: str, given: Mapping[str, Any]) -> Any:
+def call_flow(file: str, name: str, given: Mapping[str, Any], ready: Callable[[], None] = lambda: None) -> Any:
     """Run the project's flow with what was asked for.
 
     Args:
         given: values by parameter; one that is None was not asked for, and the flow's own default counts.
+        ready: called once the flow is loaded, before it begins.
 
     Raises:
         ConfigError: as `load_flow`; or the flow has no parameter for something that was asked for.
@@ -53,4 +84,5 @@ def call_flow(file: str, name: str, given: Mapping[str, Any]) -> Any:
             f"{paths.flows_folder().name}/{file}.py: {name}() has no parameter {', '.join(lost)}, which this command "
             f"needs. Add it to the function, and pass it to the step that takes it"
         )
+    ready()
     return flow(**asked)

@@ -18,6 +18,7 @@ from sluice.project.settings import FOLDERS, Settings
 
 MARK = settings.FILE
 VARIABLE = "SLUICE_PROJECT"
+TEMPORARY_SERVER = "SLUICE_TEMPORARY_SERVER"  # environment variable: the API of the one that a command started
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,11 @@ def open_lock(path: Path) -> IO[bytes]:
         return os.fdopen(number, "r+b", buffering=0)
     except OSError as error:
         raise ConfigError(f"the lock file {path} cannot be used: {error.strerror}") from None
+
+
+def is_temporary(api: str | None) -> bool:
+    """Whether Prefect's API at this address, or at none that is set, ends with the command that started it."""
+    return api is None or api == os.environ.get(TEMPORARY_SERVER)
 
 
 def prefect_home() -> Path:

@@ -7,27 +7,31 @@ import re
 import secrets
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sluice.contract.derive.schemas import DEFAULT, Schemas
 from sluice.contract.errors import ConfigError
+from sluice.project.marts import settings as marts
+from sluice.project.marts.settings import NO_LIMITS, Marts
 
 FILE = "sluice.toml"
 FOLDERS = {"contracts": "contracts", "flows": "flows", "dbt_project": "dbt_project", "profiles": "profiles"}
 KEYS = {
     "project": ("id",),
-    "schemas": tuple(each.name for each in fields(Schemas)),
+    "schemas": tuple(DEFAULT.translation),
     "paths": tuple(FOLDERS),
     "sources": ("hosts", "folders"),
-    "dbt": ("runner", "executable"),
+    "dbt": ("runner", "executable", "build", "target"),
+    "marts": ("models", "schemas", "internal", "gate"),
 }
 RUNNERS = ("in-process", "process")  # how dbt is run; the first is the default
+BUILDS = ("all", "changed")  # which nodes a build runs; the first is the default
 LISTS = ("sources",)  # tables whose values are lists of texts
 ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-# PostgreSQL cuts names at 63 bytes in silence, and the two sides add `__a` and `__b` to the name of the marts.
-SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,59}")
+# PostgreSQL cuts names at 63 bytes in silence, and `__live`, `__a` and `__b` are added to the names of what dbt builds.
+SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,56}")
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,10 @@ class Settings:
         folders: by what is in them; only those that are not where FOLDERS says.
         sources: private hosts and folders that files may come from.
         runner: one of RUNNERS.
+        build: one of BUILDS.
         dbt_executable: another dbt than the one beside Sluice, for the runner "process".
+        dbt_target: the target in profiles.yml; one that names the kind of warehouse if not given.
+        marts: which models they are, and how much they may change before a publish waits for a person.
     """
 
     path: Path
@@ -47,7 +54,10 @@ class Settings:
     folders: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     runner: str = RUNNERS[0]
+    build: str = BUILDS[0]
     dbt_executable: Path | None = None
+    dbt_target: str | None = None
+    marts: Marts = NO_LIMITS
 
     @property
     def project_id(self) -> str:
@@ -83,12 +93,16 @@ def read(path: Path) -> Settings:
             if key not in KEYS[table]:
                 raise ConfigError(f"{path}: unknown key {key!r} in [{table}]{_meant(key, KEYS[table])}")
             _refuse_other_kinds(path, table, key, value)
+    chosen = marts.read(path, found.get("marts", {}))
+    if chosen.schemas is not None and found.get("dbt", {}).get("build") == "changed":
+        raise ConfigError(f'{path}: [dbt] build = "changed" is not possible with [marts] schemas; leave it out')
     return Settings(
         path,
         id=_matching(path, "project", found, "id", ID, "up to 40 of a-z, 0-9, _ and -"),
-        schemas=_schemas(path, found),
+        schemas=_schemas(path, found, chosen),
         folders=found.get("paths", {}),
         sources={key: tuple(listed) for key, listed in found.get("sources", {}).items()},
+        marts=chosen,
         **_dbt(path, found.get("dbt", {})),
     )
 
@@ -97,14 +111,20 @@ def _dbt(path: Path, found: Mapping[str, str]) -> dict[str, Any]:
     runner, executable = found.get("runner", RUNNERS[0]), found.get("executable")
     if runner not in RUNNERS:
         raise ConfigError(f"{path}: [dbt] runner = {runner!r} is not valid: write {' or '.join(map(repr, RUNNERS))}")
+    build = found.get("build", BUILDS[0])
+    if build not in BUILDS:
+        raise ConfigError(f"{path}: [dbt] build = {build!r} is not valid: write {' or '.join(map(repr, BUILDS))}")
     if executable is None:
-        return {"runner": runner}
+        return {"runner": runner, "build": build, "dbt_target": found.get("target")}
     if runner == RUNNERS[0]:
         raise ConfigError(f"{path}: [dbt] executable is the path of another dbt, and needs runner = {RUNNERS[1]!r}")
-    return {"runner": runner, "dbt_executable": path.parent / Path(executable).expanduser()}
+    dbt = path.parent / Path(executable).expanduser()
+    return {"runner": runner, "build": build, "dbt_target": found.get("target"), "dbt_executable": dbt}
 
 
 def _refuse_other_kinds(path: Path, table: str, key: str, value: object) -> None:
+    if table == "marts":
+        return  # its values are of several kinds, which `marts.read` checks
     if table in LISTS:
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise ConfigError(f"{path}: [{table}] {key} must be a list of texts, not {value!r}")
@@ -118,10 +138,16 @@ def new_id(name: str) -> str:
     return f"{slug or 'project'}-{secrets.token_hex(4)}"
 
 
-def _schemas(path: Path, found: Mapping[str, Any]) -> Schemas:
-    spelt = "a-z, 0-9 and _, not a digit first, at most 60 characters"
+def _schemas(path: Path, found: Mapping[str, Any], chosen: Marts) -> Schemas:
+    spelt = "a-z, 0-9 and _, not a digit first, at most 57 characters"
     named = {key: _matching(path, "schemas", found, key, SCHEMA, spelt) for key in KEYS["schemas"]}
-    schemas = Schemas(**{key: name for key, name in named.items() if name})
+    ours = {key: name for key, name in named.items() if name}
+    for name in (*(chosen.schemas or ()), *chosen.internal):
+        if not SCHEMA.fullmatch(name):
+            raise ConfigError(f"{path}: [marts] schema {name!r} is not valid: {spelt}")
+    main = ours.get("marts", DEFAULT.marts)
+    others = {key: tuple(n for n in dict.fromkeys(names) if n != main) for key, names in _further(chosen).items()}
+    schemas = Schemas(**ours, **others)  # type: ignore[arg-type]
     for name in schemas.all:
         if name.startswith("pg_") or name in ("information_schema", "public"):
             raise ConfigError(f"{path}: [schemas] {name!r} is PostgreSQL's own or everybody's; choose another name")
@@ -132,6 +158,10 @@ def _schemas(path: Path, found: Mapping[str, Any]) -> Schemas:
     if taken is not None:  # a statement under default names would be translated twice
         raise ConfigError(f"{path}: [schemas] {taken} = {named[taken]!r} is another one's default name; choose another")
     return schemas
+
+
+def _further(chosen: Marts) -> dict[str, tuple[str, ...]]:
+    return {"others": chosen.schemas or (), "internal": chosen.internal}
 
 
 def _matching(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -16,18 +16,17 @@ from sluice.alerts.incidents import Cause
 from sluice.alerts.messages import Facts
 from sluice.contract.contract import Contract
 from sluice.contract.errors import BusyError, ConfigError, SluiceError
-from sluice.ledger import schema
+from sluice.ledger import loads, schema
 from sluice.ledger.tables import runs
 from sluice.project.datasets import contracts
 from sluice.project.paths import home
-from sluice.runs import prefect_records
 from sluice.runs.outcomes import Outcome, RunFailed
-from sluice.runs.plan import Delivery
+from sluice.runs.plan import Delivery, seen_whole, was_listed
 from sluice.source import download_cache
 from sluice.source.files import SourceMissing
 from sluice.staging import quarantine
 from sluice.warehouse.connection import open_warehouse
-from sluice.warehouse.postgres import locks, schema_evolution
+from sluice.warehouse.postgres import locks
 from sluice.warehouse.postgres.session import DATABASE_ERRORS
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -50,7 +49,7 @@ def running(warehouse: Warehouse, name: str, *, nightly: bool = False, run_id: s
                 connection.execute(runs.insert().values(**row))
             try:
                 yield
-            except BaseException as error:  # what it means is the hook's to tell: `crashed`
+            except BaseException as error:  # what it means is the hook's to report: `crashed`
                 with suppress(*DATABASE_ERRORS), warehouse.engine.begin() as connection:
                     _end(connection, this, type(error).__name__, warehouse.now())
                 raise
@@ -73,6 +72,8 @@ def look_for_lost(warehouse: Warehouse) -> None:
                 reason = f"run {row.name}, started {since}, {how}"
                 _crashed(reason, connection, warehouse.now())
     for run_id in lost:
+        from sluice.runs import prefect_records  # imports Prefect, 2 s
+
         prefect_records.end_lost(run_id)
 
 
@@ -85,15 +86,45 @@ def _is_lost(connection: sa.Connection, row: sa.Row) -> bool:
     return locks.is_free(connection, f"run {row.id}")
 
 
+@contextmanager
+def taken(first: Delivery) -> Iterator[None]:
+    """Hold a dataset for the block, which looks at its deliveries: `first` and those after it.
+
+    Raises:
+        BusyError: another run holds it.
+        ToolError: the database failed, or its tables are not the contract's.
+    """
+    warehouse, contract = open_warehouse(), first.contract
+    with warehouse.lock(contract.dataset_id):
+        with transaction(warehouse.engine, f"{contract}: an earlier run's sessions could not be ended") as connection:
+            loads.take_over(connection, contract.dataset_id)
+        warehouse.data.verify_tables(warehouse.engine, contract)
+        if seen_whole(first):
+            listed(contract)
+        yield
+
+
 def unchanged(delivery: Delivery) -> Outcome:
     """Readers have what the source has: the batch's incident is resolved."""
     _fine(delivery, "readers have the current file of the source")
     return Outcome.unchanged(delivery)
 
 
+def all_unchanged(deliveries: Sequence[Delivery]) -> list[Outcome]:
+    """The same for many batches of one dataset: only those with an open incident are looked at one by one."""
+    if not deliveries:
+        return []
+    with transaction(open_warehouse().engine, "open incidents could not be looked up") as connection:
+        open_of = {row.batch for row in incidents.open_now(connection) if row.dataset == str(deliveries[0].contract)}
+    return [unchanged(each) if each.batch in open_of else Outcome.unchanged(each) for each in deliveries]
+
+
 def undelivered(delivery: Delivery, error: SluiceError) -> Outcome:
-    """A delivery without a load: not delivered yet (not an error), or broken (reported to its owner)."""
-    if isinstance(error, SourceMissing) and not delivery.asked:
+    """A delivery without a load: not delivered yet (not an error), or broken (reported to its owner).
+
+    What a list of its folder named is delivered: that it is gone, refused or a link to nothing is an error.
+    """
+    if isinstance(error, SourceMissing) and not delivery.asked and not was_listed(delivery):
         _fine(delivery, "its source responds again, the batch has not been delivered yet", "batch_failed")
         return Outcome.not_delivered(delivery)
 
@@ -118,7 +149,11 @@ def crashed(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 - the
     kind, why = "run_crashed", state.message or "no reason given"
     if isinstance(error, SluiceError):
         kind, why = "run_failed", str(error)
-    reason = f"run {flow_run.name} ended as {state.name}: {why}"
+    report_crash(f"run {flow_run.name} ended as {state.name}: {why}", kind)
+
+
+def report_crash(reason: str, kind: str = "run_crashed") -> None:
+    """Alert the owners to a run without a verdict; directly, where the warehouse does not take it."""
     warehouse = _warehouse()
     if rules.write(warehouse, partial(_crashed, reason, kind=kind)) and warehouse is not None:
         with outbox.delivering(warehouse):
@@ -175,7 +210,7 @@ def ensure_tables(warehouse: Warehouse) -> None:
     with transaction(warehouse.engine, "the ledger's tables could not be made") as connection:
         schema.create(connection)
     for contract in contracts().values():
-        schema_evolution.make(warehouse, contract)
+        warehouse.data.make_tables(warehouse.engine, contract)
 
 
 def expire(warehouse: Warehouse) -> None:

@@ -63,7 +63,7 @@ def begin(run: str | None = None) -> bool:
     root = logging.getLogger()
     if any(isinstance(handler, _Handler) for handler in root.handlers):
         return False
-    for handler in root.handlers:  # Prefect sets handlers' levels anew at times, but leaves their filters
+    for handler in root.handlers:  # Prefect sets handlers' levels again at times, but leaves their filters
         handler.addFilter(_nothing if wanted() else _one_line)
     if not wanted():
         return False
@@ -111,6 +111,19 @@ def _of_dbt(record: logging.LogRecord) -> bool:
 def of_a_failed_task(record: logging.LogRecord) -> bool:
     """Whether it is Prefect's report that a task failed."""
     return record.name == "prefect.task_runs" and record.getMessage().startswith("Finished in state Failed(")
+
+
+class ToldOnce(logging.Filter):
+    """Keeps Prefect's reports of a failed task off the console, where the outcome has its message; the API has them.
+
+    A traceback of anything but a SluiceError is shown: it is a bug's.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # As JSON, it is the line that has the error with its dataset and batch.
+        if of_a_failed_task(record) and not wanted():
+            return False
+        return not (record.exc_info and isinstance(record.exc_info[1], SluiceError))
 
 
 class _Handler(logging.Handler):

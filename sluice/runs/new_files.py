@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import copy_context
+from dataclasses import replace
 
+from sluice.contract.errors import SluiceError
 from sluice.ledger import loads
 from sluice.project.paths import home
 from sluice.runs import logs, tasks
 from sluice.runs.plan import Delivery, is_of_function, news
-from sluice.source import download_cache
+from sluice.runs.progress import IN_GROUP
+from sluice.source import download_cache, fetch
+from sluice.source.addresses import is_remote
 from sluice.source.files import Listing, SourceFile
 from sluice.source.python import spool
-from sluice.warehouse import warehouse
+from sluice.warehouse.batch import Batch
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres.transactions import transaction
 
 Bring = Callable[[Delivery], SourceFile | None]
+Bringing = Callable[[Sequence[Delivery]], AbstractContextManager[Bring]]
+
+
+@contextmanager
+def one_by_one(deliveries: Sequence[Delivery]) -> Iterator[Bring]:  # noqa: ARG001
+    """Each file when it is its turn."""
+    yield new_file
 
 
 @contextmanager
@@ -55,6 +66,30 @@ def ahead(deliveries: Sequence[Delivery], bring: Bring, parallel: int) -> Iterat
             threads.shutdown(wait=False, cancel_futures=True)
 
 
+def sorted_out(deliveries: Sequence[Delivery]) -> tuple[list[Delivery], set[str]]:
+    """The deliveries of a dataset, with what is known of their files where that costs nothing; and the batches that
+    readers already have, by one question to the ledger."""
+    looked = [_looked_at(delivery) for delivery in deliveries]
+    contract = looked[0].contract
+    with transaction(open_warehouse().engine, f"{contract}: what is published cannot be looked up") as connection:
+        known = loads.readers_have(connection, contract.dataset_id)
+    same = set()
+    for each in looked:
+        file = each.found or each.listing
+        if each.problem is None and file is not None and not news(contract, file, known.get(each.batch)):
+            same.add(each.batch)
+    return looked, same
+
+
+def _looked_at(delivery: Delivery) -> Delivery:
+    """A file of this machine is looked at here. What is wrong with it is found by the step that brings it."""
+    known = delivery.problem or delivery.found or delivery.listing
+    if known is None and not is_remote(delivery.address) and not is_of_function(delivery.address):
+        with suppress(SluiceError):
+            return replace(delivery, listing=fetch.look(delivery.address))
+    return delivery
+
+
 def unchanged(delivery: Delivery, file: Listing | SourceFile) -> bool:
     """Whether readers already have this very file, audited by this very contract."""
     with transaction(open_warehouse().engine, f"{delivery}: what is published cannot be looked up") as connection:
@@ -64,14 +99,17 @@ def unchanged(delivery: Delivery, file: Listing | SourceFile) -> bool:
 
 def fetched(listing: Listing) -> SourceFile:
     """The file here; fetched again if what a former run fetched is gone, or another file lies in its place."""
+    if IN_GROUP.get():
+        return tasks.run(tasks.fetch, listing)
     file: SourceFile = tasks.fetch(listing)
-    download_cache.used(file.path, home() / "downloads")
+    for part in file.parts or (file,):
+        download_cache.used(part.path, home() / "downloads")
     return file if file.is_same() else tasks.fetch.with_options(refresh_cache=True)(listing)
 
 
 def new_file(delivery: Delivery) -> SourceFile | None:
     """The delivery's file, looked at and brought here; None if readers already have it."""
-    with logs.about(delivery.contract.dataset_id, delivery.batch):  # it may be called ahead, in a thread of its own
+    with logs.about(delivery.contract.dataset_id, delivery.batch):  # it may be called ahead, in a separate thread
         if delivery.problem is not None:
             raise delivery.problem
         if delivery.found is not None:
@@ -80,16 +118,16 @@ def new_file(delivery: Delivery) -> SourceFile | None:
             named = spool.look(delivery.contract, delivery.batch)
             if unchanged(delivery, named):
                 return None
-            file = tasks.call(delivery.contract.dataset_id, named, delivery.batch)
+            file = tasks.run(tasks.call, delivery.contract.dataset_id, named, delivery.batch)
         else:
-            listing = tasks.look(delivery.address)
+            listing = delivery.listing or tasks.run(tasks.look, delivery.address)
             if unchanged(delivery, listing):
                 return None
             file = fetched(listing)
         return None if unchanged(delivery, file) else file
 
 
-def begin_load(delivery: Delivery, file: SourceFile, run_id: str | None) -> warehouse.Batch:
+def begin_load(delivery: Delivery, file: SourceFile, run_id: str | None) -> Batch:
     """Write the load into the ledger, committed before the first row moves."""
     with transaction(open_warehouse().engine, f"{delivery}: the load could not be begun") as connection:
         return loads.begin(connection, delivery.contract, delivery.batch, file, run_id)

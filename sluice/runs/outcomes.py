@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from prefect.runtime import flow_run
-
 from sluice.contract.errors import BusyError, SluiceError
 from sluice.contract.formatting import percent
 from sluice.contract.gate import AuditReport, Decision
@@ -225,9 +223,15 @@ def in_short(error: BaseException) -> str:
 
 def run_name() -> str:
     """The flow run's name: which datasets and batches it was asked for."""
+    from prefect.runtime import flow_run
+
     asked = flow_run.get_parameters()
-    datasets = ",".join(asked.get("datasets") or ["all datasets"])
-    return f"{datasets} {','.join(asked.get('batches') or ['what is new'])}"[:200]
+    return name_of(asked.get("datasets"), asked.get("batches"))
+
+
+def name_of(datasets: Sequence[str] | None, batches: Sequence[str] | None) -> str:
+    """A run's name, by what it was asked for."""
+    return f"{','.join(datasets or ['all datasets'])} {','.join(batches or ['what is new'])}"[:200]
 
 
 def _shown(outcome: Outcome) -> dict[str, str]:

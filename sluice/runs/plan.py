@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -19,8 +19,9 @@ from sluice.project.datasets import contract_for, contracts
 from sluice.source import fetch
 from sluice.source.addresses import Address, discover, expand, filled, is_remote, reveal
 from sluice.source.files import Listing, SourceFile, SourceMissing
+from sluice.source.parts import several
 from sluice.source.python import spool
-from sluice.staging import source_table
+from sluice.staging.loader_tables import source_table
 from sluice.warehouse.connection import look_into_warehouse
 
 
@@ -34,6 +35,7 @@ class Delivery:
         problem: why the dataset's folder or table could not be looked at whole, and the delivery then stands for no
             batch (empty); or why a batch of a table cannot be loaded.
         found: of a table, the batch that is in it.
+        listing: what is known of its file or files, where their folder was listed.
     """
 
     contract: Contract
@@ -42,6 +44,7 @@ class Delivery:
     asked: bool
     problem: SluiceError | None = None
     found: SourceFile | None = None
+    listing: Listing | None = None
 
     def __str__(self) -> str:
         return f"{self.contract} {self.batch}".rstrip()
@@ -80,7 +83,9 @@ def _of_dataset(contract: Contract, batches: Sequence[str] | None, url: str | No
     template = reveal(url) if url else contract.files.url
     if isinstance(contract.files.batches, EachFile):
         found = _of_folder(contract, contract.files.batches, template, batches)
-        return found if found or url else [_none_yet(contract, template)]
+        return found if found or url else [_none_yet(contract, filled(template, contract, ""), template)]
+    if several.is_of_several(template):
+        return _of_several(contract, template, batches, bool(batches or url))
     asked = bool(batches or url)
     if batches:
         names: Iterable[str] = sorted(set(batches))
@@ -98,7 +103,7 @@ def _of_table(contract: Contract, batches: Sequence[str] | None) -> list[Deliver
         contract.files.batches.validate(batch)
     found = source_table.find(look_into_warehouse(), contract)
     deliveries = []
-    if source_table.WHOLE in found:  # an incident of its own, and not one of each batch that comes due meanwhile
+    if source_table.WHOLE in found:  # a separate incident, and not one of each batch that comes due meanwhile
         batches = None
     for batch in sorted(set(batches or found)):
         address = source_table.address_of(contract, batch)
@@ -110,8 +115,13 @@ def _of_table(contract: Contract, batches: Sequence[str] | None) -> list[Deliver
 
 def seen_whole(delivery: Delivery) -> bool:
     """Whether the folder or table of its dataset was looked at whole, and nothing is wrong with that."""
-    is_folder = isinstance(delivery.contract.files.batches, EachFile)
-    return bool(delivery.batch) and (is_folder or delivery.address.startswith(f"{TABLE}://"))
+    return bool(delivery.batch) and (was_listed(delivery) or delivery.address.startswith(f"{TABLE}://"))
+
+
+def was_listed(delivery: Delivery) -> bool:
+    """Whether its file or files were found by a list of their folder."""
+    each = bool(delivery.batch) and isinstance(delivery.contract.files.batches, EachFile)
+    return each or delivery.listing is not None
 
 
 def is_of_function(address: str) -> bool:
@@ -125,6 +135,8 @@ def look(delivery: Delivery) -> Listing | SourceFile:
         raise delivery.problem
     if delivery.found is not None:
         return delivery.found
+    if delivery.listing is not None:
+        return delivery.listing
     if is_of_function(delivery.address):
         return spool.look(delivery.contract, delivery.batch)
     return fetch.look(delivery.address)
@@ -134,8 +146,10 @@ def _of_folder(contract: Contract, each: EachFile, template: str, batches: Seque
     """A delivery for each file; one more for what is wrong, so that other files and datasets are delivered."""
     folder = filled(template, contract, each.unreal)
     named: dict[str, str] = {}
+    files: Mapping[str, Listing] = {}
     try:
-        named, wrong = each.named(fetch.listed(folder))
+        files = fetch.listed(folder)
+        named, wrong = each.named(files)
         problem: SluiceError | None = ConfigError(f"{Address(folder)}: {'; '.join(wrong[:5])}") if wrong else None
     except SluiceError as error:
         problem = error
@@ -146,14 +160,35 @@ def _of_folder(contract: Contract, each: EachFile, template: str, batches: Seque
     found = [Delivery(contract, "", Address(folder), True, problem)] if problem else []
     for batch, path in named.items():
         if not batches or batch in batches:
-            found.append(Delivery(contract, batch, Address(f"{folder}{path}"), bool(batches)))
+            known = files[path] if files[path].modified or files[path].etag else None
+            found.append(Delivery(contract, batch, Address(f"{folder}{path}"), bool(batches), listing=known))
     return found
 
 
-def _none_yet(contract: Contract, template: str) -> Delivery:
+def _of_several(contract: Contract, template: str, batches: Sequence[str] | None, asked: bool) -> list[Delivery]:
+    """A delivery for each batch that has a file whose name matches."""
+    folder = several.folder_of(template, contract)
+    for batch in batches or ():
+        contract.files.batches.validate(batch)
+    try:
+        found = several.batches_in(template, contract, fetch.listed(folder))
+    except SluiceError as error:
+        return [Delivery(contract, "", Address(folder), True, error)]
+    deliveries = []
+    for batch in sorted(set(batches)) if batches else found:
+        address = Address(filled(template, contract, batch))
+        if batch in found:
+            there = found[batch]
+            deliveries.append(Delivery(contract, batch, address, asked, several.too_many(there), listing=there))
+        else:
+            missing = SourceMissing(f"{address}: no file matches; check the path, or use another with --url")
+            deliveries.append(Delivery(contract, batch, address, asked, missing))
+    return deliveries or ([] if asked else [_none_yet(contract, folder, template)])
+
+
+def _none_yet(contract: Contract, folder: str, template: str) -> Delivery:
     """Of a folder that was listed and has no file of the dataset: an ordinary night, which ends its incident."""
-    folder = Address(filled(template, contract, contract.files.batches.unreal))
-    return Delivery(contract, "", folder, False, SourceMissing(_no_file(contract, template)))
+    return Delivery(contract, "", Address(folder), False, SourceMissing(_no_file(contract, template)))
 
 
 def by_dataset(found: Iterable[Delivery]) -> list[list[Delivery]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +21,9 @@ from prefect.states import Crashed
 
 from sluice.contract.formatting import percent
 from sluice.contract.gate import AuditReport
-from sluice.runs.outcomes import Summary, rows_of
-from sluice.warehouse.warehouse import Batch
+from sluice.project.paths import is_temporary
+from sluice.runs.outcomes import Outcome, Summary, rows_of
+from sluice.warehouse.batch import Batch
 
 TIMEOUT = 60.0  # s; 200 events took 5 s on two very busy cores
 QUIET = 1.0  # s without a change after which nothing more is under way; an event takes some 10 ms
@@ -29,7 +32,7 @@ PAGE = 200  # task runs in one answer, Prefect's own limit
 
 def wait_until_recorded(flow: Any, flow_run: FlowRun, state: Any) -> None:  # noqa: ARG001 - the names are Prefect's
     """Return when all task runs of the flow run are recorded as ended, or after TIMEOUT with a warning."""
-    if PREFECT_API_URL.value() is not None:
+    if not is_temporary(PREFECT_API_URL.value()):
         return
     deadline = time.monotonic() + TIMEOUT
     sender = threading.Thread(target=EventsWorker.instance().wait_until_empty, daemon=True)
@@ -103,6 +106,14 @@ def keep_audit(batch: Batch, audit: AuditReport) -> None:
     create_table_artifact(
         rows, key=key, description=f"Checks of {batch}: {audit.rejected:,} of {audit.rows:,} rejected"
     )
+
+
+def keep_group(what: str, outcomes: Sequence[Outcome]) -> None:
+    """Keep what became of each batch of a group with its task run."""
+    names = ("batch", "verdict", "rows", "accepted", "rejected")
+    rows = [{name: str(getattr(outcome, name)) for name in names} for outcome in outcomes]
+    key = re.sub(r"[^a-z0-9]+", "-", f"batches-{what}".lower()).strip("-")
+    create_table_artifact(rows, key=key, description=f"What became of {what}")
 
 
 def _cell(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sluice.contract.checks.compile import checks_of
-from sluice.contract.errors import DataError, ToolError
+from sluice.contract.errors import ConfigError, SluiceError
 from sluice.ledger import tables
 from sluice.ledger.reading import read_only
 from sluice.marts import build as transform
@@ -120,8 +120,11 @@ def _foreseen(delivery: Delivery, loads: Sequence[sa.Row]) -> Foreseen:
     try:
         listing = plan.look(delivery)
     except SourceMissing as error:
-        would, why = (Would.MISSING, (str(error),)) if delivery.asked else (Would.NOT_DELIVERED, ())
-    except (DataError, ToolError) as error:
+        early = (Would.UNKNOWN, (str(error),)) if plan.was_listed(delivery) else (Would.NOT_DELIVERED, ())
+        would, why = (Would.MISSING, (str(error),)) if delivery.asked else early
+    except SluiceError as error:
+        if isinstance(error, ConfigError) and error is not delivery.problem:
+            raise
         would, why = Would.UNKNOWN, (str(error),)
     else:
         why = plan.news(delivery.contract, listing, published)

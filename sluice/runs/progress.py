@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -26,18 +27,23 @@ class Step:
     done: int = 0
     started: float = field(default_factory=time.monotonic)
     note: str = ""
+    hidden: bool = False
 
     def advance(self, rows: int, done: int) -> None:
         """So far: rows, and bytes (or nodes) of the total."""
         self.rows, self.done = rows, done
-        _listener.update(self)
+        self._show()
 
     def say(self, note: str, done: int | None = None, total: int | None = None) -> None:
         """What is being done right now."""
         self.note = note
         self.done = self.done if done is None else done
         self.total = self.total if total is None else total
-        _listener.update(self)
+        self._show()
+
+    def _show(self) -> None:
+        if not self.hidden:
+            _listener.update(self)
 
     def facts(self) -> str:
         """Rows, rate and seconds so far."""
@@ -118,10 +124,16 @@ def begin(run: str | None = None) -> None:
         listen(JsonLines())
 
 
+IN_GROUP: ContextVar[bool] = ContextVar("sluice_in_group", default=False)  # one of many, which are shown as one
+
+
 @contextmanager
 def step(what: str, total: int | None = None) -> Iterator[Step]:
-    """A step of the work, shown while the block runs."""
-    current = Step(what, total)
+    """A step of the work, shown while the block runs, unless it is one of a group's."""
+    current = Step(what, total, hidden=IN_GROUP.get())
+    if current.hidden:
+        yield current
+        return
     _listener.start(current)
     try:
         yield current

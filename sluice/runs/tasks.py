@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import time
 from dataclasses import fields, replace
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-from prefect import get_run_logger, task
+from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
@@ -18,22 +20,25 @@ from sluice.contract.errors import ToolError
 from sluice.contract.formatting import counted
 from sluice.contract.gate import AuditReport, Decision, decide
 from sluice.ledger import loads
-from sluice.marts import build, freshness
+from sluice.marts import build, candidate, freshness
 from sluice.project.datasets import contract_for
 from sluice.project.paths import home
 from sluice.runs.prefect_records import keep_audit
-from sluice.runs.progress import step
+from sluice.runs.progress import IN_GROUP, step
 from sluice.source import fetch as source_file
 from sluice.source.addresses import Address
 from sluice.source.files import Listing, SourceFile, SourceUnavailable
 from sluice.source.python import spool
 from sluice.source.readers.row_stream import open_rows
-from sluice.staging import load, publish, reload, source_table
-from sluice.staging.audit import audit
+from sluice.staging import audit, load, publish, reload
+from sluice.staging.loader_tables import source_table
+from sluice.warehouse.batch import Batch
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres.session import DATABASE_ERRORS
 from sluice.warehouse.postgres.transactions import transaction
-from sluice.warehouse.warehouse import Batch
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def listing_key(_: TaskRunContext, parameters: dict[str, Any]) -> str | None:
@@ -48,18 +53,36 @@ def listing_key(_: TaskRunContext, parameters: dict[str, Any]) -> str | None:
 
 
 def _may_heal(_task: Any, _run: TaskRun, state: State) -> bool:
-    error = state.result(raise_on_failure=False)
+    return _is_passing(state.result(raise_on_failure=False))
+
+
+def _is_passing(error: object) -> bool:
     return isinstance(error, SourceUnavailable) or (
         isinstance(error, ToolError) and isinstance(error.__context__, DATABASE_ERRORS)
     )
 
 
+BACKOFF = 2.0  # s; doubled with each retry
 heals: dict[str, Any] = {
     "retries": 3,
-    "retry_delay_seconds": exponential_backoff(backoff_factor=2),
+    "retry_delay_seconds": exponential_backoff(backoff_factor=BACKOFF),
     "retry_jitter_factor": 0.5,
     "retry_condition_fn": _may_heal,
 }
+
+
+def run(step_of: Task[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+    """A step of a batch: a task run; or, within that of a group, a plain call, tried again in the same cases."""
+    if not IN_GROUP.get():
+        return step_of(*arguments, **options)
+    for retry in range(step_of.retries):
+        try:
+            return step_of.fn(*arguments, **options)
+        except ToolError as error:
+            if not _is_passing(error):
+                raise
+            time.sleep(BACKOFF * 2**retry * random.uniform(0.5, 1.5))
+    return step_of.fn(*arguments, **options)
 
 
 @task(name="look", task_run_name="look at {address}", tags=["source"], cache_policy=NO_CACHE, **heals)
@@ -121,7 +144,8 @@ def audit_batch(batch: Batch) -> AuditReport:
     with step(f"audit {batch}") as shown:
         report = audit.audit(open_warehouse(), contract_for(batch.dataset_id), batch)
         shown.say(f"{len(report.checks)} checks, {counted(report.rejected, 'row')} rejected")
-    keep_audit(batch, report)
+    if not IN_GROUP.get():
+        keep_audit(batch, report)
     return report
 
 
@@ -160,7 +184,8 @@ def build_marts(run_id: str | None) -> build.Built:
             shown.say(f"{done}/{total} {node}", done, total)
 
         built = build.build(open_warehouse(), run_id, progress)
-        shown.say(f"{len(built.run.nodes)} nodes on {built.side}")
+        left = f", {built.run.carried} of them unchanged" if built.run.carried else ""
+        shown.say(f"{len(built.run.nodes)} nodes on {built.side}{left}")
     return built
 
 
@@ -177,7 +202,7 @@ def check_freshness(run_id: str | None) -> tuple[freshness.Stale, ...]:
 def publish_marts(built: build.Built, run_id: str | None) -> None:
     """Point readers to the candidate, in one transaction."""
     with step("publish marts"):
-        build.publish(open_warehouse(), built, run_id)
+        candidate.publish(open_warehouse(), built, run_id)
 
 
 @task(name="load again", task_run_name="load {batch} again", cache_policy=NO_CACHE)

@@ -93,7 +93,7 @@ def _configured(host: str, port: int) -> Address | None:
     if not configured:
         return None
     parts = urlsplit(configured)
-    # what an earlier `sluice up` told the user to export is this very server, not another one
+    # what an earlier `sluice up` asked the user to export is this very server, not another one
     if parts.port == port and parts.hostname in {host, "localhost"} and _free(host, port):
         return None
     return Address(parts.hostname or "", parts.port or 0, ours=False, api=configured.rstrip("/"))

@@ -1,7 +1,7 @@
 """End what a `sluice up` left running when it could not stop it itself. Knows processes, nothing of Prefect.
 
 Every process that `sluice up` starts carries its home in the environment, and so do their children. `end`
-ends them. A watcher (this module as a script) does so as soon as `sluice up` is gone, however it went: it
+ends them. A watcher (this module as a script) does so as soon as `sluice up` is gone, killed or not: it
 waits for the lock that the kernel takes from a dead process.
 """
 

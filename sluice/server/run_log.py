@@ -39,7 +39,7 @@ class Runs:
     def __init__(self, ui: str) -> None:
         self._ui = ui
         with get_client(sync_client=True) as client:
-            self._known = {run.id: _ended(run) for run in _newest(client)}  # those of before are not told
+            self._known = {run.id: _ended(run) for run in _newest(client)}  # earlier ones are not reported
 
     def report(self) -> None:
         """Print what is new. A server that does not answer in this moment is asked the next time."""

@@ -102,7 +102,7 @@ def verdicts(connection: sa.Connection, dataset: str) -> dict[str, int]:
 
 
 def came_to_verdict(batches: Sequence[str], before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
-    """The batches that a run published or held, however it ended: something else in it may have failed."""
+    """The batches that a run published or held, even if it failed: something else in it may have failed."""
     return [batch for batch in batches if batch in after and before.get(batch) != after[batch]]
 
 

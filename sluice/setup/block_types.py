@@ -150,7 +150,7 @@ KINDS: dict[str, tuple[Fields, Build]] = {
     "s3-bucket": (S3_FIELDS, _s3),
     "local-file-system": (LOCAL_FIELDS, _local),
 }
-# What such a block holds now, as the values it is made of.
+# What such a block holds now, as the values it is built from.
 HOLDS: dict[str, Callable[[Any], Values]] = {CONNECTOR: _of_connector, "gcs-bucket": _of_gcs, "s3-bucket": _of_s3}
 
 

@@ -10,11 +10,13 @@ from typing import Literal
 
 from sluice.project.datasets import contracts
 from sluice.source.addresses import BLOCK, Address, expand, filled, scheme_of
-from sluice.warehouse.connection import BLOCK_VARIABLE
+from sluice.source.parts import several
+from sluice.warehouse.connection import BLOCK_VARIABLE, TRANSFORMER_VARIABLE
 from sluice.warehouse.reader import READER_VARIABLE
 
-Area = Literal["warehouse", "reader", "channels", "storage"]
+Area = Literal["warehouse", "transformer", "reader", "channels", "storage"]
 CONNECTOR = "sqlalchemy-connector"
+OTHER_USERS: tuple[tuple[Area, str], ...] = (("transformer", TRANSFORMER_VARIABLE), ("reader", READER_VARIABLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,9 @@ def wanted() -> list[Wanted]:
     found: list[Wanted] = []
     if name := os.environ.get(BLOCK_VARIABLE):
         found.append(Wanted("warehouse", CONNECTOR, name, BLOCK_VARIABLE))
-        if reads := os.environ.get(READER_VARIABLE):
-            found.append(Wanted("reader", CONNECTOR, reads, READER_VARIABLE))
+        for area, variable in OTHER_USERS:
+            if user := os.environ.get(variable):
+                found.append(Wanted(area, CONNECTOR, user, variable))
     for contract in contracts().values():
         if contract.alerts and contract.alerts.count("/") == 1:
             kind, name = contract.alerts.split("/")
@@ -52,6 +55,8 @@ def wanted() -> list[Wanted]:
         if scheme_of(contract.files.url) == BLOCK:
             newest = contract.files.batches.due(datetime.now(UTC))[-1:]
             folder = [Address(filled(contract.files.url, contract, ""))] if not newest else []
+            if several.is_of_several(contract.files.url):
+                newest, folder = (), [Address(several.folder_of(contract.files.url, contract))]
             for address in (*expand(contract.files.url, contract, newest).values(), *folder):
                 kind, name, _ = address.partition("://")[2].split("/", 2)
                 found.append(Wanted("storage", kind, name, f"files of {contract}", address))

@@ -12,7 +12,7 @@ from functools import partial
 from sluice.doctor.finding import Finding, examine, ok
 from sluice.project import paths
 from sluice.runs import lifecycle
-from sluice.setup import automations, make_blocks, verify
+from sluice.setup import automations, make_blocks, roles, verify
 from sluice.setup.answers import Answers
 from sluice.setup.required_blocks import Wanted, wanted
 from sluice.warehouse import embedded
@@ -29,6 +29,17 @@ def set_up(answers: Answers, send: bool = False) -> list[Finding]:
     for block in wanted():
         found += _one(block, answers, send)
     return found + examine("records", _records) + examine("automations", automations.apply)
+
+
+def separate(answers: Answers, dry_run: bool) -> list[Finding]:
+    """`sluice setup --roles`: the users' blocks, which are made first, and the users. A dry run makes neither."""
+    blocks = [block for block in wanted() if block.area in ("warehouse", "transformer", "reader")]
+    found: list[Finding] = []
+    for block in blocks if not dry_run else []:
+        found += examine(block.area, partial(make_blocks.make, block, answers))
+    if any(finding.verdict != "ok" for finding in found):
+        return found
+    return found + examine("roles", partial(roles.separate, dry_run))
 
 
 def _records() -> Iterator[Finding]:

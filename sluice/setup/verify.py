@@ -24,8 +24,8 @@ def check(block: Wanted, send: bool) -> Iterator[Finding]:
     """The findings on one block."""
     if block.area == "warehouse":
         yield from _warehouse(block)
-    elif block.area == "reader":
-        yield _reader(block)
+    elif block.area in ("reader", "transformer"):
+        yield _other_user(block)
     elif block.area == "channels":
         yield prefect_server.channel(str(block), block.why, send)
     else:
@@ -48,14 +48,15 @@ def _warehouse(block: Wanted) -> Iterator[Finding]:
         warehouse.engine.dispose()
 
 
-def _reader(block: Wanted) -> Finding:
+def _other_user(block: Wanted) -> Finding:
     warehouse = named(block.name)
     try:
         if is_superuser(warehouse):
-            return fail(block.area, f"{block} names a superuser, who may do anything", MAKE_READER, 5)
+            advice = MAKE_READER if block.area == "reader" else "Make it, with its rights: sluice setup --roles"
+            return fail(block.area, f"{block} names a superuser, who may do anything", advice, 5)
     finally:
         warehouse.engine.dispose()
-    return ok(block.area, f"{block} reads for sluice sql")
+    return ok(block.area, f"{block} {'reads for sluice sql' if block.area == 'reader' else 'transforms'}")
 
 
 def _storage(block: Wanted) -> Finding:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from sluice.contract.errors import ToolError
 from sluice.marts.dbt import run as dbt_run
@@ -25,27 +26,58 @@ def folder() -> Path:
 def write_docs(warehouse: Warehouse, side: str) -> tuple[str, ...]:
     """Write dbt's docs of one side as one page that opens from `file://`. It shows the name readers use, `marts`.
 
+    Those of the same dbt project, of the same dbt and Sluice, stay: they would say the same of either side.
+
     Returns:
         A warning, if columns have lost their lineage since the docs were written last.
 
     Raises:
         ToolError: dbt could not write them.
     """
+    written_for = _versions(warehouse, side)
+    if written_for is not None and written_for == _kept().get("written_for"):
+        return ()
     run = dbt_run.run_dbt(["docs", "generate", "--static"], dbt_run.on_side(warehouse, side))
     written = run.target_path / "static_index.html"
     if not written.exists():
         raise ToolError(f"dbt did not write its docs page; see {run.log}")
-    text = written.read_text(encoding="utf-8").replace(side, warehouse.schemas.marts)
+    text, schemas = written.read_text(encoding="utf-8"), warehouse.schemas
+    for each in sorted(schemas.built, key=len, reverse=True):
+        text = text.replace(schemas.on_side(each, side), each)
     for place in (home(), paths.root(), Path.home()):  # the page may be put on the web
         text = text.replace(f"{place}/", "")
     kept = lineage.extract(
         run.target_path / "manifest.json", run.target_path / "catalog.json", side, warehouse.schemas.marts
     )
-    path = folder() / "project.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"nodes": {}}
-    write_text(path, json.dumps({**kept, "tests_of": fingerprints.project()}))
+    path, before = folder() / "project.json", _kept() or {"nodes": {}}
     write_text(folder() / "index.html", text)
+    write_text(path, json.dumps({**kept, "tests_of": fingerprints.project(), "written_for": written_for}))
     return lineage.lost(before, kept)
+
+
+def _kept() -> dict[str, Any]:
+    """What was written last, if its page is there too."""
+    path = folder() / "project.json"
+    if not path.exists() or not (folder() / "index.html").exists():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _versions(warehouse: Warehouse, side: str) -> list[str] | None:
+    """What docs of the side would be made from; None if that is not known, and they are written."""
+    try:
+        manifest = json.loads((dbt_run.on_side(warehouse, side).target_path / "manifest.json").read_text("utf-8"))
+        dbt = str(manifest["metadata"]["dbt_version"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return [fingerprints.project(), fingerprints.code(), dbt, warehouse.schemas.marts]
+
+
+def has_current_tests() -> bool:
+    """Whether `renew_tests` has nothing to do: the site knows the tests of the dbt project, or shows no models yet."""
+    path = folder() / "project.json"
+    return not path.exists() or json.loads(path.read_text(encoding="utf-8")).get("tests_of") == fingerprints.project()
 
 
 def renew_tests(warehouse: Warehouse) -> None:
@@ -57,15 +89,11 @@ def renew_tests(warehouse: Warehouse) -> None:
     Raises:
         SluiceError: dbt cannot read the project; the site shows the tests it had.
     """
-    path = folder() / "project.json"
-    if not path.exists():
+    if has_current_tests():
         return
-    kept, now = json.loads(path.read_text(encoding="utf-8")), fingerprints.project()
-    if kept.get("tests_of") == now:
-        return
-    run = dbt_run.run_dbt(
-        ["parse"], dbt_run.on_side(warehouse, "site")
-    )  # no side: a build may be at work in its folder
+    path, now = folder() / "project.json", fingerprints.project()
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    run = dbt_run.run_dbt(["parse"], dbt_run.on_side(warehouse, "site"))  # no side: a build may be using its folder
     tests = dbt_manifest.tests_of(run.artifact("manifest"))
     for unique_id, node in kept["nodes"].items():
         node["tests"] = tests.get(unique_id, [])

@@ -158,14 +158,14 @@ def discover(template: str, contract: Contract) -> tuple[str, ...]:
     check(filled(template, contract, "0"))
     if is_remote(template):
         raise ConfigError(f"{address_name(template)}: cannot be listed; name the batches with --batch")
-    marks = {field: chr(place) for place, field in enumerate(("batch", *contract.files.batches.fields), start=1)}
+    marks = marks_of(contract)
     path = str(local_path(filled(template, contract, "0", marks)))
-    pieces = re.split(f"([{''.join(marks.values())}])", path)
+    forms = {mark: (field, contract.files.batches.fields.get(field, "[^/]+")) for field, mark in marks.items()}
+    pieces = _divided(path, forms)
     if len(pieces) == 1:  # one file for all there is: only a dataset of one batch can be meant
         only = getattr(contract.files.batches, "name", None)
         return (only,) if only is not None and Path(path).exists() else ()
-    forms = {mark: (field, contract.files.batches.fields.get(field, "[^/]+")) for field, mark in marks.items()}
-    pattern = re.compile("".join(_pattern(pieces, place, forms) for place in range(len(pieces))), re.DOTALL)
+    pattern = pattern_of(path, forms)
     found = set()
     wanted = "".join("*" if piece in forms else glob.escape(piece) for piece in pieces)
     for name in glob.iglob(wanted):  # noqa: PTH207 - any part may vary
@@ -173,20 +173,41 @@ def discover(template: str, contract: Contract) -> tuple[str, ...]:
             continue
         parts = match.groupdict()
         batch = parts.get("batch") or contract.files.batches.layout.format(**parts)
-        if _is_batch(contract, batch) and str(local_path(filled(template, contract, batch))) == name:
+        if is_batch(contract, batch) and str(local_path(filled(template, contract, batch))) == name:
             found.add(batch)
     return tuple(sorted(found))
 
 
-def _pattern(pieces: Sequence[str], place: int, forms: Mapping[str, tuple[str, str]]) -> str:
+def marks_of(contract: Contract) -> dict[str, str]:
+    """A letter that no path has for each field of a batch's name, to stand in a template in its place."""
+    return {field: chr(place) for place, field in enumerate(("batch", *contract.files.batches.fields), start=1)}
+
+
+def pattern_of(text: str, forms: Mapping[str, tuple[str, str]]) -> re.Pattern[str]:
+    """What a template matches that was filled with marks.
+
+    Args:
+        forms: for each mark, its field, which becomes a group unless it is empty, and how it is written.
+    """
+    pieces = _divided(text, forms)
+    return re.compile("".join(_form(pieces, place, forms) for place in range(len(pieces))), re.DOTALL)
+
+
+def _divided(text: str, forms: Mapping[str, tuple[str, str]]) -> list[str]:
+    return re.split(f"([{''.join(forms)}])", text)
+
+
+def _form(pieces: Sequence[str], place: int, forms: Mapping[str, tuple[str, str]]) -> str:
     """What a piece of a template's path matches: a field its form, and the same text where it stands again."""
     if pieces[place] not in forms:
         return re.escape(pieces[place])
     field, form = forms[pieces[place]]
+    if not field:
+        return form
     return f"(?P={field})" if pieces[place] in pieces[:place] else f"(?P<{field}>{form})"
 
 
-def _is_batch(contract: Contract, name: str) -> bool:
+def is_batch(contract: Contract, name: str) -> bool:
     try:
         contract.files.batches.validate(name)
     except ConfigError:

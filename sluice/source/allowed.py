@@ -50,11 +50,11 @@ def refuse_inward(address: str, resolved: Iterable[str] = ()) -> None:
 
     Args:
         address: a web address, of which only the host is shown.
-        resolved: the IP addresses that its host's name stands for; a host that is written as a number, in whatever
+        resolved: the IP addresses that its host's name stands for; a host that is written as a number, in any
             way, is looked at in any case.
 
     Raises:
-        ConfigError: it leads to a private, loopback or reserved address that is not listed, or to one that tells a
+        ConfigError: it leads to a private, loopback or reserved address that is not listed, or to one that gives a
             cloud machine's secrets, listed or not.
     """
     host = (urlsplit(address).hostname or "").rstrip(".")

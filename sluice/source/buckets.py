@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from fsspec.callbacks import Callback
 from sluice.contract.errors import ConfigError, SluiceError, ToolError, is_of
 from sluice.project.atomic import replacing
 from sluice.source import allowed
-from sluice.source.addresses import BLOCK, scheme_of
+from sluice.source.addresses import BLOCK, Address, scheme_of
 from sluice.source.download_cache import here, place_for
 from sluice.source.files import Listing, SourceMissing, SourceRefused, SourceUnavailable
 
@@ -48,12 +48,14 @@ def look_remote(address: str) -> Listing:
         return _look(address, *place(address))
 
 
-def find(address: str) -> list[str]:
-    """The files below a folder of the store, as paths from there. Raises as `look_remote`."""
+def find(address: Address) -> dict[str, Listing]:
+    """The files below a folder of the store, by their paths from there. Raises as `look_remote`."""
     with _store_errors(address):
         files, inside = place(address)
         folder = files._strip_protocol(inside).rstrip("/") + "/"  # of what find() answers with, too
-        return [path.removeprefix(folder) for path in files.find(folder.rstrip("/")) if path.startswith(folder)]
+        found = files.find(folder.rstrip("/"), detail=True).items()
+        below = {path.removeprefix(folder): facts for path, facts in found if path.startswith(folder)}
+        return {path: _listing(Address(f"{address.real}{path}"), facts) for path, facts in below.items()}
 
 
 def download(listing: Listing, folder: Path, progress: Callable[[int], None] | None) -> tuple[Path, Listing]:
@@ -118,7 +120,7 @@ def _buckets(scheme: str, **options: Any) -> Any:
         # needs one more right, and waits a minute where that service is not reached.
         from gcsfs.core import GCSFileSystem
 
-        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs tracebacks of what we tell in one line
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs tracebacks of what we report in one line
         return GCSFileSystem(requests_timeout=PATIENCE, **common, **options)
     return fsspec.filesystem("s3", **common, **options)
 
@@ -180,10 +182,17 @@ def _look(address: str, files: Any, inside: str) -> Listing:
     facts = files.info(inside)
     if facts.get("type") == "directory":
         raise ConfigError(f"{address}: is a folder; name the file itself")
+    return _listing(address, facts)
+
+
+def _listing(address: str, facts: Mapping[str, Any]) -> Listing:
     size = facts.get("size")
     etag = facts.get("etag") or facts.get("ETag")
     modified = next((facts[name] for name in ("mtime", "updated", "LastModified", "created") if facts.get(name)), None)
-    return Listing(address, None if size is None else int(size), etag and str(etag), _utc(modified))
+    time = _utc(modified)
+    if time and etag:  # some stores give fractions of a second in a list, and none for one file
+        time = datetime.fromisoformat(time).replace(microsecond=0).isoformat()
+    return Listing(address, None if size is None else int(size), etag and str(etag), time)
 
 
 def _utc(modified: Any) -> str | None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from sluice.source.files import (
     stamp_of,
     walked,
 )
-from sluice.source.parts import folder
+from sluice.source.parts import folder, several
 from sluice.source.sniff import sniff
+
+HERE = "./"  # the folder that a path without one is in
 
 
 def look(address: str) -> Listing:
@@ -60,8 +63,8 @@ def look(address: str) -> Listing:
     return Listing(address, facts.st_size, None, _iso(facts.st_mtime_ns))
 
 
-def listed(address: str) -> list[str]:
-    """The files below a folder of this machine, a bucket or a block, as paths from there, in their order.
+def listed(address: str) -> dict[str, Listing]:
+    """The files below a folder of this machine, a bucket or a block, by their paths from there, in their order.
 
     Names that begin with `_` or `.` are left out, as in a folder that is one delivery.
 
@@ -72,18 +75,32 @@ def listed(address: str) -> list[str]:
     check(f"{address.real}x")  # a file in it
     if is_web(address):
         raise ConfigError(f"{address}: a web server cannot be listed; name each batch in the url, with {{batch}}")
-    if is_remote(address):
-        found = _remote(address).find(address)
-    else:
-        path = local_path(address.real)
-        try:
-            allowed.refuse_outside(path, address)
-            if not path.is_dir():
-                raise SourceMissing(f"{address}: no such folder; check the path, or use another with --url")
-            found = [file.relative_to(path).as_posix() for file in walked(path)]
-        except (OSError, RuntimeError) as error:
-            raise SourceUnreadable(f"{address}: cannot be read: {_why(error)}") from None
-    return sorted(file for file in found if not any(part.startswith(("_", ".")) for part in file.split("/")))
+    found = _remote(address).find(address) if is_remote(address) else _below(address)
+    return {path: found[path] for path in sorted(found) if not any(p.startswith(("_", ".")) for p in path.split("/"))}
+
+
+def _below(address: Address) -> dict[str, Listing]:
+    path = local_path(address.real)
+    try:
+        allowed.refuse_outside(path, address)
+        if not path.is_dir():
+            raise SourceMissing(f"{address}: no such folder; check the path, or use another with --url")
+        names = {file.relative_to(path).as_posix(): file for file in walked(path)}
+    except (OSError, RuntimeError) as error:
+        raise SourceUnreadable(f"{address}: cannot be read: {_why(error)}") from None
+    prefix = "" if address == HERE else address.real
+    return {name: _known(file, Address(f"{prefix}{name}")) for name, file in names.items()}
+
+
+def _known(file: Path, address: Address) -> Listing:
+    """What is known of a file in a folder: nothing yet, if looking at it alone says what is wrong with it."""
+    try:
+        facts = file.stat()
+    except (OSError, RuntimeError):
+        return Listing(address, None, None, None)
+    if not stat.S_ISREG(facts.st_mode):
+        return Listing(address, None, None, None)
+    return Listing(address, facts.st_size, None, _iso(facts.st_mtime_ns))
 
 
 def _look_into(path: Path, address: str) -> Listing:
@@ -110,6 +127,9 @@ def fetch(listing: Listing, into: Path, progress: Callable[[int], None] | None =
         DataError: what came is neither CSV nor Parquet, or is empty.
         SourceMissing, SourceUnreadable, SourceUnavailable: as `look`; a short or changed body is unavailable.
     """
+    if listing.parts:
+        known = (part if part.etag or part.modified else look(part.address) for part in listing.parts)
+        return _together(listing, tuple(fetch(part, into, progress) for part in known))
     if is_remote(listing.address):
         path, listing = _remote(listing.address).download(listing, into, progress)
         progress = None
@@ -127,7 +147,16 @@ def fetch(listing: Listing, into: Path, progress: Callable[[int], None] | None =
         raise SourceMissing(f"{name}: the file has disappeared; was it moved? Run again when it is back") from None
     except OSError as error:
         raise SourceUnreadable(f"{name}: cannot be read: {_why(error)}") from None
-    return SourceFile(name, path, size, listing.etag, listing.modified, sha256, kind.format, kind.compression, bytes_of)
+    modified = listing.modified if is_remote(listing.address) else _iso(bytes_of[1])  # it may be a later one
+    return SourceFile(name, path, size, listing.etag, modified, sha256, kind.format, kind.compression, bytes_of)
+
+
+def _together(listing: Listing, parts: tuple[SourceFile, ...]) -> SourceFile:
+    """Several files as one delivery."""
+    parts = tuple(replace(part, values=several.values_of(part.address)) for part in parts)
+    size, sha256 = sum(part.size for part in parts), several.sha256_of(parts, listing.spelt)
+    etag, modified, kind = several.etag_of(parts), several.newest(parts), parts[0].format
+    return SourceFile(str(listing.address), parts[0].path, size, etag, modified, sha256, kind, None, (), parts=parts)
 
 
 def _resolved(address: str) -> Path:

@@ -40,12 +40,16 @@ class Listing:
         address: its name, where it is an `Address`.
         size: in bytes, if the server says.
         modified: ISO time in UTC, if the server says.
+        parts: of a batch of several files, each file, in the order in which their rows are numbered.
+        spelt: of such a batch, the columns that paths give and whose value only spells its name.
     """
 
     address: str
     size: int | None
     etag: str | None
     modified: str | None
+    parts: tuple[Listing, ...] = ()
+    spelt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,13 @@ class SourceFile:
 
     Attributes:
         address: where it came from, without secrets.
-        format: of an archive, that of its first file with rows; `table` for a batch of a table, which is no file.
+        format: of an archive, that of its first file with rows; `table` for a batch of a table, which is not a file.
         stamp: what was true of the file while its fingerprint was taken. A file replaced since has another.
         path: a folder, where the delivery is all files in it.
         member: of an archive, where one of its files is meant.
         values: of a file in a folder, the columns that its path gives its rows.
+        parts: of a batch of several files, each file; its path is then that of the first.
+        sha256: empty of a member of an archive and of a file in a folder, which have one in common.
     """
 
     address: str
@@ -72,9 +78,12 @@ class SourceFile:
     stamp: tuple[int, ...]
     member: str = ""
     values: tuple[tuple[str, str | None], ...] = ()
+    parts: tuple[SourceFile, ...] = ()
 
     def is_same(self) -> bool:
         """Whether the file that lies there now is the one whose fingerprint this is."""
+        if self.parts:
+            return all(part.is_same() for part in self.parts)
         try:
             return stamp_of(self.path) == self.stamp
         except OSError:
@@ -82,7 +91,8 @@ class SourceFile:
 
     def __str__(self) -> str:
         packed = f", {self.compression}" if self.compression else ""
-        return f"{self.address} ({self.size:,} bytes of {self.format}{packed}, sha256 {self.sha256[:12]})"
+        several = f" in {len(self.parts)} files" if self.parts else ""
+        return f"{self.address} ({self.size:,} bytes of {self.format}{packed}{several}, sha256 {self.sha256[:12]})"
 
 
 def stamp(facts: os.stat_result) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import sqlalchemy as sa
 
@@ -12,11 +12,11 @@ from sluice.contract.errors import ConfigError
 from sluice.contract.formatting import counted
 from sluice.ledger import loads, references, tables
 from sluice.project.datasets import contracts
-from sluice.warehouse.postgres.tables import table_name
+from sluice.warehouse.batch import schemas_of
+from sluice.warehouse.postgres.rows.tables import Kind, table_name
 from sluice.warehouse.postgres.transactions import transaction
-from sluice.warehouse.warehouse import Warehouse, schemas_of
+from sluice.warehouse.warehouse import Warehouse
 
-KINDS: tuple[Literal["", "incoming", "findings", "replayed"], ...] = ("", "incoming", "findings", "replayed")
 FORGOTTEN = "its dataset was forgotten"  # in the ledger, of the loads whose rows are gone
 LOCK_TIMEOUT = sa.text("SET LOCAL lock_timeout = '10s'")  # somebody reads the tables just now: say so, and stop
 TABLES = sa.text(
@@ -115,7 +115,7 @@ def _look(connection: sa.Connection, dataset_id: str) -> tuple[Remains, list[sa.
     batches, incidents = tables.batches, tables.incidents
     of_dataset = batches.c.dataset == dataset_id
     known = connection.scalars(sa.select(batches.c.batch).where(of_dataset).distinct()).all()
-    names = [dataset_id, *(table_name(dataset_id, batch, kind) for batch in known for kind in KINDS)]
+    names = [dataset_id, *(table_name(dataset_id, batch, kind) for batch in known for kind in get_args(Kind))]
     schemas = schemas_of(connection)
     where = {"staging": schemas.staging, "quarantine": schemas.quarantine}
     relations = list(connection.execute(TABLES, {"dataset": dataset_id, "names": names, **where}))
@@ -144,7 +144,7 @@ def _look(connection: sa.Connection, dataset_id: str) -> tuple[Remains, list[sa.
 
 def _refuse_readers(dataset_id: str, views: list[sa.Row], schemas: Schemas) -> None:
     """A view on a side that no other reads is dbt's, of a model that is gone; any other view is somebody's."""
-    theirs = [f"{view.schema}.{view.name}" for view in views if view.schema not in schemas.sides]
+    theirs = [f"{view.schema}.{view.name}" for view in views if schemas.known_as(view.schema) == view.schema]
     if theirs:
         raise ConfigError(
             f"{dataset_id} is not forgotten: {counted(len(theirs), 'view')} still show its rows: {', '.join(theirs)}. "
@@ -160,13 +160,11 @@ def _without_contract(connection: sa.Connection) -> str:
 
 
 def _forget_rows(connection: sa.Connection, dataset_id: str) -> None:
-    """Incidents with their messages, working rows of audits; and the ledger keeps the loads as superseded."""
+    """Incidents with their messages; and the ledger keeps the loads as superseded."""
     batches, incidents, outbox = tables.batches, tables.incidents, tables.outbox
     of_dataset = sa.select(incidents.c.incident_id).where(incidents.c.dataset == dataset_id)
     connection.execute(outbox.delete().where(outbox.c.incident_id.in_(of_dataset)))
     connection.execute(incidents.delete().where(incidents.c.dataset == dataset_id))
-    its = sa.select(batches.c.load_id).where(batches.c.dataset == dataset_id)
-    connection.execute(tables.failed_rows.delete().where(tables.failed_rows.c.load_id.in_(its)))
     reasons = sa.func.array_append(batches.c.reasons, FORGOTTEN)
     finished = batches.update().where(batches.c.dataset == dataset_id, batches.c.status.in_(("published", "held")))
     connection.execute(finished.values(status="superseded", reasons=reasons))

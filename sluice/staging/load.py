@@ -6,13 +6,12 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from sluice.contract.contract import Contract
-from sluice.ledger import loads
+from sluice.ledger import files, loads
 from sluice.source.readers.row_stream import RowStream
-from sluice.warehouse.postgres import batch_tables
-from sluice.warehouse.postgres.bulk_load import Progress, copy
-from sluice.warehouse.postgres.tables import findings_table, incoming_table
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.engine import Progress
 from sluice.warehouse.postgres.transactions import transaction
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 
 def load(
@@ -27,17 +26,15 @@ def load(
         DataError: the file is bad; nothing is left behind.
         ToolError: the database failed, or a later run took over.
     """
-    table = incoming_table(contract, batch.batch)
     try:
         with transaction(
             warehouse.engine, f"{batch}: loading failed in the database", "The load was discarded."
         ) as connection:
             loads.fence(connection, batch)
-            table.drop(connection, checkfirst=True)
-            batch_tables.drop_set_aside(connection, contract, batch.batch)
-            findings_table(contract, batch.batch).drop(connection, checkfirst=True)
-            table.create(connection)
-            copy(connection, table, stream, progress)
+            warehouse.data.drop_set_aside(connection, contract, batch.batch)
+            warehouse.data.start(connection, contract, batch.batch)
+            warehouse.data.bring_in(connection, contract, batch.batch, stream, progress)
+            files.note(connection, batch, stream.files)
             loads.supersede(connection, batch, "held")  # its rows were in that table
             loads.note(
                 connection,

@@ -74,24 +74,27 @@ def _last(connection: sa.Connection, contract: Contract, column: Column) -> sa.R
 
 
 def _due(connection: sa.Connection, contract: Contract, column: Column, published: set[int]) -> bool:
-    """Whether a load is gone by which published rows were judged, or the last count found any."""
+    """Whether a load is gone since the last count, published rows were judged by other loads than are published now,
+    or the last count found any."""
     assert column.references is not None
     known = _last(connection, contract, column)
     subjects = {row.subject for row in incidents.open_now(connection)}
     if f"references {contract} {column.name}" in subjects or (known is not None and set(known.loads) - published):
         return True
+    now = references.state_now(connection, column.references[0])
     since = (
-        sa.select(sa.func.unnest(reference_loads.c.loads))
-        .join(batches, batches.c.load_id == reference_loads.c.load_id)
+        sa.select(sa.literal(1))
+        .join_from(reference_loads, batches, batches.c.load_id == reference_loads.c.load_id)
         .where(
             batches.c.dataset == contract.dataset_id,
             batches.c.status == "published",
             batches.c.load_id > (known.newest if known is not None else 0),
             reference_loads.c.dataset == column.references[0],
+            sa.tuple_(reference_loads.c["count"], reference_loads.c.digest).is_distinct_from(sa.tuple_(*now)),
         )
-        .distinct()
+        .limit(1)
     )
-    return bool(set(connection.scalars(since)) - published)
+    return connection.scalar(since) is not None
 
 
 def _lost(connection: sa.Connection, contract: Contract, column: Column) -> dict[str, int]:

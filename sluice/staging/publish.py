@@ -10,10 +10,9 @@ from sluice.contract.contract import Contract
 from sluice.contract.errors import DataError, Overtaken, SluiceError, ToolError
 from sluice.contract.gate import AuditReport, Decision
 from sluice.ledger import loads, references, tables
-from sluice.warehouse.postgres import batch_tables, schema_evolution
-from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table
+from sluice.warehouse.batch import Batch
 from sluice.warehouse.postgres.transactions import transaction
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 
 def publish(warehouse: Warehouse, contract: Contract, batch: Batch, report: AuditReport, decision: Decision) -> None:
@@ -31,10 +30,10 @@ def publish(warehouse: Warehouse, contract: Contract, batch: Batch, report: Audi
         loads.fence(connection, batch)  # first, so that an overtaken run waits for nobody, and nobody for it
         references.verify(connection, batch)
         references.announce(connection, batch.dataset_id)
-        _set_rejected_apart(connection, contract, batch, report)
-        _drop_older_quarantine(connection, contract, batch)
-        batch_tables.replace_published(connection, contract, batch)
-        batch_tables.drop_set_aside(connection, contract, batch.batch)
+        _set_rejected_apart(warehouse, connection, contract, batch, report)
+        _drop_older_quarantine(warehouse, connection, contract, batch)
+        warehouse.data.publish(connection, contract, batch)
+        warehouse.data.drop_set_aside(connection, contract, batch.batch)
         loads.supersede(connection, batch, "published", "held")
         _account(connection, batch, "published", report, decision)
         rules.published(connection, contract, batch, report, warehouse.now())
@@ -50,9 +49,9 @@ def hold(warehouse: Warehouse, contract: Contract, batch: Batch, report: AuditRe
         if loads.status(connection, batch) == "held":  # as in publish
             return
         loads.fence(connection, batch)
-        _set_rejected_apart(connection, contract, batch, report)
-        _drop_older_quarantine(connection, contract, batch, held_only=True)
-        batch_tables.drop_set_aside(connection, contract, batch.batch)
+        _set_rejected_apart(warehouse, connection, contract, batch, report)
+        _drop_older_quarantine(warehouse, connection, contract, batch, held_only=True)
+        warehouse.data.drop_set_aside(connection, contract, batch.batch)
         loads.supersede(connection, batch, "held")
         _account(connection, batch, "held", report, decision)
         rules.held(connection, contract, batch, report, decision, warehouse.now())
@@ -76,19 +75,18 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
             )
         references.announce(connection, batch.dataset_id)
         references.count_again(connection, batch.dataset_id)
-        schema_evolution.fit_held(connection, contract, batch.batch)
-        _refuse_rows_of_another(connection, contract, batch)
-        _drop_older_quarantine(connection, contract, batch)
-        batch_tables.replace_published(connection, contract, batch)
+        warehouse.data.fit_held(connection, contract, batch.batch)
+        _refuse_rows_of_another(warehouse, connection, contract, batch)
+        _drop_older_quarantine(warehouse, connection, contract, batch)
+        warehouse.data.publish(connection, contract, batch)
         loads.supersede(connection, batch, "published")
         loads.note(connection, batch, status="published", released_by=who, released_why=why)
         rules.fine(connection, contract, batch.batch, f"released by {who}: {why}", warehouse.now())
 
 
-def _refuse_rows_of_another(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
+def _refuse_rows_of_another(warehouse: Warehouse, connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """A batch whose name differs in - and _ alone has the same table. All its rows are of one batch."""
-    held = sa.select(incoming_table(contract, batch.batch).c._batch).limit(1)
-    found = connection.scalar(held)
+    found = warehouse.data.held_batch(connection, contract, batch.batch)
     if found not in (None, batch.batch):
         raise DataError(
             f"{batch}: the rows in its table are of batch {found}, so there is nothing to release. Rename the file, so "
@@ -118,9 +116,8 @@ def _fail(warehouse: Warehouse, contract: Contract, batch: Batch, why: str | Slu
     with transaction(warehouse.engine, f"{batch}: the end of the load could not be recorded") as connection:
         loads.fence(connection, batch)
         if _has_loaded(connection, batch):  # else what is there is of another load, which may be held
-            incoming_table(contract, batch.batch).drop(connection, checkfirst=True)
-            findings_table(contract, batch.batch).drop(connection, checkfirst=True)
-        batch_tables.put_back(connection, contract, batch.batch)
+            warehouse.data.drop(connection, contract, batch.batch)
+        warehouse.data.put_back(connection, contract, batch.batch)
         loads.finish(connection, batch, "failed", Decision(False, (str(why),)))
         if isinstance(why, SluiceError):
             rules.broken(connection, contract, batch.batch, why, warehouse.now())
@@ -132,24 +129,24 @@ def _has_loaded(connection: sa.Connection, batch: Batch) -> bool:
     return bool(connection.scalar(query))
 
 
-def _set_rejected_apart(connection: sa.Connection, contract: Contract, batch: Batch, report: AuditReport) -> None:
-    moved = batch_tables.move_to_quarantine(connection, contract, batch)
+def _set_rejected_apart(
+    warehouse: Warehouse, connection: sa.Connection, contract: Contract, batch: Batch, report: AuditReport
+) -> None:
+    moved = warehouse.data.reject(connection, contract, batch)
     if moved != report.rejected:
         raise ToolError(f"{batch}: the audit rejected {report.rejected:,} rows, but {moved:,} are found now; try again")
 
 
 def _drop_older_quarantine(
-    connection: sa.Connection, contract: Contract, batch: Batch, held_only: bool = False
+    warehouse: Warehouse, connection: sa.Connection, contract: Contract, batch: Batch, held_only: bool = False
 ) -> None:
     """A batch is replaced whole, its quarantine too; a held load replaces only what another held load left."""
-    quarantine, loads_of = quarantine_table(contract), tables.batches.c
+    loads_of = tables.batches.c
     same = (loads_of.dataset == batch.dataset_id) & (loads_of.batch == batch.batch)
     older = sa.select(loads_of.load_id).where(same, loads_of.load_id != batch.load_id)
     if held_only:
         older = older.where(loads_of.status != "published")
-    # As an array of the beginning of its key, so that no other batch's rows are read
-    its = sa.any_(sa.func.array(older.scalar_subquery()))
-    connection.execute(quarantine.delete().where(quarantine.c._load_id == its))
+    warehouse.data.drop_quarantined(connection, contract, older)
 
 
 def _account(connection: sa.Connection, batch: Batch, status: str, report: AuditReport, decision: Decision) -> None:

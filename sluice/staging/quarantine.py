@@ -13,8 +13,7 @@ from sluice.contract.errors import BusyError
 from sluice.contract.formatting import counted
 from sluice.ledger import loads as ledger
 from sluice.ledger import tables
-from sluice.warehouse.postgres import batch_tables
-from sluice.warehouse.postgres.tables import incoming_table, quarantine_table
+from sluice.warehouse.postgres.rows.tables import quarantine_table
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
@@ -63,7 +62,7 @@ def _of_dataset(connection: sa.Connection, contract: Contract) -> list[dict[str,
         .outerjoin(first, first.c._load_id == loads.c.load_id)
         .where(loads.c.dataset == contract.dataset_id, loads.c.status.in_(("published", "held")))
         .where(counts.c.rows.is_not(None) | (loads.c.status == "held") | loads.c.rows_dropped_at.is_not(None))
-        .order_by(loads.c.batch, loads.c.load_id)
+        .order_by(ledger.BATCH, loads.c.load_id)
     )
     return [
         {
@@ -84,7 +83,8 @@ def expire(warehouse: Warehouse, contract: Contract) -> int:
     """Drop rejected rows, and the rows of held batches, that are older than the contract's retention.
 
     A held load stays held: the ledger says of each load when its rows were dropped, and their counts stay. Samples
-    of failing rows as old as that leave `ops.checks`, and all results of loads that nobody has any more.
+    of failing rows as old as that leave `ops.checks`; all results of loads that nobody has any more do, and their
+    files leave `ops.files`.
 
     Returns:
         How many rejected rows were dropped; none while another run uses the dataset.
@@ -99,8 +99,8 @@ def expire(warehouse: Warehouse, contract: Contract) -> int:
     what = f"{contract}: rows past their retention could not be dropped"
     with suppress(BusyError), warehouse.lock(contract.dataset_id), transaction(warehouse.engine, what) as connection:
         for batch in connection.scalars(held).all():
-            batch_tables.put_back(connection, contract, batch)
-            incoming_table(contract, batch).drop(connection, checkfirst=True)
+            warehouse.data.put_back(connection, contract, batch)
+            warehouse.data.drop(connection, contract, batch)
         gone = table.delete().where(table.c._quarantined_at < oldest).returning(table.c._load_id).cte("gone")
         counts = sa.select(gone.c._load_id, sa.func.count()).group_by(gone.c._load_id)
         dropped: dict[int, int] = {row[0]: row[1] for row in connection.execute(counts)}
@@ -113,10 +113,11 @@ def expire(warehouse: Warehouse, contract: Contract) -> int:
 
 def _expire_checks(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
     """Of a published or held load the counts stay: the site shows them, and other batches are compared with them."""
-    loads, checks = tables.batches, tables.checks
+    loads, checks, files = tables.batches, tables.checks, tables.files
     of_old = sa.select(loads.c.load_id).where(old)
     gone = of_old.where(loads.c.status.not_in(("published", "held", "started")))
     connection.execute(checks.delete().where(checks.c.load_id.in_(gone)))
+    connection.execute(files.delete().where(files.c.load_id.in_(gone)))
     sampled = checks.c.load_id.in_(of_old) & (sa.func.jsonb_array_length(checks.c.sample) > 0)
     connection.execute(checks.update().where(sampled).values(sample=[]))
 

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sluice.contract.columns import SYSTEM_COLUMNS
 from sluice.contract.contract import Contract, masked
 from sluice.contract.errors import ConfigError
+from sluice.ledger import files
 from sluice.project.atomic import replacing
-from sluice.warehouse.postgres.tables import quarantine_table
+from sluice.warehouse.postgres.rows.tables import quarantine_table
 
 ROWS = 10_000  # in memory at once
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so (OWASP, CSV injection)
@@ -47,15 +48,26 @@ def _rows(connection: sa.Connection, contract: Contract, batch: str | None) -> I
     query = query.order_by(table.c._batch, table.c._load_id, table.c._row_number)
     if batch is not None:
         query = query.where(table.c._batch == batch)
-    streamed = connection.execution_options(stream_results=True, max_row_buffer=ROWS).execute(query)
+    connection.execution_options(stream_results=True, max_row_buffer=ROWS)
+    streamed = connection.execute(query)
+    connection.execution_options(stream_results=False)
+    from_file: dict[int, files.Places] = {}
     for name, load_id, number, reasons, row in streamed:
-        system = {"_batch": name, "_load_id": load_id, "_row_number": number, "_reasons": reasons}
-        yield {**system, **masked(contract, row)}
+        if load_id not in from_file:
+            from_file = {load_id: files.places(connection, load_id)}
+        system = {"_batch": name, "_load_id": load_id, "_row_number": number, **from_file[load_id].of(number)}
+        yield {**system, "_reasons": reasons, **masked(contract, row)}
 
 
 def _write_csv(file: Any, contract: Contract, rows: Iterator[Mapping[str, Any]]) -> int:
-    system = (*SYSTEM_COLUMNS[1:], "_reasons")
-    names = [*system, *(column.name for column in contract.columns), "_row"]
+    names = [
+        *SYSTEM_COLUMNS[1:],
+        "_file",
+        "_file_row",
+        "_reasons",
+        *(column.name for column in contract.columns),
+        "_row",
+    ]
     writer = csv.DictWriter(file, names, extrasaction="ignore")
     writer.writeheader()
     count = 0

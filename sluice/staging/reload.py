@@ -14,18 +14,16 @@ import sqlalchemy as sa
 from sluice.contract.checks.names import parse_check_name
 from sluice.contract.columns import WHOLE_ROW, Column
 from sluice.contract.contract import Contract
-from sluice.contract.derive.schemas import STAGING
 from sluice.contract.errors import DataError, ToolError
 from sluice.ledger import loads
 from sluice.source.readers.row_stream import schema_of, typed
 from sluice.source.readers.rows import Rows
 from sluice.staging.quarantine import dropped_of
-from sluice.warehouse.postgres import batch_tables, schema_evolution
-from sluice.warehouse.postgres.bulk_load import copy
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.postgres.rows.tables import quarantine_table
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
-from sluice.warehouse.postgres.tables import findings_table, incoming_table, quarantine_table
 from sluice.warehouse.postgres.transactions import settled, transaction
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 ROWS = 8_192  # quarantined rows in memory at once
 
@@ -56,17 +54,18 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: Batch, of: sa.Ro
     Raises:
         ToolError: rows of that load are missing, a later run took over, or the database failed.
     """
-    table = incoming_table(contract, batch.batch)
     try:
         with settled(warehouse.engine) as connection, warehouse.engine.connect() as reading:
             loads.fence(connection, batch)
-            accepted = _accepted(connection, contract, of)
-            table.drop(connection, checkfirst=True)  # of a load that was killed
-            findings_table(contract, batch.batch).drop(connection, checkfirst=True)
-            table.create(connection)
+            published = of.status == "published"
+            if not published:
+                warehouse.data.fit_held(connection, contract, of.batch)
+                warehouse.data.set_aside(connection, contract, of.batch)
+            warehouse.data.start(connection, contract, batch.batch)
             quarantined = Quarantined(reading, contract, of.load_id)
-            copy(connection, table, quarantined)
-            rows = quarantined.rows_read + _insert(connection, table, accepted)
+            warehouse.data.bring_in(connection, contract, batch.batch, quarantined)
+            accepted = warehouse.data.add_accepted(connection, contract, batch.batch, published=published)
+            rows = quarantined.rows_read + accepted
             if rows != of.rows_read:
                 raise ToolError(
                     f"{batch}: load {of.load_id} read {of.rows_read:,} rows, of which {rows:,} are left "
@@ -78,24 +77,6 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: Batch, of: sa.Ro
             f"{batch}: the replay failed in the database: {first_line(error)}. Nothing was changed."
         ) from None
     return Batch(batch.dataset_id, batch.batch, batch.load_id, rows)
-
-
-def _accepted(connection: sa.Connection, contract: Contract, of: sa.Row) -> sa.Select:
-    """The accepted rows: those that are published, or what the held load left, which gets another name."""
-    if of.status == "published":
-        return _rows(contract, contract.dataset_id).where(sa.column("_batch") == of.batch)
-    schema_evolution.fit_held(connection, contract, of.batch)
-    return _rows(contract, batch_tables.set_aside(connection, contract, of.batch))
-
-
-def _rows(contract: Contract, table: str) -> sa.Select:
-    names = [*(column.name for column in contract.columns), "_row_number"]
-    return sa.select(*sa.table(table, *(sa.column(name) for name in names), schema=STAGING).columns)
-
-
-def _insert(connection: sa.Connection, table: sa.Table, rows: sa.Select) -> int:
-    names = [column.name for column in rows.selected_columns]
-    return connection.execute(table.insert().from_select(names, rows)).rowcount
 
 
 class Quarantined:

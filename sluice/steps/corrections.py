@@ -15,9 +15,9 @@ from sluice.runs.tasks import load_again
 from sluice.staging import publish, reload
 from sluice.steps.deliver import judge
 from sluice.steps.run import current
-from sluice.warehouse.postgres import schema_evolution
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres.transactions import transaction
-from sluice.warehouse.warehouse import Batch
 
 
 def replay(dataset: str, batch: str) -> tuple[Outcome, ...]:
@@ -30,7 +30,7 @@ def replay(dataset: str, batch: str) -> tuple[Outcome, ...]:
     run, contract = current(), contract_for(dataset)
     warehouse = run.begin()
     with warehouse.lock(dataset):
-        schema_evolution.verify(warehouse, contract)
+        warehouse.data.verify_tables(warehouse.engine, contract)
         of = reload.replayed(warehouse, contract, batch)
         delivery = Delivery(contract, batch, of.address, asked=True)
         with transaction(warehouse.engine, f"{delivery}: the replay could not be begun") as connection:
@@ -57,12 +57,14 @@ def release(dataset: str, batch: str, why: str, who: str | None = None) -> tuple
     contract.files.batches.validate(batch)
     warehouse = run.begin()
     with warehouse.lock(dataset):
-        schema_evolution.verify(warehouse, contract)
+        warehouse.data.verify_tables(warehouse.engine, contract)
         with transaction(warehouse.engine, f"{dataset} {batch}: the ledger cannot be read") as connection:
             held = loads.latest(connection, dataset, batch, "held")
         if held is None:
             raise DataError(f"{dataset} {batch}: no load of it is held, so there is nothing to release")
-        publish.release(warehouse, contract, Batch(dataset, batch, held.load_id), who or getpass.getuser(), why)
+        load = Batch(dataset, batch, held.load_id)
+        with run.events.load(open_warehouse, contract, load):
+            publish.release(warehouse, contract, load, who or getpass.getuser(), why)
     counts = (held.rows_read, held.rows_accepted, held.rows_rejected)
     outcome = Outcome(dataset, batch, Verdict.RELEASED, *counts, warnings=tuple(held.reasons))
     run.delivered.append(outcome)

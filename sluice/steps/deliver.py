@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
+from prefect import task
+from prefect.cache_policies import NO_CACHE
 from prefect.runtime import deployment, flow_run
 
 from sluice.alerts import missed_nights
 from sluice.contract.batches import Calendar
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
-from sluice.ledger import loads
 from sluice.ledger.references import ReferencesChanged
 from sluice.project.datasets import contract_for
 from sluice.runs import lifecycle, logs, new_files, plan, tasks
-from sluice.runs.new_files import Bring
+from sluice.runs.new_files import Bring, Bringing
 from sluice.runs.outcomes import EXPECTED, Outcome
 from sluice.runs.plan import Delivery
+from sluice.runs.prefect_records import keep_group
+from sluice.runs.progress import IN_GROUP, step
 from sluice.staging import publish
 from sluice.steps.run import current, events
+from sluice.warehouse.batch import Batch
 from sluice.warehouse.connection import open_warehouse
-from sluice.warehouse.postgres import schema_evolution
-from sluice.warehouse.postgres.transactions import transaction
-from sluice.warehouse.warehouse import Batch
 
+# Small batches of a backlog share a task run, which costs more than a file of a hundred rows does.
+LEAST = 10  # batches of one dataset in a run; of fewer, each has its own task runs and artifact
+MOST = 100  # batches in one task run: a progress that can be watched, some 20 s each
+SMALL = 1 << 20  # bytes of a file; a larger one takes longer than its task runs
+SMALL_ROWS = 10_000  # of a batch of a table
 AUDITS = 3  # of one batch, where what it references is published again and again meanwhile
 
 
@@ -69,8 +75,7 @@ def deliver_range(
     batches = batches_of_range(contract_for(dataset), first, last, datetime.now(UTC))
     deliveries = plan.deliveries([dataset], batches, url)
     run.begin()
-    with new_files.ahead(deliveries, new_files.new_file, parallel) as bring:
-        outcomes = deliver_dataset(deliveries, bring)
+    outcomes = deliver_dataset(deliveries, lambda new: new_files.ahead(new, new_files.new_file, parallel))
     run.delivered += outcomes
     return tuple(outcomes)
 
@@ -95,21 +100,75 @@ def batches_of_range(contract: Contract, first: str, last: str, now: datetime) -
     return batches.between(first, last)
 
 
-def deliver_dataset(deliveries: Sequence[Delivery], bring: Bring = new_files.new_file) -> list[Outcome]:
+def deliver_dataset(deliveries: Sequence[Delivery], bringing: Bringing = new_files.one_by_one) -> list[Outcome]:
     """Every delivery of one dataset, one after the other, under the dataset's lock."""
     try:
-        warehouse, contract = open_warehouse(), deliveries[0].contract
-        with warehouse.lock(contract.dataset_id):
-            with transaction(
-                warehouse.engine, f"{contract}: an earlier run's sessions could not be ended"
-            ) as connection:
-                loads.take_over(connection, contract.dataset_id)
-            schema_evolution.verify(warehouse, contract)
-            if plan.seen_whole(deliveries[0]):
-                lifecycle.listed(contract)
-            return [_deliver_one(delivery, bring) for delivery in deliveries]
+        with lifecycle.taken(deliveries[0]):
+            return _deliver_new(deliveries, bringing)
     except EXPECTED as error:
         return [lifecycle.undelivered(delivery, error) for delivery in deliveries]
+
+
+def _deliver_new(deliveries: Sequence[Delivery], bringing: Bringing) -> list[Outcome]:
+    """What readers have already is left alone; small batches of a backlog share task runs."""
+    looked, same = new_files.sorted_out(deliveries)
+    outcomes = {each.batch: each for each in lifecycle.all_unchanged([one for one in looked if one.batch in same])}
+    new = [delivery for delivery in looked if delivery.batch not in same]
+    with bringing(new) as bring:
+        for group in _in_groups(new):
+            outcomes |= _deliver_group(group, lambda delivery: _deliver_one(delivery, bring))
+    return [outcomes[delivery.batch] for delivery in looked]
+
+
+def _in_groups(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
+    """The deliveries in groups, in their order: neighbours that are small; others alone."""
+    grouped = sum(map(_is_small, deliveries)) >= LEAST
+    group: list[Delivery] = []
+    for delivery in deliveries:
+        small = grouped and _is_small(delivery)
+        if group and (not small or len(group) == MOST):
+            yield group
+            group = []
+        if small:
+            group.append(delivery)
+        else:
+            yield [delivery]
+    if group:
+        yield group
+
+
+def _is_small(delivery: Delivery) -> bool:
+    if delivery.problem is not None:
+        return False
+    if delivery.found is not None:
+        return int(delivery.found.etag or 0) <= SMALL_ROWS
+    if plan.is_of_function(delivery.address):  # how many rows it gives is not known before it is called
+        return delivery.contract.files.batches.many
+    return delivery.listing is not None and delivery.listing.size is not None and delivery.listing.size <= SMALL
+
+
+def _deliver_group(group: Sequence[Delivery], deliver: Callable[[Delivery], Outcome]) -> dict[str, Outcome]:
+    """What became of each batch of a group, by its name."""
+    if len(group) == 1:
+        return {group[0].batch: deliver(group[0])}
+    outcomes: dict[str, Outcome] = {}
+    what = f"{group[0].contract} {group[0].batch} to {group[-1].batch}"
+
+    @task(name="load batches", task_run_name=f"load {what}", tags=["warehouse"], cache_policy=NO_CACHE)
+    def one_task_run() -> int:
+        within = IN_GROUP.set(True)
+        try:
+            for number, delivery in enumerate(group, start=1):
+                outcomes[delivery.batch] = deliver(delivery)
+                shown.say(f"{number} of {len(group)} batches", number, len(group))
+        finally:
+            IN_GROUP.reset(within)
+        return len(outcomes)
+
+    with step(f"load {what}") as shown:
+        one_task_run()
+    keep_group(what, list(outcomes.values()))
+    return outcomes
 
 
 def _deliver_one(delivery: Delivery, bring: Bring) -> Outcome:
@@ -122,7 +181,7 @@ def _deliver_one(delivery: Delivery, bring: Bring) -> Outcome:
             batch = new_files.begin_load(delivery, file, flow_run.get_id())
         except EXPECTED as error:
             return lifecycle.undelivered(delivery, error)
-        return judge(delivery, batch, lambda: tasks.load_batch(batch, file))
+        return judge(delivery, batch, lambda: tasks.run(tasks.load_batch, batch, file))
 
 
 def judge(delivery: Delivery, batch: Batch, load: Callable[[], Batch]) -> Outcome:
@@ -144,13 +203,13 @@ def _judge(delivery: Delivery, batch: Batch, load: Callable[[], Batch]) -> Outco
 
 def _verdict(delivery: Delivery, batch: Batch, audits: int = AUDITS) -> Outcome:
     """Audit and gate of a loaded batch, again where a dataset that it references was published meanwhile."""
-    audit = tasks.audit_batch(batch)
-    decision = tasks.decide_batch(batch, audit)
+    audit = tasks.run(tasks.audit_batch, batch)
+    decision = tasks.run(tasks.decide_batch, batch, audit)
     if not decision.open:
-        tasks.hold_batch(batch, audit, decision)
+        tasks.run(tasks.hold_batch, batch, audit, decision)
         return Outcome.held(delivery, audit, decision, batch.blank_lines)
     try:
-        tasks.publish_batch(batch, audit, decision)
+        tasks.run(tasks.publish_batch, batch, audit, decision)
     except ReferencesChanged:
         if audits == 1:
             raise

@@ -11,9 +11,9 @@ from prefect.runtime import flow_run
 from sluice.contract.errors import ConfigError
 from sluice.project.paths import home
 from sluice.runs import heartbeat, prefect_records, tasks
-from sluice.runs.outcomes import EXPECTED, Marts, Outcome, Summary, in_short
+from sluice.runs.outcomes import EXPECTED, Marts, Outcome, Summary
 from sluice.site import tasks as site_tasks
-from sluice.staging import lost_keys
+from sluice.steps import shown
 from sluice.steps.run import Run, current
 from sluice.warehouse.connection import open_warehouse
 
@@ -68,7 +68,7 @@ def _missing(run: Run) -> tuple[str, ...]:
 
 def _finished(run: Run, summary: Summary) -> Summary:
     stale = stale_sources() if run.freshness else ()
-    summary = browsable(replace(summary, stale=stale, warnings=(*summary.warnings, *keys_lost())))
+    summary = browsable(replace(summary, stale=stale, warnings=(*summary.warnings, *shown.keys_lost())))
     prefect_records.keep(summary)
     run.held.close()
     if run.night:
@@ -78,20 +78,8 @@ def _finished(run: Run, summary: Summary) -> Summary:
 
 
 def browsable(summary: Summary) -> Summary:
-    """The summary with the site that shows it, or with a warning: what was published stays published without one."""
-    try:
-        return replace(summary, site=site_tasks.write_site(summary, flow_run.get_id()))
-    except Exception as error:  # noqa: BLE001 - with any error, the data is where it belongs
-        warning = f"the site was not written, the last one stays: {in_short(error)}"
-        return replace(summary, warnings=(*summary.warnings, warning))
-
-
-def keys_lost() -> tuple[str, ...]:
-    """Published rows whose key has left the dataset that they reference, one sentence for each column."""
-    try:
-        return lost_keys.count(open_warehouse())
-    except EXPECTED as error:
-        return (f"references between datasets were not looked at again: {error}",)
+    """The summary with the site that shows it, or with a warning."""
+    return shown.browsable(summary, lambda ended: site_tasks.write_site(ended, flow_run.get_id()))
 
 
 def stale_sources() -> tuple[str, ...]:

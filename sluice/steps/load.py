@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from sluice.contract.contract import Contract
@@ -57,6 +58,6 @@ def _deliver(contract: Contract, batch: str, data: Any) -> Outcome:
         file = spool.keep(contract, Listing(address, None, None, None), data, home() / "downloads")
         return None if new_files.unchanged(delivery, file) else file
 
-    [outcome] = deliver_dataset([Delivery(contract, batch, address, asked=True)], bring)
+    [outcome] = deliver_dataset([Delivery(contract, batch, address, asked=True)], lambda _: nullcontext(bring))
     run.delivered.append(outcome)
     return outcome

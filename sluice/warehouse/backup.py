@@ -1,7 +1,7 @@
 """Back up the warehouse into one file, and restore it into an empty one, by PostgreSQL's own pg_dump and pg_restore.
 
-Both come with the embedded server's wheel and serve external servers too. A backup holds Sluice's schemas only, and is
-one moment of them all. A restore is one transaction: the warehouse holds all of it or none.
+Both come with the embedded server's wheel and serve external servers too. A backup holds Sluice's schemas and those of
+dbt's snapshots, and is one moment of them all. A restore is one transaction: the warehouse holds all of it or none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.project import atomic, paths
-from sluice.warehouse import libpq
+from sluice.warehouse import dumped, libpq
 from sluice.warehouse.embedded.location import MAJOR, wheel_binaries
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -55,7 +55,8 @@ def backup(url: sa.URL, target: Path) -> int:
         raise ConfigError(f"{target} cannot be written: name a file in a folder that exists")
     with atomic.replacing(target) as fresh:
         os.close(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))  # all data, also personal
-        chosen = [f'--schema="{schema}"' for schema in _schemas()]
+        held = dumped.schemas_at(url, paths.project().settings.schemas)
+        chosen = [f'--schema="{schema}"' for schema in held]
         _run(
             url,
             "pg_dump",
@@ -96,12 +97,10 @@ def _refuse_other_file(url: sa.URL, file: Path) -> None:
     try:
         contents = _run(url, "pg_restore", "--list", str(file))
     except ToolError as error:
-        if "unsupported version" in str(error):
-            raise ConfigError(
-                f"{file} was written by a newer pg_dump than PostgreSQL {MAJOR}'s: restore it by that server's "
-                "pg_restore, or with the version of Sluice that wrote it"
-            ) from None
-        raise ConfigError(f"{file} is not a backup that `sluice backup` wrote: {error}") from None
+        raise ConfigError(
+            f"{file} is not a backup that this version of Sluice can read: {error}. What a newer PostgreSQL than "
+            f"{MAJOR} wrote is restored by its own pg_restore, or with the version of Sluice that wrote it"
+        ) from None
     ops = paths.project().settings.schemas.ops
     if f" TABLE {ops} batches " not in contents:
         raise ConfigError(f"{file} is not a backup of this warehouse: it has no table {ops}.batches")
@@ -158,6 +157,11 @@ def _refused(warehouse: Warehouse, file: Path, errors: str) -> ConfigError | Too
             f"{file.name} grants rights to {said.removesuffix('does not exist').strip()}, which this server does not "
             "have. Nothing was restored. Create the role, or restore without grants: sluice restore FILE --no-grants"
         )
+    if said.startswith("relation ") and said.endswith("does not exist"):
+        return ConfigError(
+            f"views of {file.name} read {said.removesuffix('does not exist').split()[1]}, which is not in it. "
+            "Nothing was restored. Bring it into this database first, from another backup"
+        )
     return ToolError(f"{file.name} could not be restored: {said}. Nothing was restored")
 
 
@@ -169,9 +173,10 @@ def _run(url: sa.URL, program: str, *arguments: str) -> str:
             return output.decode(errors="replace")
         said = _masked(url, _short(_text(errors)))
     if "server version mismatch" in said:
+        schemas = " ".join(each.replace('"', "") for each in arguments if each.startswith("--schema="))
         raise ToolError(
             f"the server is newer than PostgreSQL {MAJOR}, whose pg_dump this version of Sluice has. Use the server's "
-            f"own: pg_dump --format=custom --file=FILE {' '.join(f'--schema={schema}' for schema in _schemas())}"
+            f"own: pg_dump --format=custom --file=FILE {schemas}"
         )
     raise ToolError(f"{program} failed: {said}")
 

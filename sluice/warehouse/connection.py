@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -17,7 +17,8 @@ from sluice.contract.errors import ConfigError, ToolError
 from sluice.project import paths
 from sluice.project.paths import project
 from sluice.project.settings import Settings
-from sluice.warehouse import embedded, ownership
+from sluice.warehouse import batch, embedded, ownership
+from sluice.warehouse.embedded import users
 from sluice.warehouse.embedded.location import MAJOR, data_major
 from sluice.warehouse.postgres import locks
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line, keep_alive, set_session
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from prefect_sqlalchemy import SqlAlchemyConnector
 
 OLDEST_POSTGRES = 15
-BLOCK_VARIABLE = "SLUICE_WAREHOUSE"
+BLOCK_VARIABLE, TRANSFORMER_VARIABLE = "SLUICE_WAREHOUSE", "SLUICE_TRANSFORMER"
+ENGINE: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True}
 
 
 def open_warehouse() -> Warehouse:
@@ -78,19 +80,21 @@ def named(block: str) -> Warehouse:
     return connect(_load_block(block), block, "postgres", readonly=True)
 
 
-def address_of(block: str) -> sa.URL:
-    """What a block names, without a connection to it.
+def engine_of(block: str) -> sa.Engine:
+    """Sessions as the user of a block. Raises ConfigError, as `open_warehouse`."""
+    return _engine(_load_block(block), block)
 
-    Raises:
-        ConfigError: there is no such block.
-    """
+
+def address_of(block: str) -> sa.URL:
+    """What a block names, without a connection to it. Raises ConfigError where there is no such block."""
     return _load_block(block)._rendered_url
 
 
 def embedded_for(user: str | None) -> Warehouse:
     """The embedded warehouse, started if it does not run, for one who only reads; as another user than runs do."""
     home = paths.home()
-    return connect(_embedded_connector(home, user), _embedded_block_name(home), "embedded", readonly=True)
+    url, _ = users.urls(home)
+    return _use(_made(url.set(username=user or url.username)), _embedded_block_name(home), "embedded", readonly=True)
 
 
 def forget_warehouse() -> None:
@@ -99,44 +103,75 @@ def forget_warehouse() -> None:
 
 
 def _open(block: str | None, home: Path, settings: Settings, readonly: bool = False) -> Warehouse:
-    return _connected(block, home, settings.path, settings.project_id, settings.schemas, readonly)
+    transformer = os.environ.get(TRANSFORMER_VARIABLE) if block else None
+    return _connected(block, transformer, home, settings.path, settings.project_id, settings.schemas, readonly)
 
 
 @cache
 def _connected(
-    block: str | None, home: Path, path: Path, project_id: str, schemas: Schemas, readonly: bool
+    block: str | None,
+    transformer: str | None,
+    home: Path,
+    path: Path,
+    project_id: str,
+    schemas: Schemas,
+    readonly: bool,
 ) -> Warehouse:
     settings = Settings(path, project_id, schemas)
     if block:
-        return connect(_load_block(block), block, "postgres", readonly, settings)
-    return connect(_embedded_connector(home), _embedded_block_name(home), "embedded", readonly, settings)
+        dbt = _engine(_load_block(transformer, TRANSFORMER_VARIABLE), transformer) if transformer else None
+        return _use(_engine(_load_block(block), block), block, "postgres", readonly, settings, dbt)
+    url, dbt_url = users.urls(home, None if readonly else schemas)
+    dbt = None if dbt_url == url else _made(dbt_url)
+    return _use(_made(url), _embedded_block_name(home), "embedded", readonly, settings, dbt)
 
 
 def connect(
-    connector: SqlAlchemyConnector, block: str, target: str, readonly: bool = False, settings: Settings | None = None
+    connector: SqlAlchemyConnector,
+    block: str,
+    target: str,
+    readonly: bool = False,
+    settings: Settings | None = None,
+    dbt: sa.Engine | None = None,
 ) -> Warehouse:
     """The warehouse a connector block names, its schemas made if missing. Raises as `open_warehouse`.
 
     Args:
         readonly: make nothing, and let the database refuse every write.
         settings: name the schemas, and whose they are; the project's own if not given.
+        dbt: sessions of dbt's user, where that is another.
     """
+    return _use(_engine(connector, block), block, target, readonly, settings, dbt)
+
+
+def _use(
+    engine: sa.Engine,
+    block: str,
+    target: str,
+    readonly: bool = False,
+    settings: Settings | None = None,
+    dbt: sa.Engine | None = None,
+) -> Warehouse:
     settings = settings or project().settings
-    engine = _engine(connector, block)
     if readonly:
         engine = engine.execution_options(postgresql_readonly=True)
     try:
+        if target == "postgres" and not readonly:
+            locks.refuse_pooler(engine, block)
         with engine.begin() as connection:
             _refuse_old(connection, block)
             settle = ownership.check if readonly else ownership.claim
             prefix = settle(connection, settings.schemas, settings.project_id)
+            if not readonly:
+                ownership.settle_sides(connection, settings.schemas, dbt, target == "embedded")
     except DATABASE_ERRORS as error:
         raise ToolError(
             f"the warehouse of block {block!r} cannot be used: {first_line(error)}. "
             "Is the server up, do host, port and database in the block name it, may its user create schemas?"
         ) from None
-    options = {locks.OPTION: prefix, "schema_translate_map": settings.schemas.translation}
-    return Warehouse(engine.execution_options(**options), block, target, schemas=settings.schemas)
+    named = {locks.OPTION: prefix, **batch.options(settings.schemas)}
+    dbt = dbt and dbt.execution_options(**named)
+    return Warehouse(engine.execution_options(**named), block, target, schemas=settings.schemas, transformer=dbt)
 
 
 def start_embedded() -> dict[str, str]:
@@ -151,37 +186,34 @@ def _embedded_block_name(home: Path) -> str:
 
 
 def register_embedded() -> None:
-    """Save the embedded server's block again, if runs use it; its name distinguishes checkouts.
-
-    For runs: what only reads needs no Prefect server, and should not wait for one to start.
-    """
+    """Save the embedded server's block, if runs use it. Not for what only reads: it would start a Prefect server."""
     if not os.environ.get(BLOCK_VARIABLE):
         _embedded_connector(paths.home()).save(_embedded_block_name(paths.home()), overwrite=True)
 
 
-def _embedded_connector(home: Path, user: str | None = None) -> SqlAlchemyConnector:
+def _embedded_connector(home: Path) -> SqlAlchemyConnector:
     """Start the embedded server, if it does not run, and make the block that names it."""
-    url = embedded.start(home)
+    url, _ = users.urls(home)
     from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 
     return SqlAlchemyConnector(
         connection_info=ConnectionComponents(
             driver=SyncDriver.POSTGRESQL_PSYCOPG2,
-            username=user or url.username,
+            username=url.username,
             database=url.database,
             query={key: str(value) for key, value in url.query.items()},
         )
     )
 
 
-def _load_block(name: str) -> SqlAlchemyConnector:
+def _load_block(name: str, variable: str = BLOCK_VARIABLE) -> SqlAlchemyConnector:
     try:
         from prefect_sqlalchemy import SqlAlchemyConnector
 
         return SqlAlchemyConnector.load(name)
     except ValueError as error:
         raise ConfigError(
-            f"block {name!r} (from {BLOCK_VARIABLE}) cannot be used: {first_line(error)}\n"
+            f"block {name!r} (from {variable}) cannot be used: {first_line(error)}\n"
             "Create it in the Prefect UI (Blocks, SQLAlchemy Connector) or with: prefect block register "
             "-m prefect_sqlalchemy; prefect block create sqlalchemy-connector"
         ) from None
@@ -190,23 +222,25 @@ def _load_block(name: str) -> SqlAlchemyConnector:
 def _engine(connector: SqlAlchemyConnector, block: str) -> sa.Engine:
     from prefect_sqlalchemy import SyncDriver
 
-    driver = _driver_of(connector)
+    driver: str = connector._rendered_url.drivername  # prefect-sqlalchemy gives no public way to it (read in 0.6)
     if driver != SyncDriver.POSTGRESQL_PSYCOPG2.value:
         raise ConfigError(
             f"block {block!r} names the driver {driver!r}; use {SyncDriver.POSTGRESQL_PSYCOPG2.value!r} "
             "(a bare 'postgresql' means another driver since SQLAlchemy 2.1)"
         )
     connector.logger.disabled = True  # it would report each engine it makes
-    engine = connector.get_engine(hide_parameters=True, pool_pre_ping=True)
+    return _watched(connector.get_engine(**ENGINE))
+
+
+def _made(url: sa.URL) -> sa.Engine:
+    """Of the embedded server; its block, which Prefect would be imported for, says the same."""
+    return _watched(sa.create_engine(url, **ENGINE))
+
+
+def _watched(engine: sa.Engine) -> sa.Engine:
     sa.event.listen(engine, "do_connect", keep_alive)
     sa.event.listen(engine, "connect", set_session)
     return engine
-
-
-def _driver_of(connector: SqlAlchemyConnector) -> str:
-    """The driver that the block names. prefect-sqlalchemy gives no public way to it (read in 0.6)."""
-    name: str = connector._rendered_url.drivername
-    return name
 
 
 def _refuse_old(connection: sa.Connection, block: str) -> None:

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from sluice.contract.derive.schemas import DEFAULT, Schemas
 from sluice.contract.errors import ConfigError
-from sluice.warehouse.postgres import locks
+from sluice.warehouse.embedded.users import ROLES
+from sluice.warehouse.postgres import locks, roles
 
 MARK = re.compile(r"Made by Sluice for project ([a-z0-9][a-z0-9_-]*)(, adopted)?")
 FIND = sa.text("""
@@ -77,6 +78,35 @@ def check(connection: sa.Connection, schemas: Schemas, project: str) -> str:
     return _prefix(connection, schemas, project, _find(connection, schemas))
 
 
+def settle_sides(connection: sa.Connection, schemas: Schemas, dbt: sa.Engine | None, embedded: bool) -> None:
+    """Let dbt's user own the sides; of the embedded warehouse, which a run makes without a command before it.
+
+    Args:
+        dbt: sessions of dbt's user; None where that is the user of runs.
+
+    Raises:
+        ConfigError: they are somebody else's on another server, where `sluice setup --roles` does it.
+    """
+    owners = roles.owners_of(connection, schemas.of_sides)
+    if dbt is None:
+        if not embedded and owners - roles.owners_of(connection, [schemas.staging]):
+            raise ConfigError(
+                f"the sides of the marts belong to {', '.join(sorted(owners))}, as which dbt is to build them. Name "
+                "the block of that user in SLUICE_TRANSFORMER, and the loader's in SLUICE_WAREHOUSE (docs/setup.md)"
+            )
+        return
+    if owners == {dbt.url.username}:
+        return
+    if embedded:
+        roles.Separation(connection, schemas, ROLES).contents()
+        return
+    raise ConfigError(
+        f"SLUICE_TRANSFORMER names the user {dbt.url.username!r}, and {' and '.join(schemas.sides)} belong to "
+        f"{', '.join(sorted(owners))}. See what would change, and change it: sluice setup --roles --dry-run; "
+        "sluice setup --roles"
+    )
+
+
 def _mark(project: str, former: bool) -> str:
     return f"Made by Sluice for project {project}{', adopted' if former else ''}"
 
@@ -123,6 +153,9 @@ def _of_others(connection: sa.Connection, schemas: Schemas, project: str, row: s
 
 def _rename(schemas: Schemas, project: str, name: str) -> str:
     keys = {actual: default for default, actual in schemas.translation.items()}
+    known = schemas.known_as(name)
+    if known != schemas.marts and known in schemas.built:
+        return f'Give it another name: ALTER SCHEMA "{name}" RENAME TO "{name[:50]}_before". Or name others in [marts].'
     key = keys.get(name, "marts")
     free = re.sub(r"\W", "_", project) + f"_{key}"
     return f'Name another one in sluice.toml: {key} = "{free[:60]}" under [schemas].'

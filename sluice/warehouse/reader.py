@@ -32,7 +32,7 @@ _OPEN = sa.text(
     "BEGIN OPEN given FOR EXECUTE current_setting('sluice.statement'); END $$"
 )
 _FETCH = sa.text("FETCH ALL FROM sluice_sql")
-NOT_FOR_A_CURSOR = "42P11"  # PostgreSQL's invalid_cursor_definition
+NOT_FOR_A_CURSOR, NO_RIGHT = "42P11", "42501"  # PostgreSQL's invalid_cursor_definition, insufficient_privilege
 
 
 def query(statement: str, as_owner: bool = False) -> tuple[list[str], Sequence[Sequence[Any]]]:
@@ -52,7 +52,13 @@ def query(statement: str, as_owner: bool = False) -> tuple[list[str], Sequence[S
             result = connection.execute(_FETCH)
             return list(result.keys()), [list(row) for row in result]
     except DATABASE_ERRORS as error:
-        if getattr(getattr(error, "orig", error), "pgcode", None) == NOT_FOR_A_CURSOR:
+        code = getattr(getattr(error, "orig", error), "pgcode", None)
+        if code == NO_RIGHT and not as_owner:
+            raise ToolError(
+                f"the query failed: {first_line(error)}. sluice sql reads as a user with few rights; as the one that "
+                "runs use, and changing nothing either: sluice sql --as-owner"
+            ) from None
+        if code == NOT_FOR_A_CURSOR:
             raise ToolError(
                 "the query failed: sluice sql is read-only and takes one statement that gives rows, such as SELECT, "
                 "SHOW or EXPLAIN. To change something on purpose: sluice sql --write"

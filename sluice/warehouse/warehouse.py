@@ -1,4 +1,4 @@
-"""Warehouse (where the data is, its locks, its clock), Batch (one load), schema names. What every stage is handed."""
+"""Warehouse: the ledger's database, the engine that holds the rows, locks, the clock. What every stage is handed."""
 
 from __future__ import annotations
 
@@ -11,26 +11,9 @@ import sqlalchemy as sa
 
 from sluice.contract.derive.schemas import DEFAULT, Schemas
 from sluice.contract.errors import BusyError
+from sluice.warehouse.engine import RowEngine
 from sluice.warehouse.postgres import locks
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One load of one batch: what tasks hand to each other."""
-
-    dataset_id: str
-    batch: str
-    load_id: int
-    rows: int = 0
-    blank_lines: int = 0  # of its file, which are not rows
-
-    def __str__(self) -> str:
-        return f"{self.dataset_id} {self.batch}"
-
-
-def schemas_of(connection: sa.Connection) -> Schemas:
-    """The names that schemas have where this connection goes."""
-    return Schemas(**connection.get_execution_options().get("schema_translate_map", DEFAULT.translation))
+from sluice.warehouse.postgres.engine import POSTGRES
 
 
 def utc_now() -> datetime:
@@ -47,6 +30,8 @@ class Warehouse:
         target: dbt target that reaches it.
         now: the clock that incidents are dated by.
         schemas: what its schemas are called.
+        data: what holds the rows.
+        transformer: sessions of dbt's user, where that is another one than runs are.
     """
 
     engine: sa.Engine
@@ -54,11 +39,18 @@ class Warehouse:
     target: str
     now: Callable[[], datetime] = utc_now
     schemas: Schemas = DEFAULT
+    data: RowEngine = POSTGRES
+    transformer: sa.Engine | None = None
 
     @property
     def url(self) -> sa.URL:
-        """Where it is, as dbt needs it."""
+        """Where it is, as runs come in."""
         return self.engine.url
+
+    @property
+    def dbt(self) -> sa.Engine:
+        """Sessions as dbt has them: also for what dbt compiled."""
+        return self.transformer or self.engine
 
     @contextmanager
     def lock(self, what: str) -> Iterator[None]:

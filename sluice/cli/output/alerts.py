@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import time
 from contextlib import suppress
 
-from prefect.logging import get_logger
-
-from sluice.alerts import incidents, missed_nights, outbox
+from sluice.alerts import incidents, outbox
 from sluice.cli.output.tables import out, print_json
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.contract.formatting import counted
@@ -80,7 +79,7 @@ def keep_sending(every: float) -> None:
                 said = ""
             except Exception as error:  # noqa: BLE001 - Prefect's server may be down, too; the end is not reported
                 if str(error) != said:
-                    get_logger("sluice.alerts").warning("alerts cannot be sent now: %s", first_line(error))
+                    logging.getLogger(incidents.LOGGER).warning("alerts cannot be sent now: %s", first_line(error))
                 said = str(error)
                 warehouse = None  # its password may have been changed, and its block by now, too
                 forget_warehouse()
@@ -90,6 +89,8 @@ def keep_sending(every: float) -> None:
 def _look_and_send(warehouse: Warehouse) -> tuple[int, int]:
     if read_only(warehouse) is None:
         return 0, 0  # no run has written anything yet
+    from sluice.alerts import missed_nights  # imports Prefect, which a list of incidents does without
+
     lifecycle.look_for_lost(warehouse)
     missed_nights.find(warehouse)
     return outbox.deliver(warehouse)

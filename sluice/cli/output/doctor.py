@@ -34,6 +34,16 @@ def setup(ask: bool, send: bool, as_json: bool) -> None:
     _tell("Setup", set_up(Answers(ask), send), as_json, "sluice setup")
 
 
+def separate_users(ask: bool, dry_run: bool, as_json: bool) -> None:
+    """What was done to separate the warehouse's users, or would be. Raises as `doctor`."""
+    from sluice.setup.answers import Answers
+
+    paths.root()
+    from sluice.setup.set_up import separate
+
+    _tell("Roles", separate(Answers(ask), dry_run), as_json, "sluice setup --roles")
+
+
 def _tell(title: str, found: Sequence[Finding], as_json: bool, again: str) -> None:
     if as_json:
         print_json([asdict(finding) for finding in found])

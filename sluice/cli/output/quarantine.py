@@ -11,11 +11,14 @@ import sqlalchemy as sa
 from sluice.cli.output.tables import number, out, print_json, print_table
 from sluice.contract.contract import Contract, masked
 from sluice.contract.errors import DataError
+from sluice.ledger import files
 from sluice.ledger.reading import reading
 from sluice.project.datasets import contract_for, contracts
 from sluice.staging.quarantine import dropped_of, held_and_rejected, is_there, reasons
 from sluice.staging.quarantine_export import export as write_file
-from sluice.warehouse.postgres.tables import quarantine_table
+from sluice.warehouse.postgres.rows.tables import quarantine_table
+
+PLACE = ("_row_number", "_file", "_file_row")  # where a row is, not what is in it
 
 
 def quarantined(datasets: list[str] | None, as_json: bool) -> None:
@@ -79,13 +82,14 @@ def quarantine(dataset: str, batch: str, limit: int, as_json: bool) -> None:
 def _sample(connection: sa.Connection, found: Contract, batch: str, reason: str, limit: int) -> list[dict[str, Any]]:
     table = quarantine_table(found)
     query = (
-        sa.select(table.c._row_number, table.c._row)
+        sa.select(table.c._load_id, table.c._row_number, table.c._row)
         .where(table.c._batch == batch, table.c._reasons.any(reason))
         .order_by(table.c._row_number)
         .limit(limit)
     )
-    rows = connection.execute(query).tuples()
-    return [{"_row_number": at, **masked(found, row)} for at, row in rows]
+    rows = connection.execute(query).tuples().all()
+    from_file = {load: files.places(connection, load) for load in {load for load, _, _ in rows}}
+    return [{"_row_number": at, **from_file[load].of(at), **masked(found, row)} for load, at, row in rows]
 
 
 def _print_quarantine(dataset: str, batch: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -97,5 +101,12 @@ def _print_quarantine(dataset: str, batch: str, rows: Sequence[Mapping[str, Any]
     for row in rows:
         out.print(f"\n{row['reason']}", markup=False, highlight=False)
         for sample in row["sample"]:
-            values = ", ".join(f"{k}={v}" for k, v in sample.items() if v is not None and k != "_row_number")
-            out.print(f"  row {sample['_row_number']}: {values}", markup=False, highlight=False, soft_wrap=True)
+            values = ", ".join(f"{k}={v}" for k, v in sample.items() if v is not None and k not in PLACE)
+            out.print(f"  {_place(sample)}: {values}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _place(sample: Mapping[str, Any]) -> str:
+    """Which row it is; of a batch of several files, of which file."""
+    if "_file" not in sample:
+        return f"row {sample['_row_number']}"
+    return f"row {sample['_file_row']} of {sample['_file']} (row {sample['_row_number']} of the batch)"

@@ -9,76 +9,80 @@ import shutil
 import signal
 import sys
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-
-from prefect.exceptions import TerminationSignal
+from typing import Any
 
 from sluice.alerts import downstream
+from sluice.cli import exit_codes
 from sluice.cli.output.tables import err, out, print_json, print_table
 from sluice.contract.errors import SluiceError, ToolError
 from sluice.contract.formatting import counted
+from sluice.ledger import builds
 from sluice.ledger.reading import read_only
-from sluice.marts import build
 from sluice.marts import rollback as back
 from sluice.project.datasets import contracts
 from sluice.project.flows import call_flow
 from sluice.project.paths import project
 from sluice.runs import logs, preview, progress
 from sluice.runs.outcomes import RunFailed, Summary, Verdict, rows_of
+from sluice.server import temporary
 from sluice.site import dbt_docs, serve, write
 from sluice.source.addresses import hide
+from sluice.steps import idle
 from sluice.warehouse.connection import look_into_warehouse, open_warehouse
 from sluice.warehouse.warehouse import Warehouse
 
 FIRST_QUERY = "select * from {} order by 1 limit 10"
 
 
-class _ToldOnce(logging.Filter):
-    """Keeps Prefect's reports of a failed task off the console, where the outcome has its message; the API has them.
-
-    A traceback of what is no SluiceError is shown: it is a bug's.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        # As JSON, it is the line that has the error with its dataset and batch.
-        if logs.of_a_failed_task(record) and not logs.wanted():
-            return False
-        return not (record.exc_info and isinstance(record.exc_info[1], SluiceError))
-
-
 def run(datasets: list[str] | None, batches: list[str] | None, url: str | None, as_json: bool) -> None:
     """The nightly flow, with progress on the console and a summary at the end."""
-    given = {"datasets": datasets, "batches": batches, "url": url and hide(url)}
-    _follow(lambda: call_flow("nightly", "nightly", given), as_json)
+    hidden = url and hide(url)
+    given = {"datasets": datasets, "batches": batches, "url": hidden}
+
+    def nightly() -> Summary:
+        done = idle.run(datasets, batches, hidden)
+        return _flow("nightly", "nightly", given) if done is None else done
+
+    _follow(nightly, as_json)
 
 
 def backfill(dataset: str, first: str, last: str, url: str | None, parallel: int, as_json: bool) -> None:
     """The backfill flow, shown as a run is."""
     given = {"dataset": dataset, "first": first, "last": last, "url": url and hide(url), "parallel": parallel}
-    _follow(lambda: call_flow("backfill", "backfill", given), as_json)
+    _follow(lambda: _flow("backfill", "backfill", given), as_json)
 
 
 def replay(dataset: str, batch: str, as_json: bool) -> None:
     """The replay flow, shown as a run is."""
-    _follow(lambda: call_flow("corrections", "replay_batch", {"dataset": dataset, "batch": batch}), as_json)
+    _follow(lambda: _flow("corrections", "replay_batch", {"dataset": dataset, "batch": batch}), as_json)
 
 
 def release(dataset: str, batch: str, why: str, who: str | None, as_json: bool) -> None:
     """The release flow, shown as a run is."""
     given = {"dataset": dataset, "batch": batch, "why": why, "who": who}
-    _follow(lambda: call_flow("corrections", "release_batch", given), as_json)
+    _follow(lambda: _flow("corrections", "release_batch", given), as_json)
+
+
+def _flow(file: str, name: str, given: Mapping[str, Any]) -> Summary:
+    """The project's flow, called; what Prefect prints of it is less than it logs."""
+    ready = temporary.start()  # takes as long as the imports, beside them
+    import prefect.main  # noqa: F401 - sets up its console, 2 s: not for a command that needs no flow
+
+    if logs.wanted():
+        progress.begin()
+    for handler in logging.getLogger().handlers:  # Prefect's console; what goes to its API is left whole
+        handler.addFilter(logs.ToldOnce())
+    summary: Summary = call_flow(file, name, given, ready)
+    return summary
 
 
 def _follow(flow: Callable[[], Summary], as_json: bool) -> None:
-    if logs.wanted():
-        progress.begin()
-    else:
+    if not logs.wanted():
         progress.listen(progress.Lines(err))
-    for handler in logging.getLogger().handlers:  # Prefect's console; what goes to its API is left whole
-        handler.addFilter(_ToldOnce())
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     try:
         summary = flow()
     except RunFailed as failure:
@@ -87,8 +91,12 @@ def _follow(flow: Callable[[], Summary], as_json: bool) -> None:
     show_summary(summary, as_json)
 
 
-def _terminate(*_: object) -> None:
+def terminate(*_: object) -> None:
     """Let a soft kill end the flow as Prefect's own runner does: queries cancelled, the run Crashed, an alert sent."""
+    if "prefect.exceptions" not in sys.modules:
+        raise exit_codes.Terminated
+    from prefect.exceptions import TerminationSignal
+
     raise TerminationSignal(signal=signal.SIGTERM)
 
 
@@ -190,7 +198,7 @@ def docs(open_browser: bool, port: int | None) -> None:
 
 
 def _renew_docs(warehouse: Warehouse) -> None:
-    side = build.live_side(warehouse)
+    side = builds.live_side(warehouse)
     if side is not None and not (dbt_docs.folder() / "index.html").exists():
         dbt_docs.write_docs(warehouse, side)
     try:

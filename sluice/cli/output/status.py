@@ -69,13 +69,13 @@ def _never_loaded() -> list[dict[str, Any]]:
 
 
 def _without_load(contract: Contract) -> dict[str, Any]:
-    names = ("batch", "verdict", "read", "rejected", "at", "freshness", "age_days", "why")
+    names = ("batch", "verdict", "read", "rejected", "at", "freshness", "age_days", "age_hours", "why")
     return {"dataset": contract.dataset_id, **dict.fromkeys(names), "verdict": NEVER, "why": ""}
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, str]:
     """A row of the table, in words."""
-    age = "" if row["freshness"] is None else str(Age(row["freshness"], row["age_days"]))
+    age = "" if row["freshness"] is None else str(Age(row["freshness"], row["age_days"], row["age_hours"]))
     return {
         "dataset": row["dataset"],
         "batch": row["batch"] or "-",
@@ -116,6 +116,7 @@ def _status_rows(connection: sa.Connection, contract: Contract, working: Sequenc
             "at": (row.finished_at or row.started_at).astimezone(UTC),
             "freshness": age.verdict if age and row is aged else None,
             "age_days": age.days if age and row is aged else None,
+            "age_hours": age.hours if age and row is aged else None,
             "why": _why(row, readers.get(row.batch), row.run_id in at_work),
         }
         for row in found

@@ -7,15 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 import sqlalchemy as sa
-from prefect.exceptions import TerminationSignal
 
+from sluice.cli import exit_codes
 from sluice.cli.output.tables import err, out, print_json, print_table
 from sluice.contract.errors import SluiceError
 from sluice.contract.formatting import counted
 from sluice.ledger import builds, schema, tables
+from sluice.project import paths
 from sluice.site import write
 from sluice.staging import forget as forgetting
 from sluice.warehouse import backup as saving
+from sluice.warehouse import dumped, ownership
 from sluice.warehouse.connection import address_as_it_is, open_warehouse
 from sluice.warehouse.warehouse import Warehouse
 
@@ -59,6 +61,10 @@ def backup(file: Path, as_json: bool) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     with address_as_it_is() as url:
         size = saving.backup(url, file)
+        outside = dumped.read_outside(url, paths.project().settings.schemas)
+    if outside:
+        said = f"Warning: views read {', '.join(outside)}, not in the backup: back up that too, and restore it first"
+        err.print(said, markup=False, highlight=False, soft_wrap=True)
     if as_json:
         print_json({"file": str(file.expanduser().absolute()), "bytes": size})
     else:
@@ -71,8 +77,11 @@ def restore(file: Path, grants: bool, as_json: bool) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     warehouse = open_warehouse()
     saving.restore(warehouse, file, grants)
+    is_embedded = warehouse.target == "embedded"
     with warehouse.engine.begin() as connection:
         schema.create(connection)  # the backup may be of an older version
+        if is_embedded:  # what is restored belongs to the loader, and nobody else reads it
+            ownership.settle_sides(connection, warehouse.schemas, warehouse.transformer, embedded=True)
         published = tables.batches.c.status == "published"
         count = connection.scalar(sa.select(sa.func.count()).where(published))
         live = builds.live(connection)
@@ -80,13 +89,15 @@ def restore(file: Path, grants: bool, as_json: bool) -> None:
         print_json({"file": str(file.expanduser().absolute()), "batches": count, "marts": live and live.side})
         return
     marts = f"marts of {live.published_at:%Y-%m-%d %H:%M} UTC" if live else "no marts"
-    said = f"Restored: {count} published batch{'' if count == 1 else 'es'}, {marts}. Next: sluice doctor && sluice run"
+    first = "" if is_embedded or warehouse.transformer is None else "sluice setup --roles && "
+    said = f"Restored: {count} published batch{'' if count == 1 else 'es'}, {marts}. "
+    said += f"Next: {first}sluice doctor && sluice run"
     out.print(said, markup=False, highlight=False, soft_wrap=True)
 
 
 def _terminate(*_: object) -> None:
     """Let a soft kill end the command as Ctrl-C does: no half-written file, no open transaction."""
-    raise TerminationSignal(signal=signal.SIGTERM)
+    raise exit_codes.Terminated
 
 
 def _update_site(warehouse: Warehouse) -> None:

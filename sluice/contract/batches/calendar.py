@@ -1,7 +1,7 @@
 """Batches of one period of the calendar each: an hour, a day, a week, a month, a quarter or a year.
 
 A period follows the clock of the dataset's time zone. An hour that this clock shows twice, when summer time ends, is
-one batch of two hours; an hour or a day that it leaves out is no batch.
+one batch of two hours; an hour or a day that it leaves out is not a batch.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def refuse_misfit(
         since: first batch of each column that came later, by the column's name.
 
     Raises:
-        ContractError: a column that cannot date batches, a folder or batch that is none, a weekday without days.
+        ContractError: a column that cannot date batches, an invalid folder or batch, a weekday without days.
     """
     able = dating[1:] if isinstance(batches, Hourly) else dating
     if batches.by is not None and columns.get(batches.by) not in able:

@@ -11,7 +11,14 @@ from typing import ClassVar, Protocol
 from sluice.contract.errors import ConfigError, ContractError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_OWN = ("incoming_", "findings_", "replayed_", "bucket_", "buckets")  # begin the names of tables of Sluice's own
+_OWN = (
+    "incoming_",
+    "findings_",
+    "marked_",
+    "replayed_",
+    "bucket_",
+    "buckets",
+)  # begin the names of tables of Sluice's own
 Window = tuple[datetime, datetime]  # the first moment, and the first one after it
 
 

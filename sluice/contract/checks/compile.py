@@ -186,7 +186,7 @@ def _call(check: pa.Check, subject: Symbol | SymbolicTable) -> Symbol:
         raise AcrossRows("groupby")
     if check.element_wise:
         raise Untraceable("element_wise")
-    own = is_builtin(check)  # of pandera's: told what to compare with in its statistics
+    own = is_builtin(check)  # of pandera's: what it compares with is in its statistics
     function = getattr(builtin_checks, str(check.name)) if own else function_of(check)
     if source_code.asks_for_type(function):
         raise Untraceable("type()")

@@ -24,7 +24,7 @@ Ask = Callable[[pd.DataFrame], Sequence[int]]  # the labels of the rows that fai
 
 ROWS = 24  # of each of the two kinds that are asked one by one; the whole costs less than asking one chunk twice
 COPIES = 200  # of one row, so that a mean, a rank or a count is about that row
-SHARE = 8  # of every chunk, the part that is asked again by itself
+SHARE = 8  # of every chunk, the part that is judged again alone
 
 _VALUES: tuple[object, ...] = (
     *(0, 1, -1, 2, 100, 1_000_000, -1_000_000, 0.5, True, False, "", "a", "A b", "0", "zzzz"),

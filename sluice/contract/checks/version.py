@@ -18,7 +18,7 @@ from sluice.contract.checks.pandera_check import function_of
 from sluice.contract.checks.symbols.literals import listed
 from sluice.contract.contract import Contract
 
-# Of a source that is no file: where rows come from, not how they are read
+# Of a source that is not a file: where rows come from, not how they are read
 _WHENCE = ("read", "version", "max_rows", "table", "complete", "load_id")
 
 
@@ -64,7 +64,7 @@ def sql_of(check: Check) -> str | None:
         return None
     statement = query_of(check) if check.kind in OF_KEYS else check.passes
     dialect = postgresql.dialect()
-    dialect._backslash_escapes = False  # as a server tells it, which we do not ask: a backslash is a character
+    dialect._backslash_escapes = False  # as a server reports it, which we do not ask: a backslash is a character
     return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
 
 
@@ -75,10 +75,10 @@ def lasting_sql_of(check: Check) -> str | None:
     return None if clock else sql_of(check)
 
 
-def _words(told: Mapping[str, object]) -> str:
+def _words(statistics: Mapping[str, object]) -> str:
     """The arguments of a built-in check of pandera, the same in every process."""
-    sets = {key: listed(value) for key, value in told.items() if isinstance(value, set | frozenset)}
-    return repr(sorted({**told, **sets}.items()))
+    sets = {key: listed(value) for key, value in statistics.items() if isinstance(value, set | frozenset)}
+    return repr(sorted({**statistics, **sets}.items()))
 
 
 def text_of(check: Check) -> str | None:
@@ -86,8 +86,8 @@ def text_of(check: Check) -> str | None:
     of keys, of which name and columns say all."""
     text = None if check.kind in OF_KEYS else lasting_sql_of(check)
     if text is None and check.pandera is not None:
-        told = check.pandera.statistics  # of pandera's own checks, whose functions are all one
-        text = _words(told) if told else source_code.text(function_of(check.pandera))
+        statistics = check.pandera.statistics  # of pandera's own checks, whose functions are all one
+        text = _words(statistics) if statistics else source_code.text(function_of(check.pandera))
     return text
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from sqlalchemy.dialects import postgresql
 
-from sluice.contract.batches import Calendar, Monthly
+from sluice.contract.batches import Calendar
 from sluice.contract.contract import Contract
 from sluice.contract.derive.schemas import DEFAULT, Schemas
 from sluice.contract.derive.tables import comment, parent_table
@@ -27,7 +27,7 @@ ENDS = {
     " + interval '3 months'",
     "year": "cast(max(batch) || '-01-01' as date) + interval '1 year'",
 }
-# Leaves out batches of a cadence that the dataset had before; not of months, whose files would change for nothing
+# Leaves out batches of a cadence that the dataset had before
 OF_THE_CADENCE = " and batch ~ '^{form}$'"
 HEADER = "# Generated from contracts/ by `sluice derive`; do not edit.\n"
 
@@ -74,8 +74,8 @@ def _table(contract: Contract, schemas: Schemas) -> dict[str, Any]:
 
 
 def _end_of_newest(dataset: str, batches: Calendar, schemas: Schemas) -> str:
-    query = END_OF_NEWEST.format(end=_end(batches), ops=schemas.ops, dataset=dataset)
-    return query if isinstance(batches, Monthly) else query + OF_THE_CADENCE.format(form=batches.form())
+    query = END_OF_NEWEST + OF_THE_CADENCE
+    return query.format(end=_end(batches), ops=schemas.ops, dataset=dataset, form=batches.form())
 
 
 def _end(batches: Calendar) -> str:

@@ -128,7 +128,7 @@ def _quality(check: Check) -> dict[str, Any]:
 
 
 def _rule(check: Check) -> dict[str, Any]:
-    """How it is run in `staging`, where rows that fail a check of severity error are not, whatever its tolerance."""
+    """How it is run in `staging`, where rows that fail a check of severity error are not, for any tolerance of it."""
     if (codes := _codes(check)) is not None and check.severity == "error":
         return {"type": "library", "metric": "invalidValues", "arguments": {"validValues": codes}, "mustBe": 0}
     query = _query(check)

@@ -18,7 +18,7 @@ def comment(column: Column) -> str:
 
 
 def parent_table(contract: Contract) -> sa.Table:
-    """What readers of `staging` read: every published batch, in a partition of its own or in one that batches share."""
+    """What readers of `staging` read: every published batch, in a separate partition or in one that batches share."""
     return sa.Table(
         contract.dataset_id,
         sa.MetaData(),

@@ -152,8 +152,8 @@ def _demanded_from(column: Column) -> str:
 
 def _checks(old: Contract, new: Contract) -> Iterator[Change]:
     was, now = (_rules(each) for each in (old, new))
-    told = _not_null(old, was) ^ _not_null(new, now)  # where only one has it, its column's change says so
-    was, now = ({name: rule for name, rule in rules.items() if name not in told} for rules in (was, now))
+    one_sided = _not_null(old, was) ^ _not_null(new, now)  # where only one has it, its column's change says so
+    was, now = ({name: rule for name, rule in rules.items() if name not in one_sided} for rules in (was, now))
     for name in was.keys() - now.keys():
         rejects = was[name].severity == "error"
         yield Change(

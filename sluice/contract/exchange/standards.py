@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import pyarrow as pa
-
 from sluice.contract.authoring.annotations import quoted
-from sluice.contract.columns import PLAIN_TYPES, ColumnType, column_type
+from sluice.contract.columns import ColumnType
 from sluice.contract.errors import ConfigError
+from sluice.contract.exchange.database_types import type_named
 from sluice.contract.exchange.drafted import Drafted, DraftedColumn
 
-# What databases call the types, and ODCS where it has no physical type
-BY_NAME = {
-    "integer": ("integer", "int", "int2", "int4", "int8", "int64", "bigint", "smallint", "serial", "bigserial", "long"),
-    "float": ("number", "float", "float4", "float8", "float64", "double", "double precision", "real"),
-    "text": ("string", "text", "varchar", "character varying", "char", "character", "bpchar", "citext"),
-    "boolean": ("boolean", "bool"),
-    "date": ("date",),
-    "timestamp": ("timestamp", "timestamp without time zone", "datetime", "timestamp_ntz"),
-    "timestamp with time zone": ("timestamp with time zone", "timestamptz", "timestamp_tz", "timestamp_ltz"),
-    "time": ("time", "time without time zone"),
-    "uuid": ("uuid",),
-    "bytes": ("bytea", "bytes", "binary", "varbinary"),
-    "json": ("json", "jsonb", "object", "array", "variant", "super"),
-}
-NAMED = {name: kind for kind in PLAIN_TYPES.values() for name in BY_NAME[kind.name]}
-DECIMAL = re.compile(r"(?:numeric|decimal|number)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 OPTIONS = {
     "minimum": "ge", "exclusiveMinimum": "gt", "maximum": "le", "exclusiveMaximum": "lt", "pattern": "str_matches",
 }  # fmt: skip
 BOUNDED = ("integer", "number")  # logical types whose bounds are written as in Python
 WARNS = ("warn", "warning")
+PRIMARY = "primary_key"  # what dbt calls the constraint
 NARROWED = ("where", "error_if", "warn_if", "fail_calc", "limit")  # settings of dbt by which a test asks something else
 OTHER = ("severity", "config", "arguments", "name", "description", "tags", "meta", "quote", "enabled", "store_failures")
 
@@ -67,36 +50,24 @@ def read(document: Any, table: str | None = None) -> Drafted:
     return chosen[0]
 
 
-def _type(physical: str | None, logical: str | None, zoned: bool = False) -> tuple[ColumnType, list[str]]:
-    """The type that holds it; text, with a note, where none is known."""
-    written = (physical or "").lower().strip()
-    if (sized := DECIMAL.fullmatch(written)) and 0 < int(sized[1]) <= 38:
-        return column_type(pa.decimal128(int(sized[1]), int(sized[2] or 0))), []
-    plain = re.sub(r"\s*\(.*?\)", "", written)
-    if plain in ("numeric", "decimal"):
-        return column_type(pa.decimal128(38, 9)), [f"{written} has no size there"]
-    for each in (plain, (logical or "").lower()):
-        if each == "timestamp" and zoned:
-            return NAMED["timestamptz"], []
-        if each in NAMED:
-            return NAMED[each], []
-    return NAMED["text"], [f"its type there is {physical or logical or 'not said'}"]
-
-
 def _of_odcs(document: Mapping[str, Any], table: Mapping[str, Any]) -> Drafted:
     team = document.get("team") or {}
     members = team if isinstance(team, list) else team.get("members") or []
     owners = [each["username"] for each in members if each.get("role") == "owner" and each.get("username")]
     properties = table.get("properties") or ()
     keys = [str(each["name"]) for each in properties if each.get("primaryKey")]
-    notes = [f"the primary key there is ({', '.join(keys)}): check that it is unique"] if len(keys) > 1 else []
     return Drafted(
         str(table["name"]),
         [_odcs_column(each, len(keys) == 1) for each in properties],
         table.get("description") or (document.get("description") or {}).get("purpose") or "",
         owners[0] if owners else "",
-        [*notes, *(_note(rule) for rule in table.get("quality") or () if not _demands_rows(rule))],
+        [*_key_note(keys), *(_note(rule) for rule in table.get("quality") or () if not _demands_rows(rule))],
     )
+
+
+def _key_note(keys: list[str]) -> list[str]:
+    """What is said of a primary key of several columns: none of them alone is unique."""
+    return [f"the primary key there is ({', '.join(keys)}): check that it is unique"] if len(keys) > 1 else []
 
 
 def _demands_rows(rule: Mapping[str, Any]) -> bool:
@@ -109,7 +80,7 @@ def _demands_rows(rule: Mapping[str, Any]) -> bool:
 
 
 def _odcs_options(options: Mapping[str, Any], kind: ColumnType) -> tuple[dict[str, str], list[str]]:
-    """The options of a type as arguments of column(), and a note of each that is none."""
+    """The options of a type as arguments of column(), and a note of each that has no argument."""
     rules, notes = {}, []
     given = dict(options)
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
@@ -138,7 +109,7 @@ def _severity(rules: dict[str, str], applied: Mapping[str, Any], notes: list[str
 
 def _odcs_column(given: Mapping[str, Any], only_key: bool) -> DraftedColumn:
     options = given.get("logicalTypeOptions") or {}
-    kind, notes = _type(given.get("physicalType"), given.get("logicalType"), bool(options.get("timezone")))
+    kind, notes = type_named(given.get("physicalType"), given.get("logicalType"), bool(options.get("timezone")))
     rules, unused = _odcs_options(options, kind)
     notes += unused
     if given.get("unique") or (given.get("primaryKey") and only_key):
@@ -189,29 +160,35 @@ def _plain(value: object) -> str:
 def _of_dbt(table: Mapping[str, Any]) -> Drafted:
     config = table.get("config") or {}
     meta = {**(table.get("meta") or {}), **(config.get("meta") or {})}
-    tests = [*(table.get("constraints") or ()), *(table.get("tests") or ()), *(table.get("data_tests") or ())]
-    columns = [_dbt_column(each) for each in table.get("columns") or ()]
-    notes = [_test_note(*_test(each)) for each in tests]
+    given = table.get("columns") or ()
+    keys = [str(each["name"]) for each in given if any(_test(rule)[0] == PRIMARY for rule in _rules(each))]
+    columns = [_dbt_column(each, len(keys) == 1) for each in given]
+    notes = [*_key_note(keys), *(_test_note(*_test(each)) for each in _rules(table))]
     return Drafted(str(table["name"]), columns, table.get("description") or "", str(meta.get("owner") or ""), notes)
 
 
-def _dbt_column(given: Mapping[str, Any]) -> DraftedColumn:
-    kind, notes = _type(given.get("data_type"), None)
+def _rules(given: Mapping[str, Any]) -> list[Any]:
+    """Constraints and tests of a column or model."""
+    return [rule for key in ("constraints", "tests", "data_tests") for rule in given.get(key) or ()]
+
+
+def _dbt_column(given: Mapping[str, Any], only_key: bool) -> DraftedColumn:
+    kind, notes = type_named(given.get("data_type"), None)
     rules: dict[str, str] = {}
     applied: dict[str, Any] = {}
     meta = {**(given.get("meta") or {}), **((given.get("config") or {}).get("meta") or {})}
-    for rule in (*(given.get("constraints") or ()), *(given.get("tests") or ()), *(given.get("data_tests") or ())):
+    for rule in _rules(given):
         name, arguments, settings = _test(rule)
         codes = arguments.get("values") if name == "accepted_values" else None
-        if (name not in ("not_null", "primary_key", "unique") and not codes) or settings.keys() & set(NARROWED):
+        if (name not in ("not_null", PRIMARY, "unique") and not codes) or settings.keys() & set(NARROWED):
             notes.append(_test_note(name, arguments, settings))
             continue
-        if name in ("unique", "primary_key"):
+        if name == "unique" or (name == PRIMARY and only_key):
             rules["unique"] = "True"
         elif codes:
             rules["isin"] = _listed(codes)
         applied[name] = settings.get("severity")
-    nullable = not applied.keys() & {"not_null", "primary_key"}
+    nullable = not applied.keys() & {"not_null", PRIMARY}
     _severity(rules, applied, notes)
     return DraftedColumn(
         (str(given["name"]),), kind, given.get("description") or "", nullable, bool(meta.get("pii")), rules, notes
@@ -220,8 +197,8 @@ def _dbt_column(given: Mapping[str, Any]) -> DraftedColumn:
 
 def _test_note(name: str, arguments: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """A test that is to be written by hand, in one line."""
-    told = {**arguments, **settings}
-    return f"write a check for the test {name}" + (f" ({_plain(told)})" if told else "")
+    asked = {**arguments, **settings}
+    return f"write a check for the test {name}" + (f" ({_plain(asked)})" if asked else "")
 
 
 def _test(rule: Any) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:

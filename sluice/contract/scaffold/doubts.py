@@ -15,10 +15,10 @@ from sluice.contract.columns import Column
 from sluice.contract.contract import DATING, Files
 from sluice.contract.errors import DataError
 from sluice.contract.formatting import counted
-from sluice.contract.scaffold.contract_file import odd_words
 from sluice.contract.scaffold.draft import Sample
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import NO_OWNER, NewDataset
+from sluice.contract.scaffold.texts.contract_file import odd_words
 from sluice.contract.values.casts import read
 from sluice.contract.values.spellings import FINEST
 
@@ -97,9 +97,13 @@ def _is_value(one: Guess) -> bool:
     return True
 
 
-def doubts_of(new: NewDataset, guesses: Sequence[Guess], rows: int) -> list[str]:
-    """One line each, ordered by what it costs if it is wrong: rows read wrong, rows rejected, all else."""
-    found = [*_of_reading(new.files), *_of_values(guesses, rows), *_of_rest(guesses), *_of_owner(new)]
+def doubts_of(new: NewDataset, guesses: Sequence[Guess], rows: int, first: Sequence[str] = ()) -> list[str]:
+    """One line each, ordered by what it costs if it is wrong: rows read wrong, rows rejected, all else.
+
+    Args:
+        first: what is known to be uncertain of where the rows come from.
+    """
+    found = [*first, *_of_reading(new.files), *_of_values(guesses, rows), *_of_rest(guesses), *_of_owner(new)]
     more = len(found) - MOST
     return found if more <= 0 else [*found[:MOST], f"and {more:,} more in the draft"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from types import ModuleType
 
@@ -15,16 +15,17 @@ import pyarrow.compute as pc
 
 from sluice.contract.authoring.names import column_names
 from sluice.contract.checks.compile import checks_of
+from sluice.contract.columns import ColumnType
 from sluice.contract.contract import DATING, Contract
 from sluice.contract.errors import ConfigError
 from sluice.contract.scaffold import examples
-from sluice.contract.scaffold.contract_file import contract_file
 from sluice.contract.scaffold.guess import Guess, with_one_key, with_words_of_others
 from sluice.contract.scaffold.guess import guess as guess_column
 from sluice.contract.scaffold.new_dataset import NewDataset
 from sluice.contract.scaffold.readings import LEAST_ROWS
 from sluice.contract.scaffold.spellings import looks_like
-from sluice.contract.scaffold.staging import mart_sql, mart_yaml, staging_sql, staging_yaml
+from sluice.contract.scaffold.texts.contract_file import contract_file
+from sluice.contract.scaffold.texts.staging import mart_sql, mart_yaml, staging_sql, staging_yaml
 
 _TOTAL = re.compile(
     r"(?i)(grand[ -]?|sub[ -]?)?totals?:?|sums?:?|summen?:?|gesamt(summe)?:?|insgesamt|overall|total(e|es)?( .*)?|"
@@ -42,6 +43,7 @@ class Sample:
     typed: bool = False  # the file gives its columns types
     delimiter: str = ","
     texts: frozenset[str] = frozenset()  # columns that a typed file gives as text of any type
+    kinds: Mapping[str, ColumnType] = field(default_factory=dict)  # types that are known, of cells given as text
 
     @property
     def rows(self) -> int:
@@ -98,7 +100,9 @@ def _columns_of(sample: Sample) -> list[Guess]:
     columns = list(zip(names, sample.names, sample.columns, strict=True))
     commas = sample.delimiter == ","
     found = [
-        guess_column(*column, sample.whole, sample.typed and column[1] not in sample.texts, commas)
+        guess_column(
+            *column, sample.whole, sample.typed and column[1] not in sample.texts, commas, sample.kinds.get(column[1])
+        )
         for column in columns
     ]
     total = next((place for place, one in enumerate(found) if _total(one)), None) if sample.whole else None
@@ -142,6 +146,7 @@ def _check_dated(new: NewDataset, guesses: Sequence[Guess]) -> None:
 def _loaded(new: NewDataset, text: str) -> Iterator[ModuleType]:
     """The contract's module, before it is a file; pandera looks its types up in sys.modules."""
     module = ModuleType(f"contracts.{new.module}")
+    module.__package__ = new.package or None
     sys.modules[module.__name__] = module
     try:
         exec(compile(text, f"{new.module}.py", "exec"), module.__dict__)

@@ -105,7 +105,7 @@ _NUMBER = re.compile(
     r"[(+\-\u2212]?\s*([^0-9.,()+\-\s]{0,4})\s*[-\u2212]?"  # a sign, a currency
     r"([0-9.,][0-9.,' \u00a0\u2009\u202f]*?)\s*([^0-9.,()+\-\s]{0,4})[)\-]?"
 )
-_LETTERS = re.compile(r"[A-Z]{3}|kr|Kč|zł|R\$|US\$|R|Rs")  # currencies; `kg` is no sign of a number
+_LETTERS = re.compile(r"[A-Z]{3}|kr|Kč|zł|R\$|US\$|R|Rs")  # currencies; `kg` is not a sign of a number
 
 
 def _affixes(text: str) -> tuple[str, str] | None:
@@ -119,7 +119,7 @@ def _affixes(text: str) -> tuple[str, str] | None:
 
 
 def _group_and_point(bodies: list[str], commas: bool) -> tuple[str, str] | None:
-    """The sign between thousands and the decimal sign; None if the numbers do not decide them, or are none."""
+    """The sign between thousands and the decimal sign; None if the numbers do not decide them, or are not numbers."""
     blank = any(re.search(r"[0-9][ \u00a0\u2009\u202f][0-9]{3}", body) for body in bodies)
     quote = any("'" in body for body in bodies)
     comma, point = any("," in body for body in bodies), any("." in body for body in bodies)

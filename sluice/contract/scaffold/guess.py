@@ -48,7 +48,7 @@ class Guess:
         format: in which the source spells the values, where no type reads them without.
         words: that mean null in this column.
         words_of_others: that mean null in other columns of the file, and may come to stand in this one.
-        odd: how many cells are no value of the type, and the first of them.
+        odd: how many cells are not a value of the type, and the first of them.
         damaged: how many cells are not valid UTF-8.
         undecided: the formats that all values have alike.
         closing: whether the one odd cell stands in the file's last row, which is a total then, not a record.
@@ -82,7 +82,13 @@ class Guess:
 
 
 def guess(
-    name: str, source: str, cells: pa.Array, whole: bool = False, typed: bool = False, commas: bool = True
+    name: str,
+    source: str,
+    cells: pa.Array,
+    whole: bool = False,
+    typed: bool = False,
+    commas: bool = True,
+    known: ColumnType | None = None,
 ) -> Guess:
     """What a column is, by its cells: bytes from CSV, typed values from Parquet.
 
@@ -90,12 +96,16 @@ def guess(
         whole: whether the cells are all that the file has, so that the last one may be of a closing line.
         commas: whether commas separate the file's fields.
         typed: whether the file gives its columns types, so that bytes are bytes, and no text to be parsed.
+        known: the type, where it is not to be guessed.
 
     Raises:
         DataError: a Parquet column of a type that no contract type can hold.
     """
     reading = Reading(pa.string())
-    if pa.types.is_binary(cells.type) and not typed:
+    if known is not None:
+        kind = known
+        values, unread = read(cells, Column(name, kind, "", (), True, True))
+    elif pa.types.is_binary(cells.type) and not typed:
         reading = reading_of(name, cells, whole, commas)
         kind = column_type(reading.arrow)
         column = Column(name, kind, "", (), True, True, format=reading.format, null_values=reading.words)
@@ -194,7 +204,7 @@ def _type_of_values(name: str, source: str, cells: pa.Array) -> pa.DataType:
         return MONEY if cents and MONEY_NAME.search(name) else pa.float64()
     kind = holding(given)
     if kind is not None and kind.name == "text" and cast(cells, kind)[1] is not None:
-        return pa.binary()  # bytes that are no text
+        return pa.binary()  # bytes that are not text
     if kind is not None:
         return kind.arrow
     raise DataError(

@@ -8,9 +8,24 @@ from dataclasses import dataclass
 from sluice.contract.authoring.names import in_words
 from sluice.contract.contract import LONGEST_ID, PART, Files
 from sluice.contract.errors import ConfigError
+from sluice.contract.sources import Table
 
 NO_OWNER = "you@example.com"  # where the user names none
 OWN_SCHEMAS = ("ops", "staging", "quarantine", "marts")  # a source of this name would be taken for Sluice's own
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that gives a dataset's rows.
+
+    Attributes:
+        module: where it is; empty if the contract's own file has it.
+        text: of the function, if it is to be written into that file.
+    """
+
+    name: str
+    module: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,8 @@ class NewDataset:
     owner: str
     files: Files
     dated: bool = True  # a column of dates or times can distinguish its batches
+    function: Function | None = None  # that gives the rows, where no file does
+    package: str = ""  # that the contract's module is part of, so that it can import its neighbours
 
     def __post_init__(self) -> None:
         for name in (self.source, self.entity):
@@ -51,6 +68,8 @@ class NewDataset:
     @property
     def description(self) -> str:
         """A first description."""
+        if isinstance(self.files, Table):
+            return f"{in_words(self.entity)} as another tool loads them into {self.files.table}."
         return f"{in_words(self.entity)} as {self.source} delivers them."
 
     @property

@@ -34,7 +34,7 @@ _MEASURE = re.compile(
     r"latitude|longitude|lat|lon|lng|weight|height|distance|speed|depth)(_(kg|g|lb|c|f|km|m|cm|mm|mi|kmh|mph))?$"
 )
 _PRICE = re.compile(r"(^|_)(price|cost|fee|fare|amount)s?(_(usd|eur|gbp|chf))?$")
-# Digits that are no number.
+# Digits that are not a number.
 _NUMBERLESS = re.compile(
     r"(^|_)(zip|zip_?code|post_?code|postal(_code)?|plz|phone|telephone|tel|fax|mobile|iban|bic|isbn|ean|upc|gtin|sku|"
     r"barcode|imei|fips|cusip|isin|ssn|siren|siret)(_|$)"

@@ -84,7 +84,7 @@ def is_text(array: pa.Array) -> bool:
 
 
 def cast(array: pa.Array, to: ColumnType) -> Cast:
-    """The values as `to`, and a mask of the cells that are no such value (null there; no mask if none is).
+    """The values as `to`, and a mask of the cells that are not such a value (null there; no mask without such a cell).
 
     Raises:
         DataError: there is no cast between the two types.
@@ -110,7 +110,7 @@ def cast(array: pa.Array, to: ColumnType) -> Cast:
 
 
 def delivered(array: pa.Array, row: int) -> str:
-    """A cell's text as it was delivered; bytes that are no text as PostgreSQL writes them, `\\x00ff`."""
+    """A cell's text as it was delivered; bytes that are not text as PostgreSQL writes them, `\\x00ff`."""
     if pa.types.is_binary(array.type):  # CSV: by far the most, so without a detour
         return readable(array[row].as_py())
     cell = _decoded(array.slice(row, 1))

@@ -1,7 +1,7 @@
 """How a cell of each type may be spelt: one function per type, from one text to its value. Pure.
 
 Each is exact: a spelling that would lose digits, depend on the day (`now`) or be guessed at (`03/04/2024`)
-is none. Blanks around a value are ignored, except in texts.
+is refused. Blanks around a value are ignored, except in texts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read_cell(raw: bytes, to: ColumnType) -> Any:
     Raises:
         ValueError: it spells no value of this type.
     """
-    text = raw.decode()  # bytes that are no UTF-8: a ValueError too
+    text = raw.decode()  # bytes that are not UTF-8: a ValueError too
     if to.name == "text":
         if "\0" in text:  # PostgreSQL's text cannot hold it
             raise ValueError
@@ -138,7 +138,7 @@ def _held_by_jsonb(number: str) -> float:
 
 
 def _refuse_constant(word: str) -> None:
-    raise ValueError(word)  # NaN is no JSON
+    raise ValueError(word)  # NaN is not JSON
 
 
 def _timestamp_with_zone(text: str, to: ColumnType) -> datetime:

@@ -36,7 +36,7 @@ def parse(text: pa.Array, to: ColumnType) -> tuple[pa.Array, pa.Array | None]:
     if values is not None:
         return values, None
     plain, held = np.asarray(_plain(text, to)), np.asarray(text.is_valid())
-    if kind_of(to) != "text":  # an empty cell, in quotes or not, is no value of any other type
+    if kind_of(to) != "text":  # an empty cell, in quotes or not, is not a value of any other type
         held &= ~np.asarray(pc.match_substring_regex(text.cast(pa.binary()), r"^[ \t]*$").fill_null(False))
     values = pa.nulls(len(text), to.arrow)
     read = _whole(text.filter(pa.array(plain)), to)

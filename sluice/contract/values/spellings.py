@@ -2,7 +2,7 @@
 
 A format of dates and times is Python's (`%d/%m/%Y`); `us` cuts times to microseconds, also those of a typed file. One
 of numbers is the number 1234.5 as the source writes it: `1.234,5`, `$1,234.5`, `1 234,5 €`, `1234.5%`, `(1,234.5)`
-where parentheses mean minus. One of truth values is two words, `yes/no`. A cell spelt otherwise is no value.
+where parentheses mean minus. One of truth values is two words, `yes/no`. A cell spelt otherwise is not a value.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def _plain(value: Any) -> Any:
 
 
 def readable(raw: bytes) -> str:
-    """Bytes as text, or as `\\x` and hexadecimal digits if they are no UTF-8 or hold a NUL."""
+    """Bytes as text, or as `\\x` and hexadecimal digits if they are not UTF-8 or hold a NUL."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:

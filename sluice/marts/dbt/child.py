@@ -25,7 +25,7 @@ from sluice.marts.dbt import side_sessions
 from sluice.marts.dbt.environment import DbtPlace
 from sluice.marts.dbt.node_tasks import NodeTasks, run_name
 from sluice.marts.dbt.results import COMMANDS_WITH_NODES, node_result, of_artifacts, parents_of
-from sluice.marts.dbt.runner import Outcome, Problem, Progress
+from sluice.marts.dbt.runner import BEGAN, Outcome, Problem, Progress
 from sluice.marts.dbt.signals import signals_interrupt_dbt
 
 STOP_SECONDS = 5.0  # for dbt to cancel its queries; then the server ends them, once the client is gone
@@ -84,15 +84,16 @@ class ChildProcess:
 
     def _problem(self, code: int, run: _Run, said: str) -> Problem | None:
         if run.error is not None:
-            return Problem(run.error)
+            return Problem(run.error, began=run.began)
         if code == side_sessions.NO_DBT:
             return Problem(f"{said}. dbt-core and dbt-postgres must be installed for this interpreter")
+        if code == side_sessions.USAGE:
+            return Problem(said, usage=True)
         if code in (0, 1) and run.invocation_id:
             return None
-        if "Usage:" in said and "Error: " in said:
-            return Problem(said.rpartition("Error: ")[2], usage=True)
         ended = f"dbt was ended by signal {-code}" if code < 0 else f"dbt ended with code {code}"
-        return Problem(f"{ended}: {said.splitlines()[-1]}" if said else ended)
+        began = run.began or (code < 0 and run.with_nodes)  # what it said last may not have arrived
+        return Problem(f"{ended}: {said.splitlines()[-1]}" if said else ended, began=began)
 
 
 class _Run:
@@ -100,7 +101,7 @@ class _Run:
 
     def __init__(self, place: DbtPlace, progress: Progress | None, with_nodes: bool) -> None:
         self.place, self.progress, self.with_nodes = place, progress, with_nodes
-        self.invocation_id = ""
+        self.invocation_id, self.began = "", False
         self.error: str | None = None
         self.lines: list[str] = []
         self.results: tuple[Any, ...] = ()
@@ -125,7 +126,7 @@ class _Run:
                     _interrupt(child)
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)  # whatever it left, too
+                os.killpg(child.pid, signal.SIGKILL)  # and all that it left
             child.wait()
             if child.stdin is not None:
                 child.stdin.close()
@@ -163,6 +164,7 @@ class _Run:
     def _event(self, info: dict[str, Any], data: dict[str, Any]) -> None:
         self.invocation_id = info.get("invocation_id") or self.invocation_id
         name, node = info["name"], data.get("node_info") or {}
+        self.began = self.began or (name in BEGAN and self.with_nodes)
         if name == "LogStartLine":  # as "52 of 72": what dbt says at first leaves out unit tests
             self._total = int(data["total"])
         elif name == "NodeStart" and self.with_nodes:

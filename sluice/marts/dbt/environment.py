@@ -16,6 +16,7 @@ from sluice.ledger import write_right
 from sluice.marts.dbt.results import Secrets
 from sluice.marts.dbt.side_sessions import BUILD, RIGHT
 from sluice.project import paths
+from sluice.project.settings import Settings
 from sluice.warehouse import libpq
 
 # How the server treats dbt's sessions. A query without an end, or a wait for a lock that someone inspecting
@@ -28,6 +29,11 @@ SESSION = {
 # From version 1.12 on dbt reads a file `.env` of the working directory, and leaves what it says in this process: in the
 # middle of a run, Sluice would find another warehouse named there than the one it began with.
 NO_DOTENV = {"PYTHON_DOTENV_DISABLED": "1"}
+SUFFIX = "SLUICE_DBT_SIDE"  # what macros/sluice/schemas_of_sides.sql puts after the name of each schema
+
+
+def _settings() -> Settings:
+    return paths.project().settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +99,19 @@ class DbtPlace:
             "SLUICE_PG_USER": place["PGUSER"],
             "DBT_ENV_SECRET_SLUICE_PG_PASSWORD": place["PGPASSWORD"],
             "SLUICE_PG_DATABASE": place["PGDATABASE"],
-            "SLUICE_DBT_SCHEMA": self.side,
+            **self._schema(),
             "SLUICE_OPS_SCHEMA": self.ops,
             BUILD: "" if self.build_id is None else str(self.build_id),
-            RIGHT: json.dumps(write_right.statements(self.ops, paths.project().settings.schemas.sides)),
+            RIGHT: json.dumps({**write_right.statements(self.ops, _settings().schemas.sides), "side": self.side}),
         }
+
+    def _schema(self) -> dict[str, str]:
+        """The schema of the target; and, where the project names its schemas itself, what a side adds to each name."""
+        schemas = _settings().schemas
+        if _settings().marts.schemas is None:
+            return {"SLUICE_DBT_SCHEMA": self.side, SUFFIX: ""}
+        suffix = self.side.removeprefix(schemas.marts) if self.side in schemas.sides else f"__{self.side}"
+        return {"SLUICE_DBT_SCHEMA": schemas.marts, SUFFIX: suffix}
 
     def _session(self) -> dict[str, str]:
         """libpq's own variables: dbt-postgres passes none of these on from a profile."""

@@ -31,7 +31,7 @@ from sluice.ledger import session_right
 from sluice.marts.dbt import node_tasks, side_sessions
 from sluice.marts.dbt.environment import DbtPlace
 from sluice.marts.dbt.results import COMMANDS_WITH_NODES, node_result
-from sluice.marts.dbt.runner import Outcome, Problem, Progress
+from sluice.marts.dbt.runner import BEGAN, Outcome, Problem, Progress
 from sluice.marts.dbt.signals import signals_interrupt_dbt
 
 # What dbt says of an exception that ends it, and of the nodes that it takes down
@@ -69,7 +69,7 @@ class InProcess:
         if ended.error is not None:
             words = str(ended.error).strip() or type(ended.error).__name__
             usage = isinstance(ended.error, DbtUsageException)
-            return Outcome(ended.invocation_id, problem=Problem(words, usage))
+            return Outcome(ended.invocation_id, problem=Problem(words, usage, began=with_nodes and dbt.began))
         results = getattr(ended.result, "results", None) if with_nodes else None
         nodes = tuple(node_result(result, place.secrets) for result in results or ())
         return Outcome(ended.invocation_id, nodes, tuple(ended.result or ()) if command == "ls" else ())
@@ -91,7 +91,7 @@ class NodeRunner(PrefectDbtRunner):
             project_dir=project,
             profiles_dir=profiles,
             target_path=target_path,
-            log_level=EventLevel.INFO,  # the default is Prefect's own, and "warning" is no level of dbt's
+            log_level=EventLevel.INFO,  # the default is Prefect's own, and "warning" is not a level of dbt's
         )
         unused: Any = object()  # outside a flow, asking for a client would start a temporary server
         super().__init__(settings=settings, client=unused, raise_on_failure=False, disable_assets=True)
@@ -100,7 +100,7 @@ class NodeRunner(PrefectDbtRunner):
         self._task_runs = False
         self._run_context = copy_context()
         self._progress = progress
-        self._done, self._total = 0, 0
+        self._done, self._total, self.began = 0, 0, False
         self._stopped_by: BaseException | None = None
         self._signals: Sequence[BaseException] = ()
         self.on_run_end(self._note_error)
@@ -118,7 +118,7 @@ class NodeRunner(PrefectDbtRunner):
             with signals_interrupt_dbt(_cancel_queries) as self._signals:
                 try:
                     result = self.invoke(args)
-                except ValueError:  # how the runner wraps whatever dbt raised; the hook has the original
+                except ValueError:  # how the runner wraps any error of dbt; the hook has the original
                     if self._stopped_by is None:
                         raise
                 if isinstance(self._stopped_by, KeyboardInterrupt | SystemExit):
@@ -141,14 +141,15 @@ class NodeRunner(PrefectDbtRunner):
         forward = super()._create_unified_callback(task_state, *args, **kwargs)
 
         def on_event(event: Any) -> None:
+            self.began = self.began or event.info.name in BEGAN
             if self._signals and event.info.name in STOPPED_LINES:
-                return  # dbt's traceback is no answer to Ctrl-C
+                return  # after Ctrl-C dbt's traceback helps nobody
             # A line of no node makes the runner rebuild Prefect's context (0.1-0.3 s): warnings only
             if hasattr(event.data, "node_info") or event.info.level in (EventLevel.WARN, EventLevel.ERROR):
                 forward(event)
             if event.info.name == "LogStartLine":  # as "52 of 72": what dbt says at first leaves out unit tests
                 self._total = event.data.total
-                if self._signals:  # whatever was at work when the signal came may have caught it
+                if self._signals:  # any code that ran when the signal came may have caught it
                     raise Stopped("stopped before it started")
             elif event.info.name == "NodeFinished" and self._progress is not None:
                 self._done += 1
@@ -157,7 +158,7 @@ class NodeRunner(PrefectDbtRunner):
         return on_event
 
     def _call_task(self, task_state: Any, manifest_node: Any, *_: Any) -> None:
-        """Start the node's task run in a thread of its own, in the caller's Prefect context."""
+        """Start the node's task run in a separate thread, in the caller's Prefect context."""
         node_id: str = manifest_node.unique_id
 
         def until_ended(node_id: str) -> State[Any]:

@@ -40,7 +40,7 @@ class NodeResult:
         status: dbt's word: success, pass, warn, fail, error, skipped, no-op, runtime error. A source that never had a
             row is skipped: dbt takes it for one of the year 1.
         failures: rows that a test found; None for other nodes.
-        rows: rows that dbt says it wrote; None where the database does not tell.
+        rows: rows that dbt says it wrote; None where the database does not report it.
         sql: the compiled SQL, if dbt wrote it.
         layer: folder under models/ that declares it (staging, intermediate, marts), or seeds, tests.
     """
@@ -72,6 +72,7 @@ class DbtRun:
         command: "build", "docs generate", ...
         target_path: where this run wrote its artifacts.
         log: dbt's own log file.
+        carried: how many of the nodes were not run, as the side has them already.
     """
 
     command: str
@@ -80,6 +81,7 @@ class DbtRun:
     seconds: float
     target_path: Path
     log: Path
+    carried: int = 0
 
     @property
     def failed(self) -> tuple[NodeResult, ...]:
@@ -219,6 +221,11 @@ def _age(newest: datetime | None, result: Any) -> str:
         return ""
     if newest.year == 1:
         return "no rows have been loaded"
-    hours = result.age / 3600
+    return age_in_words(newest, result.age)
+
+
+def age_in_words(newest: datetime, seconds: float) -> str:
+    """How old data is that goes up to a moment (UTC)."""
+    hours = seconds / 3600
     age = f"{hours:.1f} hours" if hours < 72 else f"{hours // 24:.0f} days"
     return f"its data goes up to {newest:%Y-%m-%d %H:%M} UTC, {age} old"

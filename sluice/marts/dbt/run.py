@@ -8,15 +8,16 @@ import shlex
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 
 from sluice.contract.errors import ConfigError
 from sluice.ledger.tables import dbt_results
 from sluice.marts.dbt.environment import DbtPlace
-from sluice.marts.dbt.results import COMMANDS_WITH_NODES, DbtRun
+from sluice.marts.dbt.results import COMMANDS_WITH_NODES, DbtRun, NodeResult
 from sluice.marts.dbt.runner import Outcome, Problem, Progress, Runner
-from sluice.marts.dbt.verdict import DbtDidNotRun, judge
+from sluice.marts.dbt.verdict import DbtBrokeOff, DbtDidNotRun, judge
 from sluice.project import paths
 from sluice.warehouse.warehouse import Warehouse
 
@@ -26,14 +27,24 @@ _one_at_a_time = threading.Lock()  # dbt keeps its adapter, flags and events in 
 def on_side(warehouse: Warehouse, side: str, build_id: int | None = None) -> DbtPlace:
     """Where dbt builds a side of the warehouse, or only reads it: without a build it may not write."""
     places = paths.home(), paths.dbt_project(), paths.profiles()
-    return DbtPlace(warehouse.url, side, warehouse.target, *places, build_id, warehouse.schemas.ops)
+    target = paths.project().settings.dbt_target or warehouse.target
+    return DbtPlace(warehouse.dbt.url, side, target, *places, build_id, warehouse.schemas.ops)
 
 
-def run_dbt(args: Sequence[str], place: DbtPlace, progress: Progress | None = None) -> DbtRun:
+def run_dbt(
+    args: Sequence[str],
+    place: DbtPlace,
+    progress: Progress | None = None,
+    carried: Sequence[NodeResult] = (),
+    *,
+    whole: bool = True,
+) -> DbtRun:
     """Run one dbt command (`["build", "--select", ...]`) and return its nodes' results.
 
     Args:
         progress: called with (nodes done, nodes in all, node) from dbt's threads; must be quick, not raise.
+        carried: results of nodes that are left as they are; they count as if they were run.
+        whole: whether a build must have models and tests; one of a few models may have neither.
 
     Raises:
         DataError: tests of severity error found rows (as DbtTestsFailed, which carries the run).
@@ -46,16 +57,27 @@ def run_dbt(args: Sequence[str], place: DbtPlace, progress: Progress | None = No
     run = DbtRun(
         command=command,
         invocation_id=outcome.invocation_id,
-        nodes=outcome.nodes,
+        nodes=(*outcome.nodes, *carried),
         seconds=time.monotonic() - started,
         target_path=place.target_path,
         log=place.log,
+        carried=len(carried),
     )
-    if problem := judge(run):
+    if problem := judge(run, whole=whole):
         raise problem
     if command in COMMANDS_WITH_NODES:
         run.artifact("run_results")
     return run
+
+
+def nothing_to_build(place: DbtPlace, carried: Sequence[NodeResult]) -> DbtRun:
+    """A build of which every node is left as it is: the project is read, so that there is a manifest of this run.
+
+    Raises:
+        ToolError: the project does not parse.
+    """
+    parsed = run_dbt(["parse"], place)
+    return replace(parsed, command="build", nodes=tuple(carried), carried=len(carried))
 
 
 def list_nodes(args: Sequence[str], keys: Sequence[str], place: DbtPlace) -> list[str]:
@@ -119,12 +141,15 @@ def _command(args: Sequence[str]) -> str:
 
 def _why_it_did_not_run(
     problem: Problem, command: str, args: Sequence[str], place: DbtPlace
-) -> ConfigError | DbtDidNotRun:
-    """dbt's own words for why it ran no node: usage, parsing, compiling, connecting."""
+) -> ConfigError | DbtBrokeOff | DbtDidNotRun:
+    """dbt's own words for why it has no result: usage, parsing, compiling, connecting, or an end half-way."""
     words = place.secrets.mask(problem.words)
     if problem.usage:
         return ConfigError(f"dbt {place.secrets.mask(shlex.join(args))}: {words}")
-    return DbtDidNotRun(f"dbt {command} could not run: {words}\ndbt's log: {os.path.relpath(place.log)}")
+    log = f"dbt's log: {os.path.relpath(place.log)}"
+    if problem.began:
+        return DbtBrokeOff(f"dbt {command} did not finish: {words}\n{log}")
+    return DbtDidNotRun(f"dbt {command} could not run: {words}\n{log}")
 
 
 def keep(connection: sa.Connection, side: str, run: DbtRun, run_id: str | None) -> None:

@@ -14,14 +14,22 @@ from sluice.marts.dbt.environment import DbtPlace
 from sluice.marts.dbt.results import NodeResult
 
 Progress = Callable[[int, int, str], None]  # nodes done, nodes in all, the node just done
+# Events of dbt after which the database may be other than it was
+BEGAN = ("LogHookStartLine", "LogStartLine", "NodeStart")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What kept dbt from running any node, in dbt's words; `usage` if the arguments are wrong."""
+    """What ended dbt without a result, in dbt's words.
+
+    Attributes:
+        usage: whether the arguments are wrong.
+        began: whether a node or a hook may have run before.
+    """
 
     words: str
     usage: bool = False
+    began: bool = False
 
 
 @dataclass(frozen=True, slots=True)

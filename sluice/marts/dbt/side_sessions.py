@@ -21,7 +21,8 @@ from typing import Any
 
 BUILD = "SLUICE_DBT_BUILD"  # number of the build whose sessions may write to the side; without one they only read
 RIGHT = "SLUICE_DBT_RIGHT"  # the statements by which they do, as JSON
-NO_DBT = 78  # exit code: this interpreter has no dbt whose sessions can be held
+# Exit codes beside dbt's own: this interpreter has no dbt whose sessions can be held; dbt refused the arguments
+NO_DBT, USAGE = 78, 64
 
 # Written against dbt-postgres 1.10 and 1.11: `open(cls, connection)` gives the connection with a `handle` of psycopg2.
 
@@ -30,7 +31,7 @@ def install(session_right: Any) -> None:
     """Let every session that dbt-postgres opens in this process ask first. Again and again changes nothing more.
 
     Args:
-        session_right: the module sluice/ledger/session_right.py, however it was loaded.
+        session_right: the module sluice/ledger/session_right.py, loaded in any way.
     """
     import psycopg2
     from dbt.adapters.contracts.connection import ConnectionState
@@ -58,7 +59,8 @@ def install(session_right: Any) -> None:
 
 
 def _ask(session_right: Any, connection: Any) -> None:
-    right, side, build = json.loads(os.environ[RIGHT]), connection.credentials.schema, os.environ.get(BUILD)
+    right, build = json.loads(os.environ[RIGHT]), os.environ.get(BUILD)
+    side = right["side"]
     if side not in right["locks"]:
         return
     if build:
@@ -84,12 +86,21 @@ def main(path: str, *arguments: str) -> None:
         session_right = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
         spec.loader.exec_module(session_right)  # type: ignore[union-attr]
         install(session_right)
+        import click
         from dbt.cli.main import cli
     except (ImportError, AttributeError) as error:
         sys.stderr.write(f"{sys.executable}: {error}\n")
         sys.exit(NO_DBT)
-    sys.argv = ["dbt", *arguments]
-    cli()
+    try:
+        cli.main(list(arguments), "dbt", standalone_mode=False)
+    except click.UsageError as error:
+        sys.stderr.write(error.format_message())
+        sys.exit(USAGE)
+    except click.ClickException as error:  # dbt's own, which bring their exit code
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

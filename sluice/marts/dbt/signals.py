@@ -14,7 +14,7 @@ CANCEL_TIMEOUT = 5.0  # s to wait, at the end, for a cancel that is on its way t
 
 @contextmanager
 def signals_interrupt_dbt(cancel: Callable[[], None]) -> Iterator[Sequence[BaseException]]:
-    """Let a SIGTERM stop dbt's queries as Ctrl-C does, then raise what whoever handled the signal before wants.
+    """Let a SIGTERM stop dbt's queries as Ctrl-C does, then raise what the former handler of the signal wants.
 
     Prefect's handler raises a TerminationSignal, which dbt does not know: it would wait for the running queries
     to finish before it lets the exception through. And what a handler raises can be lost on its way: mashumaro,
@@ -22,7 +22,7 @@ def signals_interrupt_dbt(cancel: Callable[[], None]) -> Iterator[Sequence[BaseE
     dbt cancels once, and a query that starts a moment later would run to its end: hence again and again.
 
     Args:
-        cancel: Cancels the queries that run now. Called in a thread of its own, from a signal to dbt's end.
+        cancel: Cancels the queries that run now. Called in a separate thread, from a signal to dbt's end.
 
     Yields:
         What is to be raised at the end: empty until a signal came. Outside the main thread none comes.
@@ -37,7 +37,7 @@ def signals_interrupt_dbt(cancel: Callable[[], None]) -> Iterator[Sequence[BaseE
             if callable(before[number]):
                 before[number](number, frame)
             stopped.append(SystemExit(128 + number))
-        except BaseException as cause:  # noqa: BLE001 - whatever it is, it is raised at the end
+        except BaseException as cause:  # noqa: BLE001 - any error is raised at the end
             stopped.append(cause)
         if not over.is_set():
             raise KeyboardInterrupt

@@ -17,6 +17,10 @@ class DbtDidNotRun(ToolError):
     """dbt ran no node: the project does not parse, or the database does not answer. Nothing was changed."""
 
 
+class DbtBrokeOff(ToolError):
+    """dbt ended without a result after a node or a hook may have run: the side may have been changed."""
+
+
 class DbtNodesBroke(ToolError):
     """A model, seed, or test of a dbt run could not be executed. Carries the run."""
 
@@ -33,12 +37,12 @@ class DbtTestsFailed(DataError):
         self.run = run
 
 
-def judge(run: DbtRun) -> SluiceError | None:
+def judge(run: DbtRun, *, whole: bool = True) -> SluiceError | None:
     """The error that a finished run deserves, or None.
 
     Stale sources (`source freshness`) are a finding, not an error of the run: they are left to the caller.
     """
-    if run.command == "build":
+    if run.command == "build" and whole:
         for kind, types in (("models", MODELS), ("tests", TESTS)):
             if not run.counts(*types):
                 return ConfigError(
@@ -48,6 +52,9 @@ def judge(run: DbtRun) -> SluiceError | None:
     broken = [node for node in run.failed if node.status in BROKEN]
     if run.command == "source freshness":
         broken = [node for node in broken if node.status == "runtime error"]
+    elif run.skipped and not run.failed:  # an ephemeral model did not compile: dbt lists only what it skips for that
+        broken = list(run.skipped)
+        return DbtNodesBroke(_describe(run, broken), run)
     elif run.failed and not broken:
         return DbtTestsFailed(_describe(run, run.failed), run)
     return DbtNodesBroke(_describe(run, run.failed), run) if broken else None
@@ -76,7 +83,7 @@ def _describe_node(node: NodeResult) -> list[str]:
 
 def rows_command(path: Path) -> str:
     """What to type to see the rows that a test found: `path` is its compiled SQL."""
-    return f'sluice sql "$(cat {shlex.quote(_shown(path))})"'
+    return f'sluice sql "$(cat {shlex.quote(_shown(path))})" --as-owner'  # a reader sees the marts only
 
 
 def _shown(path: Path) -> str:

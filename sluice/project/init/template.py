@@ -46,9 +46,14 @@ def files(example: str | None) -> dict[PurePosixPath, str]:
     return {path: text for each in wanted for path, text in _texts(each)} | macros()
 
 
+def starter(name: str) -> str:
+    """One file of the starter."""
+    return (STARTER / name).read_text(encoding="utf-8")
+
+
 def started() -> dict[PurePosixPath, str]:
     """The files of a new project that carry its own names: texts with $name, $id and $version."""
-    return {PurePosixPath(to): (STARTER / name).read_text(encoding="utf-8") for name, to in STARTED.items()}
+    return {PurePosixPath(to): starter(name) for name, to in STARTED.items()}
 
 
 def _texts(name: str) -> Iterator[tuple[PurePosixPath, str]]:

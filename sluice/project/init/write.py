@@ -54,7 +54,7 @@ def init(folder: Path, example: str | None = None) -> Written:
     _refuse_files_in_the_way(root, [*(place.parent for place in places), *empty])
     # The mark first: after an interruption, the next `sluice init` adds the rest.
     in_order = sorted(places, key=lambda place: (place.name != paths.MARK, place))
-    wrote = {place for place in in_order if _write(place, places[place])}
+    wrote = {place for place in in_order if write_new(place, places[place])}
     for each in empty:
         each.mkdir(parents=True, exist_ok=True)
     shown = {place: str(place.relative_to(root)) for place in sorted(places)}
@@ -78,9 +78,7 @@ def _refuse(root: Path, example: str | None) -> None:
         raise ConfigError(f"there is no example {example!r}; there is: {', '.join(template.EXAMPLES)}")
     if root.exists() and not root.is_dir():
         raise ConfigError(f"{root} is a file; name a folder for the project")
-    above = next((each for each in root.parents if (each / paths.MARK).is_file()), None)
-    if above is not None:
-        raise ConfigError(f"{root} lies in the project {above}; a project cannot hold another")
+    refuse_within_another(root)
     if (root / paths.MARK).exists():
         if example is not None:
             raise ConfigError(f"{root} is a project already; write the example into an empty folder")
@@ -94,6 +92,13 @@ def _refuse(root: Path, example: str | None) -> None:
             )
 
 
+def refuse_within_another(root: Path) -> None:
+    """Raise ConfigError where a folder above is a project."""
+    above = next((each for each in root.parents if (each / paths.MARK).is_file()), None)
+    if above is not None:
+        raise ConfigError(f"{root} lies in the project {above}; a project cannot hold another")
+
+
 def _refuse_files_in_the_way(root: Path, folders: Iterable[Path]) -> None:
     for folder in folders:
         for each in (folder, *folder.parents):
@@ -101,8 +106,8 @@ def _refuse_files_in_the_way(root: Path, folders: Iterable[Path]) -> None:
                 raise ConfigError(f"{each} is a file, and the project needs a folder of that name. Nothing was written")
 
 
-def _write(path: Path, text: str) -> bool:
-    """Whether the file was missing, and is there now."""
+def write_new(path: Path, text: str) -> bool:
+    """Whether the file was missing, and is there now. Raises ToolError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:

@@ -95,13 +95,13 @@ def _read(connection: sa.Connection, known: Mapping[str, Contract]) -> Snapshot:
 
 def _newest_batches() -> sa.Select:
     newest = loads.newest().subquery()
-    return _last(newest, newest.c.batch)
+    return _last(newest, newest.c.batch.collate("C"))  # as Python orders them, in any language of the server
 
 
 def _newest_published() -> sa.Select:
     batches = tables.batches
     query = sa.select(batches).distinct(batches.c.dataset).where(batches.c.status == "published")
-    return query.order_by(batches.c.dataset, batches.c.batch.desc())
+    return query.order_by(batches.c.dataset, loads.BATCH.desc())
 
 
 def _newest_loads() -> sa.Select:
@@ -138,7 +138,7 @@ def _samples(connection: sa.Connection, load_ids: Iterable[int]) -> dict[tuple[s
         .join(batches, batches.c.load_id == checks.c.load_id)
         .distinct(batches.c.dataset, checks.c.check_name)
         .where(checks.c.load_id.in_(load_ids), checks.c.failing > 0)
-        .order_by(batches.c.dataset, checks.c.check_name, checks.c.outcome == "passed", batches.c.batch.desc())
+        .order_by(batches.c.dataset, checks.c.check_name, checks.c.outcome == "passed", loads.BATCH.desc())
     )
     return {(row.dataset, row.check_name): row for row in connection.execute(query)}
 

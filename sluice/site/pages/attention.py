@@ -45,8 +45,8 @@ def items(
         lines = [line.strip() for reason in last_run["marts"]["reasons"] for line in reason.splitlines()]
         found.append(Item("failed", "marts", "; ".join(lines[:LINES]), "run.html#marts"))
     found += [item for view in datasets for item in _of_dataset(view)]
-    told = {view.contract.dataset_id for view in datasets}  # by its dataset: how old a source is
-    found += [item for model in models for item in _of_model(model, told)]
+    reported = {view.contract.dataset_id for view in datasets}  # by its dataset: how old a source is
+    found += [item for model in models for item in _of_model(model, reported)]
     if publication is not None and publication.kind == "rollback":
         why = f"since {publication.published_at:%Y-%m-%d %H:%M}; the next run rebuilds and publishes them"
         found.append(Item("rolled back", "marts", why, "run.html#marts"))
@@ -82,9 +82,9 @@ def _of_dataset(view: DatasetView) -> Iterable[Item]:
         yield Item("warned", f"{name} {view.newest.batch}", "; ".join(view.newest.warnings), f"{page}#checks")
 
 
-def _of_model(model: ModelView, told: set[str]) -> Iterable[Item]:
+def _of_model(model: ModelView, reported: set[str]) -> Iterable[Item]:
     page = f"models/{model.node.page}.html"
-    if model.verdict in BAD or (model.verdict in LATER and model.node.name not in told):
+    if model.verdict in BAD or (model.verdict in LATER and model.node.name not in reported):
         yield Item(model.verdict, model.node.name, _first_line(model.result.message), page)  # type: ignore[union-attr]
     for test in model.tests:
         if test.result is not None and test.result.status in (*BAD, "warn"):

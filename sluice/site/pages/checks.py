@@ -55,7 +55,7 @@ class CheckView:
 
     @property
     def went_wrong(self) -> bool:
-        """In one of the last batches; rows that were just rejected are no such thing."""
+        """In one of the last batches; rows that were just rejected do not count."""
         return any(incident.outcome != "passed" for incident in self.incidents)
 
     @property
@@ -120,8 +120,8 @@ def _check(contract: Contract, name: str, check: Check | None, facts: Snapshot) 
 def _worth_telling(results: list[tuple[sa.Row, sa.Row]]) -> list[tuple[sa.Row, sa.Row]]:
     """What went wrong, and after it, of the results whose failing rows were just rejected, the newest."""
     passed = [result for _, result in results if result.outcome == "passed" and result.failing][:INCIDENTS]
-    told = [(row, result) for row, result in results if result.outcome != "passed" or result in passed]
-    return sorted(told, key=lambda pair: pair[1].outcome == "passed")
+    shown = [(row, result) for row, result in results if result.outcome != "passed" or result in passed]
+    return sorted(shown, key=lambda pair: pair[1].outcome == "passed")
 
 
 def _command(contract: Contract, load: sa.Row, result: sa.Row) -> str | None:

@@ -29,7 +29,9 @@ def quarantined_rows(contract: Contract, load_id: int, reason: str, schemas: Sch
         .limit(ROWS)
     )
     text = str(query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))
-    return f"sluice sql {in_shell(' '.join(text.split()).replace('%%', '%'))}"
+    return (
+        f"sluice sql {in_shell(' '.join(text.split()).replace('%%', '%'))} --as-owner"  # a reader sees the marts only
+    )
 
 
 def quarantine_show(dataset: str, batch: str) -> str:

@@ -81,7 +81,7 @@ def view(contract: Contract, facts: Snapshot) -> DatasetView:
 
 
 def _declared(contract: Contract) -> tuple[tuple[Check, ...], str]:
-    """The checks of the contract, or what is wrong with them: one contract's fault is no reason for no site."""
+    """The checks of the contract, or what is wrong with them: with one faulty contract there is still a site."""
     files = contract.files.batches
     try:
         return checks_of(contract, files.first), ""

@@ -32,6 +32,18 @@ class Box:
     heading: str
     verdict: str
     link: str
+    held: int = 0  # batches, besides the newest
+
+    @property
+    def said(self) -> str:
+        """Its verdict as people read it."""
+        words = wording.in_words(self.verdict)
+        return f"{words}, {self.held} held" if self.held else words
+
+    @property
+    def kind(self) -> str:
+        """How it is drawn."""
+        return "bad" if self.held else wording.kind_of(self.verdict)
 
 
 def lineage(datasets: Sequence[DatasetView], models: Sequence[ModelView]) -> Markup:
@@ -60,7 +72,8 @@ def _boxes(datasets: Sequence[DatasetView], models: Sequence[ModelView]) -> tupl
             file = f"file {contract.dataset_id}"
             name = basename(contract.files.url.rstrip("/")) or contract.dataset_id
             link = f"datasets/{contract.dataset_id}.html"
-            boxes[file] = Box(file, name, "Raw files", dataset.verdict, link)
+            held = sum(row is not dataset.newest for row in dataset.held)
+            boxes[file] = Box(file, name, "Raw files", dataset.verdict, link, held)
             edges.add((file, table))
             if boxes[table].verdict == nodes[table].materialized:  # dbt was not asked for its age
                 has = "published" if dataset.published is not None else "no batch yet"
@@ -147,8 +160,7 @@ def _line(above: tuple[float, float, float], below: tuple[float, float, float]) 
 
 
 def _shape(box: Box, x: float, y: float, width: float) -> Markup:
-    kind = wording.kind_of(box.verdict)
-    shown = wording.in_words(box.verdict)
+    kind, shown = box.kind, box.said
     return Markup(
         '<a href="{}"><title>{}: {}</title><rect class="{}" x="{:.0f}" y="{:.0f}" width="{:.0f}" height="{}" rx="4"/>'
         '<text class="name" x="{:.0f}" y="{:.0f}">{}</text><text class="{}" x="{:.0f}" y="{:.0f}">{} {}</text></a>'
@@ -160,7 +172,7 @@ def _shape(box: Box, x: float, y: float, width: float) -> Markup:
 
 def _characters(box: Box) -> int:
     """Of the longer of its two lines; a mark and a blank stand before the verdict."""
-    return max(len(_short(box.name)), 2 + len(wording.in_words(box.verdict)))
+    return max(len(_short(box.name)), 2 + len(box.said))
 
 
 def _short(name: str) -> str:

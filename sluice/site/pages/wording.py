@@ -19,7 +19,7 @@ STATES = {  # how a word is drawn; the word itself is always shown
     "bad": ("held", "failed", "fail", "errored", "error", "stale", "runtime error", "partial success"),
 }
 DBT = {"pass": "passed", "warn": "warned", "fail": "failed", "error": "errored"}  # its words, in ours
-GLYPHS = {"ok": "✓", "warn": "▲", "bad": "■", "idle": NONE}  # told apart by their shape, too
+GLYPHS = {"ok": "✓", "warn": "▲", "bad": "■", "idle": NONE}  # they differ by their shape, too
 
 
 def state(word: str, text: str | None = None) -> Markup:

@@ -49,7 +49,7 @@ class Member:
 
 
 def workbook(path: Path) -> str:
-    """The format of a spreadsheet: `xlsx`, `xlsb` or `ods`; empty if the archive is none."""
+    """The format of a spreadsheet: `xlsx`, `xlsb` or `ods`; empty if the archive is not a spreadsheet."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     return next((kind for kind, parts in _OFFICE.items() if all(part in names for part in parts)), "")

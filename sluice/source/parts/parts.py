@@ -25,6 +25,8 @@ def parts_of(file: SourceFile, files: Files) -> list[SourceFile]:
     Raises:
         DataError: an archive is damaged, too large, or does not show which of its members are meant.
     """
+    if file.parts:
+        return [replace(each, values=part.values) for part in file.parts for each in parts_of(part, files)]
     if file.compression == "zip" and not file.member:
         return list(_members(file, files))
     if file.path.is_dir():
@@ -36,9 +38,8 @@ def _in_folder(file: SourceFile, path: Path, files: Files) -> list[SourceFile]:
     address = f"{file.address}/{path.relative_to(file.path)}"
     kind = sniff(path, address)
     values = folder.values_of(file.path, path)
-    new = replace(
-        file, address=address, path=path, size=path.stat().st_size, format=kind.format, compression=kind.compression
-    )
+    new = replace(_part_of(file), address=address, path=path, size=path.stat().st_size)
+    new = replace(new, format=kind.format, compression=kind.compression)
     return [replace(part, values=values) for part in parts_of(new, files)]
 
 
@@ -57,7 +58,14 @@ def _members(file: SourceFile, files: Files) -> Iterator[SourceFile]:
     for info in infos:
         address = f"{file.address} ({archive.shown(info.filename)})"
         kind = kind_of_member(file.path, info.filename, address)
-        yield replace(file, address=address, format=kind.format, member=info.filename, size=info.compress_size)
+        yield replace(
+            _part_of(file), address=address, format=kind.format, member=info.filename, size=info.compress_size
+        )
+
+
+def _part_of(file: SourceFile) -> SourceFile:
+    """Without what is known of the whole alone."""
+    return replace(file, sha256="", modified=None)
 
 
 def proposed_member(file: SourceFile) -> str:

@@ -38,7 +38,8 @@ class Xz:
             try:
                 found = self._decoder.decompress(data, size)
             except lzma.LZMAError as error:
-                raise OSError(_why(error)) from None
+                # The library has one type for every reason, so its words are shown, with what may help.
+                raise OSError(f"{error} (it may use {MEMORY >> 20} MB of memory; xz -9 needs half)") from None
             if found:
                 return found
 
@@ -58,9 +59,3 @@ class Xz:
 
 def _decoder() -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MEMORY)
-
-
-def _why(error: lzma.LZMAError) -> str:
-    if "emory usage limit" in str(error):
-        return f"unpacking it needs more than {MEMORY >> 20} MB of memory; pack it with xz -9 or a lower level"
-    return str(error)

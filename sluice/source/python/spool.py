@@ -1,6 +1,6 @@
 """Rows of a function or a caller into one file: Parquet for tables and frames, JSON Lines for dicts.
 
-So whatever gives rows is read by the readers of files: columns compared with the contract, rows counted twice, cells
+So rows of any origin are read by the readers of files: columns compared with the contract, rows counted twice, cells
 that do not parse kept. Memory: one chunk.
 """
 
@@ -159,7 +159,7 @@ def _parts(contract: Contract, address: str, chunks: Iterable[Any], most: int) -
 
 
 def _tables(address: str, chunk: Any) -> Iterator[pa.RecordBatch]:
-    """Record batches without what pandas or a file says about them, which is no part of the rows."""
+    """Record batches without what pandas or a file says about them, which is not part of the rows."""
     if isinstance(chunk, pd.DataFrame):
         try:
             chunk = pa.Table.from_pandas(chunk, preserve_index=False)

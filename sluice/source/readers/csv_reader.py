@@ -161,7 +161,7 @@ class CsvReader:
         try:
             if not text and raw is not None:
                 # Arrow's callback takes no bytes that are not UTF-8, so the first pass, for ragged rows, sees
-                # each byte as a character of its own; the second sees the file's bytes, without those rows.
+                # each byte as a separate character; the second sees the file's bytes, without those rows.
                 odd |= set(self._ragged_of(raw, odd))
             kept = data if not odd or raw is None else _joined(raw, odd)
             columns, ragged = self._parse(kept) if kept else (self._no_columns(), [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple, Protocol
 
@@ -38,12 +38,22 @@ class Part(NamedTuple):
     address: str
     names: list[str]
     types: list[pa.DataType] | None
+    renamed: Mapping[str, str] = {}
+
+
+class Counted(NamedTuple):
+    """A part that was read whole: which of all rows are its own."""
+
+    source: SourceFile
+    first_row: int  # from 1
+    rows: int
 
 
 class Joined:
     """The rows of all parts. A column that a part does not have is null there.
 
     Attributes:
+        counted: the parts whose rows have come out.
         names: the columns of all parts, each once, as they first come up.
         types: theirs; None if the parts are text.
         parts: each part's own columns, so that each can be compared with the contract.
@@ -56,6 +66,7 @@ class Joined:
         self._stack = ExitStack()  # of the part that is open
         self._open: tuple[SourceFile, Reader] | None = None
         self.parts: list[Part] = []
+        self.counted: list[Counted] = []
         self.rows_counted = self.blank_lines = 0
         self._bytes_before = 0
         try:
@@ -66,6 +77,17 @@ class Joined:
             self._stack.close()
             raise
         self._refuse_mixed()
+        self._join_names()
+
+    def rename(self, names: Sequence[Mapping[str, str]]) -> None:
+        """Have columns of each part under another name, where parts name one column in several ways."""
+        self.parts = [
+            part._replace(names=[renamed.get(name, name) for name in part.names], renamed=renamed)
+            for part, renamed in zip(self.parts, names, strict=True)
+        ]
+        self._join_names()
+
+    def _join_names(self) -> None:
         self.names = list(dict.fromkeys(name for part in self.parts for name in part.names))
         self.types = self._types()
 
@@ -94,23 +116,28 @@ class Joined:
         self._open = None
 
     def __iter__(self) -> Iterator[Rows]:
+        before = 0
         for source, part in zip(self._sources, self.parts, strict=True):
-            reader = self._opened(source)
+            reader, came = self._opened(source), 0
             for rows in reader:
-                yield rows if reader.names == self.names else self._aligned(rows, part.names, source)
+                came += rows.length
+                as_all = part.names == self.names and len(part.names) == len(reader.names)
+                yield rows if as_all else self._aligned(rows, part, source)
             self.rows_counted += reader.rows_counted
             self.blank_lines += reader.blank_lines
             self.close()
             self._bytes_before += source.size
+            self.counted.append(Counted(source, before + 1, came))
+            before += came
 
-    def _aligned(self, rows: Rows, names: list[str], source: SourceFile) -> Rows:
+    def _aligned(self, rows: Rows, part: Part, source: SourceFile) -> Rows:
         """The rows of one part, with the columns of all."""
-        given = dict(zip(names, rows.columns, strict=False))
+        given = dict(zip(part.names, rows.columns, strict=False))
         for name, value in source.values:
             text = None if value is None else value.encode("utf-8", "surrogateescape")
-            given.setdefault(name, pa.repeat(pa.scalar(text, pa.binary()), rows.length))
+            given.setdefault(part.renamed.get(name, name), pa.repeat(pa.scalar(text, pa.binary()), rows.length))
         none = pa.nulls(rows.length)
-        new = [self.names.index(name) for name in names]
+        new = [self.names.index(name) for name in part.names]
         cells = {(row, new[place]): text for (row, place), text in rows.cells.items()}
         return Rows([given.get(name, none) for name in self.names], rows.length, rows.rejected, cells)
 

@@ -25,7 +25,7 @@ from sluice.source.parts.parts import SEEKING, parts_of
 from sluice.source.readers.csv_reader import CsvReader
 from sluice.source.readers.excel.cells import Spelling
 from sluice.source.readers.excel.excel_reader import ExcelReader
-from sluice.source.readers.joined import Joined, Reader
+from sluice.source.readers.joined import Counted, Joined, Part, Reader
 from sluice.source.readers.json.json_reader import JsonReader
 from sluice.source.readers.parquet_reader import ROWS, ParquetReader
 from sluice.source.readers.rows import Rows, named_of_type
@@ -60,7 +60,7 @@ def open_reader(file: SourceFile, files: Files, columns: Sequence[Column] | None
     try:
         parts = parts_of(file, files)
         parts = parts if columns is not None else parts[:DRAFT_PARTS]
-        if len(parts) > 1 or parts[0].values or (parts[0].compression and parts[0].format in SEEKING):
+        if len(parts) > 1 or file.parts or parts[0].values or (parts[0].compression and parts[0].format in SEEKING):
             return Joined(parts, files, reader_of)
         return reader_of(parts[0], files)
     except OSError as error:
@@ -80,13 +80,22 @@ def open_rows(file: SourceFile, contract: Contract, batch: str) -> RowStream:
     reader = open_reader(file, contract.files, contract.columns)
     try:
         if isinstance(reader, Joined):
-            for part in reader.parts:
-                locate(contract, batch, part.names, part.types, part.address)
+            reader.rename([_first_names(contract, batch, part) for part in reader.parts])
         places = locate(contract, batch, reader.names, reader.types, file.address)
     except BaseException:
         reader.close()
         raise
     return RowStream(file, contract, reader, places)
+
+
+def _first_names(contract: Contract, batch: str, part: Part) -> dict[str, str]:
+    """The contract's first name for each column that a part has under another; raises SchemaDrift.
+
+    One that two columns of the contract are read from keeps its name.
+    """
+    places = locate(contract, batch, part.names, part.types, part.address)
+    alone = {place: column for column, place in zip(contract.columns, places, strict=True) if places.count(place) == 1}
+    return {part.names[place]: column.sources[0] for place, column in alone.items() if place is not None}
 
 
 class RowStream:
@@ -112,6 +121,11 @@ class RowStream:
     @property
     def blank_lines(self) -> int:
         return self._reader.blank_lines
+
+    @property
+    def files(self) -> tuple[Counted, ...]:
+        """Of a delivery of several files, those that were read, and which rows are theirs; else none."""
+        return tuple(self._reader.counted) if isinstance(self._reader, Joined) else ()
 
     @property
     def bytes_read(self) -> int:

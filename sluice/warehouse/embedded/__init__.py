@@ -6,8 +6,9 @@ that a killed one leaves the server running; and it takes no settings.
 
 Processes share a server. Each holds a shared lock on a file while it lives, and keeper.py stops the server
 when the last one is gone. Only processes of the same user, and root, can enter the folder of the socket,
-which is why the server trusts every connection there. Over TCP, opened on demand (tcp.py), only the reader comes in,
-with its password. Linux and macOS; no Windows (unix sockets, flock).
+which is why the server trusts every connection there. The owner of the database is not a superuser, nor are the
+users that runs and dbt are (users.py). Over TCP, opened on demand (tcp.py), only the reader comes in, with its
+password. Linux and macOS; no Windows (unix sockets, flock).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import IO
 from sqlalchemy import URL
 
 from sluice.project import paths
-from sluice.warehouse.embedded import tcp
+from sluice.warehouse.embedded import server, tcp
 from sluice.warehouse.embedded.location import (
     INSTALLS,
     MAJOR,
@@ -33,10 +34,32 @@ from sluice.warehouse.embedded.location import (
     locked,
     refuse_other_major,
 )
-from sluice.warehouse.embedded.roles import DATABASE, READER, ensure_database, ensure_reader, set_password
+from sluice.warehouse.embedded.roles import (
+    DATABASE,
+    LOADER,
+    OWNER,
+    READER,
+    TRANSFORMER,
+    ensure_database,
+    ensure_reader,
+    set_password,
+)
 from sluice.warehouse.embedded.server import ensure_keeper, ensure_listening, ensure_running, ensure_stopped
 
-__all__ = ["DATABASE", "READER", "as_it_is", "exists", "reach", "remove", "start", "stop"]
+__all__ = [
+    "DATABASE",
+    "LOADER",
+    "OWNER",
+    "READER",
+    "TRANSFORMER",
+    "as_it_is",
+    "exists",
+    "reach",
+    "remove",
+    "start",
+    "stop",
+    "stop_with_service",
+]
 
 _holds: dict[Path, IO[bytes]] = {}  # this process's locks, by folder: they show that it uses the server
 
@@ -54,6 +77,7 @@ def start(home: Path) -> URL:
     Raises:
         ToolError: the server does not start; the message ends with the last lines of its log.
         ConfigError: the data belongs to another user or was written by another major, or the folder cannot be written.
+        BusyError: as `ensure_database`.
     """
     refuse_other_major(home.absolute())
     return _start(home.absolute(), MAJOR)
@@ -106,7 +130,7 @@ def _start(home: Path, major: int) -> URL:
         place = find_place(home, major)
         _ensure(place)
     query = {"host": str(place.socket_folder), "port": PORT}
-    return URL.create("postgresql+psycopg2", username="postgres", database=DATABASE, query=query)
+    return URL.create("postgresql+psycopg2", username=OWNER, database=DATABASE, query=query)
 
 
 def _ensure(place: Place) -> None:
@@ -140,6 +164,20 @@ def stop(home: Path) -> None:
         ensure_stopped(place)
         if place.folder in _holds:
             _holds.pop(place.folder).close()
+
+
+def stop_with_service(home: Path) -> None:
+    """Stop the server if the systemd service of this process started it, and would now kill it.
+
+    One that another program started stays; its keeper stops it when the last user is gone.
+    """
+    home = home.absolute()
+    if not exists(home):
+        return
+    with locked(home / "postgres.lock"):
+        place = find_place(home)
+        if server.is_of_this_service(place):
+            ensure_stopped(place)
 
 
 def remove(home: Path) -> None:

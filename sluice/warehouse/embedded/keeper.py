@@ -1,4 +1,4 @@
-"""Stop the embedded PostgreSQL when its last user is gone, however it went: exit, SIGTERM, kill -9, abort.
+"""Stop the embedded PostgreSQL when its last user is gone, in any way: exit, SIGTERM, kill -9, abort.
 
 A separate script, run by server.py with the standard library only (so it starts in milliseconds):
 

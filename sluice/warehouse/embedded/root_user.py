@@ -43,7 +43,7 @@ def _base() -> Path:
         with suppress(OSError):
             if not base.exists():
                 base.mkdir()
-                base.chmod(0o755)  # whatever the umask
+                base.chmod(0o755)  # with any umask
             entered = all(folder.stat().st_mode & 0o001 for folder in (base, *base.parents))
             if entered and base.stat().st_uid == 0:
                 return base

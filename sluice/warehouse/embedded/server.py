@@ -52,6 +52,21 @@ def ensure_stopped(place: Place) -> None:
         _stop(place)
 
 
+def is_of_this_service(place: Place) -> bool:
+    """Whether the server was started by the systemd service of this process, which ends all that it started."""
+    try:
+        postmaster = place.pid_file.read_text().split()[0]
+        return group_of(postmaster) == group_of("self")
+    except (OSError, IndexError):  # it is gone meanwhile
+        return False
+
+
+def group_of(process: str) -> list[str]:
+    """The control group by which systemd knows the processes of a service. Linux only."""
+    groups = Path("/proc", process, "cgroup").read_text().splitlines()
+    return [group for group in groups if group.startswith("0::") or ":name=systemd:" in group]
+
+
 def ensure_keeper(place: Place) -> None:
     """Start keeper.py unless one lives: it holds the lock of keeper.lock, which it inherits from here.
 

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from sluice.contract.errors import ToolError
+from sluice.contract.errors import ConfigError, ToolError
 from sluice.warehouse.postgres.session import first_line
 
 OPTION = "sluice_locks"  # execution option of an engine: what its locks' names begin with
@@ -67,6 +67,26 @@ def held(engine: sa.Engine, what: str) -> Iterator[bool]:
         finally:
             with suppress(DBAPIError):  # the connection is gone, and the lock with it
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+
+
+def refuse_pooler(engine: sa.Engine, block: str) -> None:
+    """Nothing, if each connection has a session to itself, as locks of a session need.
+
+    Raises:
+        ConfigError: a pooler gives the session of one connection to another, or another session to each transaction.
+    """
+    number = sa.select(sa.func.pg_backend_pid())
+    with engine.connect() as first, engine.connect() as second:
+        session = first.scalar(number)
+        first.commit()
+        shared = second.scalar(number) == session  # in a transaction that stays open meanwhile
+        if not shared and first.scalar(number) == session:
+            return
+    raise ConfigError(
+        f"block {block!r} leads to a pooler that shares sessions between transactions (of PgBouncer: pool_mode = "
+        "transaction), so locks do not hold, and two runs could write at once. Nothing was written. Name the server "
+        "itself in the block, or a pool with pool_mode = session"
+    )
 
 
 def until_commit(connection: sa.Connection, what: str) -> None:

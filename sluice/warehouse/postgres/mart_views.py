@@ -4,23 +4,28 @@ What readers name is a view of `marts`. It reads a view of the same name in `mar
 table. Every view of `marts` also names one empty table, the gate, before it names the view behind it. PostgreSQL locks
 what a view names in that order, so a reader has the gate before it has any view of `marts__live`; and who has the gate
 alone, may point those views elsewhere. So a publish waits in one queue, however many marts a query reads, and in
-whichever order. The gate is in a WITH that nothing reads: it costs a lock, and no part of a plan.
+whichever order. The gate is in a WITH that nothing reads: it costs a lock, and no part of a plan. Where readers have
+several schemas, each has a schema behind it, and all have the one gate of `marts`.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from psycopg2 import sql
 
 from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import ToolError
+from sluice.warehouse.batch import schemas_of
+from sluice.warehouse.engine import Grants
+from sluice.warehouse.postgres import catalog, view_locks
 from sluice.warehouse.postgres.session import execute
-from sluice.warehouse.warehouse import schemas_of
 
 Columns = Mapping[str, str]  # type by name, in order
+Relation = tuple[str, str]  # schema and name
 GATE = "_gate"
 # Which relations each view names, but for itself
 NAMED = sa.text(
@@ -28,7 +33,12 @@ NAMED = sa.text(
     "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_rewrite w ON w.ev_class = c.oid "
     "JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid "
     "JOIN pg_class r ON d.refclassid = 'pg_class'::regclass AND r.oid = d.refobjid AND r.oid <> c.oid "
-    "JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE n.nspname IN (:marts, :live) GROUP BY 1, 2"
+    "JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE n.nspname = ANY(:schemas) GROUP BY 1, 2"
+)
+GRANTED = sa.text(
+    "SELECT nspname, relname, privilege_type, CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = relnamespace LEFT JOIN aclexplode(relacl) ON grantee <> relowner "
+    "WHERE nspname = ANY(:schemas) AND relkind = 'v' ORDER BY 1, 2, 3, 4"
 )
 OUTER = sql.SQL(
     "CREATE OR REPLACE VIEW {view} AS WITH gate AS (SELECT 1 FROM {gate}), "
@@ -36,180 +46,204 @@ OUTER = sql.SQL(
 )
 
 
-def prepare(connection: sa.Connection) -> None:
-    """Make the gate, if there is none yet."""
-    schemas = schemas_of(connection)
-    connection.execute(sa.schema.CreateSchema(schemas.live, if_not_exists=True))
+@dataclass(frozen=True, slots=True)
+class _Views:
+    """The relations of one mart: what readers name, what is behind it, and the table of a side. Each schema and name.
+
+    Attributes:
+        gate: the empty table that all marts name.
+    """
+
+    reader: Relation
+    behind: Relation
+    table: Relation
+    gate: Relation
+
+    @classmethod
+    def of(cls, schemas: Schemas, mart: str, side: str) -> _Views:
+        schema, name = schemas.relation(mart)
+        return cls((schema, name), (schemas.behind(schema), name), schemas.table(mart, side), (schemas.live, GATE))
+
+    def drop(self) -> list[sql.Composable]:
+        """The statements that drop both views."""
+        drop = sql.SQL("DROP VIEW IF EXISTS {}")
+        return [drop.format(sql.Identifier(*each)) for each in (self.reader, self.behind)]
+
+
+def _make_gate(connection: sa.Connection) -> None:
+    schemas, found = schemas_of(connection), sa.inspect(connection).get_schema_names()
+    for live in {*map(schemas.behind, schemas.published)} - {*found}:  # who may make no schema may find all of them
+        connection.execute(sa.schema.CreateSchema(live))
     execute(connection, sql.SQL("CREATE TABLE IF NOT EXISTS {} ()").format(sql.Identifier(schemas.live, GATE)))
 
 
-def point(connection: sa.Connection, side: str, models: Sequence[str], milliseconds: int) -> None:
-    """Make each model a view of `marts` over the side's table of that name; drop views of other names.
+def _existing(connection: sa.Connection) -> set[str]:
+    """The marts that readers have a view of."""
+    schemas, found = schemas_of(connection), sa.inspect(connection)
+    return {schemas.mart(each, view) for each in schemas.published for view in found.get_view_names(each)}
+
+
+def point(connection: sa.Connection, side: str, models: Sequence[str], milliseconds: int, grants: Grants) -> None:
+    """Make each mart a view for readers over the side's table of that name; drop views of other names.
 
     From the lock to the end of the transaction readers wait, and each round trip of a busy machine makes them wait
     longer: so everything is looked up before, and the lock and every change are one message to the server.
 
-    Waits for the gate alone. Views of `marts` that must be changed, because a column or a model is new or gone, or an
+    Waits for the gate alone. Views of readers that must be changed, because a column or a model is new or gone, or an
     older Sluice made them, are locked before it. The transaction waits for each later lock no longer than for these.
 
     Args:
         milliseconds: how long to wait for all locks together.
+        grants: what others may do with views that are made, or made again.
 
     Raises:
         psycopg2.errors.LockNotAvailable, QueryCanceled: readers hold some of them longer than that.
-        ToolError: a column was dropped or retyped, or a model is gone, while a user's own view needs it.
+        ToolError: a column was dropped or retyped, or a model is gone, while a user's own view needs it; or a table
+            has the name of a view.
     """
-    schemas = schemas_of(connection)
-    existing = set(sa.inspect(connection).get_view_names(schemas.marts))
+    _make_gate(connection)
+    schemas, existing = schemas_of(connection), _existing(connection)
+    views = {mart: _Views.of(schemas, mart, side) for mart in {*existing, *models}}
+    if blocked := sorted({each.reader for each in views.values()} & catalog.tables(connection, schemas.published)):
+        raise ToolError(f"the marts were not published: {catalog.IN_THE_WAY.format(*blocked[0])}. The old marts stay.")
     named = _named(connection)
-    stay = {view for view in existing if _stays(connection, named, view, side, models)}
+    stay = {mart for mart in existing & {*models} if _stays(connection, named, views[mart])}
     changes: list[sql.Composable] = []
-    for view in sorted(existing - set(models)):
-        _refuse_dependents(connection, schemas.marts, view, "the model is gone from models/marts/")
-        changes += _drop(schemas, view)
-    for model in sorted(models):
-        changes += _point(connection, side, model, existing, stays=model in stay)
+    for mart in sorted(existing - set(models)):
+        _refuse_dependents(connection, views[mart].reader, "the model is no longer one of the marts")
+        changes += views[mart].drop()
+    for mart in sorted(models):
+        changes += _point(connection, views[mart], exists=mart in existing, stays=mart in stay)
+        changes += [] if mart in stay else _grant(views[mart].reader, grants.get(mart, ()))
     leave = sorted(existing - stay)
-    wanted = [sql.Identifier(schemas.marts, view) for view in random.sample(leave, len(leave))]
-    # The one setting bounds the wait for a single lock, the other that for all locks together.
-    locked = sql.SQL(
-        "SET LOCAL lock_timeout = {bound}; SET LOCAL statement_timeout = {bound}; "
-        "LOCK TABLE {wanted} IN ACCESS EXCLUSIVE MODE; SET LOCAL statement_timeout TO DEFAULT"
-    ).format(
-        bound=sql.Literal(f"{milliseconds}ms"),
-        wanted=sql.SQL(", ").join([*wanted, sql.Identifier(schemas.live, GATE)]),
-    )
+    wanted = [views[mart].reader for mart in random.sample(leave, len(leave))]
+    locked = view_locks.statements(connection, wanted, (schemas.live, GATE), milliseconds)
     execute(connection, sql.SQL("; ").join([locked, *changes]))
 
 
 def misplaced(connection: sa.Connection, side: str, models: Collection[str]) -> list[str]:
     """What is wrong with the views that readers have, one sentence each: a view is missing, or shows something else."""
-    schemas = schemas_of(connection)
-    named = _named(connection)
-    found = []
-    for model in sorted(models):
-        shown, behind = named.get((schemas.marts, model)), named.get((schemas.live, model))
-        if shown == {f"{side}.{model}"}:  # as an older Sluice made it
+    schemas, named = schemas_of(connection), _named(connection)
+    found, tables = [], catalog.tables(connection, schemas.published)
+    for mart in sorted(models):
+        views = _Views.of(schemas, mart, side)
+        shown, behind, table = named.get(views.reader), named.get(views.behind), ".".join(views.table)
+        what = ".".join(views.reader)
+        if shown == {table}:  # as an older Sluice made it
             continue
-        if shown is None:
-            found.append(f"{schemas.marts}.{model} is missing")
-        elif shown != _behind(connection, model):
-            found.append(f"{schemas.marts}.{model} shows {', '.join(sorted(shown))}, not what was published")
-        elif behind != {f"{side}.{model}"}:
-            found.append(f"{schemas.marts}.{model} shows {', '.join(sorted(behind or ()))}, not {side}.{model}")
+        if views.reader in tables:
+            found.append(catalog.IN_THE_WAY.format(*views.reader))
+        elif shown is None:
+            found.append(f"{what} is missing")
+        elif shown != _behind(views):
+            found.append(f"{what} shows {', '.join(sorted(shown))}, not what was published")
+        elif behind != {table}:
+            found.append(f"{what} shows {', '.join(sorted(behind or ()))}, not {table}")
     return found
 
 
 def missing_tables(connection: sa.Connection, side: str, models: Collection[str]) -> list[str]:
     """Which of the models have no table, or view, on the side."""
-    found = sa.inspect(connection)
-    if not found.has_schema(side):
-        return sorted(models)
-    return sorted({*models} - {*found.get_table_names(side), *found.get_view_names(side)})
+    schemas, found = schemas_of(connection), sa.inspect(connection)
+    there = {
+        (part, name)
+        for part in schemas.parts(side)
+        if found.has_schema(part)
+        for name in found.get_table_names(part) + found.get_view_names(part) + found.get_materialized_view_names(part)
+    }
+    return sorted(mart for mart in models if schemas.table(mart, side) not in there)
 
 
-def _named(connection: sa.Connection) -> dict[tuple[str, str], set[str]]:
+def _named(connection: sa.Connection) -> dict[Relation, set[str]]:
     schemas = schemas_of(connection)
-    rows = connection.execute(NAMED, {"marts": schemas.marts, "live": schemas.live}).tuples()
+    wanted = [name for each in schemas.published for name in (each, schemas.behind(each))]
+    rows = connection.execute(NAMED, {"schemas": wanted}).tuples()
     return {(schema, view): set(relations) for schema, view, relations in rows}
 
 
-def _behind(connection: sa.Connection, model: str) -> set[str]:
-    schemas = schemas_of(connection)
-    return {f"{schemas.live}.{model}", f"{schemas.live}.{GATE}"}
+def _behind(views: _Views) -> set[str]:
+    return {".".join(views.behind), ".".join(views.gate)}
 
 
-def _stays(
-    connection: sa.Connection,
-    named: Mapping[tuple[str, str], set[str]],
-    model: str,
-    side: str,
-    models: Collection[str],
-) -> bool:
-    """Whether a view of `marts` may stay as it is, when the view behind it is pointed to the side."""
-    schemas = schemas_of(connection)
-    if model not in models or named.get((schemas.marts, model)) != _behind(connection, model):
+def _stays(connection: sa.Connection, named: Mapping[Relation, set[str]], views: _Views) -> bool:
+    """Whether what readers name may stay as it is, when the view behind it is pointed to the side."""
+    if named.get(views.reader) != _behind(views):
         return False
-    shown, new = _columns(connection, schemas.marts, model), _columns(connection, side, model)
-    return dict(shown) == dict(new)
+    return dict(_columns(connection, views.reader)) == dict(_columns(connection, views.table))
 
 
-def _point(
-    connection: sa.Connection, side: str, model: str, existing: Collection[str], *, stays: bool
-) -> list[sql.Composable]:
-    """The statements that make the model's views, or only the one behind a view that stays."""
-    schemas = schemas_of(connection)
-    new = _columns(connection, side, model)
+def _point(connection: sa.Connection, views: _Views, *, exists: bool, stays: bool) -> list[sql.Composable]:
+    """The statements that make the mart's views, or only the one behind a view that stays."""
+    new = _columns(connection, views.table)
     if not new:
-        raise ToolError(
-            f"{side}.{model} does not exist, so {schemas.marts}.{model} cannot show it: build that side first"
-        )
-    old = _columns(connection, schemas.marts, model) if model in existing else {}
+        missing, reader = ".".join(views.table), ".".join(views.reader)
+        raise ToolError(f"{missing} does not exist, so {reader} cannot show it: build that side first")
+    model = views.reader[1]
+    old = _columns(connection, views.reader) if exists else {}
     broken = [name for name, kind in old.items() if new.get(name) != kind]
-    behind_now = list(_columns(connection, schemas.live, model))
+    behind_now = list(_columns(connection, views.behind))
     changes: list[sql.Composable] = []
-    grants: list[sql.Composable] = []
     if broken or behind_now != list(old)[: len(behind_now)]:  # the second, where somebody changed or dropped a view
         change = f"{model} has other columns"
         if broken:
             change = f"column {broken[0]} is {'retyped' if broken[0] in new else 'gone'} in the new {model}"
-        _refuse_dependents(connection, schemas.marts, model, change)
-        grants = _grants(connection, schemas.marts, model)
-        changes = _drop(schemas, model)
+        _refuse_dependents(connection, views.reader, change)
+        changes = views.drop()
         old = {}
     names = [*old, *(name for name in new if name not in old)]  # a view can only gain columns at its end
     columns = sql.SQL(", ").join(map(sql.Identifier, names))
-    behind, table = sql.Identifier(schemas.live, model), sql.Identifier(side, model)
+    behind, table = sql.Identifier(*views.behind), sql.Identifier(*views.table)
     changes.append(sql.SQL("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {}").format(behind, columns, table))
     if stays:
         return changes
-    view, gate = sql.Identifier(schemas.marts, model), sql.Identifier(schemas.live, GATE)
+    view, gate = sql.Identifier(*views.reader), sql.Identifier(*views.gate)
     changes.append(OUTER.format(view=view, gate=gate, columns=columns, behind=behind))
-    return [*changes, *grants]
+    return changes
 
 
-def _drop(schemas: Schemas, view: str) -> list[sql.Composable]:
-    schema_names = (schemas.marts, schemas.live)
-    return [sql.SQL("DROP VIEW IF EXISTS {}").format(sql.Identifier(schema, view)) for schema in schema_names]
-
-
-def _columns(connection: sa.Connection, schema: str, relation: str) -> Columns:
+def _columns(connection: sa.Connection, relation: Relation) -> Columns:
     query = sa.text(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
         "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = :schema AND c.relname = :relation "
         "AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
     )
-    return dict(connection.execute(query, {"schema": schema, "relation": relation}).tuples().all())
+    return dict(connection.execute(query, {"schema": relation[0], "relation": relation[1]}).tuples().all())
 
 
-def _refuse_dependents(connection: sa.Connection, schema: str, view: str, change: str) -> None:
+def _refuse_dependents(connection: sa.Connection, view: Relation, change: str) -> None:
     query = sa.text(
         "SELECT DISTINCT CAST(CAST(r.ev_class AS regclass) AS text) FROM pg_depend d JOIN pg_rewrite r "
         "ON r.oid = d.objid JOIN pg_class c ON c.oid = d.refobjid JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE d.classid = 'pg_rewrite'::regclass AND n.nspname = :schema AND c.relname = :view "
         "AND r.ev_class <> c.oid ORDER BY 1"
     )
-    users = connection.scalars(query, {"schema": schema, "view": view}).all()
+    users = connection.scalars(query, {"schema": view[0], "view": view[1]}).all()
     if users:
         raise ToolError(
-            f"the marts were not published: {change}, and {', '.join(users)} reads {schema}.{view}. "
+            f"the marts were not published: {change}, and {', '.join(users)} reads {'.'.join(view)}. "
             f"The old marts stay. Change or drop {users[0]} first, or keep the column."
         )
 
 
-def _grants(connection: sa.Connection, schema: str, view: str) -> list[sql.Composable]:
-    """What must be granted again after the view was recreated."""
-    query = sa.text(
-        "SELECT g.privilege_type, CASE WHEN g.grantee = 0 THEN NULL ELSE pg_get_userbyid(g.grantee) END "
-        "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) g "
-        "WHERE n.nspname = :schema AND c.relname = :view AND g.grantee <> c.relowner"
-    )
-    rows = connection.execute(query, {"schema": schema, "view": view}).tuples()
+def granted(connection: sa.Connection, before: Grants) -> Grants:
+    """What others may do with each mart that readers have; with one that is missing, what they might `before`."""
+    roles = {None, *connection.scalars(sa.text("SELECT CAST(rolname AS text) FROM pg_roles"))}
+    found = {
+        view: [pair for pair in pairs if pair[1] in roles and str(pair[0]).isalpha()] for view, pairs in before.items()
+    }
+    now: dict[str, list[list[str | None]]] = {}
+    schemas = schemas_of(connection)
+    for schema, view, privilege, role in connection.execute(GRANTED, {"schemas": list(schemas.published)}).tuples():
+        now.setdefault(schemas.mart(schema, view), []).extend([[privilege, role]] if privilege else [])
+    return {**found, **now}
+
+
+def _grant(view: Relation, pairs: Sequence[Sequence[str | None]]) -> list[sql.Composable]:
     return [
         sql.SQL("GRANT {} ON {} TO {}").format(
-            sql.SQL(privilege),
-            sql.Identifier(schema, view),
-            sql.SQL("PUBLIC") if grantee is None else sql.Identifier(grantee),
+            sql.SQL(str(privilege)),
+            sql.Identifier(*view),
+            sql.SQL("PUBLIC") if role is None else sql.Identifier(role),
         )
-        for privilege, grantee in rows
+        for privilege, role in pairs
     ]

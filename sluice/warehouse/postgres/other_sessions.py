@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from sluice.contract.errors import ToolError
 from sluice.warehouse.postgres.session import APPLICATION
-from sluice.warehouse.warehouse import Warehouse
 
 # Old by what it sees (its xmin) and old by when it began: a write that runs for long gives every new snapshot an old
 # xmin. Sluice's own sessions and pg_dump never read a mart with an old snapshot: they read none, or once.
@@ -23,13 +22,13 @@ MARK = sa.text("SELECT CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text), cl
 PAUSE = 0.02  # s between looks
 
 
-def wait_for_old(warehouse: Warehouse, seconds: float) -> None:
+def wait_for_old(engine: sa.Engine, seconds: float) -> None:
     """Return when no transaction is left that began before now.
 
     Raises:
         ToolError: one is still there after `seconds`; names it.
     """
-    with warehouse.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         xmax, finished = connection.execute(MARK).one()
         facts = {"mark": str(int(xmax) % (1 << 32)), "finished": finished, "own": f"{APPLICATION}%"}
         deadline = time.monotonic() + seconds

@@ -51,7 +51,7 @@ def _of_rows(method: Callable[..., Symbol]) -> Callable[..., Symbol]:
 class Symbol(Aggregates, Arithmetic):
     """What a check function is given: one column, or an expression over columns."""
 
-    __class__ = property(lambda self: Symbol if self.aggregate else pd.Series)  # what isinstance() is told
+    __class__ = property(lambda self: Symbol if self.aggregate else pd.Series)  # the answer to isinstance()
 
     # -- comparison ------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ def symbol_of(column: Column) -> Symbol:
 class SymbolicTable:
     """Stands for the frame that a dataframe check is given: `table["fare"]` or `table.fare`."""
 
-    __class__ = property(lambda _: pd.DataFrame)  # what isinstance() is told
+    __class__ = property(lambda _: pd.DataFrame)  # the answer to isinstance()
 
     def __init__(self, columns: Iterable[Column]) -> None:
         self._symbols = {column.name: symbol_of(column) for column in columns}
@@ -34,6 +34,6 @@ class SymbolicTable:
         return self._symbols[name]
 
     def __getattr__(self, name: str) -> Symbol:
-        if hasattr(pd.DataFrame, name):  # then it is no column there: `table.size`
+        if hasattr(pd.DataFrame, name):  # then it is not a column there: `table.size`
             raise Untraceable(f".{name} of the table")
         return self[name]

@@ -1,0 +1,1 @@
+"""The texts that a draft is written as. Pure."""

@@ -1,0 +1,1 @@
+"""What sluice.toml says of the marts."""

@@ -1,1 +1,0 @@
-"""The checks of a contract, applied to a loaded batch."""

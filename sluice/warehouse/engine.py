@@ -1,0 +1,147 @@
+"""The seam: what Sluice asks of the engine that holds the rows of datasets and marts (docs/decisions/0039).
+
+PostgreSQL is the one there is. The ledger, the locks, incidents and alerts are PostgreSQL's with any engine: each
+method is handed a connection to them, `control`. Here the rows lie in the same database, so that what a method does is
+part of the ledger's transaction; a second engine commits before the ledger does, and finds out after a stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from sluice.contract.checks.compile import Check
+from sluice.contract.checks.report import Sample
+from sluice.contract.contract import Contract
+from sluice.contract.gate import CheckResult
+from sluice.warehouse.batch import Batch
+
+Progress = Callable[[int, int], None]  # rows so far, bytes of the file so far
+Grants = Mapping[str, Sequence[Sequence[str | None]]]  # by mart: pairs of privilege and role, which is None for PUBLIC
+
+
+class Rows(Protocol):
+    """Typed rows to be loaded, with what has been read of them so far."""
+
+    schema: pa.Schema
+
+    @property
+    def rows_read(self) -> int: ...
+    @property
+    def bytes_read(self) -> int: ...
+    def __iter__(self) -> Iterator[pa.RecordBatch]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What the checks of a contract found in a batch.
+
+    Attributes:
+        rows, rejected: rows of the batch, and those that fail a check of severity error.
+        canary: whether rows that had to be rejected were.
+        failing: rows that fail each check that any row fails, by its name.
+        errors: why, by its name, for each check that could not be run.
+        samples: a few failing rows of each check, by its name.
+    """
+
+    rows: int
+    rejected: int
+    canary: CheckResult
+    failing: Mapping[str, int]
+    errors: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[str, Sample] = field(default_factory=dict)
+
+
+class RowEngine(Protocol):
+    """What holds the rows. A batch's rows lie in its incoming table from `start` to `publish`, or while it is held.
+
+    Every method raises the driver's errors, and ToolError or DataError where it says so.
+    """
+
+    # The tables of a dataset
+    def make_tables(self, control: sa.Engine, contract: Contract, /) -> None:
+        """Make them where they are missing, and change them as far as that loses no value. Raises ToolError."""
+
+    def verify_tables(self, control: sa.Engine, contract: Contract, /) -> None:
+        """Nothing, if they are as the contract says. Raises ConfigError, which says what the change takes."""
+
+    def analyze(self, control: sa.Engine, /) -> None:
+        """Take statistics of what is new in `staging`, before models read it."""
+
+    # The rows of a batch, before there is a verdict
+    def start(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+        """Make an empty incoming table, in the place of what a former load left there."""
+
+    def bring_in(
+        self, control: sa.Connection, contract: Contract, batch: str, rows: Rows, progress: Progress | None = None, /
+    ) -> None:
+        """Add rows to the incoming table that this transaction started."""
+
+    def add_accepted(self, control: sa.Connection, contract: Contract, batch: str, /, *, published: bool) -> int:
+        """Add the rows that are published, or those that were kept back, to the incoming table. Returns how many."""
+
+    def drop(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+        """Drop the incoming table, and what an audit found in it."""
+
+    # The rows of a held batch
+    def fit_held(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+        """Give them the columns that the contract has gained since. Raises DataError where they do not fit it."""
+
+    def held_batch(self, control: sa.Connection, contract: Contract, batch: str, /) -> str | None:
+        """The batch that they are of: names that differ in - and _ alone have one incoming table."""
+
+    def set_aside(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+        """Keep them elsewhere while the batch is loaded again."""
+
+    def put_back(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+        """Give them their place again, if a load that came to no verdict has taken it."""
+
+    def drop_set_aside(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+        """Drop what was kept back: other rows of the batch have come in its place."""
+
+    # The audit and the verdict
+    def audit(self, control: sa.Connection, contract: Contract, batch: Batch, checks: Sequence[Check], /) -> Audited:
+        """Run every check over the incoming table, and keep which rows fail until the verdict. Changes no row."""
+
+    def try_canary(
+        self, control: sa.Connection, contract: Contract, batch: Batch, checks: Sequence[Check], /
+    ) -> tuple[CheckResult, Mapping[str, str]]:
+        """Audit rows that must be rejected, in a temporary table that the caller rolls back.
+
+        Returns:
+            Whether they were; why, by its name, for each check that could not be run.
+        """
+
+    def reject(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> int:
+        """Move the rejected rows into quarantine, each once, with every check it failed. Returns how many."""
+
+    def drop_quarantined(self, control: sa.Connection, contract: Contract, loads: sa.Select, /) -> None:
+        """Drop the rejected rows of these loads: a query of their numbers in the ledger."""
+
+    def publish(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
+        """Make the incoming rows what readers have of the batch, in the place of what they had."""
+
+    # The marts
+    def wait_for_readers(self, control: sa.Engine, seconds: float, /) -> None:
+        """Return when no transaction is left that would find a new side empty. Raises ToolError after `seconds`."""
+
+    def mart_grants(self, control: sa.Connection, before: Grants, /) -> Grants:
+        """What others may do with each mart that readers have; with one that is missing, what they might `before`."""
+
+    def point_marts(
+        self, control: sa.Connection, side: str, models: Sequence[str], milliseconds: int, grants: Grants, /
+    ) -> None:
+        """Make the side what readers of the marts have, all models at once, waiting at most so long for readers.
+
+        What has to be made again for that gets these grants.
+        """
+
+    def misplaced_marts(self, control: sa.Connection, side: str, models: Collection[str], /) -> list[str]:
+        """What is wrong with what readers have, one sentence each, where this side is live."""
+
+    def missing_marts(self, control: sa.Connection, side: str, models: Collection[str], /) -> list[str]:
+        """Which of the models the side does not have."""

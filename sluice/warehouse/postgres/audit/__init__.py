@@ -1,0 +1,1 @@
+"""Every check of a contract over one batch in the database."""
