@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select shop, city from staging.shop__shops

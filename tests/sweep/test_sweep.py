@@ -1,0 +1,72 @@
+"""A night that is broken at any statement, in any way: data and words are right, and the next night heals it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sluice.warehouse import embedded
+from tests.sweep.planted import BUGS
+from tests.sweep.sweep import FAULTS, NIGHTS, NOT_REACHED, Sweep
+
+AT_A_TIME = 2  # nights; each has a database and a process of its own
+POINTS = int(os.environ.get("SWEEP_POINTS", "12"))  # of each fault, from the first to the last; 1000 for all: hours
+NUMBER = re.compile(r" #(\d+)$")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
+    folder = tmp_path_factory.mktemp("sweep")
+    try:
+        yield Sweep(embedded.start(folder / ".sluice"), folder)
+    finally:
+        embedded.remove(folder / ".sluice")
+
+
+def points(sweep: Sweep, fault: str) -> list[str]:
+    """Where this fault is tried: the first and the last of all statements that differ in their values only."""
+    if fault == "answer lost":
+        return [point for point in sweep.points if point.startswith("COMMIT ")]
+    first_and_last: dict[str, list[str]] = {}
+    for point in sweep.points:
+        shape = NUMBER.sub("", point)
+        first_and_last[shape] = [*first_and_last.get(shape, [])[:1], point]
+    chosen = {point for found in first_and_last.values() for point in found}
+    return [point for point in sweep.points if point in chosen]
+
+
+def some(found: list[str], count: int) -> list[str]:
+    """So many of them, from the first to the last."""
+    return [found[number * len(found) // count] for number in range(count)] if len(found) > count else found
+
+
+def test_a_night_that_was_killed_in_dbt_is_healed_by_the_next(sweep: Sweep) -> None:
+    (point,) = [
+        point for point in sweep.points if point.startswith('create table "db"."marts__a"."dim_shops__dbt_tmp"')
+    ]
+    assert sweep.case(point, "killed") == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", [*FAULTS, "overtaken"])
+def test_a_night_that_was_broken_anywhere_is_healed_by_the_next(sweep: Sweep, fault: str) -> None:
+    found = some(points(sweep, fault), POINTS)
+    with ThreadPoolExecutor(AT_A_TIME) as threads:
+        wrong = [each for case in threads.map(lambda point: sweep.case(point, fault), found) for each in case]
+    print(f"{fault}: {len(found)} of {len(sweep.points)} points, {len(wrong)} differences")  # noqa: T201
+    assert wrong == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found(sweep: Sweep, bug: str) -> None:
+    point = BUGS[bug].point(sweep.points)
+    for _ in range(NIGHTS):  # a bug that is a race does not show in each night
+        wrong = sweep.case(point, BUGS[bug].fault, bug)
+        if wrong != [] and not any(NOT_REACHED in each for each in wrong):
+            return
+    pytest.fail(f"{bug}: not found in {NIGHTS} nights: {wrong}")
