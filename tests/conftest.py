@@ -2,9 +2,10 @@
 
 No test reads or writes what belongs to the user who runs it: tests/support/user_folders.py.
 
-postgres_url    the test session's own embedded server
+postgres_url    the test session's own embedded server, as its superuser
 database        an empty database of its own on it
-warehouse_url   the same, once on the embedded server and once on a stock PostgreSQL 15
+warehouse_url   the same for the user that runs are, once on the embedded server and once on a stock PostgreSQL 15
+quick_project   the example project without most of its dbt tests
 prefect_server  one standing Prefect server; from then on the session's PREFECT_API_URL names it
 """
 
@@ -28,6 +29,7 @@ import sqlalchemy as sa
 from sqlalchemy import URL
 
 from sluice.warehouse import embedded
+from tests.support import quick_project as quick
 from tests.support import user_folders
 from tests.support.postgres15 import find_binaries, running_server
 
@@ -50,6 +52,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(user_folders.Guard(THEIRS))
 
 
+@pytest.fixture(autouse=True)
+def environment_kept() -> Iterator[None]:
+    """Put back the variables by which a later test would be set: a command called in this process may leave some."""
+    before = user_folders.settings()
+    yield
+    for name in user_folders.settings().keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_server_left() -> Iterator[None]:
     """Stop the embedded server of the suite's own home, where a test used that."""
@@ -61,7 +73,7 @@ def no_server_left() -> Iterator[None]:
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     """The embedded server of this test session: its database `sluice`, shared by all who ask."""
     home = tmp_path_factory.mktemp("home") / ".sluice"
-    yield embedded.start(home)
+    yield embedded.start(home).set(username="postgres")
     embedded.remove(home)
 
 
@@ -76,12 +88,12 @@ def postgres15_url() -> Iterator[URL]:
 
 
 @contextmanager
-def new_database(server: URL) -> Iterator[URL]:
+def new_database(server: URL, owner: str = "postgres") -> Iterator[URL]:
     """A database from the template, dropped in the end, whoever is still connected."""
     name = f"test_{uuid4().hex[:12]}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} OWNER {owner}"))
     try:
         yield server.set(database=name)
     finally:
@@ -99,9 +111,16 @@ def database(postgres_url: URL) -> Iterator[URL]:
 @pytest.fixture(params=["embedded", "postgres15"])
 def warehouse_url(request: pytest.FixtureRequest) -> Iterator[URL]:
     """An empty database for one test, on each kind of server that Sluice promises to run on."""
-    servers = {"embedded": "postgres_url", "postgres15": "postgres15_url"}
-    with new_database(request.getfixturevalue(servers[request.param])) as url:
-        yield url
+    servers = {"embedded": ("postgres_url", embedded.OWNER), "postgres15": ("postgres15_url", "postgres")}
+    server, owner = servers[request.param]
+    with new_database(request.getfixturevalue(server), owner) as url:
+        yield url.set(username=owner)
+
+
+@pytest.fixture(scope="session")
+def quick_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example project without its dbt tests."""
+    return quick.make(tmp_path_factory.mktemp("quick"))
 
 
 @pytest.fixture(scope="session")

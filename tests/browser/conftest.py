@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,19 +75,44 @@ def page(open_page: Callable[..., Page]) -> Page:
 
 
 @pytest.fixture(scope="session")
-def home(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """What one `sluice run` left: a month that was published, and one whose gate is closed, HTML in a value."""
-    folder = tmp_path_factory.mktemp("site")
+def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What one `sluice run` left: a month that was published, and one whose gate is closed, HTML in a value.
+
+    Made by whichever of pytest's processes asks first, and removed by the last that uses it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "browsed"
+    folder.mkdir(exist_ok=True)
+    users = folder / "users"
+    with _alone(folder):
+        others = int(users.read_text()) if users.exists() else 0
+        if not others:
+            request.getfixturevalue("prefect_server")
+            _run(folder)
+        users.write_text(str(others + 1))
+    yield folder / "home"
+    with _alone(folder):
+        others = int(users.read_text()) - 1
+        users.write_text(str(others))
+        if not others:
+            embedded.remove(folder / "home")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _run(folder: Path) -> None:
     taxi.csv(folder / "2019-01.csv", taxi.trips("2019-01"))
     bad = taxi.trips("2019-02", 8, passengers=0)
     bad[0] = bad[0].replace(",N,", f",{taxi.quoted(IMAGE)},")
     taxi.csv(folder / "2019-02.csv", [*bad, *taxi.trips("2019-02")])
-    home = folder / "home"
     run = subprocess.run(
         [sys.executable, "-m", "sluice", "run", "tlc__yellow_trips", "--url", str(folder / "{batch}.csv")],
-        env={**os.environ, "SLUICE_HOME": str(home)},
+        env={**os.environ, "SLUICE_HOME": str(folder / "home")},
         timeout=600,
     )
     assert run.returncode == 2  # refused because of the data
-    yield home
-    embedded.remove(home)

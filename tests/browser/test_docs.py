@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import LOWEST_CONTRAST, PHONE
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 # Where a node of the lineage graph is on the screen: the graph is a canvas, which only its library can tell about.
 PLACE = """name => {

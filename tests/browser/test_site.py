@@ -75,6 +75,36 @@ def test_a_reader_follows_a_raw_column_to_the_mart_columns_that_need_it(page: Pa
     expect(back.get_by_role("link", name="trip_distance", exact=True)).to_have_count(0)
 
 
+def test_every_box_of_the_picture_leads_to_its_page(page: Page, home: Path) -> None:
+    lineage = (home / "site" / "lineage.html").as_uri()
+    page.goto(lineage)
+    boxes = page.locator("svg.way a")
+    names = boxes.locator("text.name").all_text_contents()
+    assert {"tlc__yellow_trips", "stg_tlc__yellow_trips", "fct_trips"} <= set(names)
+    assert any(name.endswith(".parquet") for name in names), "raw files"
+    for at, name in enumerate(names):
+        page.goto(lineage)
+        boxes.nth(at).click()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert re.search("/(datasets|models)/", page.url), name
+        if "…" not in name and not name.endswith((".csv", ".parquet")):
+            expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+def test_on_a_phone_the_picture_says_that_it_scrolls_and_a_tap_on_a_mart_leads_to_it(
+    open_page: Callable[..., Page], home: Path
+) -> None:
+    page = open_page(**PHONE)
+    page.goto((home / "site" / "lineage.html").as_uri())
+    expect(page.get_by_text("Scroll the picture sideways")).to_be_visible()
+    letters = page.locator("svg.way text.name").first.evaluate("e => e.getBoundingClientRect().height")
+    assert letters >= 11, "pixels: letters that can be read"
+    mart = page.locator("svg.way a", has_text="fct_zone_revenue_monthly")
+    expect(mart).not_to_be_in_viewport()
+    mart.tap()
+    expect(page.get_by_role("heading", level=1)).to_have_text("fct_zone_revenue_monthly")
+
+
 def test_a_test_s_result_stands_next_to_its_model(page: Page, home: Path) -> None:
     page.goto((home / "site" / "models" / "fct_trips.html").as_uri())
     tests = page.get_by_role("region", name="Tests of fct_trips")

@@ -22,7 +22,6 @@ from sluice.ledger import loads
 from sluice.runs import lifecycle
 from sluice.source import fetch
 from sluice.staging import load
-from sluice.warehouse.postgres import schema_evolution
 from sluice.warehouse.warehouse import Warehouse
 from tests.integration.marts.test_marts import Night
 from tests.support.repository import ROOT
@@ -53,7 +52,7 @@ def test_a_successor_does_not_wait_for_a_run_that_was_stopped_in_copy(night: Nig
     orders, rows = contract(), Endless()
     path = write(tmp_path / "orders_2021-01.csv", good_lines(3))
     file = fetch.fetch(fetch.look(str(path)), tmp_path)
-    schema_evolution.make(warehouse, orders)
+    warehouse.data.make_tables(warehouse.engine, orders)
     with warehouse.engine.begin() as connection:
         stopped = loads.begin(connection, orders, "2021-01", file, None)
     ended: list[BaseException] = []
@@ -103,6 +102,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_a_killed_run_leaves_no_temporary_server(tmp_path: Path) -> None:
     (tmp_path / "endless.py").write_text(RUN)
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}

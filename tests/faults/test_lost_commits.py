@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from sluice.cli import exits
+from sluice.cli import exit_codes
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ToolError
 from sluice.contract.gate import decide
@@ -18,10 +18,8 @@ from sluice.ledger import builds, loads, schema
 from sluice.runs import lifecycle
 from sluice.source import fetch
 from sluice.source.readers.row_stream import open_rows
-from sluice.staging import load, publish
-from sluice.staging.audit import audit
+from sluice.staging import audit, load, publish
 from sluice.warehouse.connection import connect
-from sluice.warehouse.postgres import schema_evolution
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 from tests.integration.conftest import connector_for
@@ -70,7 +68,7 @@ def test_a_batch_comes_in_once_whichever_commit_of_its_load_is_cut(
     orders = contract()
     bad = [line.replace("north", "west") for line in good_lines(9, first=100)] if verdict == "held" else []
     path = write(tmp_path / "orders_2021-01.csv", [*good_lines(5), *bad])
-    schema_evolution.make(far, orders)
+    far.data.make_tables(far.engine, orders)
     put(far, orders, path)
     for number in itertools.count(1):
         proxy.cut_at(number, mode)
@@ -116,7 +114,7 @@ def test_an_error_of_the_driver_that_nobody_expected_ends_a_command_with_one_mes
 ) -> None:
     nowhere = sa.create_engine(database.set(host="127.0.0.1", port=1, query={}))
     with pytest.raises(SystemExit) as stop:
-        exits.end(lambda: nowhere.connect().close())
+        exit_codes.end(lambda: nowhere.connect().close())
     said = capsys.readouterr().err
     assert stop.value.code == 3
     assert said.startswith("sluice: the warehouse failed: ")

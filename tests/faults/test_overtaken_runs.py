@@ -20,7 +20,7 @@ from sluice.contract.derive.schemas import DEFAULT
 from sluice.contract.errors import DataError, Overtaken
 from sluice.doctor import database
 from sluice.ledger import builds, write_right
-from sluice.marts import build, restore_views
+from sluice.marts import build, candidate, restore_views
 from sluice.warehouse.postgres import locks
 from tests.integration.marts.test_marts import Night, dsn
 from tests.integration.marts.test_sides import Nights
@@ -28,7 +28,7 @@ from tests.support import stopped_run
 from tests.support.repository import ROOT
 
 POINTS = ("row", "parse", "node", "backup", "publish")
-QUICK = ("row", "node")  # the others are long tests
+QUICK = ("node",)
 
 
 @contextmanager
@@ -112,7 +112,8 @@ def test_an_overtaken_run_leaves_the_live_side_as_it_is(nights: Nights, point: s
     assert not build.due(nights.warehouse)
 
 
-@pytest.mark.parametrize("point", [pytest.param("row", marks=pytest.mark.long), "node"])
+@pytest.mark.long
+@pytest.mark.parametrize("point", ["row", "node"])
 def test_nor_after_a_successor_whose_tests_fail_and_a_third_run_on_the_same_side(
     nights: Nights,
     point: str,
@@ -153,7 +154,7 @@ def test_each_session_of_dbt_holds_the_right_to_write_and_none_is_left_at_the_en
         built = build.build(nights.warehouse, None)
     assert min(held) >= 1
     assert look() == 0
-    build.publish(nights.warehouse, built, None)
+    candidate.publish(nights.warehouse, built, None)
 
 
 def test_a_session_of_an_older_build_or_of_none_may_not_write(night: Night) -> None:
@@ -252,6 +253,43 @@ def test_a_view_that_was_dropped_or_changed_is_put_back_and_reported(night: Nigh
     assert sent == ["first", "recovery"]
     assert not restore_views.damaged(night.warehouse)
     assert [each.verdict for each in database.marts(night.warehouse)] == ["ok"]
+
+
+@pytest.mark.parametrize("how", ["put back by the next run", "made by the next publish"])
+def test_a_view_that_was_dropped_has_the_grants_again_that_the_last_run_saw(night: Night, how: str) -> None:
+    url = night.warehouse.url
+    one, gone = f"reader_of_{url.database}", f"gone_of_{url.database}"
+    may = "SELECT has_table_privilege('{}', 'marts.{}', 'SELECT')"
+
+    def do(*statements: str) -> None:
+        with night.warehouse.engine.begin() as connection:
+            for statement in statements:
+                connection.execute(sa.text(statement))
+
+    def readable(role: str, view: str) -> bool:
+        with night.warehouse.engine.begin() as connection:
+            return bool(connection.scalar(sa.text(may.format(role, view))))
+
+    night.publish()
+    do(f'CREATE ROLE "{one}"', f'CREATE ROLE "{gone}"')
+    try:
+        do(f'GRANT SELECT ON marts.zones TO "{one}", "{gone}"', f'GRANT SELECT ON marts.trips TO "{gone}"')
+        assert not restore_views.damaged(night.warehouse)  # as every run looks
+        do("GRANT SELECT ON marts.trips TO PUBLIC", f'REVOKE SELECT ON marts.zones FROM "{gone}"')
+        assert not restore_views.damaged(night.warehouse)
+        do("DROP VIEW marts.zones, marts.trips", f'DROP ROLE "{gone}"')
+        if how == "put back by the next run":
+            with night.warehouse.lock("dbt"):
+                restore_views.put_back(night.warehouse)
+        else:
+            night.publish()
+        assert (readable(one, "zones"), readable(one, "trips")) == (True, True)
+        night.publish()
+        do("DROP VIEW marts.zones")
+        night.publish()
+        assert readable(one, "zones")
+    finally:
+        do(f'DROP OWNED BY "{one}"', f'DROP ROLE "{one}"')
 
 
 def test_a_live_side_that_lost_a_table_is_due_to_be_built(nights: Nights) -> None:

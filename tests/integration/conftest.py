@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,13 @@ from sluice.contract.contract import Contract
 from sluice.contract.gate import AuditReport, Decision, decide
 from sluice.ledger import loads, schema
 from sluice.source import fetch
+from sluice.source.files import Listing
 from sluice.source.readers.row_stream import open_rows
-from sluice.staging import load, publish
-from sluice.staging.audit import audit
+from sluice.staging import audit, load, publish
+from sluice.warehouse.batch import Batch
 from sluice.warehouse.connection import connect
 from sluice.warehouse.embedded import READER
-from sluice.warehouse.postgres import schema_evolution
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.warehouse.warehouse import Warehouse
 
 
 def connector_for(url: sa.URL) -> SqlAlchemyConnector:
@@ -60,13 +61,13 @@ class Delivered:
 
 
 @pytest.fixture
-def deliver(warehouse: Warehouse) -> Callable[[Contract, str, Path], Delivered]:
-    """Put a file through load, audit, gate, and publish or hold."""
+def deliver(warehouse: Warehouse, tmp_path: Path) -> Callable[[Contract, str, Path | Listing], Delivered]:
+    """Put a file, or several as they were listed, through load, audit, gate, and publish or hold."""
 
-    def put(contract: Contract, batch_name: str, path: Path) -> Delivered:
-        schema_evolution.make(warehouse, contract)
-        schema_evolution.verify(warehouse, contract)
-        file = fetch.fetch(fetch.look(str(path)), path.parent)
+    def put(contract: Contract, batch_name: str, path: Path | Listing) -> Delivered:
+        warehouse.data.make_tables(warehouse.engine, contract)
+        warehouse.data.verify_tables(warehouse.engine, contract)
+        file = fetch.fetch(path if isinstance(path, Listing) else fetch.look(str(path)), tmp_path / "downloads")
         with warehouse.engine.begin() as connection:
             batch = loads.begin(connection, contract, batch_name, file, None)
         try:
@@ -114,13 +115,17 @@ def engine(database: sa.URL) -> Iterator[sa.Engine]:
 
 @pytest.fixture
 def sluice(
+    request: pytest.FixtureRequest,
     prefect_server: str,
+    quick_project: Path,
     database: sa.URL,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> Callable[..., Said]:
-    """The command line, in a warehouse of its own that a block names."""
+    """The command line, in a warehouse of its own that a block names, for the example without its dbt tests."""
+    if "SLUICE_PROJECT" not in os.environ and request.node.get_closest_marker("whole_project") is None:
+        monkeypatch.setenv("SLUICE_PROJECT", str(quick_project))
     block = f"warehouse-{str(database.database).replace('_', '-')}"
     connector_for(database).save(block)
     monkeypatch.setenv("SLUICE_WAREHOUSE", block)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 from sluice.contract.contract import Contract
+from tests.support.repository import ROOT
 
 
 def contract_of(path: Path) -> Contract:
@@ -19,3 +22,12 @@ def contract_of(path: Path) -> Contract:
     spec.loader.exec_module(module)
     contract: Contract = module.CONTRACT
     return contract
+
+
+def assert_draft_is_formatted(project: Path) -> None:
+    """Hold what was written into a project against ruff, as this repository has it set."""
+    ruff = str(Path(sys.executable).with_name("ruff"))
+    shutil.copy(ROOT / "pyproject.toml", project)
+    for command in (["check"], ["format", "--check"]):
+        said = subprocess.run([ruff, *command, "--no-cache", "."], cwd=project, capture_output=True, text=True)
+        assert said.returncode == 0, said.stdout

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sluice.contract.errors import SluiceError
-from sluice.marts import build, full_refresh
+from sluice.marts import build, candidate, full_refresh
 from sluice.marts import publish as marts
 from sluice.project import paths
 from sluice.warehouse.connection import connect
@@ -68,7 +68,7 @@ def main(address: str, project: str, point: str) -> None:
         before(PostgresAdapter, "post_model_hook")
     with warehouse.lock("dbt"):
         built = build.build(warehouse, "stopped")
-        build.publish(warehouse, built, "stopped")
+        candidate.publish(warehouse, built, "stopped")
 
 
 if __name__ == "__main__":

@@ -114,6 +114,12 @@ def replace(theirs: UserFolders) -> Path:
     return home
 
 
+def settings() -> dict[str, str]:
+    """The variables by which the programs under test are set, but for what the suite's own Prefect server sets."""
+    begins = (*VARIABLES, "OPENLINEAGE")
+    return {name: value for name, value in os.environ.items() if name.startswith(begins) and name != "PREFECT_API_URL"}
+
+
 def differences(before: Seen, after: Seen) -> list[str]:
     """What was made, changed or removed: one line each."""
     kinds = (

@@ -16,12 +16,11 @@ from sluice.contract.checks.compile import Check
 from sluice.contract.checks.in_pandas import failing_rows
 from sluice.contract.contract import Contract
 from sluice.contract.values import casts
-from sluice.ledger import tables
-from sluice.staging.audit import marked_rows
-from sluice.warehouse import warehouse
-from sluice.warehouse.postgres.tables import incoming_table
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.postgres.audit import marked_rows
+from sluice.warehouse.postgres.rows.tables import incoming_table, marked_table
 
-BATCH = warehouse.Batch("test__things", "all", 1)
+BATCH = Batch("test__things", "all", 1)
 LONGEST_SPAN = timedelta(days=292 * 365)
 
 
@@ -57,9 +56,9 @@ def in_the_database(connection: sa.Connection, contract: Contract, check: Check,
         Unsettled: a number is out of range, so that the check is errored.
     """
     if check.kind == "unique":
-        marked_rows.forget(connection, BATCH)
+        connection.execute(marked_table(contract, BATCH.batch).delete())
         marked_rows.mark_keys(connection, contract, BATCH, check)
-        return set(connection.scalars(sa.select(tables.failed_rows.c._row_number)))
+        return set(connection.scalars(sa.select(marked_table(contract, BATCH.batch).c._row_number)))
     try:
         with connection.begin_nested():
             return _failing(connection, incoming_table(contract, BATCH.batch), check, rows)

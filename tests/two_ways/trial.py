@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from sluice.contract.checks.compile import Check, checks_of
 from sluice.contract.contract import Contract
-from sluice.ledger import tables
-from sluice.warehouse.postgres.tables import incoming_table
+from sluice.warehouse.postgres.rows.tables import incoming_table, marked_table
 from tests.two_ways import judges
 from tests.two_ways.contracts import Drawn
 from tests.two_ways.frames import frames
@@ -62,10 +61,10 @@ def warehouse(url: sa.URL) -> Iterator[sa.Connection]:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:
         connection.execute(sa.text("SET TIME ZONE 'America/New_York'"))  # a verdict is none of the session's business
-        for schema in ("staging", "ops"):
+        for schema in ("staging",):
             connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
-        incoming_table(Drawn((), (), (), ("a", "s")).contract(), BATCH.batch).create(connection)
-        tables.failed_rows.create(connection, checkfirst=True)
+        for table in (incoming_table, marked_table):
+            table(Drawn((), (), (), ("a", "s")).contract(), BATCH.batch).create(connection)
         yield connection
         connection.rollback()
 

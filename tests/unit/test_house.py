@@ -20,9 +20,11 @@ MOST_MODULES, MOST_LINES = 10, 250
 DRIVER = ("psycopg2", "pgpq")
 KNOWS_DRIVER = {
     "warehouse/postgres",
+    "warehouse/postgres/rows",
     "warehouse/embedded",
     "marts/dbt",  # cancels dbt's queries
     "doctor",  # tells a missing right from other errors
+    "setup",  # and a table that is in use
 }
 PREFECT = ("prefect", "prefect_sqlalchemy")
 KNOWS_PREFECT = {

@@ -41,7 +41,7 @@ class Upgraded:
         init(folder / "project", example="taxi")
         with gzip.open(kept / "prefect.sql.gz", "rt") as dump, sqlite3.connect(folder / "prefect/prefect.db") as made:
             made.executescript(dump.read().replace(old, str(folder)))
-        self.url = embedded.start(folder / ".sluice")
+        self.url = embedded.start(folder / ".sluice").set(username="postgres")  # as which older versions worked
         with gzip.open(kept / "warehouse.sql.gz", "rt") as dump:
             self._execute(dump.read().replace(old, str(folder)))
         (folder / "user").mkdir()

@@ -114,6 +114,7 @@ def test_a_closed_gate_sends_one_alert_with_reason_numbers_sample_and_next_comma
         assert words in text, text
 
 
+@pytest.mark.long
 def test_a_broken_file_reaches_a_mailbox_and_so_does_the_recovery_when_it_is_fixed(mailbox, sluice, tmp_path) -> None:
     url = write_bad_month(tmp_path)
     assert sluice("run", "tlc__yellow_trips", "-b", "2019-02", "--url", url).code == 2
@@ -139,6 +140,7 @@ def test_a_broken_file_reaches_a_mailbox_and_so_does_the_recovery_when_it_is_fix
     assert "Revenue by zone (dashboard)" in text
 
 
+@pytest.mark.whole_project
 def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
     sluice, engine, webhook, tmp_path, monkeypatch
 ) -> None:
@@ -177,6 +179,7 @@ def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
     assert "Readers keep the old marts; the candidate is in marts__b" in told
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_softly_sends_one_alert(sluice, webhook) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the request for the file, and never answers
         silent.settimeout(120)

@@ -91,6 +91,7 @@ def test_a_watching_sender_delivers_what_comes_and_stops_on_ctrl_c(warehouse, de
     assert "Traceback" not in said
 
 
+@pytest.mark.long
 def test_a_watching_sender_follows_the_block_of_a_warehouse_that_moved(
     warehouse, deliver, database: sa.URL, postgres_url: sa.URL, tmp_path
 ) -> None:

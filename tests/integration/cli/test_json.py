@@ -3,42 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.support import taxi
+from tests.support.documented import fields, json_fields
 from tests.support.repository import ROOT
 
-FREE = {"sample", "layers"}  # what is in them depends on the dataset
-FIELDS = re.compile(r"`([a-z0-9_.\[\]]+)`")
-
-
-def documented() -> dict[str, set[str]]:
-    """The fields by command, as the page lists them."""
-    found: dict[str, set[str]] = {}
-    for section in (ROOT / "docs/json.md").read_text().split("\n## ")[1:]:
-        heading, _, text = section.partition("\n")
-        rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
-        fields = {field for row in rows for field in FIELDS.findall(row)}
-        for command in re.findall(r"`(?:sluice )?([a-z ]+)`", heading):
-            found[command] = fields
-    return found
-
-
-def fields(document: Any, before: str = "") -> Iterator[str]:
-    """Every field of a document, as the page writes them."""
-    if isinstance(document, list):
-        for each in document:
-            yield from fields(each, f"{before}[]" if before else "")
-    elif isinstance(document, dict):
-        for name, value in document.items():
-            path = f"{before}.{name}" if before else name
-            yield path
-            if name not in FREE:
-                yield from fields(value, path)
+ELSEWHERE = {"backup", "restore", "forget"}  # in test_backup.py and test_forget.py
 
 
 @pytest.fixture
@@ -65,14 +37,19 @@ def said(sluice, tmp_path):
         "quarantine replay": ("quarantine", "replay", *month),
         "backfill": ("backfill", "tlc__yellow_trips", "--from", "2019-01", "--to", "2019-01", *url),
         "rollback": ("rollback",),
+        "marts build": ("marts", "build"),
+        "marts diff": ("marts", "diff"),
+        "marts publish": ("marts", "publish"),
+        "marts rollback": ("marts", "rollback"),
         "alerts send": ("alerts", "send"),
     }
     return {name: json.loads(sluice(*command, "--json").out) for name, command in commands.items()}
 
 
+@pytest.mark.long
 def test_every_document_has_the_fields_that_the_page_lists_and_verdicts_are_machine_words(said) -> None:
-    listed = documented()
-    assert set(listed) == set(said)
+    listed = json_fields()
+    assert set(listed) == set(said) | ELSEWHERE
     for command, document in said.items():
         assert document, command
         assert set(fields(document)) == listed[command], command

@@ -65,6 +65,7 @@ def test_where_nothing_was_loaded_each_command_says_so_and_makes_nothing(sluice,
     assert "never loaded" in said[SHOWING[3]].out
 
 
+@pytest.mark.long
 def test_a_role_that_may_only_read_sees_everything_and_changes_nothing(sluice, engine, tmp_path, as_reader) -> None:
     taxi.csv(tmp_path / "2019-01.csv", taxi.trips("2019-01", 40))
     taxi.csv(tmp_path / "2019-02.csv", [*taxi.trips("2019-02", 20), *taxi.trips("2019-02", 10, passengers=0)])

@@ -16,7 +16,7 @@ from sluice.doctor import database
 from sluice.doctor import prefect_server as orchestration
 from sluice.doctor.finding import examine, ok
 from sluice.project.datasets import contracts
-from sluice.staging.audit import findings
+from sluice.warehouse.postgres.audit import scan
 from tests.integration.conftest import connector_for
 
 
@@ -32,6 +32,7 @@ def verdicts(findings_: list[dict]) -> set[str]:
     return {finding["verdict"] for finding in findings_}
 
 
+@pytest.mark.whole_project
 def test_a_sound_installation_has_no_failure_and_the_canaries_leave_nothing_behind(sluice, engine) -> None:
     said = sluice("doctor", "--json")
     assert said.code == 0, said.out
@@ -47,8 +48,8 @@ def test_a_sound_installation_has_no_failure_and_the_canaries_leave_nothing_behi
 
 
 def test_an_audit_that_sees_nothing_is_found_by_the_canary(warehouse, monkeypatch) -> None:
-    fails = findings._fails
-    monkeypatch.setattr(findings, "_fails", lambda check, batch: fails(check, batch) & sa.false())
+    fails = scan._fails
+    monkeypatch.setattr(scan, "_fails", lambda *given: fails(*given) & sa.false())
     said = examine("gates", lambda: database.gates(warehouse))
     assert {finding.verdict for finding in said} == {"fail"}
     assert "a row that should have been rejected was accepted" in said[0].found

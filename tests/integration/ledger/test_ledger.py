@@ -9,13 +9,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import sqlalchemy as sa
 
 from sluice.contract.checks.version import version_of
 from sluice.contract.errors import DataError
-from sluice.ledger import loads, schema
+from sluice.ledger import loads, references, schema
 from sluice.project import fingerprints
 from sluice.server.watch import verdicts
 from sluice.source import fetch
+from sluice.warehouse.batch import Batch
 from tests.support import shops
 
 
@@ -82,6 +84,7 @@ def test_an_older_ledger_gets_the_columns_and_descriptions_of_this_version(wareh
     with warehouse.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE ops.batches DROP COLUMN warnings")
         connection.exec_driver_sql("COMMENT ON COLUMN ops.batches.bytes IS NULL")
+        connection.exec_driver_sql("DROP INDEX ops.batches_in_order")
         schema.create(connection)
     described = rows(
         "select attname, col_description(attrelid, attnum) from pg_attribute"
@@ -89,6 +92,52 @@ def test_an_older_ledger_gets_the_columns_and_descriptions_of_this_version(wareh
     )
     assert {"warnings", "bytes"} <= {name for name, _ in described}
     assert [name for name, description in described if not description] == []
+    assert rows("select to_regclass('ops.batches_in_order') is not null") == [(True,)]
+
+
+def test_of_thousands_of_batches_the_one_before_and_the_newest_loads_are_found_by_an_index(warehouse) -> None:
+    asked: list[tuple[str, object]] = []
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO ops.batches (dataset, batch, status, address, bytes, sha256, contract_version, rows_read, "
+            "rows_accepted, rows_rejected) SELECT d, to_char(timestamp '2021-01-01' + n * interval '1 hour', "
+            "'YYYY-MM-DD\"T\"HH24'), 'published', '', 0, '', '', n, n, 0 FROM generate_series(1, 3000) n, "
+            "unnest(array['a__b', 'c__d']) d"
+        )
+        connection.exec_driver_sql("ANALYZE ops.batches")
+
+        @sa.event.listens_for(connection, "before_cursor_execute")
+        def keep(_connection, _cursor, statement, parameters, _context, _many) -> None:
+            asked.append((statement, parameters))
+
+        assert loads.rows_of_batch_before(connection, "a__b", "2021-01-03T00") == 47
+        assert len(connection.execute(loads.newest("a__b").limit(3)).all()) == 3
+        sa.event.remove(connection, "before_cursor_execute", keep)
+        for statement, parameters in asked:
+            plan = "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}", parameters))
+            assert "batches_in_order" in plan, plan
+            assert "Sort" not in plan, plan
+
+
+def test_an_older_ledger_keeps_which_loads_a_batch_was_judged_by(deliver, warehouse, rows, tmp_path) -> None:
+    orders = shops.contract()
+    for batch in ("2021-01", "2021-02"):
+        lines = [line.replace("2021-01-", f"{batch}-") for line in shops.good_lines(10)]
+        held = deliver(orders, batch, shops.write(tmp_path / "o.csv", lines)).batch
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE ops.reference_loads DROP COLUMN digest, DROP COLUMN count")
+        connection.exec_driver_sql("ALTER TABLE ops.reference_loads ADD loads bigint[] NOT NULL")
+        connection.exec_driver_sql("CREATE VIEW public.of_a_user AS SELECT loads FROM ops.reference_loads")
+        was = "INSERT INTO ops.reference_loads SELECT %s, dataset, array_agg(load_id) FROM ops.batches GROUP BY dataset"
+        connection.exec_driver_sql(was, (held.load_id,))
+        connection.exec_driver_sql("INSERT INTO ops.reference_loads VALUES (%s, 'shop__none', '{}')", (held.load_id,))
+        schema.create(connection)
+    other = Batch("shop__lines", "2021-01", held.load_id)
+    with warehouse.engine.begin() as connection:
+        assert references.changed(connection, other) == []
+        references.note(connection, other, [orders.dataset_id])
+        schema.create(connection)
+    assert rows("select loads from public.of_a_user") == [(None,)]
 
 
 def test_what_a_run_published_or_held_is_known_by_its_load_and_a_failed_load_is_no_verdict(

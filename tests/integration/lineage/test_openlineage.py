@@ -24,6 +24,15 @@ from sluice.lineage import client, events, names
 from sluice.lineage.sender import PATIENCE, Sender
 from tests.support import taxi
 
+pytestmark = pytest.mark.whole_project  # dbt's tests have events, too
+
+
+@pytest.fixture(autouse=True)
+def imported() -> None:
+    """The client, as a run has it before a sender's thread begins: two threads that import it may block each other."""
+    assert client.missing() is None
+
+
 Event = dict[str, Any]
 
 
@@ -58,6 +67,8 @@ def states(events: list[Event]) -> list[str]:
 @pytest.fixture
 def warned() -> Iterator[list[str]]:
     """What a run warns of, as its log has it."""
+    import prefect.main  # noqa: F401 - sets up its loggers, which takes away the handlers that they have
+
     said: list[str] = []
     handler, logger = logging.Handler(), logging.getLogger("prefect.sluice.lineage")
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
@@ -77,6 +88,7 @@ def night(sluice, receiver: Receiver, warned: list[str], tmp_path: Path) -> Rece
     return receiver
 
 
+@pytest.mark.long
 def test_a_night_its_loads_and_its_dbt_nodes_have_a_start_and_an_end_with_their_facts(
     night: Receiver, tmp_path
 ) -> None:
@@ -123,6 +135,21 @@ def test_a_night_its_loads_and_its_dbt_nodes_have_a_start_and_an_end_with_their_
     assert trips["job"]["facets"]["ownership"]["owners"]
     assert trips["job"]["facets"]["sql"]["query"]
     assert files_behind(night, trips["outputs"][0]["name"], "trip_distance_miles") == {(file["name"], "trip_distance")}
+
+
+@pytest.mark.long
+def test_a_replay_and_a_release_are_loads_of_the_same_job_with_a_start_and_an_end(sluice, night: Receiver) -> None:
+    again = sluice("quarantine", "replay", "tlc__yellow_trips", "2019-02")
+    assert again.code == 2, again.err
+    released = sluice("quarantine", "release", "tlc__yellow_trips", "2019-02", "--why", "a test", "--who", "me")
+    assert released.code == 0, released.err
+    assert states(night.of("replay")) == ["START", "FAIL"]
+    assert states(night.of("release")) == ["START", "COMPLETE"]
+    replayed, freed = (night.of("load.tlc__yellow_trips")[start : start + 2] for start in (4, 6))
+    assert states(replayed) == ["START", "FAIL"]
+    assert states(freed) == ["START", "COMPLETE"]
+    assert freed[1]["run"]["facets"]["parent"]["job"]["name"] == "release"
+    assert freed[1]["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 20
 
 
 def assertions(event: Event) -> list[dict[str, Any]]:
@@ -313,6 +340,13 @@ def test_what_is_wrong_with_the_configuration_is_a_warning_and_never_the_run_s_e
     with events.of_run("1", "nightly", "flows/nightly.py", said.append) as found:
         assert type(found) is events.Silent
     assert said == ["OpenLineage is configured, but its client cannot be imported: AttributeError: another version"]
+
+
+def test_the_client_leaves_nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:9")
+    before = dict(os.environ)
+    assert client.make().transport.kind
+    assert dict(os.environ) == before
 
 
 def test_a_home_that_is_not_known_names_no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:

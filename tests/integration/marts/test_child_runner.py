@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from sluice.contract.errors import ConfigError, ToolError
+from sluice.marts import build
 from sluice.marts.dbt.run import chosen
 from sluice.marts.dbt.verdict import DbtNodesBroke
 from tests.integration.marts.test_dbt_runner import Tiny, states
@@ -99,6 +100,42 @@ def test_the_dbt_of_an_environment_without_sluice_builds_and_its_sessions_hold_t
     nights.night()
     assert nights.refreshed() == []  # by `dbt ls` and the manifest that the child wrote
     assert nights.fares() == {"2019-01": [1, 2], "2019-02": [3], "2019-03": [4]}
+
+
+@pytest.fixture(scope="module")
+def older_dbt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """dbt 1.11, the oldest that Sluice takes, in an environment of its own."""
+    folder = tmp_path_factory.mktemp("older") / "venv"
+    subprocess.run([sys.executable, "-m", "uv", "venv", "--quiet", folder], check=True)
+    wanted = ["dbt-core<1.12", "dbt-postgres"]
+    install = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", folder / "bin" / "python", *wanted]
+    installed = subprocess.run(install, capture_output=True, text=True)
+    if "error sending request" in installed.stderr.lower() or "dns error" in installed.stderr.lower():
+        pytest.skip(f"no package index can be reached: {installed.stderr.strip().splitlines()[-1]}")
+    assert installed.returncode == 0, installed.stderr
+    return folder / "bin" / "dbt"
+
+
+@pytest.mark.long
+def test_marts_that_dbt_1_11_built_go_on_under_the_dbt_of_today_without_a_rebuild(
+    nights: Nights,  # noqa: F811
+    write_settings,
+    older_dbt: Path,
+) -> None:
+    said = subprocess.run([older_dbt, "--version"], capture_output=True, text=True, check=True).stdout
+    assert "installed: 1.11." in said
+    write_settings("[dbt]", 'runner = "process"', f'executable = "{older_dbt}"', FOLDERS)
+    nights.load("2019-01", [1, 2])
+    nights.night()
+    nights.load("2019-02", [3])
+    nights.night()
+    write_settings(FOLDERS)
+    assert not build.due(nights.warehouse)  # a newer dbt alone builds nothing
+    for batch, fares in {"2019-03": [4], "2019-04": [5], "2019-05": [6]}.items():
+        nights.load(batch, fares)
+        nights.night()
+        assert nights.refreshed() == []
+    assert nights.fares() == {"2019-01": [1, 2], "2019-02": [3], "2019-03": [4], "2019-04": [5], "2019-05": [6]}
 
 
 @pytest.mark.long

@@ -180,6 +180,7 @@ def test_each_side_catches_up_with_batches_that_came_were_replaced_and_went(ware
     assert warehouse.partitions_read("marts__a.int_trips_timed", YELLOW, "2019-04") == {"tlc__yellow_trips__2019-04"}
 
 
+@pytest.mark.long
 def test_a_test_within_its_tolerance_passes_and_keeps_its_count(warehouse: Warehouse) -> None:
     warehouse.publish(YELLOW, "2019-01", rows=200)
     with warehouse.engine.begin() as connection:

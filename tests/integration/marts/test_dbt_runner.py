@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -159,7 +160,6 @@ def test_every_node_is_a_task_run_that_ended(tiny: Tiny) -> None:
     assert parents == {runs["model stg_trips"].id}, "the lineage is not in the task graph"
 
 
-@quick_in_both
 def test_a_failing_models_reason_is_in_the_message_and_its_children_end_as_skipped(tiny: Tiny) -> None:
     tiny.write({"models/stg_trips.sql": "select n as trip_id from no_such_table"})
     with pytest.raises(DbtNodesBroke) as caught:
@@ -179,7 +179,6 @@ def test_a_failing_models_reason_is_in_the_message_and_its_children_end_as_skipp
     assert "no_such_table" in (failed.message or "")
 
 
-@quick_in_both
 def test_a_failing_test_is_bad_data_and_names_the_test_the_rows_and_how_to_see_them(tiny: Tiny) -> None:
     tiny.test_column("zone_id", "not_null")
     with pytest.raises(DbtTestsFailed) as caught:
@@ -194,6 +193,7 @@ def test_a_failing_test_is_bad_data_and_names_the_test_the_rows_and_how_to_see_t
     assert sum(layer[4] for layer in layers_of(caught.value.run)) == 1
 
 
+@pytest.mark.long
 def test_a_test_that_cannot_run_has_no_rows_to_see(tiny: Tiny) -> None:
     tiny.test_column("zone_id", "{accepted_values: {arguments: {values: [one], quote: false}}}")
     with pytest.raises(ToolError) as caught:
@@ -204,6 +204,7 @@ def test_a_test_that_cannot_run_has_no_rows_to_see(tiny: Tiny) -> None:
     assert "see them" not in message
 
 
+@pytest.mark.long
 def test_a_test_that_only_warns_is_told_with_its_number_and_rows(tiny: Tiny) -> None:
     tiny.test_column("zone_id", "{not_null: {config: {severity: warn}}}")
     run = tiny.run()
@@ -219,6 +220,7 @@ def test_a_test_that_only_warns_is_told_with_its_number_and_rows(tiny: Tiny) -> 
     assert told.next_command.startswith('sluice sql "$(cat ')
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("config", "told"),
     [
@@ -238,6 +240,7 @@ def test_the_bound_that_a_test_has_is_told_with_its_number(tiny: Tiny, config: s
     assert told in [node.message for node in nodes]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("selection", "missing"),
     [(["--select", "test_type:data"], "0 models"), (["--exclude", "test_type:data"], "0 tests")],
@@ -248,6 +251,7 @@ def test_a_build_of_no_models_or_no_tests_is_an_error(tiny: Tiny, selection: lis
         tiny.run("build", *selection)
 
 
+@pytest.mark.long
 def test_artifacts_of_another_run_are_not_trusted(tiny: Tiny) -> None:
     first = tiny.run()
     assert len(first.artifact("manifest")["nodes"]) == 5
@@ -274,6 +278,7 @@ def test_the_environment_is_as_before_whether_dbt_passed_or_failed(tiny: Tiny, m
     assert (dict(os.environ), Path.cwd(), signal.getsignal(signal.SIGTERM)) == (before, folder, on_sigterm)
 
 
+@pytest.mark.long
 def test_a_project_that_does_not_parse_is_told_in_dbts_words(tiny: Tiny) -> None:
     tiny.write({"models/trips.sql": "select * from {{ ref('nothing') }}"})
     with pytest.raises(ToolError) as caught:
@@ -295,6 +300,7 @@ def test_an_unreachable_server_is_told_in_dbts_words_without_the_password(tiny: 
     assert "hunter2" not in "".join(log.read_text() for log in tiny.home.rglob("dbt.log"))
 
 
+@pytest.mark.long
 def test_the_two_sides_keep_apart(tiny: Tiny) -> None:
     a, b = tiny.run(side="one_side"), tiny.run(side="other_side")
     assert a.artifact("run_results") != b.artifact("run_results")
@@ -305,6 +311,7 @@ def test_the_two_sides_keep_apart(tiny: Tiny) -> None:
     assert left == {"dbt_project.yml", "models"}, "dbt wrote into the project"
 
 
+@pytest.mark.long
 def test_progress_counts_every_node_unit_tests_too(tiny: Tiny) -> None:
     tiny.write(
         {
@@ -322,17 +329,20 @@ def test_progress_counts_every_node_unit_tests_too(tiny: Tiny) -> None:
     assert "trips" in {node for _, _, node in seen}
 
 
+@pytest.mark.long
 def test_it_runs_when_prefect_logs_warnings_only(tiny: Tiny) -> None:
     with temporary_settings({PREFECT_LOGGING_LEVEL: "WARNING"}):
         assert tiny.run().counts("model") == {"success": 2}
 
 
+@pytest.mark.long
 def test_dbt_says_nothing_on_the_console_itself(tiny: Tiny, capfd: pytest.CaptureFixture[str]) -> None:
     run_dbt(["build"], tiny.place())  # outside a flow: Prefect says nothing either
     out, err = capfd.readouterr()
     assert "stg_trips" not in out + err
 
 
+@pytest.mark.long
 def test_warming_up_parses_for_the_next_run_and_opens_no_connection(tiny: Tiny) -> None:
     reachable, tiny.url = tiny.url, tiny.url.set(host="127.0.0.1", port=9, query={})
     warm_up(tiny.place())
@@ -341,6 +351,7 @@ def test_warming_up_parses_for_the_next_run_and_opens_no_connection(tiny: Tiny) 
     assert tiny.run().failed == ()
 
 
+@pytest.mark.long
 def test_docs_are_generated_from_this_run(tiny: Tiny) -> None:
     tiny.run()
     run = tiny.run("docs", "generate")
@@ -348,6 +359,7 @@ def test_docs_are_generated_from_this_run(tiny: Tiny) -> None:
     assert run.nodes == ()
 
 
+@pytest.mark.long
 def test_what_a_file_env_says_does_not_become_the_environment_of_the_run(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,6 +370,7 @@ def test_what_a_file_env_says_does_not_become_the_environment_of_the_run(
     assert dict(os.environ) == before
 
 
+@pytest.mark.long
 def test_a_stale_source_is_a_finding_and_not_a_crash(tiny: Tiny) -> None:
     tiny.write(
         {
@@ -401,8 +414,14 @@ if __name__ == "__main__":
 """
 
 
-@quick_in_both
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "signal_number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.long),
+        signal.SIGTERM,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.long),
+    ],
+)
 def test_a_cancelled_run_leaves_no_query_running(tiny: Tiny, signal_number: signal.Signals) -> None:
     tiny.write({"models/stg_trips.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)"})
     (tiny.folder / "slow.py").write_text(SLOW_FLOW)
@@ -432,7 +451,7 @@ SQLConnectionManager.cancel_open = lambda self: []
 """
 
 
-@quick_in_both
+@pytest.mark.long
 def test_a_query_that_begins_after_dbt_has_cancelled_is_cancelled_too(tiny: Tiny) -> None:
     tiny.write({"models/stg_trips.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)"})
     (tiny.folder / "slow.py").write_text(SLOW_FLOW)
@@ -470,6 +489,7 @@ parser.write_manifest = deaf
 """
 
 
+@pytest.mark.long
 @in_this_process
 def test_a_signal_that_is_lost_while_dbt_parses_lets_no_node_begin_and_fails_none(tiny: Tiny) -> None:
     tiny.write({f"models/{name}.sql": "select 1 as trip_id, 2 as zone_id from pg_sleep(300)" for name in ("a", "b")})
@@ -480,7 +500,7 @@ def test_a_signal_that_is_lost_while_dbt_parses_lets_no_node_begin_and_fails_non
     assert ended.returncode != 0
     said = ended.stdout.decode()
     assert "Execution was aborted by a termination signal" in said
-    assert "Cancelled('the run was stopped')" in said
+    assert {*re.findall(r"Task run .*Finished in state (\w+)", said)} <= {"Cancelled", "Skipped"}
     assert "fail" not in said.lower()
     assert sleeping(sa.create_engine(tiny.url)) == 0
 

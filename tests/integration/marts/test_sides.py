@@ -14,7 +14,7 @@ from sluice.contract.derive.schemas import DEFAULT
 from sluice.contract.errors import DataError, ToolError
 from sluice.ledger import builds, tables
 from sluice.ledger import schema as ledger_tables
-from sluice.marts import build, freshness
+from sluice.marts import build, candidate, freshness
 from sluice.marts.rollback import rollback
 from sluice.project import paths
 from sluice.warehouse.connection import connect
@@ -43,6 +43,12 @@ from public.raw_trips
 where {{ of_due_batches('int_loads') }}
 """
 PRICED = "{% macro priced(column) %}cast({{ column }} * 1 as numeric(10, 2)){% endmacro %}"
+RAW = """
+sources:
+  - name: raw
+    schema: public
+    tables: [{name: raw_trips, config: {freshness: {warn_after: {count: 1, period: day}}}}]
+"""
 MODELS = """
 models:
   - name: int_loads
@@ -92,7 +98,7 @@ class Nights:
         assert build.due(self.warehouse)
         with self.warehouse.lock("dbt"):
             built = build.build(self.warehouse, "a run")
-            build.publish(self.warehouse, built, "a run")
+            candidate.publish(self.warehouse, built, "a run")
         assert not build.due(self.warehouse)
         return built
 
@@ -137,6 +143,8 @@ def nights(database: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_two_nights_after_a_change_of_logic_both_sides_have_it_and_no_other_night_builds_from_nothing(
     nights: Nights,
 ) -> None:
+    nights.write("models/raw.yml", RAW)
+    nights.write("models/marts/fct_trips.sql", TRIPS.replace("public.raw_trips", "{{ source('raw', 'raw_trips') }}"))
     nights.load("2019-01", [1, 2])
     nights.night()
     assert nights.refreshed() == ["all"]  # nothing is known of the side
@@ -161,8 +169,9 @@ def test_two_nights_after_a_change_of_logic_both_sides_have_it_and_no_other_nigh
     assert [{**nights.fares(side), "2019-04": [70]} for side in DEFAULT.sides] == [nights.fares(), nights.fares()]
 
     nights.write("models/models.yml", MODELS.replace("Trips.", "Trips, described better."))
+    nights.write("models/raw.yml", RAW.replace("count: 1", "count: 2"))
     nights.night()
-    assert nights.refreshed() == []  # words change no row
+    assert nights.refreshed() == []  # words change no row, nor does how fresh a source is to be
     assert nights.fares() == wanted | {"2019-04": [70]}
 
 

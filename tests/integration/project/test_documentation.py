@@ -13,7 +13,9 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from sluice.ledger.tables import metadata
 from tests.support.repository import ROOT
+from tests.unit.project.test_documentation import ALL
 
 pytestmark = pytest.mark.long
 
@@ -47,8 +49,11 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "deliver_range" in (site / "reference/python.html").read_text()
-    assert "sluice contract diff" in (site / "reference/commands.html").read_text()
-    assert "rows_rejected" in (site / "reference/ops.html").read_text()
+    commands = (site / "reference/commands.html").read_text()
+    assert [path for path in ALL if f'id="{"-".join(("sluice", *path))}"' not in commands] == []
+    assert "..." not in re.findall(r"<li><a [^>]*><code>init</code>.*?</li>", commands)[0]
+    ops = (site / "reference/ops.html").read_text()
+    assert [name for name in metadata.tables if name.split(".")[-1] not in ops] == []
     pages = [page.read_text() for page in site.rglob("*.html")]
     assert not [
         found for page in pages for found in re.findall(r'(?:src|href)="(https?://[^"]+\.(?:js|css)[^"]*)"', page)
@@ -76,6 +81,7 @@ def test_the_tutorial_leads_from_an_empty_folder_to_an_alert_and_its_recovery(
         done = subprocess.run(["bash", "-c", "set -e\n" + "\n".join(typed)], **shell)  # type: ignore[call-overload]
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         assert "exit code 2" in done.stdout
+        assert done.stderr.count("gate closed: 50% of rows are rejected") == 1, "each message once"
         assert "│ 200    │" in done.stdout, "both months"
         alert, recovery = messages
         assert "quantity >= 1" in alert

@@ -32,6 +32,7 @@ def written(engine: sa.Engine) -> dict[str, object]:
     return {"tables": names, "schemas": [s for s in schemas if not s.startswith("pg_")], **rows}
 
 
+@pytest.mark.long
 def test_a_plan_says_why_each_batch_would_be_loaded_and_writes_nothing(sluice, engine, tmp_path) -> None:
     files = ("--url", str(tmp_path / "{batch}.csv"))
     taxi.csv(tmp_path / "2019-01.csv", taxi.trips("2019-01", 40))

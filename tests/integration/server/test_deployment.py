@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,8 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from sluice.warehouse import embedded
+from sluice.warehouse.embedded import server
 from tests.support.repository import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -79,6 +82,29 @@ def test_systemd_accepts_the_units(installed: Path, tmp_path: Path) -> None:
     units = [str(path) for path in sorted(tmp_path.iterdir())]
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     assert (done.returncode, [line for line in done.stderr.splitlines() if "sluice" in line]) == (0, [])
+
+
+def test_the_embedded_server_has_shut_down_before_systemd_kills_what_is_left_unless_another_program_started_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = (DEPLOY / "systemd/sluice.service").read_text()
+    [stop] = re.findall(r"^ExecStopPost=(.*)", unit, re.MULTILINE)
+    environment = {**os.environ, "SLUICE_HOME": str(tmp_path)}
+    imports = "from sluice.project.paths import home; from sluice.warehouse import embedded"
+    command = [sys.executable, "-c", f"{imports}; embedded.start(home()); print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as up:
+        assert up.stdout is not None
+        assert up.stdout.readline() == b"\n", "it runs"
+        with monkeypatch.context() as elsewhere:  # no test can make a service
+            elsewhere.setattr(server, "group_of", lambda process: [f"0::/{process}"])
+            embedded.stop_with_service(tmp_path)
+        assert (tmp_path / "postgres/data/postmaster.pid").exists()
+        command = [part.replace("/opt/sluice/bin/python", sys.executable) for part in shlex.split(stop)]
+        subprocess.run(command, env=environment, check=True)
+        assert not (tmp_path / "postgres/data/postmaster.pid").exists()
+        up.communicate(b"\n")
+    log = (tmp_path / "postgres/data/server.log").read_text()
+    assert "database system is shut down" in log.splitlines()[-1]
 
 
 @pytest.mark.long

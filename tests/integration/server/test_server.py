@@ -63,14 +63,14 @@ deployments:
 UP = """
 import sys
 from pathlib import Path
-from sluice.cli.exits import until_told
+from sluice.cli.exit_codes import until_stopped
 home, project, host, port = sys.argv[1:]
 
 def serve():
     from sluice.server.up import up
     return up(Path(home), host=host, port=int(port), cron="* * * * *", project=Path(project))
 
-raise SystemExit(until_told(serve))
+raise SystemExit(until_stopped(serve))
 """
 
 PASSWORD = f"admin:not-to-be-seen-{uuid4()}"  # others may reach the server that has it

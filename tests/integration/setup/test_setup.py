@@ -32,6 +32,8 @@ from sluice.setup.required_blocks import Wanted
 from tests.support import stores
 from tests.support.repository import ROOT
 
+pytestmark = pytest.mark.whole_project
+
 CHANNEL = "apprise-address/taxi-data"  # as the contracts name it
 HELD = {"bucket", "bucket_name", "bucket_folder", "credentials", "gcp_credentials"}  # by a store's block
 FOLDER = {"gcs-bucket": "moved/", "s3-bucket": "moved"}  # as each type writes it
@@ -181,6 +183,7 @@ def test_a_person_is_asked_for_what_is_missing_and_secrets_are_not_shown(
     assert AppriseAddress.load("taxi-data").url.get_secret_value() == secret
 
 
+@pytest.mark.long
 def test_a_person_who_stops_at_a_question_is_told_of_no_bug(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bare.setenv("SLUICE_HOME", str(tmp_path))
     code, shown = typed("\x03")

@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandera.pandas as pa
@@ -112,7 +112,7 @@ def test_the_lineage_page_begins_with_a_picture_of_files_tables_and_marts(wareho
     parent = {"dbt_node": "source.shop", "column": "price", "lineage_type": "pass-through"}
     project["nodes"]["model.shop"]["parents"] = {"price": [parent]}
     kept.write_text(json.dumps({"nodes": {"source.shop": source, **project["nodes"]}, "unread": []}))
-    picture = re.search(r'<svg class="way".*?</svg>', made(warehouse, home, contract)["lineage.html"], re.S).group()
+    picture = picture_of(made(warehouse, home, contract))
     boxes = re.findall(r'<a href="(.*?)"><title>(.*?)</title>', picture)
     assert boxes == [
         ("datasets/shop__orders.html", "orders_{batch}.csv: held"),
@@ -121,6 +121,13 @@ def test_the_lineage_page_begins_with_a_picture_of_files_tables_and_marts(wareho
     ]
     assert picture.count("<path") == 2
     assert "<script" not in picture
+    later = [line.replace("2021-01-", "2021-03-") for line in shops.good_lines(18, first=40)]
+    assert deliver(contract, "2021-03", shops.write(tmp_path / "3.csv", later)).decision.open
+    assert "orders_{batch}.csv: published, 1 held</title>" in picture_of(made(warehouse, home, contract))
+
+
+def picture_of(site: Mapping[str, str]) -> str:
+    return re.search(r'<svg class="way".*?</svg>', site["lineage.html"], re.S).group()
 
 
 def test_a_load_that_fails_does_not_hide_what_readers_have(warehouse, deliver, home, tmp_path) -> None:

@@ -21,7 +21,8 @@ from sluice.project.datasets import contract_for, contracts
 from sluice.runs import lifecycle, plan
 from sluice.source import buckets
 from sluice.source.fetch import fetch, listed, look
-from sluice.source.files import SourceMissing, SourceUnavailable
+from sluice.source.files import Listing, SourceMissing, SourceUnavailable
+from sluice.source.parts import several
 from sluice.steps import deliver
 from sluice.warehouse import connection as warehouse_connection
 from tests.support import stores
@@ -169,7 +170,7 @@ def test_prefects_own_file_systems_are_read_too(prefect_server: str, tmp_path: P
     fsspec.filesystem("memory").pipe("/in/zones.csv", ZONES)
     for kind in ("local-file-system", "remote-file-system"):
         assert brought(f"block://{kind}/inbox/zones.csv", tmp_path / kind) == ZONES
-        assert listed(f"block://{kind}/inbox/") == ["zones.csv"]
+        assert listed(f"block://{kind}/inbox/") == {"zones.csv": look(f"block://{kind}/inbox/zones.csv")}
 
 
 def test_a_block_that_is_none_or_no_storage_is_refused(prefect_server: str) -> None:
@@ -247,3 +248,23 @@ def test_each_file_of_a_bucket_is_a_batch_and_a_file_that_cannot_be_one_is_repor
             ("b", "Newark Airport"),
             ("b", "ALPHABET City"),
         ]
+
+
+def test_several_objects_are_one_batch_which_any_of_them_makes_new(store: Store, tmp_path: Path) -> None:
+    zones = contract_for("tlc__zones")
+    template = f"{store.scheme}://{BUCKET}/parts/zones_{{batch}}_*.csv"
+
+    def found() -> dict[str, Listing]:
+        return several.batches_in(template, zones, listed(several.folder_of(template, zones)))
+
+    for part, body in (("b", MORE), ("a", ZONES)):
+        store.put(f"parts/zones_all_{part}.csv", body)
+    before = found()["all"]
+    assert [part.address[-5:] for part in before.parts] == ["a.csv", "b.csv"]
+    assert before.parts == tuple(look(part.address) for part in before.parts)  # as each says of itself
+    whole = fetch(before, tmp_path)
+    assert [part.path.read_bytes() for part in whole.parts] == [ZONES, MORE]
+    assert (whole.etag, whole.size) == (before.etag, before.size)
+    store.put("parts/zones_all_b.csv", MORE.replace(b"Alphabet", b"ALPHABET"))
+    assert found()["all"].etag != before.etag
+    assert fetch(found()["all"], tmp_path).sha256 != whole.sha256

@@ -24,8 +24,7 @@ from sluice.contract.contract import Contract, Files, Gate
 from sluice.contract.errors import SluiceError
 from sluice.contract.gate import decide
 from sluice.ledger import loads
-from sluice.staging import publish, reload
-from sluice.staging.audit import audit
+from sluice.staging import audit, publish, reload
 from sluice.warehouse.warehouse import Warehouse
 from tests.support.dataset_examples import assert_examples_hold
 from tests.support.drafts import contract_of

@@ -14,12 +14,13 @@ import sqlalchemy as sa
 import yaml
 
 from sluice.cli.output.status import _status_rows
-from sluice.contract.batches import CALENDARS, Calendar, Daily, Hourly, Monthly, Single
+from sluice.contract.batches import CALENDARS, Calendar, Daily, EachFile, Hourly, Monthly, Single
 from sluice.contract.columns import Int, Text, Timestamp, column
 from sluice.contract.contract import Contract, Files, Freshness, Gate
 from sluice.contract.derive.dbt_sources import sources_yaml
+from sluice.site.facts import ledger
 from sluice.staging import forget
-from sluice.warehouse.postgres.tables import BUCKETS
+from sluice.warehouse.postgres.rows.tables import BUCKETS
 from sluice.warehouse.warehouse import Warehouse
 
 
@@ -58,7 +59,7 @@ def test_freshness_counts_from_the_end_of_the_newest_batch(
     [source] = yaml.safe_load(sources_yaml([fresh]))["sources"]
     query = source["tables"][0]["config"]["loaded_at_query"]
     newest, earlier = batches.after(kind.example), kind.example
-    others = () if kind is Monthly else ("all", "zz", *(other.example for other in CALENDARS if other is not kind))
+    others = ("all", "zz", *(other.example for other in CALENDARS if other is not kind))
     with warehouse.engine.begin() as connection:
         for batch in (newest, earlier, *others):
             connection.execute(
@@ -177,3 +178,17 @@ def test_a_day_is_compared_with_the_same_weekday(deliver: Callable[..., Any], tm
     assert put("2024-01-07", 1) == ()  # no Sunday before
     assert put("2024-01-20", 19) == ()  # the Saturday between is missing
     assert put("2024-01-21", 18) == ("18 rows are 18.00 times the 1 of the same weekday before (0.5 to 2.0 allowed)",)
+
+
+@pytest.mark.parametrize("warehouse_url", ["postgres15"], indirect=True)  # the embedded one knows one order only
+def test_batches_are_shown_in_the_order_of_their_letters_whatever_the_servers_language(
+    warehouse: Warehouse, deliver: Callable[..., Any], tmp_path: Path
+) -> None:
+    each = replace(DAYS, files=Files("in/", EachFile(r"(.+)\.csv")), gate=Gate(same_bytes="accept"))
+    with warehouse.engine.begin() as connection:  # as on a server whose databases are in English
+        connection.exec_driver_sql('alter table ops.batches alter batch type text collate "en-x-icu"')
+    for name in ("a", "B", "c"):
+        deliver(each, name, written(tmp_path / "e.csv", 1))
+    seen = ledger.read(warehouse, {"t__events": each})
+    assert [row.batch for row in seen.batches["t__events"]] == ["B", "a", "c"]
+    assert seen.published["t__events"].batch == "c"

@@ -16,6 +16,7 @@ from sluice.alerts.messages import Facts
 from sluice.ledger import loads, tables
 from sluice.project import datasets
 from sluice.warehouse.warehouse import Warehouse
+from tests.support.documented import json_fields
 from tests.support.parcels import GOOD, HEADER, PARCELS, parcels
 from tests.support.repository import ROOT
 
@@ -57,6 +58,7 @@ def test_a_dry_run_shows_what_would_go_and_changes_nothing(loaded: Warehouse, sl
     for expected in (*before, "sluice forget post__parcels --yes", "Nothing was changed", "2 incidents"):
         assert expected in shown.out
     planned = json.loads(sluice("forget", PARCELS.dataset_id, "--json").out)
+    assert set(planned) == json_fields()["forget"]
     assert planned["removed"] is False
     assert sorted(planned["tables"]) == before
     assert (planned["rejected"], planned["loads"]) == (1, 2)

@@ -16,8 +16,8 @@ from sluice.contract.contract import Contract, Files, Gate
 from sluice.contract.errors import ConfigError, DataError
 from sluice.ledger import loads
 from sluice.staging import publish
-from sluice.staging.audit import findings
-from sluice.warehouse.warehouse import Batch
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.postgres.audit import scan
 from tests.support import hidden_rules, shops
 
 # Each bad line names the checks it must trip.
@@ -289,8 +289,8 @@ def test_a_row_that_a_function_calls_unknown_fails_and_one_that_columns_leave_un
 
 
 def test_an_audit_that_sees_no_row_closes_the_gate(deliver, rows, tmp_path, monkeypatch) -> None:
-    real = findings._failing_rows
-    monkeypatch.setattr(findings, "_failing_rows", lambda *given: real(*given).where(sa.false()))
+    real = scan._failing_rows
+    monkeypatch.setattr(scan, "_failing_rows", lambda *given: real(*given).where(sa.false()))
     delivered = deliver(shops.contract(), "2021-01", shops.write(tmp_path / "o.csv", [*shops.good_lines(10), *BAD]))
     assert not delivered.decision.open
     assert "canary rows are rejected could not be run" in delivered.decision.reasons[0]

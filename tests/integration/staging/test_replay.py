@@ -17,10 +17,10 @@ from sluice.ledger import loads
 from sluice.ledger import tables as ledger
 from sluice.source import fetch
 from sluice.source.readers.row_stream import open_rows
+from sluice.staging import audit, publish, quarantine, reload
 from sluice.staging import load as staging_load
-from sluice.staging import publish, quarantine, reload
-from sluice.staging.audit import audit
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.warehouse import Warehouse
 from tests.support import shops
 
 BAD = [
@@ -265,9 +265,14 @@ def test_retention_takes_samples_and_the_results_of_replaced_loads_and_leaves_th
     with warehouse.engine.begin() as connection:
         old = "update ops.batches set finished_at = now() - interval '31 days' where batch = '2021-01'"
         connection.execute(sa.text(old))
+        files = (
+            "insert into ops.files select load_id, 1, 'a', 1, '', null, 1, 1 from ops.batches"  # as of several files
+        )
+        connection.execute(sa.text(files))
     before = rows("select check_name, failing from ops.checks where load_id = :load order by 1", load=last)
     quarantine.expire(warehouse, contract)
 
     assert rows("select check_name, failing from ops.checks where load_id = :load order by 1", load=last) == before
     kept = rows("select load_id, sum(jsonb_array_length(sample)) > 0 as sampled from ops.checks group by 1 order by 1")
     assert [tuple(row) for row in kept] == [(last, False), (other, True)]
+    assert rows("select load_id from ops.files order by 1") == [(last,), (other,)]

@@ -31,9 +31,8 @@ from sluice.contract.errors import ContractError, SluiceError, ToolError
 from sluice.contract.gate import decide
 from sluice.ledger import loads
 from sluice.source.files import SourceFile, SourceMissing, SourceUnreadable
-from sluice.staging import publish, source_table
-from sluice.staging.audit import audit
-from sluice.warehouse.postgres import schema_evolution
+from sluice.staging import audit, publish
+from sluice.staging.loader_tables import source_table
 from sluice.warehouse.warehouse import Warehouse
 from tests.support.repository import ROOT
 
@@ -94,7 +93,7 @@ def take(warehouse: Warehouse) -> Callable[..., Any]:
     """Load what is new, as a run does. Returns what became of each batch."""
 
     def run(of: Contract) -> dict[str, str]:
-        schema_evolution.make(warehouse, of)
+        warehouse.data.make_tables(warehouse.engine, of)
         became = {}
         for name, found in source_table.find(warehouse, of).items():
             if isinstance(found, SluiceError):
@@ -289,7 +288,7 @@ def test_a_batch_that_its_loader_has_not_finished_is_not_read(warehouse, raw, ta
 def test_a_load_that_began_meanwhile_is_not_read(warehouse, raw, take, rows) -> None:
     raw("insert into raw.orders values (1, '2024-01-05', 1)", "update raw.orders set updated_at = '2024-01-01'")
     of = contract(complete="updated_at < now() - interval '30 minutes'")
-    schema_evolution.make(warehouse, of)
+    warehouse.data.make_tables(warehouse.engine, of)
     found = source_table.find(warehouse, of)["2024-01"]
     with warehouse.engine.begin() as connection:
         batch = loads.begin(connection, of, "2024-01", found, None)
@@ -325,7 +324,7 @@ def test_columns_that_are_not_the_contracts_are_drift(raw, take) -> None:
 def test_the_source_is_locked_by_access_share_only_and_not_changed(warehouse, raw, take) -> None:
     raw("insert into raw.orders values (1, '2024-01-05', 1)")
     of = contract()
-    schema_evolution.make(warehouse, of)
+    warehouse.data.make_tables(warehouse.engine, of)
     found = source_table.find(warehouse, of)["2024-01"]
     assert isinstance(found, SourceFile)
     with warehouse.engine.begin() as connection:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 import sluice as package
 from sluice.project.init.write import init
 from sluice.runs.outcomes import RunFailed, Verdict
+from tests.support.documented import table
 
 CONTRACT = """
 from __future__ import annotations
@@ -67,6 +68,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+@pytest.mark.long
 def test_a_function_is_a_source_like_a_file(sluice, engine: sa.Engine, project: Path, tmp_path: Path) -> None:
     both = ("run", "shop__orders", "shop__versioned", "--batch", "2024-01")
 
@@ -102,7 +104,8 @@ def test_a_function_is_a_source_like_a_file(sluice, engine: sa.Engine, project: 
     assert shown("select order_id from staging.shop__versioned order by 1") == [(1,), (2,)]
 
     # Rows that a notebook has: a whole run, which says what became of them.
-    found = package.load("shop__orders", "2024-02", pd.DataFrame({"order_id": [3, 4]}))
+    [example] = [row[2] for row in table("sources.md", "source") if row[0] == "rows that you have"]
+    found = eval(example, {"sluice": package, "pd": pd})  # of the guide
     assert (found.verdict, found.accepted) == (Verdict.PUBLISHED, 2)
     with pytest.raises(RunFailed, match="gate closed"):
         package.load(package.contract_for("shop__orders"), "2024-02", [{"order_id": 0}])

@@ -45,6 +45,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+@pytest.mark.long
 def test_a_table_is_a_source_like_a_folder_of_files(sluice, engine: sa.Engine, project: Path) -> None:
     def raw(*statements: str) -> None:
         with engine.begin() as connection:

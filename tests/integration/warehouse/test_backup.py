@@ -15,15 +15,16 @@ import pytest
 import sqlalchemy as sa
 
 from sluice.contract.errors import ConfigError, ToolError
-from sluice.ledger import schema, tables
+from sluice.ledger import builds, schema, tables
 from sluice.project import paths
 from sluice.warehouse import backup as saving
-from sluice.warehouse import connection, embedded
+from sluice.warehouse import connection, dumped, embedded
 from sluice.warehouse.embedded.location import INSTALLS, MAJOR, data_major, find_place, wheel_binaries
 from sluice.warehouse.warehouse import Warehouse
 from tests.conftest import new_database
 from tests.integration.conftest import connector_for
 from tests.support import taxi
+from tests.support.documented import json_fields
 from tests.support.parcels import GOOD, HEADER, parcels
 from tests.support.postgres15 import PASSWORD
 
@@ -70,9 +71,11 @@ def test_after_a_restore_into_another_server_a_run_finds_nothing_new(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
     use(another)
-    restored = sluice("restore", str(file))
+    assert set(json.loads(saved.out)) == json_fields()["backup"]
+    restored = sluice("restore", str(file), "--json")
     assert restored.code == 0, restored.err
-    assert "1 published batch" in restored.out
+    assert set(json.loads(restored.out)) == json_fields()["restore"]
+    assert json.loads(restored.out) == {"file": str(file), "batches": 1, "marts": "marts__a"}
     again = sluice(*run)
     assert again.code == 0, again.err
     assert "Nothing new: 1 batch checked" in again.out
@@ -110,6 +113,28 @@ def test_a_warehouse_that_holds_data_is_not_restored_over(filled: Warehouse, tmp
     assert rows_of(filled) == 1
 
 
+def test_snapshots_are_in_a_backup_and_what_views_read_elsewhere_is_named_and_must_be_there_first(
+    filled: Warehouse, empty: Warehouse, tmp_path: Path
+) -> None:
+    file, schemas = tmp_path / "a.dump", paths.project().settings.schemas
+    raw = "CREATE SCHEMA raw; CREATE TABLE raw.orders AS SELECT 1 AS a"
+    with filled.engine.begin() as opened:
+        opened.execute(sa.text(f"{raw}; CREATE VIEW marts__a.orders AS SELECT * FROM raw.orders"))
+        opened.execute(sa.text("CREATE SCHEMA history; CREATE TABLE history.names AS SELECT 'old' AS name"))
+        nodes = {"names": {"resource_type": "snapshot", "schema": "history"}}
+        build = builds.begin(opened, "marts__a", "project", [], None)
+        builds.finish(opened, build, "passed", json.dumps({"nodes": nodes}).encode())
+    saving.backup(filled.url, file)
+    assert dumped.read_outside(filled.url, schemas) == ["raw.orders"]
+    with pytest.raises(ConfigError, match=r"views of a\.dump read .raw\.orders., which is not in it"):
+        saving.restore(empty, file)
+    with empty.engine.begin() as opened:
+        opened.execute(sa.text(raw))
+    saving.restore(empty, file)
+    with empty.engine.connect() as opened:
+        assert opened.scalar(sa.text("SELECT name FROM history.names")) == "old"
+
+
 def test_a_damaged_file_restores_nothing_and_what_is_no_backup_is_named(
     filled: Warehouse, empty: Warehouse, tmp_path: Path
 ) -> None:
@@ -119,7 +144,10 @@ def test_a_damaged_file_restores_nothing_and_what_is_no_backup_is_named(
     with pytest.raises((ToolError, ConfigError), match=r"cut\.dump"):
         saving.restore(empty, cut)
     (tmp_path / "text.dump").write_text("SELECT 1;")
-    for name, said in (("text.dump", "is not a backup"), ("none.dump", "there is no file")):
+    for name, said in (
+        ("text.dump", "is not a backup that this version"),
+        ("none.dump", "there is no file"),
+    ):
         with pytest.raises(ConfigError, match=said):
             saving.restore(empty, tmp_path / name)
     assert counted(empty.url, "SELECT count(*) FROM pg_tables WHERE schemaname IN ('staging', 'ops')") == [(0,)]
@@ -131,13 +159,14 @@ def test_a_role_that_is_missing_is_named_and_can_be_left_out(
     filled: Warehouse, empty: Warehouse, tmp_path: Path
 ) -> None:
     role, file = f"reader_{filled.url.database}", tmp_path / "a.dump"
-    with filled.engine.begin() as opened:
+    superuser = sa.create_engine(filled.url.set(username="postgres"), poolclass=sa.NullPool)
+    with superuser.begin() as opened:
         opened.execute(sa.text(f"CREATE ROLE {role}"))
         opened.execute(sa.text(f"GRANT USAGE ON SCHEMA marts TO {role}"))
     try:
         saving.backup(filled.url, file)
     finally:
-        with filled.engine.begin() as opened:
+        with superuser.begin() as opened:
             opened.execute(sa.text(f"DROP OWNED BY {role}"))
             opened.execute(sa.text(f"DROP ROLE {role}"))
     with pytest.raises(ConfigError, match=f'role "{role}".*--no-grants'):
@@ -152,7 +181,7 @@ def test_a_backup_that_fails_keeps_the_older_file_and_leaves_no_other(filled: Wa
     saving.backup(filled.url, folder / "a.dump")
     before = (folder / "a.dump").read_bytes()
     lost = filled.url.set(host="127.0.0.1", port=9, query={}, password="hunter2 secret")
-    with pytest.raises(ToolError, match=r"pg_dump failed.*refused") as caught:
+    with pytest.raises(ToolError, match=r"cannot be looked up: .*refused") as caught:
         saving.backup(lost, folder / "a.dump")
     assert "hunter2" not in str(caught.value)
     assert [path.name for path in folder.iterdir()] == ["a.dump"]

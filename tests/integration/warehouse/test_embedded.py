@@ -100,7 +100,7 @@ def connected(url: URL) -> Iterator[sa.Connection]:
 
 
 def server_pid(url: URL) -> int:
-    with connected(url) as connection:
+    with connected(url.set(username="postgres")) as connection:
         text: str = connection.execute(sa.text("SELECT pg_read_file('postmaster.pid')")).scalar_one()
     return int(text.split()[0])
 

@@ -14,7 +14,6 @@ from sluice.contract.columns import Float, Int, Money, Text, Timestamp, column
 from sluice.contract.contract import Contract, Files, Gate
 from sluice.contract.errors import ConfigError, DataError
 from sluice.staging import publish
-from sluice.warehouse.postgres import schema_evolution
 from tests.support import shops
 
 HEADER = "n,at,price"
@@ -58,15 +57,15 @@ def test_a_wider_type_under_views_names_them_and_touches_nothing(january, wareho
         connection.execute(sa.text("create view side.stg_sales as select n, price from staging.test__sales"))
         connection.execute(sa.text('create view side."All" as select n from side.stg_sales'))
         connection.execute(sa.text("create view side.others as select n from staging.test__sales"))
-    schema_evolution.make(warehouse, contract(WIDER))
+    warehouse.data.make_tables(warehouse.engine, contract(WIDER))
     with pytest.raises(
         ConfigError, match=r'because views read it .*: DROP VIEW IF EXISTS side."All", side.stg_sales;'
     ) as told:
-        schema_evolution.verify(warehouse, contract(WIDER))
+        warehouse.data.verify_tables(warehouse.engine, contract(WIDER))
     with warehouse.engine.begin() as connection:
         connection.exec_driver_sql(str(told.value).split("recreate yours): ")[1].splitlines()[0])
-    schema_evolution.make(warehouse, contract(WIDER))
-    schema_evolution.verify(warehouse, contract(WIDER))
+    warehouse.data.make_tables(warehouse.engine, contract(WIDER))
+    warehouse.data.verify_tables(warehouse.engine, contract(WIDER))
     assert rows("select price from staging.test__sales")[0].price.as_tuple().exponent == -3
 
 
@@ -74,15 +73,15 @@ def test_a_view_of_one_side_of_the_marts_is_told_with_that_which_the_next_build_
     with warehouse.engine.begin() as connection:
         connection.execute(sa.text("create schema if not exists marts__b"))
         connection.execute(sa.text("create view marts__b.stg_sales as select n, price from staging.test__sales"))
-    schema_evolution.make(warehouse, contract(WIDER))
+    warehouse.data.make_tables(warehouse.engine, contract(WIDER))
     with pytest.raises(ConfigError, match=r"DROP VIEW IF EXISTS marts__a.stg_sales, marts__b.stg_sales;") as told:
-        schema_evolution.verify(warehouse, contract(WIDER))
+        warehouse.data.verify_tables(warehouse.engine, contract(WIDER))
     with warehouse.engine.begin() as connection:
         connection.execute(sa.text("create schema if not exists marts__a"))
         connection.execute(sa.text("create view marts__a.stg_sales as select n, price from staging.test__sales"))
         connection.exec_driver_sql(str(told.value).split("recreate yours): ")[1].splitlines()[0])
-    schema_evolution.make(warehouse, contract(WIDER))
-    schema_evolution.verify(warehouse, contract(WIDER))
+    warehouse.data.make_tables(warehouse.engine, contract(WIDER))
+    warehouse.data.verify_tables(warehouse.engine, contract(WIDER))
 
 
 def test_materialized_views_are_told_with_statements_that_drop_them_in_an_order_that_works(january, warehouse) -> None:
@@ -91,35 +90,35 @@ def test_materialized_views_are_told_with_statements_that_drop_them_in_an_order_
         connection.execute(sa.text("create view side.stg_sales as select n, price from staging.test__sales"))
         connection.execute(sa.text("create materialized view side.kept as select price from side.stg_sales"))
         connection.execute(sa.text("create view side.a_top as select price from side.kept"))
-    schema_evolution.make(warehouse, contract(WIDER))
+    warehouse.data.make_tables(warehouse.engine, contract(WIDER))
     with pytest.raises(
         ConfigError, match=r"DROP VIEW IF EXISTS side.a_top; DROP MATERIALIZED VIEW IF EXISTS side.kept;"
     ) as told:
-        schema_evolution.verify(warehouse, contract(WIDER))
+        warehouse.data.verify_tables(warehouse.engine, contract(WIDER))
     with warehouse.engine.begin() as connection:
         connection.exec_driver_sql(str(told.value).split("recreate yours): ")[1].splitlines()[0])
-    schema_evolution.make(warehouse, contract(WIDER))
-    schema_evolution.verify(warehouse, contract(WIDER))
+    warehouse.data.make_tables(warehouse.engine, contract(WIDER))
+    warehouse.data.verify_tables(warehouse.engine, contract(WIDER))
 
 
 @pytest.mark.parametrize("kind", [Float, Int, Text])
 def test_a_type_that_could_lose_values_is_for_a_person_to_say(january, warehouse, rows, kind: Any) -> None:
-    schema_evolution.make(warehouse, contract(kind))
+    warehouse.data.make_tables(warehouse.engine, contract(kind))
     with pytest.raises(ConfigError, match='ALTER COLUMN "price" TYPE') as told:
-        schema_evolution.verify(warehouse, contract(kind))
+        warehouse.data.verify_tables(warehouse.engine, contract(kind))
     assert str(rows("select price from staging.test__sales")[0].price) == "9.50"
     statement = str(told.value).split("If none would: ")[1].split(";")[0]
     with warehouse.engine.begin() as connection:
         connection.exec_driver_sql(statement)
-    schema_evolution.verify(warehouse, contract(kind))
+    warehouse.data.verify_tables(warehouse.engine, contract(kind))
 
 
 def test_a_column_that_left_the_contract_keeps_its_values_until_a_person_drops_it(january, warehouse, rows) -> None:
     with warehouse.engine.begin() as connection:
         connection.execute(sa.text("create view priced as select price from staging.test__sales"))
-    schema_evolution.make(warehouse, contract(None))
+    warehouse.data.make_tables(warehouse.engine, contract(None))
     with pytest.raises(ConfigError, match=r"DROP COLUMN .price.; But first, .*: DROP VIEW IF EXISTS public\.priced;"):
-        schema_evolution.verify(warehouse, contract(None))
+        warehouse.data.verify_tables(warehouse.engine, contract(None))
     assert rows("select count(price) from staging.test__sales") == [(1,)]
 
 
@@ -128,9 +127,9 @@ def test_a_held_load_from_before_gets_new_columns_and_is_refused_with_retyped_on
 ) -> None:
     path = shops.write(tmp_path / "1.csv", ["1,2021-01-02 10:00:00,9.50", "0,2021-01-02 10:00:00,9.50"], HEADER)
     held = deliver(contract(), "2021-01", path)
-    schema_evolution.make(warehouse, contract(Int))
+    warehouse.data.make_tables(warehouse.engine, contract(Int))
     with pytest.raises(DataError, match="price"):
         publish.release(warehouse, contract(Int), held.batch, "ada", "it is right")
-    schema_evolution.make(warehouse, contract(note=Text))
+    warehouse.data.make_tables(warehouse.engine, contract(note=Text))
     publish.release(warehouse, contract(note=Text), held.batch, "ada", "it is right")
     assert rows("select n, note from staging.test__sales") == [(1, None)]

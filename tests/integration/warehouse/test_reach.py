@@ -149,7 +149,7 @@ def test_a_server_that_runs_without_tcp_is_restarted_unless_it_is_in_use(empty_h
     with opened(url) as connection:
         assert connection.scalar(sa.text("SELECT 1")) == 1
     with engine.connect() as connection:  # by the address that it has known since before
-        assert connection.scalar(sa.text("SELECT current_user::text")) == "postgres"
+        assert connection.scalar(sa.text("SELECT current_user::text")) == embedded.OWNER
     engine.dispose()
     assert embedded.start(empty_home) == socket_url
 

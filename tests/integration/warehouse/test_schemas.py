@@ -8,12 +8,14 @@ from prefect_sqlalchemy import SqlAlchemyConnector
 
 from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import BusyError, ConfigError
+from sluice.doctor import database as doctor
 from sluice.ledger import schema
 from sluice.project.paths import project
 from sluice.project.settings import Settings
 from sluice.warehouse.connection import connect
 from sluice.warehouse.warehouse import Warehouse
 from tests.integration.conftest import connector_for
+from tests.support.pooler import pooled
 
 SHOP, BANK = Schemas(), Schemas(staging="bank_raw", quarantine="bank_bad", ops="bank_ops", marts="bank")
 
@@ -107,3 +109,16 @@ def test_two_projects_in_one_database_have_locks_and_ledgers_of_their_own(databa
     with sa.create_engine(database).connect() as connection:
         tables = {each: set(sa.inspect(connection).get_table_names(each)) for each in ("ops", "bank_ops")}
     assert tables["ops"] == tables["bank_ops"] >= {"batches", "incidents", "outbox", "builds", "publications"}
+
+
+def test_a_pooler_that_shares_sessions_between_transactions_is_refused_before_anything_is_written(database) -> None:
+    with pooled(database) as pooler:
+        with pytest.raises(ConfigError) as refused:
+            opened(pooler.url, settings("shop"))
+        assert "a pooler that shares sessions between transactions" in str(refused.value)
+        assert "pool_mode = session" in str(refused.value)
+        assert schemas(database) == {}
+        looked = opened(pooler.url, settings("shop"), readonly=True)  # one who only shows something needs no locks
+        said = [finding for finding in doctor.settings(looked) if finding.verdict == "fail"]
+        assert [finding.exit_code for finding in said] == [5]
+        looked.engine.dispose()

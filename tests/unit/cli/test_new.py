@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import re
 import shutil
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,7 @@ from sluice.contract.columns import Column, column_type
 from sluice.contract.errors import ConfigError, SluiceError
 from sluice.contract.scaffold.guess import guess
 from tests.support.deliveries import parcels
-from tests.support.drafts import contract_of
-from tests.support.repository import ROOT
+from tests.support.drafts import assert_draft_is_formatted, contract_of
 
 
 @pytest.fixture
@@ -139,12 +136,7 @@ def test_a_draft_has_every_file_is_formatted_and_marks_its_guesses(project: Path
     ):
         assert line in text
     assert "c1@example.com" not in (project / "tests/data/post__parcels/good.csv").read_text()
-    ruff = str(Path(sys.executable).with_name("ruff"))
-    root = ROOT
-    shutil.copy(root / "pyproject.toml", project)
-    for command in (["check"], ["format", "--check"]):
-        said = subprocess.run([ruff, *command, "--no-cache", "."], cwd=project, capture_output=True, text=True)
-        assert said.returncode == 0, said.stdout
+    assert_draft_is_formatted(project)
     assert "sluice run post__parcels" in capfd.readouterr().out
 
 
@@ -424,3 +416,16 @@ def test_a_draft_of_each_file_lists_the_folder_of_the_sample(project: Path) -> N
     assert contract_of(project / "contracts/post_parcels.py").files.batches.named(["p_0018.csv"])[0] == {
         "0018": "p_0018.csv"
     }
+
+
+def test_a_draft_of_several_files_keeps_their_pattern_and_learns_from_all(project: Path) -> None:
+    inbox = project.parent / "inbox"
+    inbox.mkdir()
+    for shop, numbers in (("north", "1\n2"), ("south", "3\n4")):
+        (inbox / f"p_2024-01-31_{shop}.csv").write_text(f"n\n{numbers}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"q_\*[.]csv: no file matches"):
+        make(inbox / "q_*.csv")
+    make(inbox / "p_2024-01-31_*.csv", batch="2024-01-31")
+    contract = contract_of(project / "contracts/post_parcels.py")
+    assert contract.files.url == "inbox/p_{batch}_*.csv"
+    assert "A draft from a sample of 4 rows" in (project / "contracts/post_parcels.py").read_text()

@@ -19,7 +19,7 @@ from sluice.runs import plan
 from sluice.runs.preview import Would, _foreseen
 from sluice.source.fetch import listed
 from sluice.source.files import SourceMissing
-from sluice.warehouse.postgres.tables import table_name
+from sluice.warehouse.postgres.rows.tables import table_name
 from tests.support.documented import table
 
 [EACH] = [row for row in table("sources.md", "cadence") if row[1].startswith("EachFile")]

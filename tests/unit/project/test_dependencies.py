@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tomllib
 from datetime import date
 
@@ -52,3 +53,32 @@ def test_the_lock_is_within_the_ranges_and_leaves_out_what_nobody_needs(name: st
     assert not {"dbt-colibri"} & set(versions)
     text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
     assert "://" not in text, "an address of an index"
+
+
+def test_every_package_of_every_lock_has_hashes_and_no_address() -> None:
+    for path in sorted((ROOT / "requirements").glob("*.txt")):
+        text = path.read_text(encoding="utf-8")
+        packages = [part for part in text.replace("\\\n", " ").splitlines() if part.strip() and part[0] not in " #"]
+        assert packages, path
+        assert [each for each in packages if "--hash=sha256:" not in each] == [], path
+        assert "://" not in text, path
+
+
+def test_advisories_that_no_source_knows_are_not_taken_for_none(monkeypatch, capsys) -> None:
+    spec = importlib.util.spec_from_file_location("advisories", ROOT / "requirements" / "advisories.py")
+    advisories = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(advisories)
+    skipped = {"name": "wrapt", "skip_reason": "not found"}
+    safe = {"name": "rich", "version": "15", "vulns": []}
+    hit = {"name": "jinja2", "version": "3", "vulns": [{"id": "CVE-1", "fix_versions": ["3.1"]}]}
+    for answers, code, words in [
+        (["no route to host", "no route to host"], 3, "nothing is known about these packages"),
+        ([[skipped], "no route to host"], 3, "has advisories for none of the 1 packages"),
+        ([[safe, skipped]], 0, "0 known vulnerabilities in 1 packages, by the package index.\nNot known there: wrapt"),
+        (["no route to host", [safe, hit]], 2, "jinja2 3: CVE-1, fixed in 3.1"),
+    ]:
+        said = iter(answers)
+        monkeypatch.setattr(advisories, "ask", lambda *_, said=said: next(said))
+        assert advisories.main(["runtime.txt"]) == code
+        shown = capsys.readouterr()
+        assert words in shown.out + shown.err

@@ -73,9 +73,9 @@ def test_an_interrupted_init_is_completed_by_the_next(repository: Path, monkeypa
             raise KeyboardInterrupt
         return write_file(path, text)
 
-    write_file = write._write
+    write_file = write.write_new
     with monkeypatch.context() as patch:
-        patch.setattr(write, "_write", stop_after_three)
+        patch.setattr(write, "write_new", stop_after_three)
         with pytest.raises(KeyboardInterrupt):
             init(repository)
     written = init(repository)

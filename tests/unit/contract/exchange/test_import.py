@@ -129,6 +129,16 @@ def test_where_and_severity_of_a_test_of_dbt_are_taken_or_noted(tmp_path: Path) 
     assert "accepted_values only warns there" in text
 
 
+@pytest.mark.parametrize(("keys", "unique"), [("a", {"a"}), ("ab", set())])
+def test_a_primary_key_of_several_columns_is_one_key_and_none_of_them_alone_is_unique(
+    keys: str, unique: set[str], tmp_path: Path
+) -> None:
+    columns = [{"name": each, "constraints": [{"type": "primary_key"}]} for each in keys]
+    contract, text = loaded(tmp_path, {"models": [{"name": "orders", "columns": columns}]})
+    assert set(names(contract)) == {f"{each} not null" for each in keys} | {f"{each} unique" for each in unique}
+    assert ("the primary key there is (a, b): check that it is unique" in text) == (keys == "ab")
+
+
 def names(contract: Contract) -> list[str]:
     from sluice.contract.checks.compile import checks_of
 
