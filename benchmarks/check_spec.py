@@ -14,8 +14,9 @@ from sluice.runs import lifecycle
 from sluice.source import fetch
 from sluice.source.readers.row_stream import open_rows
 from sluice.staging.load import load
-from sluice.warehouse.postgres.tables import incoming_table
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.postgres.rows.tables import incoming_table
+from sluice.warehouse.warehouse import Warehouse
 
 DATASET = "tlc__yellow_trips"
 

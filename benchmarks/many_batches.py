@@ -1,6 +1,7 @@
 """What one more hour costs a dataset that has 100 of them, and one that has 26,280 (three years).
 
     python benchmarks/many_batches.py                  # some ten minutes
+    PYTHONPATH=. python benchmarks/many_batches.py --stock    # on an installed PostgreSQL, with its default settings
 
 In a project of its own, with the embedded PostgreSQL: the first 100 hours of 100 rows are loaded as any file is; the
 others are written by SQL as loads leave them (rows, ledger, results of checks). Then more hours are loaded, and the
@@ -26,6 +27,7 @@ from typing import Any
 import sqlalchemy as sa
 
 RESULTS = Path(__file__).parent / "results" / "many_batches.json"
+STOCK: list[Any] = []  # the warehouse on an installed server, where that is measured
 FEW, ROWS, TIMED = 100, 100, 30
 START = datetime(2021, 1, 1)
 MORE_LEDGER = sa.text(
@@ -67,11 +69,9 @@ def put(hour: int) -> tuple[float, float]:
     from sluice.project.datasets import contract_for
     from sluice.source import fetch
     from sluice.source.readers.row_stream import open_rows
-    from sluice.staging import load, publish
-    from sluice.staging.audit import audit
-    from sluice.warehouse.connection import open_warehouse
+    from sluice.staging import audit, load, publish
 
-    warehouse, contract = open_warehouse(), contract_for("plant__events")
+    warehouse, contract = opened(), contract_for("plant__events")
     file = fetch.fetch(fetch.look(str(write(hour))), Path("downloads"))
     began = time.perf_counter()
     with warehouse.engine.begin() as connection:
@@ -85,6 +85,13 @@ def put(hour: int) -> tuple[float, float]:
     publish.publish(warehouse, contract, batch, report, decision)
     ended = time.perf_counter()
     return ended - began, ended - audited
+
+
+def opened() -> Any:
+    """The warehouse that is measured."""
+    from sluice.warehouse.connection import open_warehouse
+
+    return STOCK[0] if STOCK else open_warehouse()
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -106,16 +113,13 @@ def hours(first: int) -> dict[str, float]:
 
 def more(last: int) -> None:
     """Hours up to this one, as loads leave them."""
-    from sluice.warehouse.connection import open_warehouse
-    from sluice.warehouse.postgres import batch_tables
-
-    warehouse = open_warehouse()
+    warehouse = opened()
     with warehouse.engine.begin() as connection:
         like = connection.scalar(sa.text("SELECT max(load_id) FROM ops.batches"))
         connection.execute(MORE_LEDGER, {"first": FEW, "last": last - 1})
         connection.execute(MORE_CHECKS, {"like": like})
         connection.execute(MORE_ROWS, {"like": like})
-    batch_tables.analyze_new(warehouse)
+    warehouse.data.analyze(warehouse.engine)
     with warehouse.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("ANALYZE ops.batches, ops.checks"))
 
@@ -144,9 +148,55 @@ def measure(many: int) -> dict[str, Any]:
     return found
 
 
+def measure_stock(many: int) -> dict[str, Any]:
+    """The same on an installed server, without the commands that begin with a block."""
+    from sluice.ledger import schema
+    from sluice.project.datasets import contract_for
+    from sluice.warehouse.connection import connect
+    from tests.integration.conftest import connector_for
+    from tests.support.postgres15 import find_binaries, running_server
+
+    binaries = find_binaries()
+    if binaries is None:
+        raise SystemExit("no PostgreSQL 15 or newer is installed")
+    command("init", ".")
+    Path("inbox").mkdir()
+    command("new", "plant", "events", "--from", str(write(0)), "--batch", name(0), "--by", "at")
+    with running_server(binaries) as url:
+        STOCK.append(connect(connector_for(url), "stock", "postgres"))
+        engine = opened().engine
+        with engine.begin() as connection:
+            schema.create(connection)
+        opened().data.make_tables(engine, contract_for("plant__events"))
+        for hour in range(FEW):
+            put(hour)
+        found: dict[str, Any] = {"few": {"batches": FEW, **hours(FEW - TIMED)}}
+        more(many)
+        found["many"] = {"batches": many, **hours(many)}
+        with engine.begin() as connection:
+            version = "SELECT current_setting('server_version'), current_setting('max_locks_per_transaction')"
+            found["server"], found["max_locks_per_transaction"] = connection.execute(sa.text(version)).one()
+            scan = sa.text("SELECT count(*), sum(value) FROM staging.plant__events")
+            found["seconds"] = {"full scan": timed(lambda: connection.execute(scan).one())}
+            held = sa.text("SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()")
+            found["locks of the scan"] = connection.scalar(held)
+            found["rows"] = connection.scalar(sa.text("SELECT count(*) FROM staging.plant__events"))
+        dump = [
+            str(binaries / "pg_dump"),
+            "-Fc",
+            "-f",
+            "warehouse.dump",
+            url.render_as_string(hide_password=False).replace("+psycopg2", ""),
+        ]
+        found["seconds"]["pg_dump"] = timed(lambda: subprocess.run(dump, check=True))
+        engine.dispose()
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", type=int, default=26_280)
+    parser.add_argument("--stock", action="store_true", help="on an installed PostgreSQL with its default settings")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"HOME": folder, "SLUICE_HOME": f"{folder}/.sluice", "PREFECT_HOME": f"{folder}/.prefect"}
@@ -154,12 +204,13 @@ def main() -> None:
         from sluice.warehouse import embedded
 
         try:
-            found = measure(asked.batches)
+            found = measure_stock(asked.batches) if asked.stock else measure(asked.batches)
         finally:
             embedded.remove(Path(folder) / ".sluice")
     load = [round(load, 2) for load in os.getloadavg()]
     machine = {"cores": os.cpu_count(), "system": platform.system(), "load": load}
-    RESULTS.write_text(json.dumps({"machine": machine, **found}, indent=2) + "\n")
+    results = RESULTS.with_stem("many_batches_stock") if asked.stock else RESULTS
+    results.write_text(json.dumps({"machine": machine, **found}, indent=2) + "\n")
     print(json.dumps(found, indent=2))
 
 

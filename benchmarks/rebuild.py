@@ -26,7 +26,6 @@ from sluice.marts import build as transform
 from sluice.project.datasets import contracts
 from sluice.warehouse import embedded
 from sluice.warehouse.connection import connect
-from sluice.warehouse.postgres import schema_evolution
 from sluice.warehouse.warehouse import Warehouse
 
 RESULTS = Path(__file__).parent / "results" / "rebuild.json"
@@ -93,7 +92,7 @@ def measure(warehouse: Warehouse, months: int, trips: int) -> list[Rebuild]:
     with warehouse.engine.begin() as connection:
         schema.create(connection)
     for contract in contracts().values():
-        schema_evolution.make(warehouse, contract)
+        warehouse.data.make_tables(warehouse.engine, contract)
     for number in range(months):
         deliver(warehouse, number, trips)
     found = [build(warehouse, f"first build, {months} months") for _ in range(2)]

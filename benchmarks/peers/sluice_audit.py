@@ -13,8 +13,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sluice.project.datasets import contract_for
-from sluice.staging.audit.audit import audit
-from sluice.warehouse.warehouse import Batch, Warehouse
+from sluice.staging.audit import audit
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.warehouse import Warehouse
 
 
 def main(path: str) -> None:
