@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 QUERY, COPY_DONE = b"Q", b"c"  # psycopg2 speaks the simple protocol
-COMMIT = "COMMIT"
+COMMIT, OF = "COMMIT", "COMMIT of "
 VALUES = re.compile(r"E?'(?:[^'\\]|''|\\.)*'|\b\d+\b|\b[0-9a-f]{32}\b")
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)  # dbt's begin with one
 LONGEST = 100  # of a name, in characters
@@ -36,13 +36,25 @@ class Link:
 
     Attributes:
         backend: process id of its session on the server.
+        first: the first statement of the transaction that is open.
     """
 
     client: socket.socket
     server: socket.socket
     backend: int = 0
+    first: str = ""
     mute: threading.Event = field(default_factory=threading.Event)  # the server's answers are dropped
     back: threading.Thread = field(default_factory=threading.Thread)
+
+    def named(self, name: str) -> str:
+        """This name; that of a COMMIT says of which transaction, as the order of those of several links varies."""
+        if name == COMMIT:
+            name, self.first = OF + self.first, ""
+        elif name.startswith(("BEGIN", "ROLLBACK")):
+            self.first = ""
+        else:
+            self.first = self.first or name
+        return name
 
     def pass_and_lose_the_answer(self, message: bytes) -> None:
         """Let the server do it, and end the link then."""
@@ -136,14 +148,15 @@ class Proxy:
             to.sendall(data[start : start + self.slice])
 
     def _seen(self, link: Link, message: bytes) -> bytes:
-        name = _name(message, self._server.database or "")
+        name = link.named(_name(message, self._server.database or ""))
         if not name:
             return message
         with self._lock:
             self._counts[name] += 1
+            self._counts[COMMIT] += name.startswith(OF)
             name = f"{name} #{self._counts[name]}"
             self.seen.append(name)
-            if name != self._at:
+            if self._at not in (name, name.startswith(OF) and f"{COMMIT} #{self._counts[COMMIT]}"):
                 return message
             self.cut += 1
         return self._action(link, message)
