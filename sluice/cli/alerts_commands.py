@@ -44,8 +44,11 @@ def send(
 @alerts_app.command()
 def close(
     incident: Annotated[int, typer.Argument(help="Number of the incident, as shown by `sluice alerts`.")],
+    who: Annotated[
+        str | None, typer.Option(help="Who decided; the current user if omitted.", show_default=False)
+    ] = None,
 ) -> None:
     """Close an incident that will not be resolved, such as a month that will not be corrected. Sends no message."""
     from sluice.cli.output import alerts
 
-    alerts.close_incident(incident)
+    alerts.close_incident(incident, who)

@@ -43,8 +43,9 @@ def create(connection: sa.Connection) -> None:
     locks.until_commit(connection, "ddl")  # two at once would both find a table missing
     metadata.create_all(connection)
     found, ops = sa.inspect(connection), schemas_of(connection).ops
+    all_columns, all_indexes = found.get_multi_columns(schema=ops), found.get_multi_indexes(schema=ops)
     for table in metadata.tables.values():
-        columns = {column["name"]: column for column in found.get_columns(table.name, schema=ops)}
+        columns = {column["name"]: column for column in all_columns[ops, table.name]}
         known = {name: column["comment"] for name, column in columns.items()}
         for column in table.columns:
             if column.name not in known:
@@ -53,7 +54,7 @@ def create(connection: sa.Connection) -> None:
                 connection.execute(sa.DDL(f"ALTER TABLE %(fullname)s ADD COLUMN IF NOT EXISTS {added}").against(table))
             if column.comment != known.get(column.name):
                 connection.execute(SetColumnComment(column))
-        there = {index["name"] for index in found.get_indexes(table.name, schema=ops)}
+        there = {index["name"] for index in all_indexes.get((ops, table.name), ())}
         for index in table.indexes:
             if index.name not in there:
                 index.create(connection)

@@ -5,7 +5,6 @@ A side that a rollback took out is not one: its last build is a published one, s
 
 from __future__ import annotations
 
-import getpass
 import gzip
 import json
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ from sluice.marts.difference import differ, gate
 from sluice.marts.difference.difference import Difference
 from sluice.project import paths, personal_columns
 from sluice.warehouse.postgres.transactions import transaction
-from sluice.warehouse.warehouse import Warehouse
+from sluice.warehouse.warehouse import Warehouse, person
 
 BUILD = "Build them: sluice marts build"
 
@@ -139,16 +138,6 @@ def _hold_if_beyond_gate(warehouse: Warehouse, why: str) -> None:
         )
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container may run as a number without a name
-        raise ConfigError(
-            "the user who publishes has no name on this machine, and the ledger keeps who gave the reason. "
-            "Name the person: --who NAME"
-        ) from None
-
-
 def publish(warehouse: Warehouse, built: Built, run_id: str | None, why: str = "", who: str | None = None) -> None:
     """Make the candidate what readers read.
 
@@ -169,7 +158,7 @@ def publish(warehouse: Warehouse, built: Built, run_id: str | None, why: str = "
             built.build_id,
             run_id,
             warned=failed_tests.warned_tests(warehouse, built.run),
-            released=(who or _user(), why) if why else None,
+            released=(person(who), why) if why else None,
         )
         marts.publish_marts(warehouse, what, fence=built.build_id)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-
 from prefect.runtime import flow_run
 
 from sluice.contract.errors import ConfigError, DataError
@@ -18,6 +16,7 @@ from sluice.steps.run import current
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres.transactions import transaction
+from sluice.warehouse.warehouse import person
 
 
 def replay(dataset: str, batch: str) -> tuple[Outcome, ...]:
@@ -64,7 +63,7 @@ def release(dataset: str, batch: str, why: str, who: str | None = None) -> tuple
             raise DataError(f"{dataset} {batch}: no load of it is held, so there is nothing to release")
         load = Batch(dataset, batch, held.load_id)
         with run.events.load(open_warehouse, contract, load):
-            publish.release(warehouse, contract, load, who or getpass.getuser(), why)
+            publish.release(warehouse, contract, load, person(who), why)
     counts = (held.rows_read, held.rows_accepted, held.rows_rejected)
     outcome = Outcome(dataset, batch, Verdict.RELEASED, *counts, warnings=tuple(held.reasons))
     run.delivered.append(outcome)

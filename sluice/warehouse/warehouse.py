@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from sluice.contract.derive.schemas import DEFAULT, Schemas
-from sluice.contract.errors import BusyError
+from sluice.contract.errors import BusyError, ConfigError
 from sluice.warehouse.engine import RowEngine
 from sluice.warehouse.postgres import locks
 from sluice.warehouse.postgres.engine import POSTGRES
@@ -19,6 +20,20 @@ from sluice.warehouse.postgres.engine import POSTGRES
 def utc_now() -> datetime:
     """The clock on the wall."""
     return datetime.now(UTC)
+
+
+def person(who: str | None = None) -> str:
+    """Who decided, for the ledger: the name given, or the user of the operating system.
+
+    Raises:
+        ConfigError: none was given, and the user has no name, as in a container that runs under a number.
+    """
+    try:
+        return (who or "").strip() or getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        raise ConfigError(
+            "your user has no name on this machine, and the ledger keeps who decided. Name the person: --who NAME"
+        ) from None
 
 
 @dataclass(frozen=True)

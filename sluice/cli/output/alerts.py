@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import time
 from contextlib import suppress
@@ -15,7 +14,7 @@ from sluice.ledger.reading import NOTHING, is_there, read_only, reading
 from sluice.runs import lifecycle
 from sluice.warehouse.connection import forget_warehouse, open_warehouse
 from sluice.warehouse.postgres.session import first_line
-from sluice.warehouse.warehouse import Warehouse
+from sluice.warehouse.warehouse import Warehouse, person
 
 
 def alerts(as_json: bool) -> None:
@@ -96,14 +95,14 @@ def _look_and_send(warehouse: Warehouse) -> tuple[int, int]:
     return outbox.deliver(warehouse)
 
 
-def close_incident(incident: int) -> None:
+def close_incident(incident: int, who: str | None = None) -> None:
     """Close an incident on a person's word.
 
     Raises:
-        ConfigError: no such incident is open.
+        ConfigError: no such incident is open, or the user has no name.
     """
     warehouse = open_warehouse()
     with warehouse.engine.begin() as connection:
-        closed = is_there(connection) and incidents.close(connection, incident, getpass.getuser(), warehouse.now())
+        closed = is_there(connection) and incidents.close(connection, incident, person(who), warehouse.now())
     if not closed:
         raise ConfigError(f"incident {incident} is not open. To list open incidents, run: sluice alerts")
