@@ -26,6 +26,7 @@ class Compared:
 
     Attributes:
         old, new: rows of these batches; old is None when readers do not have the mart yet.
+        keys_added, keys_removed: None where no key of the mart is known on both sides.
         moved: columns whose null share or mean moved by more than MOVED, as one sentence each.
     """
 
@@ -33,8 +34,8 @@ class Compared:
     batches: tuple[str, ...]
     old: int | None
     new: int
-    keys_added: int
-    keys_removed: int
+    keys_added: int | None
+    keys_removed: int | None
     moved: tuple[str, ...] = ()
 
     @property
@@ -45,8 +46,10 @@ class Compared:
     def __str__(self) -> str:
         was = "new mart" if self.old is None else f"{counted(self.old, 'row')} before"
         where = f" in {', '.join(self.batches)}" if any(self.batches) else ""
-        words = f"{self.mart}{where}: {was}, {self.new:,} now; keys +{self.keys_added:,} -{self.keys_removed:,}"
-        return "; ".join([words, *self.moved])
+        words = [f"{self.mart}{where}: {was}, {self.new:,} now"]
+        if self.keys_added is not None and self.keys_removed is not None:
+            words.append(f"keys +{self.keys_added:,} -{self.keys_removed:,}")
+        return "; ".join([*words, *self.moved])
 
 
 MOVED = Decimal("0.05")  # of the null share (in points) or of the mean: less is a month's ordinary ups and downs
@@ -113,13 +116,14 @@ def _compared(mart: Mart, taken: Sequence[Measure], is_new: bool) -> Compared:
         return sum(int(getattr(m, which) or 0) for m in taken if m.name == name)
 
     rows = {measure.batch: measure for measure in taken if measure.name == "rows"}
+    has_keys = any(measure.name == "keys added" for measure in taken)
     return Compared(
         mart=mart.name,
         batches=tuple(sorted({m.batch for m in taken})),
         old=None if is_new else total("rows", "old"),
         new=total("rows", "new"),
-        keys_added=total("keys added", "new"),
-        keys_removed=total("keys removed", "new"),
+        keys_added=total("keys added", "new") if has_keys else None,
+        keys_removed=total("keys removed", "new") if has_keys else None,
         moved=tuple(words for measure in taken if (words := _moved(measure, rows.get(measure.batch)))),
     )
 

@@ -246,7 +246,7 @@ def test_old_is_compared_with_new_before_the_publish_in_the_batches_that_differ(
         "models/marts/dim_days.sql", "{{ config(materialized='table') }}\nselect '1' as day, '6' as length_hours"
     )
     built = nights.night()
-    assert "dim_days: 1 row before, 1 now; keys +0 -0" in map(str, built.compared)
+    assert "dim_days: 1 row before, 1 now" in map(str, built.compared), "no key can be compared"
 
 
 SOURCES = """
