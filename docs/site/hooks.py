@@ -82,7 +82,8 @@ def ops_tables() -> str:
 
     from sluice.ledger.tables import metadata
 
-    lines = ["# Tables of `ops`", "", "What Sluice writes down. Read them with `sluice sql`.", ""]
+    reading = "Read them with `sluice sql --as-owner`: the user that reads the marts has no right to them."
+    lines = ["# Tables of `ops`", "", f"What Sluice writes down. {reading}", ""]
     for table in sorted(metadata.tables.values(), key=lambda table: table.name):
         heading = f"## `ops.{table.name}`"
         lines += [heading, "", OPS[table.name], "", "| column | type | what it is |", "|---|---|---|"]

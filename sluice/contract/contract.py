@@ -141,6 +141,10 @@ class Contract:
     """What one dataset must be. `schema` is an ordinary pandera model; its rules are the checks.
 
     Attributes:
+        source: who delivers it. The dataset's id is `source__entity`.
+        entity: what a row is, in the plural (`orders`).
+        owner: who answers for it: an address or a name, in each alert.
+        files: where the deliveries are; `Rows` or `Table` where none are delivered.
         alerts: name of the Prefect notification block that reaches the owner, as `type/name`
             (`slack-webhook/data-team`), if there is one.
         retention: how long rejected rows, their samples and held batches are kept; for ever if not given.
