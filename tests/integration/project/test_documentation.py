@@ -14,40 +14,15 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from sluice.ledger.tables import metadata
+from tests.support import documentation
 from tests.support.repository import ROOT
 from tests.unit.project.test_documentation import ALL
 
 pytestmark = pytest.mark.long
 
 
-def packages(name: str) -> dict[str, str]:
-    """The lines of a lock, by package."""
-    text = (ROOT / "requirements" / name).read_text()
-    blocks = re.findall(r"^[a-z0-9].*(?:\n    .*)*", text, re.MULTILINE)
-    return {re.split(r"[=\s]", block)[0]: block for block in blocks}
-
-
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
-    of_dev = packages("dev.txt")
-    beside = {name: block for name, block in packages("docs.txt").items() if name not in of_dev}
-    (tmp_path / "docs.txt").write_text("\n".join(beside.values()))
-    libraries, site = tmp_path / "libraries", tmp_path / "site"
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--require-hashes",
-        "--no-deps",
-        "--target",
-        str(libraries),
-    ]
-    subprocess.run([*pip, "-r", str(tmp_path / "docs.txt")], check=True)
-    environment = {**os.environ, "PYTHONPATH": str(libraries), "NO_MKDOCS_2_WARNING": "1"}
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
-    done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    site = documentation.build(tmp_path)
     assert "deliver_range" in (site / "reference/python.html").read_text()
     commands = (site / "reference/commands.html").read_text()
     assert [path for path in ALL if f'id="{"-".join(("sluice", *path))}"' not in commands] == []
