@@ -20,6 +20,7 @@ from sluice.project.paths import project
 from sluice.site.facts.ledger import Snapshot
 from sluice.site.pages import commands, plots
 from sluice.site.pages.plots import Point
+from sluice.site.pages.wording import REJECTED
 
 INCIDENTS = 3  # batches listed at a check that passed in spite of failing rows; its plot shows the others
 WORST = ("errored", "failed", "warned")
@@ -57,6 +58,10 @@ class CheckView:
     def went_wrong(self) -> bool:
         """In one of the last batches; rows that were just rejected do not count."""
         return any(incident.outcome != "passed" for incident in self.incidents)
+
+    def word(self, outcome: str, failing: int | None) -> str:
+        """An outcome for readers: of a check that passed and rejected rows, that it did."""
+        return REJECTED if outcome == "passed" and failing and self.severity == "error" else outcome
 
     @property
     def of_rows(self) -> bool:

@@ -20,6 +20,7 @@ Edges = frozenset[tuple[str, str]]  # from a box to one that is built from it, b
 
 CHARACTER, LONGEST = 7.3, 24  # width of one in pixels, at most so many of a name
 HEIGHT, BETWEEN, GAP, TOP, EDGE = 44, 14, 36, 30, 8  # of boxes, and between them, in pixels
+PAGE = 1120  # the least width in pixels to which a wider picture is made smaller, as site.css has it
 SWEEPS = 4  # over the columns, to order each by its neighbours
 
 
@@ -145,10 +146,11 @@ def _drawn(columns: Sequence[Sequence[Box]], edges: Edges) -> Markup:
         _line(places[above], places[below]) for above, below in sorted(edges) if {above, below} <= {*places}
     )
     shapes = _joined(_shape(box, *places[box.key]) for column in columns for box in column)
+    right = left - GAP + EDGE
     return Markup(
-        '<svg class="way" role="group" aria-label="From raw files to marts" width="{0:.0f}" height="{1:.0f}" '
+        '<svg class="way{5}" role="group" aria-label="From raw files to marts" width="{0:.0f}" height="{1:.0f}" '
         'viewBox="0 0 {0:.0f} {1:.0f}">{2}{3}{4}</svg>'
-    ).format(left - GAP + EDGE, TOP + tallest, _joined(headings), lines, shapes)
+    ).format(right, TOP + tallest, _joined(headings), lines, shapes, " wide" if right > PAGE else "")
 
 
 def _line(above: tuple[float, float, float], below: tuple[float, float, float]) -> Markup:

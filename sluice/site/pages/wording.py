@@ -13,6 +13,7 @@ from markupsafe import Markup
 from sluice.contract.formatting import percent
 
 NONE = "\N{EN DASH}"
+REJECTED = "rows rejected"
 STATES = {  # how a word is drawn; the word itself is always shown
     "ok": ("published", "passed", "pass", "success", "fresh"),
     "warn": ("warned", "warn", "late", "rolled back"),

@@ -99,6 +99,10 @@ def test_the_front_page_leads_from_a_closed_gate_to_what_is_known_of_it(warehous
     page, anchor = re.search(r'held.*?href="(datasets/[^"#]+)#([^"]+)"', site["index.html"], re.S).groups()
     assert f'id="{anchor}"' in site[page]
     assert "44.44% of rows are rejected (at most 20%)" in html.unescape(site["index.html"])
+    checks = html.unescape(re.sub(r"<[^>]+>", " ", re.sub(r"<wbr>", "", site[page])))
+    assert re.search(r"shop in \('north', 'south'\)\s+\S\s+rows rejected\s+8\s+44.44%", checks), (
+        "it is not called passed"
+    )
 
 
 def test_the_lineage_page_begins_with_a_picture_of_files_tables_and_marts(warehouse, deliver, home, tmp_path) -> None:
@@ -120,6 +124,7 @@ def test_the_lineage_page_begins_with_a_picture_of_files_tables_and_marts(wareho
         ("models/fct_orders.html", "fct_orders: not built"),
     ]
     assert picture.count("<path") == 2
+    assert picture.startswith('<svg class="way" '), "a small one is not blown up"
     assert "<script" not in picture
     later = [line.replace("2021-01-", "2021-03-") for line in shops.good_lines(18, first=40)]
     assert deliver(contract, "2021-03", shops.write(tmp_path / "3.csv", later)).decision.open
@@ -127,7 +132,7 @@ def test_the_lineage_page_begins_with_a_picture_of_files_tables_and_marts(wareho
 
 
 def picture_of(site: Mapping[str, str]) -> str:
-    return re.search(r'<svg class="way".*?</svg>', site["lineage.html"], re.S).group()
+    return re.search(r'<svg class="way.*?</svg>', site["lineage.html"], re.S).group()
 
 
 def test_a_load_that_fails_does_not_hide_what_readers_have(warehouse, deliver, home, tmp_path) -> None:
