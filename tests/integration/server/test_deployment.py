@@ -30,7 +30,7 @@ from tests.support.repository import ROOT
 DEPLOY = ROOT / "deploy"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and path.name != ".env")
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-SAYS = re.compile(r"# (Run|Not (built|started)|Checked|What the image)")
+SAYS = re.compile(r"# (Run|Not (built|started)|Checked)")
 PASSWORDS = {name: f"{name.lower()} p'ss" for name in ("POSTGRES_PASSWORD", "SLUICE_PASSWORD", "READER_PASSWORD")}
 PASSWORDS |= {name: f"{name.lower()}-0123" for name in ("PREFECT_DB_PASSWORD", "PREFECT_API_PASSWORD")}
 NAMED = re.compile(r"\$\{(\w+):\?[^}]*\}")
@@ -71,6 +71,29 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert (folder / "data").stat().st_uid == (1000 if os.geteuid() == 0 else os.geteuid())
     yield folder / "environment/bin"
     shutil.rmtree(folder, ignore_errors=True)
+
+
+PYTHON = """#!/bin/sh
+mkdir -p "$3/bin"
+printf '#!/bin/sh\\necho "$@"\\n' | tee "$3/bin/python" >"$3/bin/sluice"
+chmod +x "$3"/bin/*
+"""
+
+
+@pytest.mark.parametrize(("pinned", "asked"), [("sluice-elt==0.1.0\n", "-r requirements.txt"), (None, "sluice-elt")])
+def test_a_project_of_yours_gets_what_its_requirements_name(tmp_path: Path, pinned: str | None, asked: str) -> None:
+    shutil.copytree(DEPLOY, tmp_path / "shop/deploy")
+    if pinned:
+        (tmp_path / "shop/requirements.txt").write_text(pinned)
+    (tmp_path / "python").write_text(PYTHON)  # in place of a real one: an environment whose programs print their call
+    (tmp_path / "python").chmod(0o755)
+    call = ["sh", "shop/deploy/install.sh", str(tmp_path / "environment"), str(tmp_path / "data")]
+    environment = {**os.environ, "PYTHON": str(tmp_path / "python")}
+    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    installs, version = done.stdout.splitlines()
+    assert installs.startswith("-m pip install ")
+    assert installs.endswith(f" {asked}")
+    assert version == "--version"
 
 
 @pytest.mark.long
