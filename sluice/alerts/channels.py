@@ -88,7 +88,7 @@ def notify(alert: Alert, block: str, known: str = "") -> str:
                 "%s: nobody was alerted through %s: %s. The owner is %s. Test the block: docs/alerts.md",
                 alert.title,
                 block,
-                problem,
+                problem.rstrip("."),
                 plain(alert.owner),
             )
         return problem
