@@ -84,6 +84,7 @@ def run(path: Path, home: Path) -> dict[str, float]:
         str(path),
     ]
     peaks = {"load_mb": 0, "marts_mb": 0}
+    before = 0
     with log.open("wb") as out:
         child = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
         process = psutil.Process(child.pid)
@@ -93,7 +94,10 @@ def run(path: Path, home: Path) -> dict[str, float]:
                 tree = [process, *process.children(recursive=True)]
             except psutil.Error:
                 break
-            peaks[phase] = max(peaks[phase], sum(map(share, tree)))
+            now = sum(map(share, tree))
+            # Seen twice: a process that is just being started may be counted as its parent a second time
+            peaks[phase] = max(peaks[phase], min(before, now))
+            before = now
             time.sleep(STEP)
     embedded.remove(home / "sluice")
     if child.wait() != 0:

@@ -96,6 +96,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; a user's mistake is one message, not a traceback."""
     for name, value in PREFECT_SETTINGS.items():  # no module of the command line imports Prefect before this
         os.environ.setdefault(name, value)
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as fast here, and returns what it no longer uses
     # What cannot do without that folder says so itself.
     warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
     exit_codes.end(lambda: app(arguments, standalone_mode=False))  # the code of a typer.Exit comes back as a value

@@ -17,12 +17,11 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
-from importlib.util import find_spec
-from pathlib import Path
 from typing import IO
 
 from sluice.contract.errors import ToolError
 from sluice.project.paths import TEMPORARY_SERVER, prefect_home
+from sluice.server.api import serve
 from sluice.server.orphans import TEMPORARY
 from sluice.steps import api_setting
 
@@ -49,13 +48,6 @@ def start() -> Callable[[], None]:
     return server.wait
 
 
-def _packages() -> str:
-    """Where Prefect is installed: uvicorn looks there first, not in the working directory."""
-    found = find_spec("prefect")
-    assert found is not None and found.origin is not None  # noqa: PT018 - it is a dependency
-    return str(Path(found.origin).parent.parent)
-
-
 class _Server:
     """The process, at a free port of 127.0.0.1, with a password that only this process and its children know."""
 
@@ -68,11 +60,11 @@ class _Server:
         self._kept.bind(("127.0.0.1", 0))
         port = self._kept.getsockname()[1]
         self._api = f"http://127.0.0.1:{port}/api"
-        command = [sys.executable, "-m", "uvicorn", "--app-dir", _packages(), "--factory", *TEMPORARY]
-        options = {"--host": "127.0.0.1", "--port": str(port), "--log-level": "error", "--lifespan": "on"}
+        # -P: what lies in the working directory is not imported in place of a package
+        command = [sys.executable, "-P", serve.__file__, *TEMPORARY, str(port)]
         environment = {name: value for name, value in os.environ.items() if name not in (api_setting.SETTING, GIVEN)}
         self._process = subprocess.Popen(
-            [*command, *(word for option in options.items() for word in option)],
+            command,
             env={**environment, **SETTINGS, "PREFECT_SERVER_API_AUTH_STRING": self._password},
             stdin=subprocess.DEVNULL,
             stdout=self._log,

@@ -9,10 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sluice import memory
 from sluice.contract.errors import ToolError
 from sluice.marts.dbt import run as dbt_run
 from sluice.project import dbt_manifest, fingerprints, paths
-from sluice.project.atomic import write_text
+from sluice.project.atomic import replacing, write_text
 from sluice.project.paths import home
 from sluice.site.facts import lineage
 from sluice.warehouse.warehouse import Warehouse
@@ -41,18 +42,27 @@ def write_docs(warehouse: Warehouse, side: str) -> tuple[str, ...]:
     written = run.target_path / "static_index.html"
     if not written.exists():
         raise ToolError(f"dbt did not write its docs page; see {run.log}")
-    text, schemas = written.read_text(encoding="utf-8"), warehouse.schemas
-    for each in sorted(schemas.built, key=len, reverse=True):
-        text = text.replace(schemas.on_side(each, side), each)
-    for place in (home(), paths.root(), Path.home()):  # the page may be put on the web
-        text = text.replace(f"{place}/", "")
     kept = lineage.extract(
         run.target_path / "manifest.json", run.target_path / "catalog.json", side, warehouse.schemas.marts
     )
     path, before = folder() / "project.json", _kept() or {"nodes": {}}
-    write_text(folder() / "index.html", text)
+    with replacing(folder() / "index.html") as fresh:
+        fresh.write_bytes(_as_readers_know_it(written.read_bytes(), warehouse, side))
     write_text(path, json.dumps({**kept, "tests_of": fingerprints.project(), "written_for": written_for}))
+    memory.give_back()
     return lineage.lost(before, kept)
+
+
+def _as_readers_know_it(page: bytes, warehouse: Warehouse, side: str) -> bytes:
+    """The page with the names that readers use, and without folders of this machine: it may be put on the web.
+
+    As bytes: one picture among its characters makes a text of it four times as large.
+    """
+    for each in sorted(warehouse.schemas.built, key=len, reverse=True):
+        page = page.replace(warehouse.schemas.on_side(each, side).encode(), each.encode())
+    for place in (home(), paths.root(), Path.home()):
+        page = page.replace(f"{place}/".encode(), b"")
+    return page
 
 
 def _kept() -> dict[str, Any]:
@@ -100,12 +110,12 @@ def renew_tests(warehouse: Warehouse) -> None:
     write_text(path, json.dumps({**kept, "tests_of": now}))
 
 
-def framed(page: str, frame: str) -> str:
+def framed(page: bytes, frame: str) -> bytes:
     """dbt's page with the site's frame: its colours by night, its width on a phone, the way back.
 
     Args:
         frame: what takes the place of the end of its head. A page that has no such place stays as it is.
     """
-    script, place, body = page.rpartition("</script></head><body>")
-    script = script.replace("</script", "<\\/script")  # in a description or a query, it would end dbt's script
-    return f"{script}</script>{frame}{body}" if place else page
+    script, place, body = page.rpartition(b"</script></head><body>")
+    script = script.replace(b"</script", b"<\\/script")  # in a description or a query, it would end dbt's script
+    return script + b"</script>" + frame.encode() + body if place else page

@@ -54,8 +54,8 @@ def write(
         docs = dbt_docs.folder() / "index.html"
         if docs.exists():
             (folder / "dbt").mkdir()
-            framed = dbt_docs.framed(docs.read_text(encoding="utf-8"), _render("dbt_docs.html", "../", {}))
-            (folder / "dbt" / "index.html").write_text(framed, encoding="utf-8")
+            framed = dbt_docs.framed(docs.read_bytes(), _render("dbt_docs.html", "../", {}))
+            (folder / "dbt" / "index.html").write_bytes(framed)
     return place.front_page(home())
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
 import sqlalchemy as sa
 
+from sluice import memory
 from sluice.contract.contract import Contract
 from sluice.ledger import files, loads
 from sluice.source.readers.row_stream import RowStream
@@ -45,5 +45,5 @@ def load(
                 loaded_at=sa.func.clock_timestamp(),
             )
     finally:
-        pa.default_memory_pool().release_unused()  # Arrow would keep it; dbt, later in this process, needs its own
+        memory.give_back()  # dbt, later in this process, needs it
     return Batch(batch.dataset_id, batch.batch, batch.load_id, stream.rows_read, stream.blank_lines)

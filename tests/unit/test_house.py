@@ -28,7 +28,8 @@ KNOWS_DRIVER = {
 }
 PREFECT = ("prefect", "prefect_sqlalchemy")
 KNOWS_PREFECT = {
-    *("steps", "runs", "site", "marts/dbt", "alerts", "source", "server", "setup", "doctor", "cli/output"),
+    *("steps", "runs", "site", "marts/dbt", "alerts", "source", "server", "server/api", "setup"),
+    *("doctor", "cli/output"),
     "warehouse",  # the connector block
 }
 

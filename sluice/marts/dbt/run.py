@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
+from sluice import memory
 from sluice.contract.errors import ConfigError
 from sluice.ledger.tables import dbt_results
 from sluice.marts.dbt.environment import DbtPlace
@@ -106,6 +107,7 @@ def _invoke(args: Sequence[str], command: str, place: DbtPlace, progress: Progre
     place.logs.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time, place.environment():  # which dbt must find when it is imported, too
         outcome = chosen().run(args, command, place, progress)
+    memory.give_back()
     if outcome.problem is not None:
         raise _why_it_did_not_run(outcome.problem, command, args, place)
     return outcome
