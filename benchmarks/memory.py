@@ -15,21 +15,26 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import make_month
 import measure
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sluice.warehouse import embedded
 from tests.support.workbooks import workbook
 
 LOADED = b"publish tlc__yellow_trips"  # the line of a run's progress
+TEXT = "store_and_fwd_flag"
 EXCEL_ROWS = 400_000  # a sheet holds 1,048,575
+HELD = 2  # the exit code of a run whose data was refused or held
 STEP = 0.1  # s between two looks
 
 
@@ -46,6 +51,29 @@ def excel(month: make_month.Month, path: Path) -> None:
     workbook(path, {"Trips": rows})
 
 
+def in_zip(month: make_month.Month, path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+        packed.write(month.csv, "trips.csv")
+
+
+def parts(month: make_month.Month, path: Path) -> None:
+    table = pq.read_table(month.parquet)
+    path.mkdir()
+    for number, start in enumerate(range(0, len(table), 200_000)):
+        pq.write_table(table.slice(start, 200_000), path / f"part_{number}.parquet")
+
+
+def of_long_texts(texts: pa.Array, **how: Any) -> Callable[[make_month.Month, Path], None]:
+    """As many rows of the month as there are texts, with these in the column of text."""
+
+    def write(month: make_month.Month, path: Path) -> None:
+        table = pq.read_table(month.parquet).slice(0, len(texts))
+        place = table.column_names.index(TEXT)
+        pq.write_table(table.set_column(place, TEXT, texts), path, **how)
+
+    return write
+
+
 def linked(which: str) -> Callable[[make_month.Month, Path], None]:
     return lambda month, path: path.symlink_to(getattr(month, which).resolve())
 
@@ -56,6 +84,15 @@ FORMATS: dict[str, tuple[str, Callable[[make_month.Month, Path], None]]] = {
     "CSV": ("trips.csv", linked("csv")),
     "JSON Lines": ("trips.jsonl", json_lines),
     "Excel": ("trips.xlsx", excel),
+    "CSV, zip": ("trips.zip", in_zip),
+    "Parquet, folder": ("trips", parts),
+}
+# Few bytes in the file, and 2.4 GB where they are unpacked all at once: a load refuses them, or rejects their rows
+BOMB = pa.DictionaryArray.from_arrays(pa.array([0] * 15_000, pa.int32()), pa.array(["x" * 160_000]))
+WIDE = pa.array([f"{number}{'x' * 800_000}" for number in range(300)])
+HOSTILE: dict[str, tuple[str, Callable[[make_month.Month, Path], None]]] = {
+    "Parquet, a long text repeated": ("bomb.parquet", of_long_texts(BOMB)),
+    "Parquet, wide values": ("wide.parquet", of_long_texts(WIDE, use_dictionary=False, compression="zstd")),
 }
 
 
@@ -66,7 +103,7 @@ def share(process: psutil.Process) -> int:
         return 0  # it ended between the listing and the look
 
 
-def run(path: Path, home: Path) -> dict[str, float]:
+def run(path: Path, home: Path, code: int) -> dict[str, float]:
     """Load one file as the first of a new warehouse. MB (10^6 bytes), the highest seen before and after the publish."""
     log = home / "run.log"
     home.mkdir()
@@ -100,23 +137,29 @@ def run(path: Path, home: Path) -> dict[str, float]:
             before = now
             time.sleep(STEP)
     embedded.remove(home / "sluice")
-    if child.wait() != 0:
+    if child.wait() != code:
         raise RuntimeError(log.read_text(errors="replace")[-2000:])
-    return {phase: round(peak / measure.MEGABYTE) for phase, peak in peaks.items()}
+    return {phase: round(peak / measure.MEGABYTE) for phase, peak in peaks.items() if peak}
+
+
+def size(path: Path) -> int:
+    return sum(each.stat().st_size for each in (path, *path.rglob("*")) if each.is_file())
 
 
 def main() -> None:
+    known = FORMATS | HOSTILE
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--only", action="append", choices=list(FORMATS), help="measure only these")
+    parser.add_argument("--only", action="append", choices=list(known), help="measure only these, and write nothing")
     asked = parser.parse_args()
     month = make_month.make(Path(".sluice/bench/data"))
     found: dict[str, dict[str, float]] = {}
-    for name in asked.only or FORMATS:
-        file, write = FORMATS[name]
+    for name in asked.only or known:
+        file, write = known[name]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, file)
             write(month, path)
-            found[name] = {"file_mb": round(path.stat().st_size / measure.MEGABYTE), **run(path, Path(folder, "home"))}
+            measured = run(path, Path(folder, "home"), HELD if name in HOSTILE else 0)
+            found[name] = {"file_mb": round(size(path) / measure.MEGABYTE, 1), **measured}
         print(f"{name}: {json.dumps(found[name])}", flush=True)
     if not asked.only:
         result = {"machine": measure.hardware(), "rows": make_month.ROWS, "excel_rows": EXCEL_ROWS, "formats": found}

@@ -21,7 +21,7 @@ from sluice.source.readers.rows import Rows, without_long_cells
 
 ROWS = 16_384  # rows per Arrow batch: about 4 MB of taxi trips, and speed gains nothing beyond
 BUFFER_BYTES = 1 << 20  # per column; unbuffered, whole column chunks (often of a million rows) lie in memory
-BATCH_BYTES = 32 << 20  # of a batch, unpacked
+BATCH_BYTES = 16 << 20  # of a batch, unpacked; up to its COPY it is held several times
 PAGE_BYTES = 128 << 20  # of the largest page; writers make pages of 1 MB
 DELTA_ROWS = 256  # rows a batch of a column whose values are written as differences, so that few bytes make many
 

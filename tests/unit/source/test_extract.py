@@ -590,7 +590,7 @@ def test_a_parquet_bomb_is_measured_before_it_is_unpacked(tmp_path: Path) -> Non
     for rows in reader:
         largest = max(largest, sum(cast(column, TEXT_TYPE)[0].nbytes for column in rows.columns))
     assert pa.total_allocated_bytes() - before < 64 << 20
-    assert largest <= 32 << 20
+    assert largest <= 16 << 20
     with pytest.raises(DataError, match=r"holds more than the 268,435,456 bytes, unpacked.*Files\(max_bytes="):
         list(open_reader(file, parcels(max_bytes=256 << 20).files))
 
