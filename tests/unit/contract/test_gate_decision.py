@@ -74,3 +74,119 @@ def test_the_same_bytes_under_another_name_are_held_unless_the_contract_accepts_
     held = decide(Gate(), report, Known(same_bytes="2024-01"))
     assert "the same bytes as the published batch 2024-01" in str(held)
     assert decide(Gate(same_bytes="accept"), report, Known(same_bytes="2024-01")).open
+
+
+# ---- what a reason says, in full: it is what people act on
+
+
+def test_a_reason_names_the_check_that_rejects_most_and_what_to_know_of_it() -> None:
+    few = CheckResult("b is unique", "error", None, 100, 7)
+    most = CheckResult("a >= 0", "error", None, 100, 10, note="judged against 2 loads")
+    warns = CheckResult("c <= 9", "warn", None, 100, 60)
+    (reason,) = decide(Gate(max_rejected=0.05), AuditReport(100, 15, (ALIVE, few, most, warns))).reasons
+    assert reason == ("15% of rows are rejected (at most 5%), most often for a >= 0 (10 rows; judged against 2 loads)")
+
+
+def test_no_check_is_named_where_another_reason_is_given_or_none_rejects() -> None:
+    closes = CheckResult("b is unique", "error", 0.01, 100, 7, note="7 keys")
+    assert decide(Gate(max_rejected=0.05), AuditReport(100, 15, (ALIVE, closes, result(8)))).reasons == (
+        "7% of rows fail b is unique (tolerance 1%) (7 keys)",
+        "15% of rows are rejected (at most 5%)",
+    )
+    unparsed = AuditReport(100, 15, (ALIVE, result(0), result(9, severity="warn")))
+    assert decide(Gate(max_rejected=0.05), unparsed).reasons == ("15% of rows are rejected (at most 5%)",)
+
+
+def test_a_share_at_the_limit_opens_and_one_row_more_closes() -> None:
+    assert decide(Gate(max_rejected=0), AuditReport(3, 0, (ALIVE, result(0)))).open
+    assert not decide(Gate(max_rejected=0), AuditReport(3, 1, (ALIVE, result(0)))).open
+    assert decide(Gate(max_rejected=1), AuditReport(3, 3, (ALIVE, result(0)))).open
+
+
+def test_what_passed_with_failing_rows_and_a_note_is_a_warning() -> None:
+    noted = CheckResult("customer is known", "error", 0.1, 100, 5, note="of customers published on 2024-01-02")
+    silent, none = CheckResult("a >= 0", "error", 0.1, 100, 5), CheckResult("b", "error", 0.1, 100, 0, note="x")
+    decision = decide(Gate(max_rejected=0.05), AuditReport(100, 5, (ALIVE, noted, silent, none)))
+    assert (decision.open, decision.warnings) == (
+        True,
+        ("5% of rows fail customer is known (tolerance 10%) (of customers published on 2024-01-02)",),
+    )
+    assert (noted.is_noted, silent.is_noted, none.is_noted) == (True, False, False)
+    assert not CheckResult("a", "error", 0.01, 100, 5, note="x").is_noted, "a check that failed is a reason"
+
+
+def test_a_check_of_no_rows_has_no_share() -> None:
+    assert CheckResult("a", "error", 0.0, 0, 0).share == 0
+    assert CheckResult("a", "warn", None, 0, 0).outcome == "passed"
+    assert CheckResult("a", "error", None, 4, 4).outcome == "passed", "without a tolerance its rows are rejected"
+    assert CheckResult("a", "warn", 0.5, 4, 3).outcome == "warned"
+    assert CheckResult("a", "warn", 0.5, 4, 2).outcome == "passed"
+
+
+def test_a_report_tells_checks_from_canary_rows_and_accepted_from_rejected() -> None:
+    report = AuditReport(100, 15, (ALIVE, result(15)))
+    assert (report.accepted, report.checks) == (85, (result(15),))
+    assert decide(Gate(max_rejected=1), AuditReport(100, 0, (result(0),))).reasons == (
+        "the canary rows were not checked, so the results of this audit cannot be trusted",
+    )
+
+
+@pytest.mark.parametrize(
+    ("versus", "known", "what"),
+    [
+        ("last", Known(rows_before=40), "2.50 times the 40 of the batch before"),
+        ("weekday", Known(rows_before=40), "2.50 times the 40 of the same weekday before"),
+        ("last", Known(rows_replaced=1_000), "0.10 times the 1,000 that it replaces"),
+    ],
+)
+def test_a_volume_says_what_it_was_compared_with(versus: str, known: Known, what: str) -> None:
+    gate = Gate(max_rejected=0.05, rows_vs_last=(0.5, 2.0), rows_vs=versus)  # type: ignore[arg-type]
+    decision = decide(gate, AuditReport(100, 0, (ALIVE, result(0))), known)
+    assert decision.reasons == (f"100 rows are {what} (0.5 to 2.0 allowed)",)
+
+
+def test_both_volumes_are_compared_and_none_where_there_is_nothing_to_compare() -> None:
+    gate = Gate(max_rejected=1, rows_vs_last=(0.5, 2.0))
+    report = AuditReport(100, 0, (ALIVE, result(0)))
+    assert len(decide(gate, report, Known(rows_before=1, rows_replaced=1)).reasons) == 2
+    assert decide(gate, report, Known(rows_before=0, rows_replaced=0)).open
+    assert decide(Gate(max_rejected=1, rows_vs_last=None), report, Known(rows_before=1)).open
+    assert decide(gate, AuditReport(0, 0, (ALIVE, result(0))), Known(rows_before=9)).reasons == (
+        "the batch has no rows",
+    )
+
+
+def test_the_same_bytes_are_named_with_the_way_out() -> None:
+    report = AuditReport(100, 0, (ALIVE, result(0)))
+    (batch,) = decide(Gate(), report, Known(same_bytes="2024-01")).reasons
+    assert batch == (
+        "its file has the same bytes as the published batch 2024-01; if this is correct, release it, "
+        'or set Gate(same_bytes="accept") where each file is a full snapshot'
+    )
+    twins = Known(same_files=("a.csv", "b.csv"))
+    assert decide(Gate(), report, twins).reasons == (
+        "its files a.csv and b.csv have the same bytes; if this is correct, release it, or set "
+        'Gate(same_bytes="accept")',
+    )
+    assert decide(Gate(same_bytes="accept"), report, twins).open
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [
+        ((("a.csv", 1),), "its file a.csv, published with 1 row, is no longer there; put it back, "),
+        ((("a.csv", 1_200), ("b.csv", 2)), "a.csv, published with 1,200 rows, is no longer there (nor 1 other); put "),
+        ((("a.csv", 3), ("b.csv", 2), ("c.csv", 1)), "is no longer there (nor 2 others); put it back, or, if this is "),
+    ],
+)
+def test_a_file_that_is_gone_from_a_batch_closes_the_gate(gone: tuple[tuple[str, int], ...], said: str) -> None:
+    (reason,) = decide(Gate(), AuditReport(100, 0, (ALIVE, result(0))), Known(gone=gone)).reasons
+    assert said in reason
+    assert reason.endswith("put it back, or, if this is correct, release it")
+
+
+def test_a_decision_reads_as_one_line() -> None:
+    report = AuditReport(100, 0, (ALIVE, result(0)))
+    assert str(decide(Gate(), report)) == "gate open"
+    closed = decide(Gate(max_rejected=1), AuditReport(0, 0, (ALIVE,)))
+    assert str(closed) == "gate closed: no check was run; the batch has no rows"
