@@ -131,7 +131,11 @@ class Proxy:
                 threading.Thread(target=self._link, args=(client,), daemon=True).start()
 
     def _link(self, client: socket.socket) -> None:
-        link = Link(client, connected(self._server))
+        try:
+            link = Link(client, connected(self._server))
+        except OSError:  # it is down, which the client sees as a link that ends
+            client.close()
+            return
         link.back = threading.Thread(target=self._answers, args=(link,), daemon=True)
         link.back.start()
         with contextlib.suppress(OSError, Cut):

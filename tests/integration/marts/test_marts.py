@@ -309,6 +309,9 @@ def test_readers_never_see_a_torn_or_empty_state_through_200_publishes(night: Ni
     assert {state for reader in seen for state in reader["seen"]} == {f"[{ROWS}] rows, 1 versions"}
     spans = [(start, end) for reader in seen for start, end in reader["spans"]]
     starts, ends = zip(*publishes, strict=True)
-    overlapping = sum(bisect(starts, end) > bisect(ends, start) for start, end in spans)
-    assert overlapping >= 10_000, f"of {len(spans):,} statements, in {sum(ends) - sum(starts):.0f} s of publishes"
-    assert max(end - start for start, end in spans) <= 0.7
+    took: dict[bool, list[float]] = {True: [], False: []}  # by whether a publish was under way meanwhile
+    for start, end in spans:
+        took[bisect(starts, end) > bisect(ends, start)].append(end - start)
+    assert len(took[True]) >= 10_000, f"of {len(spans):,} statements, in {sum(ends) - sum(starts):.0f} s of publishes"
+    busy = max(took[False])  # how long a statement takes that waits for the machine alone
+    assert max(took[True]) <= max(0.7, 0.5 + 2 * busy), f"without a publish at most {busy:.2f} s"
