@@ -160,7 +160,7 @@ def contract_show(dataset: Annotated[str, typer.Argument(help="Dataset id.")], a
 def contract_export(dataset: Annotated[str, typer.Argument(help="Dataset id.")]) -> None:
     """Print a contract in the Open Data Contract Standard, with the warehouse as its server, for tools that run it.
 
-    The rules are those of the table that readers have, staging.<dataset>. Host and port are those of sluice connect.
+    The rules are those of the audited table in `staging`. Host and port are those of `sluice connect`.
     """
     from sluice.cli.output import contracts
 

@@ -1,7 +1,7 @@
 """contract -> a data contract in the Open Data Contract Standard (ODCS v3.2.0), YAML that other tools read. Pure.
 
-It describes what readers meet, the table `staging.<dataset>`, where no row fails a check of severity error. Any tool
-that knows the standard can run its rules there. Keys: bitol.io's specification and its JSON schema.
+It describes the table `staging.<dataset>`, from which the marts are built, where no row fails a check of severity
+error. Any tool that knows the standard can run its rules there. Keys: bitol.io's specification and its JSON schema.
 """
 
 from __future__ import annotations

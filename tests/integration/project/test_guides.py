@@ -262,6 +262,7 @@ FIRST_INCIDENT = 'import json, sys; print(json.load(sys.stdin)[0]["incident"])'
 # What a block asks for that stands in the text around it.
 BEFORE = {
     "sluice new shop orders": "rm -rf contracts/shop_*",
+    "sluice contract export": "",
     "sluice marts publish --why": "sluice marts build",
     "sluice contract import": (
         "sluice contract export shop__orders > orders.odcs.yaml; mv contracts/shop_orders.py kept\n"
@@ -269,7 +270,12 @@ BEFORE = {
         "> models/marts/_marts.yml"
     ),
 }
-AFTER = {"sluice contract import": "mv kept contracts/shop_orders.py"}
+AFTER = {
+    "sluice contract export": (  # datacontract reads as that user
+        r"printf '\\set ON_ERROR_STOP on\nselect count(*) from staging.tlc__zones;\n' | sluice connect --psql"
+    ),
+    "sluice contract import": "mv kept contracts/shop_orders.py",
+}
 
 
 @pytest.mark.long
