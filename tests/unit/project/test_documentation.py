@@ -21,6 +21,13 @@ from tests.support.repository import ROOT
 
 DOCS = ROOT / "docs"
 COMMAND = typer.main.get_command(app)
+VARIABLE = re.compile(r'"(SLUICE_[A-Z_]*[A-Z])"')
+# What Sluice sets for its own processes, for dbt's profile and for dbt's sources
+INTERNAL = (
+    *("SLUICE_DBT_BUILD", "SLUICE_DBT_RIGHT", "SLUICE_DBT_SCHEMA", "SLUICE_DBT_SIDE", "SLUICE_OPS_SCHEMA"),
+    *("SLUICE_PG_DATABASE", "SLUICE_PG_HOST", "SLUICE_PG_PORT", "SLUICE_PG_USER", "SLUICE_STARTED_BY"),
+    *("SLUICE_TEMPORARY_SERVER", "SLUICE_UP"),
+)
 
 
 def test_every_public_name_is_on_the_page_of_python() -> None:
@@ -31,6 +38,12 @@ def test_every_public_name_is_on_the_page_of_python() -> None:
 def test_every_key_of_sluice_toml_is_on_its_page() -> None:
     page = (DOCS / "reference/sluice-toml.md").read_text()
     assert [key for table, keys in KEYS.items() for key in keys if key not in page or f"[{table}]" not in page] == []
+
+
+def test_every_variable_of_the_environment_that_a_user_may_set_is_on_its_page() -> None:
+    page = (DOCS / "reference/sluice-toml.md").read_text()
+    names = {found for path in (ROOT / "sluice").rglob("*.py") for found in VARIABLE.findall(path.read_text())}
+    assert sorted(name for name in names if f"`{name}`" not in page) == sorted(INTERNAL)
 
 
 def test_every_page_is_in_the_navigation() -> None:
