@@ -17,11 +17,12 @@ import sqlalchemy as sa
 
 from sluice.alerts import incidents
 from sluice.contract.derive.schemas import DEFAULT
-from sluice.contract.errors import DataError, Overtaken
+from sluice.contract.errors import DataError, Overtaken, ToolError
 from sluice.doctor import database
 from sluice.ledger import builds, write_right
 from sluice.marts import build, candidate, restore_views
-from sluice.warehouse.postgres import locks
+from sluice.marts.dbt import run as dbt_run
+from sluice.warehouse.postgres import locks, side_rights
 from tests.integration.marts.test_marts import Night, dsn
 from tests.integration.marts.test_sides import Nights
 from tests.support import stopped_run
@@ -155,6 +156,17 @@ def test_each_session_of_dbt_holds_the_right_to_write_and_none_is_left_at_the_en
     assert min(held) >= 1
     assert look() == 0
     candidate.publish(nights.warehouse, built, None)
+
+
+def test_dbt_without_a_build_as_its_docs_and_freshness_are_made_may_only_read(nights: Nights) -> None:
+    nights.load("2019-01", [1])
+    built = nights.night()
+    before = state(nights, built.side)
+    with nights.warehouse.engine.begin() as connection:  # so that only the session itself stands against a write
+        side_rights.allow(connection, built.side)
+    with pytest.raises(ToolError, match="read-only transaction"):
+        dbt_run.run_dbt(["run"], dbt_run.on_side(nights.warehouse, built.side))
+    assert state(nights, built.side) == before
 
 
 def test_a_session_of_an_older_build_or_of_none_may_not_write(night: Night) -> None:

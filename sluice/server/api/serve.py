@@ -14,10 +14,14 @@ def main(app: str, port: str) -> None:
     """Serve what makes the API (module:function) at a port of 127.0.0.1 until a signal comes."""
     import prefect.server.api.server  # noqa: F401 - before the fork, so that it is imported once
     import uvicorn
-    from prefect.settings import PREFECT_API_DATABASE_MIGRATE_ON_START, temporary_settings
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL as DATABASE
+    from prefect.settings import PREFECT_API_DATABASE_MIGRATE_ON_START as MIGRATE
+    from prefect.settings import temporary_settings
 
-    # If it fails, the server tries again, and says why
-    with temporary_settings({PREFECT_API_DATABASE_MIGRATE_ON_START: not _made()}):
+    here = MIGRATE.value()
+    if here and ":memory:" not in str(DATABASE.value()):
+        here = not _made()  # if that fails, the server tries again, and says why
+    with temporary_settings({MIGRATE: here}):
         uvicorn.run(app, factory=True, host="127.0.0.1", port=int(port), log_level="error", lifespan="on")
 
 

@@ -132,3 +132,14 @@ def test_one_that_cannot_start_is_one_message(tmp_path: Path) -> None:
     assert line.startswith("sluice: Prefect's API cannot be used: its temporary server ended with ")
     assert "unable to open database file" in line
     assert line.endswith(f"(the server's database is in {command.home}). See: sluice doctor")
+
+
+@pytest.mark.long
+def test_a_database_in_memory_is_made_where_it_is_used(tmp_path: Path) -> None:
+    url = "sqlite+aiosqlite:///file::memory:?cache=shared&uri=true&check_same_thread=false"
+    command = Command(tmp_path, PREFECT_SERVER_DATABASE_CONNECTION_URL=url)
+    command.api()
+    command.say("end")
+    _, errors = command.process.communicate()
+    assert (command.process.returncode, errors) == (0, "")
+    assert not (command.home / "prefect.db").exists()
