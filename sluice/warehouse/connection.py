@@ -119,7 +119,7 @@ def _connected(
 ) -> Warehouse:
     settings = Settings(path, project_id, schemas)
     if block:
-        dbt = _engine(_load_block(transformer, TRANSFORMER_VARIABLE), transformer) if transformer else None
+        dbt = _engine(_load_block(transformer), transformer) if transformer else None
         return _use(_engine(_load_block(block), block), block, "postgres", readonly, settings, dbt)
     url, dbt_url = users.urls(home, None if readonly else schemas)
     dbt = None if dbt_url == url else _made(dbt_url)
@@ -206,14 +206,15 @@ def _embedded_connector(home: Path) -> SqlAlchemyConnector:
     )
 
 
-def _load_block(name: str, variable: str = BLOCK_VARIABLE) -> SqlAlchemyConnector:
+def _load_block(name: str) -> SqlAlchemyConnector:
     try:
         from prefect_sqlalchemy import SqlAlchemyConnector
 
         return SqlAlchemyConnector.load(name)
     except ValueError as error:
+        of = ", ".join(sorted(key for key, value in os.environ.items() if key.startswith("SLUICE_") and value == name))
         raise ConfigError(
-            f"block {name!r} (from {variable}) cannot be used: {first_line(error)}\n"
+            f"block {name!r}{of and f' (from {of})'} cannot be used: {first_line(error)}\n"
             "Create it in the Prefect UI (Blocks, SQLAlchemy Connector) or with: prefect block register "
             "-m prefect_sqlalchemy; prefect block create sqlalchemy-connector"
         ) from None

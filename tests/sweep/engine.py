@@ -64,7 +64,7 @@ def without_prefect(url: sa.URL, home: Path, project: Path, later: timedelta) ->
     users = {"sweep": url, "sweep-dbt": url.set(username=embedded.TRANSFORMER)}
     named = {"SLUICE_WAREHOUSE": "sweep", "SLUICE_TRANSFORMER": "sweep-dbt"}
     os.environ.update(named, SLUICE_HOME=str(home), SLUICE_PROJECT=str(project))
-    connection._load_block = lambda block, _="": connector_for(users[block])
+    connection._load_block = lambda block: connector_for(users[block])
     connection.Warehouse = partial(connection.Warehouse, now=lambda: utc_now() + later)  # type: ignore[misc]
     for name, value in vars(tasks).copy().items():
         if isinstance(value, Task):

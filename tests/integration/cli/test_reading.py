@@ -107,6 +107,8 @@ def test_another_server_is_named_by_the_block_of_its_reader(sluice, monkeypatch:
     assert done.code == 5
     assert "SLUICE_READER names no block" in done.err
     assert "GRANT pg_read_all_data" in done.err
+    monkeypatch.setenv("SLUICE_READER", "no-such-reader")
+    assert "block 'no-such-reader' (from SLUICE_READER) cannot be used" in sluice("connect").err
     monkeypatch.setenv("SLUICE_READER", block)
     assert sluice("connect", "--port", "0").code == 5
     assert sluice("connect", "--jdbc").code == 5, "the embedded server of the tests has a socket only"
