@@ -248,8 +248,9 @@ class Project:
         }
         for old, new in told.items():
             command = command.replace(old, new)
+        # --foreground: one signal, as of Ctrl-C; else timeout sends it to its group, too, and the command gets two
         until = re.compile(r"^(sluice (?:alerts send --watch|run --watch|connect --serve).*)", re.MULTILINE)
-        return until.sub(r"timeout --preserve-status --signal=INT 40 \1", command)
+        return until.sub(r"timeout --foreground --preserve-status --signal=INT 40 \1", command)
 
 
 def february() -> list[str]:
