@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from tests.support.workbooks import workbook
 
 TEXT = "store_and_fwd_flag"
-EXCEL_ROWS = 300_000  # of a sheet, 256 MB of XML are read at most
+EXCEL_ROWS = 185_000  # of a sheet, 160 MiB of XML are read at most
 STEP = 20_000
 
 Write = Callable[[make_month.Month, Path], int]  # returns the number of rows

@@ -15,7 +15,7 @@ from sluice.contract.errors import DataError
 from sluice.source.files import SourceFile
 
 MEMORY = 1 << 30  # bytes of the process that unpacks a workbook, its code included
-SHEET_BYTES = 256 << 20  # of a sheet's XML and the texts it refers to, which take more in memory
+SHEET_BYTES = 160 << 20  # of a sheet's XML and the texts it refers to, so that a whole run stays within 600 MB
 _PROGRAM = Path(__file__).with_name("sheet_process.py")
 
 
