@@ -59,6 +59,9 @@ def new(
     quoted_null: Annotated[bool | None, typer.Option(help="Whether text in quotes may mean null.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="Column to leave out; repeatable.")] = None,
     sheet: Annotated[str | None, typer.Option(help="Sheet of an Excel workbook.")] = None,
+    records: Annotated[
+        str | None, typer.Option(help="Keys that lead to the array of rows in a JSON object, such as data.items.")
+    ] = None,
     member: Annotated[
         str | None, typer.Option(help="File in a zip archive, or a pattern such as *.csv for several.")
     ] = None,
@@ -87,6 +90,7 @@ def new(
         "null_values": tuple(dict.fromkeys(["", *null])) if null else None,
         "quoted_null": quoted_null,
         "sheet": sheet,
+        "records": records,
         "member": member,
         "max_field_bytes": max_field_bytes,
         "max_bytes": max_bytes,

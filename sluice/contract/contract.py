@@ -46,6 +46,7 @@ class Files:
             an empty cell is null, with quotes or without. Of JSON, whether a text may mean null.
         ignore: columns of the file that are not loaded, under the names that the file gives them.
         sheet: of an Excel workbook; one with a single visible sheet needs none.
+        records: of a JSON file that is one object, the keys that lead to its array of rows (`data.items`).
         member: of a zip archive, the file that is read, or a pattern (`*.csv`) of files with the same columns, whose
             rows follow one another in the order of their names. An archive of one file needs none.
         max_field_bytes: longest value of one cell; a longer one rejects its row.
@@ -68,6 +69,7 @@ class Files:
     quoted_null: bool = False
     ignore: tuple[str, ...] = ()
     sheet: str = ""
+    records: str = ""
     member: str = ""
     max_field_bytes: int = 1 << 20
     max_bytes: int = 64 << 30

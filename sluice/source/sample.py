@@ -19,6 +19,7 @@ from sluice.source.files import SourceFile
 from sluice.source.parts.parts import on_disk, parts_of, proposed_member
 from sluice.source.readers.csv_records import Lines
 from sluice.source.readers.excel.excel_reader import proposed as proposed_of_excel
+from sluice.source.readers.json.records import refuse_one_object
 from sluice.source.readers.row_stream import DRAFT_PARTS, open_reader
 
 ROWS = 100_000  # about 20 MB of a wide CSV file; a rarer value is found by the first audit
@@ -40,6 +41,8 @@ def sample_of(file: SourceFile, files: Files, given: frozenset[str]) -> tuple[Sa
     text = part.format == "csv"
     if text:
         files = proposed(_head(part, files), files, given)
+    if part.format == "json" and "records" not in given:
+        refuse_one_object(part, files, draft=True)
     if part.format == "excel":
         with on_disk(part, files) as workbook:
             files = proposed_of_excel(workbook, files, given)

@@ -42,7 +42,7 @@ _FOREIGN = {
     b"SQLite format 3": "an SQLite database",
     b"\xd0\xcf\x11\xe0": "an old Excel (xls) file; save it as xlsx",
 }
-_JSON = re.compile(rb'(\xef\xbb\xbf)?\s*(\{[ \t]*["}]|\[\s*[{\]])')
+_JSON = re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*["}]|\[\s*[{\]])')
 _MARKUP = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<error")
 
 
@@ -123,7 +123,7 @@ def foreign(head: bytes) -> str | None:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:16].lower().startswith(_MARKUP):
         return "an HTML or XML page (an error page of the server?)"
-    if re.match(rb"\{\s*[\"}]|\[\s*\[", text):
+    if re.match(rb"\[\s*\[", text):
         return "JSON that is neither one object a line nor an array of objects"
     if b"\0" in head.split(b"\n", 1)[0]:
         return 'binary data (if it is UTF-16 text, set Files(encoding="utf-16-le"))'

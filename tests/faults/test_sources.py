@@ -298,7 +298,7 @@ def test_what_prefect_keeps_of_a_replaced_file_is_not_used_again(
         assert sum(len(rows) for rows in stream) == 1
 
 
-@pytest.mark.parametrize("change", [{"delimiter": ";"}, {"multiline": True}, {"max_field_bytes": 10}])
+@pytest.mark.parametrize("change", [{"delimiter": ";"}, {"multiline": True}, {"max_field_bytes": 10}, {"records": "a"}])
 def test_a_change_of_how_files_are_read_loads_them_again(change: dict[str, object]) -> None:
     assert version_of(parcels(**change)) != version_of(PARCELS)
     assert version_of(parcels()) == version_of(PARCELS)

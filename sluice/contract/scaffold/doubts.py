@@ -29,6 +29,7 @@ _READING = {
     "escape": "{value} is read as an escape (escape)",
     "quote": "fields are enclosed in {value!r} (quote)",
     "sheet": "the sheet {value!r} is read (sheet)",
+    "records": "rows are those of the array {value}; what stands beside it is not loaded (records)",
     "member": "the files {value} of the archive are joined (member)",
     "comment": "lines that begin with {value} are left out (comment)",
     "multiline": "fields hold line breaks (multiline)",

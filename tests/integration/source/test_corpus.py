@@ -105,6 +105,12 @@ KINDS = {
     "c47_struct.parquet": Case(40, {"min(addr ->> 'zip')": "1"}),
     "c47_time.parquet": Case(40, {"min(opens)": time(8, 30)}),
     "time_column.parquet": Case(2),
+    "envelope.json": Case(
+        3,
+        {"string_agg(name, ',' order by id)": "Ann,Bob,Zoë", "sum(price)": Decimal("6.60")},
+        draft=('records="data.items",',),
+        options={"records": "data.items"},
+    ),
     # right before, and still
     "c18_uuid.parquet": Case(40, {"min(id::text)": "00000000-0000-0000-0000-000000000001"}),
     "c18b_fixed.parquet": Case(40, {"max(length(id))": 16}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -24,6 +25,7 @@ from sluice.source.fetch import fetch, look
 from sluice.source.files import SourceFile
 from sluice.source.parts import stream
 from sluice.source.readers.row_stream import open_rows
+from sluice.source.sample import sample_of
 from sluice.source.sniff import EmptyFile
 
 
@@ -72,11 +74,14 @@ def unparsed(row: dict[str, Any]) -> dict[str, str]:
     return json.loads(row["_unparsed"]) if row["_unparsed"] else {}
 
 
-LINES, ARRAY = "lines", "array"
+LINES, ARRAY, WITHIN = "lines", "array", "within"
+DECOYS = '{"items": "[{", "meta": {"items": [{"id": 0}], "n\\"o": [1, [2]]}, "da\\u0074a": {"items": '
 
 
 def laid_out(layout: str, *records: Any) -> str:
     texts = [each if isinstance(each, str) else json.dumps(each) for each in records]
+    if layout == WITHIN:  # beside arrays and keys that look like it
+        return DECOYS + laid_out(ARRAY, *texts) + ', "next": null}, "items": []}\n'
     return "\n".join(texts) + "\n" if layout == LINES else "[\n  " + ",\n  ".join(texts) + "\n]\n"
 
 
@@ -218,7 +223,7 @@ VALUES = st.recursive(
 @given(
     records=st.lists(st.fixed_dictionaries({"id": st.integers(0, 99), "customer": VALUES, "note": TEXTS}), min_size=1),
     block=st.integers(1, 50),
-    layout=st.sampled_from([LINES, ARRAY]),
+    layout=st.sampled_from([LINES, ARRAY, WITHIN]),
     indent=st.sampled_from([None, 1]),
     ascii_only=st.booleans(),
 )
@@ -234,9 +239,69 @@ def test_any_record_comes_out_as_it_went_in_whatever_the_blocks(
     monkeypatch.setattr(stream, "BLOCK_BYTES", block)
     rest = dict.fromkeys(set(FULL) - set(records[0]))
     full = [{**each, **rest} for each in records]
-    texts = [json.dumps(each, ensure_ascii=ascii_only, indent=indent if layout == ARRAY else None) for each in full]
-    rows = read(delivered(tmp_path, laid_out(layout, *texts)))
+    texts = [json.dumps(each, ensure_ascii=ascii_only, indent=indent if layout != LINES else None) for each in full]
+    rows = read(delivered(tmp_path, laid_out(layout, *texts)), records="data.items" if layout == WITHIN else "")
     assert [row["order_id"] for row in rows] == [each["id"] for each in records]
     assert [row["note"] for row in rows] == [each["note"] for each in records]
     for row, each in zip(rows, records, strict=True):
         assert (None if row["customer"] is None else json.loads(row["customer"])) == each["customer"]
+
+
+@pytest.mark.parametrize("layout", [json.dumps, lambda value: json.dumps(value, indent=2)])
+def test_one_object_with_the_rows_inside_is_refused_with_the_option_that_reads_them(
+    tmp_path: Path, layout: Callable[[Any], str]
+) -> None:
+    file = delivered(tmp_path, layout({"meta": {"n": 2, "tags": ["a"]}, "data": {"items": [FULL, {"id": 2}]}}))
+    files = Files("x", Single())
+    with pytest.raises(DataError, match=r"array of objects inside, data\.items\..*: --records data\.items$"):
+        sample_of(file, files, frozenset())
+    rows = read(file, records="data.items")
+    assert [(row["order_id"], row["total"]) for row in rows] == [(1, Decimal("12.30")), (2, None)]
+    sample, _ = sample_of(file, replace(files, records="data.items"), frozenset({"records"}))
+    assert (sample.rows, sample.columns[0].to_pylist()) == (2, [b"1", b"2"])
+
+
+def test_several_arrays_of_objects_are_all_named(tmp_path: Path) -> None:
+    body = json.dumps({"a": [{"id": 1}], "b": {"c": [{"id": 2, "d": [{}]}], "e": [1]}, "f": [[{}]]}, indent=1)
+    with pytest.raises(DataError, match=r"inside: a, b\.c\. Choose .* --records a$"):
+        read(delivered(tmp_path, body))
+
+
+@pytest.mark.parametrize("body", ['{\n  "error": "busy"\n}', '{\n"a": {"x": 1},\n"b": {"x": 2}\n}'])
+def test_one_object_without_an_array_of_objects_is_refused(tmp_path: Path, body: str) -> None:
+    with pytest.raises(DataError, match="one JSON object without an array of objects"):
+        read(delivered(tmp_path, body))
+
+
+def test_a_single_line_is_one_row_where_it_is_said_so(tmp_path: Path) -> None:
+    file = delivered(tmp_path, json.dumps({"id": 1, "tags": [{"a": 1}]}))
+    with pytest.raises(DataError, match='If the object itself is a row, add --records ""'):
+        sample_of(file, Files("x", Single()), frozenset())
+    sample, _ = sample_of(file, Files("x", Single()), frozenset({"records"}))
+    assert (sample.rows, list(sample.names)) == (1, ["id", "tags"])
+
+
+def test_a_damaged_first_line_of_many_is_one_rejected_row(tmp_path: Path) -> None:
+    rows = read(delivered(tmp_path, laid_out(LINES, '{"id": 1, "customer": {', FULL, FULL)))
+    assert [bool(unparsed(row)) for row in rows] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('{"data": {"items": [{"id": 1}, {"id": 2}', "JSON is not closed"),
+        ('{"data": {"items": [{"id": 1}]', "JSON is not closed"),
+        ('{"data": {"items": [{"id": 1}]}} {"a": 1}', "more than one JSON object"),
+        ('{"data": {"items": [{"id": 1}], "items": [{"id": 2}]}}', "two arrays at data.items"),
+        ('{"data": {"rows": [{"id": 1}], "items": {}}}', r'no array at Files\(records="data.items"\).*: data.rows$'),
+        ('[{"id": 1}]', "no array at .*: none"),
+    ],
+)
+def test_an_array_within_that_is_not_there_once_and_whole_is_refused(tmp_path: Path, body: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(delivered(tmp_path, body), records="data.items")
+
+
+def test_an_array_within_that_is_empty_holds_no_row(tmp_path: Path) -> None:
+    with pytest.raises(EmptyFile):
+        read(delivered(tmp_path, '{"data": {"items": [ ]}}'), records="data.items")

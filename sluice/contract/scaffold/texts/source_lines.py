@@ -87,6 +87,7 @@ _WHY = {
     "ignore": "columns that are not loaded",
     "null_values": "what means null",
     "sheet": "the sheet",
+    "records": "the array that holds the rows",
     "member": "the files of the archive",
 }
 

@@ -18,7 +18,7 @@ from sluice.contract.errors import DataError
 from sluice.contract.values.written import readable
 from sluice.source.files import SourceFile
 from sluice.source.readers.csv_records import Piece
-from sluice.source.readers.json.records import JsonLines
+from sluice.source.readers.json.records import JsonLines, arrays_of, one_object, refuse_one_object
 from sluice.source.readers.json.values import as_cell, record, written
 from sluice.source.readers.rows import Rows, without_long_cells
 from sluice.source.sniff import EmptyFile
@@ -44,6 +44,8 @@ class JsonReader:
         self._address = file.address
         self._files = replace(files, multiline=False)
         self._documents, self._draft = set(documents or ()), documents is None
+        if not files.records:
+            refuse_one_object(file, self._files, draft=False)
         self.names = self._keys(file)
         self.types = [pa.null()] * len(self.names)
         self._places = {name: place for place, name in enumerate(self.names)}
@@ -95,6 +97,8 @@ class JsonReader:
                     break
         if not count:
             raise EmptyFile(f"{self._address}: holds no record; ask the provider to deliver it again")
+        if not found and not self._files.records and (inside := arrays_of(file, self._files)[0]):
+            raise DataError(f"{self._address}: {one_object(inside)}")
         if not found:
             raise DataError(f"{self._address}: no line is a JSON object; expected one object in each line, or an array")
         return [name for name in found if name not in self._files.ignore]
