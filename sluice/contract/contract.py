@@ -99,12 +99,10 @@ class Gate:
 
     Attributes:
         max_rejected: share of all rows that may be rejected.
-        rows_vs_last: fewest and most rows, as multiples of the published batch that comes before, and of the
-            published load of the same batch that it replaces.
+        rows_vs_last: fewest and most rows, as multiples of the batch before, and of the load that it replaces.
         rows_vs: `weekday` takes the same weekday (and hour) of a week before, up to eight, as the batch before.
-        same_bytes: what to do with a file whose very bytes are published under another batch name, or with a
-            batch of two files of the very same bytes: `hold` it, or `accept` it, as for full snapshots of something
-            that may not change.
+        same_bytes: what to do with a file whose very bytes are published under another batch name, or are twice in
+            its batch: `hold` it, or `accept` it, as for full snapshots of something that may not change.
         tolerance: share of rows that may fail a check, by the check's name; goes before its column's.
     """
 
