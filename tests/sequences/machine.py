@@ -280,4 +280,4 @@ class Nights(RuleBasedStateMachine):
             assert {order for (order,) in found} == self.expected.sides[-1][0]
 
 
-SEQUENCES = int(os.environ.get("SEQUENCES", "50"))  # 500 takes minutes
+SEQUENCES = int(os.environ.get("SEQUENCES", "10"))  # 500 takes minutes
