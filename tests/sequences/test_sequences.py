@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -64,6 +65,20 @@ def test_a_few_sequences_leave_what_was_promised(machine: type[Nights]) -> None:
     run_state_machine_as_test(machine, settings=QUICK)
 
 
+def test_a_file_that_a_person_released_under_two_names_is_there_twice(machine: type[Nights]) -> None:
+    nights = machine()
+    try:
+        nights.first_night()
+        nights.rename("2021-01", "2021-02")
+        nights.release("2021-02")
+        nights.build()
+        nights.readers_have_the_marts_that_were_published_last()
+        assert nights._rows("SELECT count(*) - count(DISTINCT order_id) FROM marts.fct") == [(4,)]
+    finally:
+        nights.teardown()
+
+
 @pytest.mark.long
 def test_many_sequences_leave_what_was_promised(machine: type[Nights]) -> None:
-    run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=SEQUENCES, derandomize=True))
+    fixed = "SEQUENCES" not in os.environ
+    run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=SEQUENCES, derandomize=fixed))
