@@ -99,7 +99,7 @@ class Gate:
 
     Attributes:
         max_rejected: share of all rows that may be rejected.
-        rows_vs_last: fewest and most rows, as multiples of the batch before, and of the load that it replaces.
+        rows_vs_last: fewest and most rows, as multiples of the published batch before, and of the load it replaces.
         rows_vs: `weekday` takes the same weekday (and hour) of a week before, up to eight, as the batch before.
         same_bytes: what to do with a file whose very bytes are published under another batch name, or are twice in
             its batch: `hold` it, or `accept` it, as for full snapshots of something that may not change.

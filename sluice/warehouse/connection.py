@@ -212,9 +212,9 @@ def _load_block(name: str) -> SqlAlchemyConnector:
 
         return SqlAlchemyConnector.load(name)
     except ValueError as error:
-        of = ", ".join(sorted(key for key, value in os.environ.items() if key.startswith("SLUICE_") and value == name))
+        variables = ", ".join(key for key, value in os.environ.items() if key.startswith("SLUICE_") and value == name)
         raise ConfigError(
-            f"block {name!r}{of and f' (from {of})'} cannot be used: {first_line(error)}\n"
+            f"block {name!r}{variables and f' (from {variables})'} cannot be used: {first_line(error)}\n"
             "Create it in the Prefect UI (Blocks, SQLAlchemy Connector) or with: prefect block register "
             "-m prefect_sqlalchemy; prefect block create sqlalchemy-connector"
         ) from None

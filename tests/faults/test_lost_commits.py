@@ -14,15 +14,14 @@ from sluice.cli import exit_codes
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ToolError
 from sluice.contract.gate import decide
-from sluice.ledger import builds, loads, schema
+from sluice.ledger import builds, loads
 from sluice.runs import lifecycle
 from sluice.source import fetch
 from sluice.source.readers.row_stream import open_rows
 from sluice.staging import audit, load, publish
-from sluice.warehouse.connection import connect
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
-from tests.integration.conftest import connector_for
+from tests.integration.conftest import new_warehouse
 from tests.integration.marts.test_marts import Night
 from tests.support.proxy import Proxy, proxied
 from tests.support.shops import contract, good_lines, write
@@ -37,11 +36,8 @@ def proxy(database: sa.URL) -> Iterator[Proxy]:
 @pytest.fixture
 def far(proxy: Proxy) -> Iterator[Warehouse]:
     """A warehouse behind the proxy."""
-    opened = connect(connector_for(proxy.url), "test", "postgres")
-    with opened.engine.begin() as connection:
-        schema.create(connection)
-    yield opened
-    opened.engine.dispose()
+    with new_warehouse(proxy.url) as opened:
+        yield opened
 
 
 def put(warehouse: Warehouse, orders: Contract, path: Path) -> None:

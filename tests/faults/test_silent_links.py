@@ -9,15 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from sluice.cli import exit_codes
-from sluice.ledger import loads, schema
+from sluice.ledger import loads
 from sluice.source import fetch
 from sluice.source.readers.row_stream import open_rows
 from sluice.staging import load
-from sluice.warehouse.connection import connect
 from sluice.warehouse.postgres import session
 from sluice.warehouse.warehouse import Warehouse
 from tests.faults.test_lost_commits import put
-from tests.integration.conftest import connector_for
+from tests.integration.conftest import new_warehouse
 from tests.support.proxy import Link, Proxy, proxied
 from tests.support.shops import contract, good_lines, write
 
@@ -33,11 +32,8 @@ def proxy(database: sa.URL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 @pytest.fixture
 def far(proxy: Proxy) -> Iterator[Warehouse]:
     """A warehouse behind the proxy."""
-    opened = connect(connector_for(proxy.url), "test", "postgres")
-    with opened.engine.begin() as connection:
-        schema.create(connection)
-    yield opened
-    opened.engine.dispose()
+    with new_warehouse(proxy.url) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("point", ["BEGIN #3", "end of COPY #1"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ from sluice.staging import audit, load, publish
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.connection import connect
 from sluice.warehouse.embedded import READER
-from sluice.warehouse.warehouse import Warehouse
+from sluice.warehouse.warehouse import Warehouse, utc_now
 
 
 def connector_for(url: sa.URL) -> SqlAlchemyConnector:
@@ -41,14 +43,21 @@ def connector_for(url: sa.URL) -> SqlAlchemyConnector:
     )
 
 
-@pytest.fixture
-def warehouse(warehouse_url: sa.URL) -> Iterator[Warehouse]:
-    """An empty warehouse, once on the embedded PostgreSQL and once on a stock one."""
-    opened = connect(connector_for(warehouse_url), "test", "postgres")
+@contextmanager
+def new_warehouse(url: sa.URL, now: Callable[[], datetime] = utc_now) -> Iterator[Warehouse]:
+    """A database with an empty ledger, and the clock that incidents are dated by."""
+    opened = replace(connect(connector_for(url), "test", "postgres"), now=now)
     with opened.engine.begin() as connection:
         schema.create(connection)
     yield opened
     opened.engine.dispose()
+
+
+@pytest.fixture
+def warehouse(warehouse_url: sa.URL) -> Iterator[Warehouse]:
+    """An empty warehouse, once on the embedded PostgreSQL and once on a stock one."""
+    with new_warehouse(warehouse_url) as opened:
+        yield opened
 
 
 @dataclass

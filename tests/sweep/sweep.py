@@ -169,8 +169,8 @@ class Sweep:
     def case(self, point: str, fault: str, bug: str = "") -> list[str]:
         """Break the night at one point, let another follow, and say what is wrong then.
 
-        What dbt's threads send, how often and in which order, is not the same in each night: one that did not come to
-        the point is begun again, twice, and broken at the one before of these statements.
+        What dbt's threads send, how often and in which order, is not the same in each night. One that did not come to
+        the point is tried again, `NIGHTS` times in all, each time at the statement of this text before that one.
         """
         for _ in range(NIGHTS):
             wrong = self._case(point, fault, bug)

@@ -22,11 +22,9 @@ from werkzeug import Request, Response
 
 from sluice.alerts import outbox
 from sluice.alerts.channels import unusable
-from sluice.ledger import schema
-from sluice.warehouse.connection import connect
 from sluice.warehouse.warehouse import Warehouse
 from tests.integration.alerts.test_incidents import BAD, Clock, Shop
-from tests.integration.conftest import connector_for
+from tests.integration.conftest import new_warehouse
 from tests.support import shops
 
 TIMEOUT = 0.5  # seconds that the block waits
@@ -42,11 +40,8 @@ def clock() -> Clock:
 @pytest.fixture
 def warehouse(database: sa.URL, clock: Clock) -> Iterator[Warehouse]:
     """An empty warehouse whose time the test sets."""
-    opened = replace(connect(connector_for(database), "test", "postgres"), now=clock)
-    with opened.engine.begin() as connection:
-        schema.create(connection)
-    yield opened
-    opened.engine.dispose()
+    with new_warehouse(database, clock) as opened:
+        yield opened
 
 
 def point(server: HTTPServer) -> None:

@@ -21,12 +21,11 @@ from sluice.alerts import downstream, missed_nights, outbox, rules
 from sluice.alerts.channels import AppriseAddress, unusable
 from sluice.contract.contract import Contract
 from sluice.contract.errors import DataError
-from sluice.ledger import schema, tables
+from sluice.ledger import tables
 from sluice.marts import freshness
 from sluice.runs import lifecycle
-from sluice.warehouse.connection import connect
 from sluice.warehouse.warehouse import Warehouse
-from tests.integration.conftest import connector_for
+from tests.integration.conftest import new_warehouse
 from tests.support import shops
 from tests.support.mailbox import Mailbox
 
@@ -55,11 +54,8 @@ def clock() -> Clock:
 @pytest.fixture
 def warehouse(database: sa.URL, clock: Clock) -> Iterator[Warehouse]:
     """An empty warehouse whose time the test sets."""
-    opened = replace(connect(connector_for(database), "test", "postgres"), now=clock)
-    with opened.engine.begin() as connection:
-        schema.create(connection)
-    yield opened
-    opened.engine.dispose()
+    with new_warehouse(database, clock) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -19,13 +19,12 @@ import pytest
 import sqlalchemy as sa
 
 from sluice.contract.errors import BusyError, ConfigError, ToolError
-from sluice.ledger import builds, schema, tables
+from sluice.ledger import builds, tables
 from sluice.marts import publish as marts
 from sluice.marts.publish import Patience, Publication
 from sluice.marts.rollback import rollback
-from sluice.warehouse.connection import connect
 from sluice.warehouse.warehouse import Warehouse
-from tests.integration.conftest import connector_for
+from tests.integration.conftest import new_warehouse
 from tests.support import mart_reader
 
 MODELS = ("zones", "trips")
@@ -71,11 +70,9 @@ class Night:
 
 @pytest.fixture
 def night(database: sa.URL) -> Iterator[Night]:
-    warehouse = connect(connector_for(database), "test", "postgres")
-    with warehouse.engine.begin() as connection:
-        schema.create(connection)
-    yield Night(warehouse)
-    warehouse.engine.dispose()
+    """Nights without dbt: two small marts on each side that say which version they are."""
+    with new_warehouse(database) as warehouse:
+        yield Night(warehouse)
 
 
 def test_rollback_gives_readers_the_marts_before_and_the_next_publish_goes_on(night: Night) -> None:
