@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
 from contextlib import suppress
@@ -84,12 +85,26 @@ def begin(
             end_with_me()
 
 
+GROUPS = {
+    "contract": dataset_commands.contract_app,
+    "quarantine": quarantine_app,
+    "alerts": alerts_app,
+    "marts": marts_app,
+}
+
+
+def with_whole_sentences(commands: typer.Typer) -> typer.Typer:
+    """The same commands; a list of them has the first sentence of each as a whole, not cut at the end of the line."""
+    for command in commands.registered_commands:
+        words = " ".join((inspect.getdoc(command.callback) or "").split())
+        command.short_help = words.partition(". ")[0].removesuffix(".") + "."
+    return commands
+
+
 for commands in (project_commands, run_commands, dataset_commands, server_commands):
-    app.add_typer(commands.app)
-app.add_typer(dataset_commands.contract_app, name="contract")
-app.add_typer(quarantine_app, name="quarantine")
-app.add_typer(alerts_app, name="alerts")
-app.add_typer(marts_app, name="marts")
+    app.add_typer(with_whole_sentences(commands.app))
+for name, group in GROUPS.items():
+    app.add_typer(with_whole_sentences(group), name=name, short_help=group.info.help)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

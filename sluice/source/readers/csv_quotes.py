@@ -55,6 +55,11 @@ class Quotes:
         """Whether the record's last field begins with a quote that nothing closes."""
         return bool(self.quote) and self._open.match(self._plain(record)) is not None
 
+    def swallows(self, record: bytes) -> bool:
+        """Whether the record holds a line end outside of its quoted fields: a quote within a field began it."""
+        rest = self._quoted_field.sub(b"", self._plain(record))
+        return b"\n" in rest or b"\r" in rest
+
     def place_of_open(self, record: bytes) -> int | None:
         """Which field (from 0) begins with the quote that nothing closes."""
         found = self._open.match(self._plain(record)) if self.quote else None
@@ -84,6 +89,10 @@ class Quotes:
     def _closed(self) -> bytes:
         """A pattern of one field without an open quote, and the delimiter after it."""
         return self._filled(rb"(?:Q(?:[^Q]|QQ)*+Q[^D]*+|[^QD][^D]*+)?+D")
+
+    @cached_property
+    def _quoted_field(self) -> re.Pattern[bytes]:
+        return re.compile(self._filled(rb"(?:\A|(?<=D))Q(?:[^Q]|QQ)*+Q"))
 
     @cached_property
     def _open(self) -> re.Pattern[bytes]:

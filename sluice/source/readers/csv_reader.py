@@ -189,7 +189,9 @@ class CsvReader:
         given = [n for n in range(len(raw)) if n not in odd]
         if not given:
             return []
-        _, ragged = self._parse(_joined(raw, odd).decode("latin-1").encode())
+        columns, ragged = self._parse(_joined(raw, odd).decode("latin-1").encode())
+        if len(columns[0]) + len(ragged) != len(given):
+            self._refuse_swallowed(raw)
         return [given[n] for n in ragged]
 
     def _no_columns(self) -> list[pa.Array]:
@@ -202,7 +204,8 @@ class CsvReader:
 
     def _refuse_swallowed(self, raw: list[bytes]) -> None:
         self._refuse_open(raw)
-        raise self._open_quote(raw, len(raw) - 1)
+        odd = next((n for n, record in enumerate(raw) if self._quotes.swallows(record)), len(raw) - 1)
+        raise self._open_quote(raw, odd)
 
     def _open_quote(self, raw: list[bytes], odd: int) -> DataError:
         """A quote that swallowed line ends, or that nothing closes."""
@@ -224,9 +227,7 @@ class CsvReader:
 
     def _without_long_cells(self, rows: Rows, size: int) -> Rows:
         limit = self._files.max_field_bytes
-        if size <= limit:
-            return rows
-        return without_long_cells(rows, limit)
+        return rows if size <= limit else without_long_cells(rows, limit)
 
 
 def _joined(raw: list[bytes], odd: set[int]) -> bytes:

@@ -181,3 +181,15 @@ def test_a_failed_batch_is_named_once(names: str) -> None:
     delivery = Delivery(contract_for("tlc__zones"), "all", "zones.csv", asked=True)
     broken = Outcome.broken(delivery, ConfigError(f"{names}its table is not as the contract says"))
     assert broken.message == "tlc__zones all: its table is not as the contract says"
+
+
+@pytest.mark.parametrize("group", [(), ("contract",), ("quarantine",), ("alerts",), ("marts",)])
+def test_the_list_of_commands_cuts_no_sentence(
+    group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        app.main([*group, "--help"])
+    listed = capsys.readouterr().out.partition("Commands:")[2].partition("Exit codes")[0]
+    assert len(listed) > 100
+    assert "..." not in listed

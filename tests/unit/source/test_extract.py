@@ -552,6 +552,13 @@ def test_any_bytes_give_every_line_once_or_one_clear_error(
     assert str(file.path) in outcome
 
 
+@pytest.mark.parametrize("first", [b"plain", b"\x80"])
+def test_a_quote_within_a_field_that_joins_lines_is_refused_with_its_line(tmp_path: Path, first: bytes) -> None:
+    body = lines(GOOD, '1,,,,,,"two\nlines"').encode() + first + f',,,,,,5" pipe\n{GOOD}\n{GOOD}\n'.encode()
+    with pytest.raises(DataError, match=r'line 4 .* has a quote.*set Files\(quote=""\)'):
+        read(delivered(tmp_path, body), parcels(multiline=True))
+
+
 # ---- the real months
 
 
