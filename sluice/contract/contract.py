@@ -41,7 +41,7 @@ class Files:
         skip: lines (of a sheet, rows) before the header that are not part of the table.
         quote: the character that encloses a field; empty if quotes are ordinary characters.
         escape: the character before a quote, delimiter or itself that is to be taken as written (`\\`).
-        comment: what the lines to leave out begin with.
+        comment: what the lines to leave out begin with, in a CSV or JSON file.
         quoted_null: whether a cell in quotes may mean null in a text column too. In columns of other types
             an empty cell is null, with quotes or without. Of JSON, whether a text may mean null.
         ignore: columns of the file that are not loaded, under the names that the file gives them.

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
 from sluice.contract.scaffold.draft import Sample
-from sluice.source.dialect import encoding_of, proposed
+from sluice.source.dialects.dialect import comment_of_json, proposed
+from sluice.source.dialects.encoding import encoding_of
 from sluice.source.files import SourceFile
 from sluice.source.parts.parts import on_disk, parts_of, proposed_member
 from sluice.source.readers.csv_records import Lines
@@ -39,10 +40,13 @@ def sample_of(file: SourceFile, files: Files, given: frozenset[str]) -> tuple[Sa
     files = files if "member" in given else replace(files, member=proposed_member(file))
     part = parts_of(file, files)[0]
     text = part.format == "csv"
+    head = _head(part, files) if text else b""
     if text:
-        files = proposed(_head(part, files), files, given)
-    if part.format == "json" and "records" not in given:
-        refuse_one_object(part, files, draft=True)
+        files = proposed(head, files, given)
+    if part.format == "json":
+        files = files if "comment" in given else replace(files, comment=comment_of_json(_head(part, files)))
+        if "records" not in given:
+            refuse_one_object(part, files, draft=True)
     if part.format == "excel":
         with on_disk(part, files) as workbook:
             files = proposed_of_excel(workbook, files, given)
@@ -56,13 +60,14 @@ def sample_of(file: SourceFile, files: Files, given: frozenset[str]) -> tuple[Sa
             sample = _first_rows(file, files, part.format == "excel")
         except DataError:
             raise stray_quote from None
-    if not text or "encoding" in given or files.encoding != "utf-8":
+    if not text or "encoding" in given:
         return sample, files
-    encoding = encoding_of(b"\n".join(_wide(sample)))  # bytes that the head did not have
-    if encoding == "utf-8":
-        return sample, files
-    files = replace(files, encoding=encoding)
-    return _first_rows(file, files, part.format == "excel"), files
+    wide = b"\n".join(_wide(sample))
+    encoded = encoding_of(head if files.encoding != "utf-8" else wide)  # the head may lack bytes that cells have
+    if encoded.name != files.encoding:
+        files = replace(files, encoding=encoded.name)
+        sample = _first_rows(file, files, part.format == "excel")
+    return replace(sample, encodings=encoded.others), files
 
 
 def _head(file: SourceFile, files: Files) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -40,9 +41,31 @@ _FOREIGN = {
     b"ARROW1": "an Arrow (Feather) file",
     b"%PDF": "a PDF document",
     b"SQLite format 3": "an SQLite database",
-    b"\xd0\xcf\x11\xe0": "an old Excel (xls) file; save it as xlsx",
+    b"Rar!": "a RAR archive",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
 }
-_JSON = re.compile(rb'(\xef\xbb\xbf)?\s*(\{\s*["}]|\[\s*[{\]])')
+_OLE = b"\xd0\xcf\x11\xe0"  # the container of old Office files, and of new ones with a password
+_PROTECTED = "EncryptedPackage".encode("utf-16-le")  # names a stream of the container
+_JSON = re.compile(rb'\s*(\{\s*["}]|\[\s*[{\]])')
+# Lines above the rows of a JSON file; `#` alone may begin the header of a CSV file, and what follows decides.
+_COMMENTS = re.compile(rb"(?:[ \t]*(?:#|//)[^\r\n]*[\r\n]+)+")
+_VALUES = (
+    "a JSON array of values, which have no names; rows are objects. To make a column of them: "
+    "jq -c '.[] | {value: .}' FILE > ROWS.jsonl"
+)
+_ARRAYS = (
+    "JSON whose rows are arrays, so that their values have no names; rows are objects. To make CSV of it: "
+    "jq -r '{}@csv' FILE > ROWS.csv"
+)
+_SCRIPTS = (
+    (rb"[{\[]\s*\{?\s*'[^'\r\n]*'\s*:", "text as Python prints it, not JSON, which has \" where it has '"),
+    (rb"(\[\s*)?\{\s*[A-Za-z_$][\w$]*\s*:\s", "JavaScript, not JSON, which has names in quotes"),
+    (
+        rb"((var|let|const)\s+)?[A-Za-z_$][\w$.]*\s*[=(]\s*(\[\s*)?\{",
+        "JavaScript around JSON; ask for JSON alone",
+    ),
+)
 _MARKUP = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<error")
 
 
@@ -60,6 +83,8 @@ def sniff(path: Path, address: str) -> Kind:
     compression = next((name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), None)
     if compression == "zip":
         return _of_archive(path, address)
+    if head.startswith(_OLE):
+        raise DataError(f"{address}: is {_office(path)}; expected {EXPECTED}")
     if compression is None:
         return Kind(_format(head, address), None)
     head = _unpacked_head(path, compression, address)
@@ -104,7 +129,7 @@ def _format(head: bytes, address: str, within: str = "") -> Format:
         return "parquet"
     if (mark := marked(head)) and mark != "utf-8":
         head = head.decode(mark, "ignore").encode()
-    if _JSON.match(head):
+    if _JSON.match(_without_comments(head)):
         return "json"
     if within and head.startswith(b"PK\x03\x04") and (b"[Content_Types].xml" in head or b"xl/" in head):
         return "excel"
@@ -120,14 +145,53 @@ def foreign(head: bytes) -> str | None:
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
             return what
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith(_OLE):
+        return "an old Excel (xls) file, or one with a password; save it as xlsx without one"
+    text = _without_comments(head).lstrip()
     if text[:16].lower().startswith(_MARKUP):
         return "an HTML or XML page (an error page of the server?)"
-    if re.match(rb"\[\s*\[", text):
-        return "JSON that is neither one object a line nor an array of objects"
+    if script := next((what for pattern, what in _SCRIPTS if re.match(pattern, text)), None):
+        return script
+    if array := _array(text):
+        return array
     if b"\0" in head.split(b"\n", 1)[0]:
         return 'binary data (if it is UTF-16 text, set Files(encoding="utf-16-le"))'
     return None
+
+
+def _without_comments(head: bytes) -> bytes:
+    """The text without its mark, and without the lines above it that a JSON file may have."""
+    text = head.removeprefix(b"\xef\xbb\xbf")
+    return text[found.end() :] if (found := _COMMENTS.match(text)) else text
+
+
+def _array(text: bytes) -> str | None:
+    """What a JSON array is whose records are not objects; None if the text is not JSON, as the interval `[0,10)`."""
+    if re.match(rb"\[\s*\[", text):
+        return _ARRAYS.format(".[] | ")
+    if not re.match(rb'\[\s*["0-9tfn-]', text):
+        return None
+    shown = text.decode(errors="replace").rstrip()
+    try:
+        _, end = json.JSONDecoder().raw_decode(shown)
+    except json.JSONDecodeError as error:
+        cut = len(text) > HEAD_BYTES // 2 and (error.msg.startswith("Unterminated") or error.pos > len(shown) - 8)
+        return _VALUES if cut else None
+    rest = shown[end:]
+    if not rest:
+        return _VALUES
+    return _ARRAYS.format("") if re.match(r"\s*\n\s*\[", rest) else None
+
+
+def _office(path: Path) -> str:
+    """What a file in the container of old Office files is."""
+    last = b""
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            if _PROTECTED in last + block:
+                return "an Excel file that is protected by a password; save it without one"
+            last = block[-len(_PROTECTED) :]
+    return "an old Excel (xls) file; save it as xlsx"
 
 
 def _unpacked_head(path: Path, compression: Compression, address: str, member: str = "") -> bytes:

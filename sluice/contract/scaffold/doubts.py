@@ -109,6 +109,22 @@ def doubts_of(new: NewDataset, guesses: Sequence[Guess], rows: int, first: Seque
     return found if more <= 0 else [*found[:MOST], f"and {more:,} more in the draft"]
 
 
+def of_encoding(files: Files, others: Sequence[str], guesses: Sequence[Guess]) -> list[str]:
+    """What is said where the bytes of a text do not decide its encoding."""
+    if not others:
+        return []
+    wide = [one.name for one in guesses if one.type.name == "text" and not _is_ascii(one)]
+    where = f" in {', '.join(wide[:3])}" if wide else ""
+    return [
+        f"encoding: {files.encoding} is the likeliest, but {' or '.join(others[:3])} may be right: look at the letters"
+        f"{where}; the other is read with --encoding {others[0]}"
+    ]
+
+
+def _is_ascii(one: Guess) -> bool:
+    return bool(pc.all(pc.string_is_ascii(one.values.drop_null())).as_py())
+
+
 def _of_reading(files: Files) -> Iterator[str]:
     for name, words in _READING.items():
         value = getattr(files, name)

@@ -88,6 +88,8 @@ def chosen(infos: Sequence[zipfile.ZipInfo], wanted: str, address: str) -> list[
         found = list(infos)
     if not found:
         raise DataError(f"{address}: is an archive without a file; ask the provider to deliver it again")
+    if all(info.flag_bits & 1 for info in found):
+        _refuse_unreadable(found[0], address)
     if len(found) > 1 and not wanted:
         ending = PurePosixPath(infos[0].filename).suffix
         raise DataError(

@@ -1,5 +1,6 @@
 """Files that real tools have tripped over (tests/corpus): drafted and loaded without an edit, every value right."""
 
+# ruff: noqa: RUF001 - letters of other alphabets are meant
 from __future__ import annotations
 
 import shutil
@@ -111,6 +112,15 @@ KINDS = {
         draft=('records="data.items",',),
         options={"records": "data.items"},
     ),
+    "cp1250_polish.csv": Case(
+        4, {"string_agg(miasto, ',' order by id)": "Łódź,Kraków,Wrocław,Gdańsk"}, draft=('encoding="cp1250"',)
+    ),
+    "cp1250_hungarian.csv": Case(5, {"min(hely) filter (where id = 3)": "Hódmezővásárhely"}),
+    "cp1251_russian.csv": Case(4, {"string_agg(column_2, ',' order by id)": "Москва,Казань,Пермь,Омск"}),
+    "cp1253_greek.csv": Case(6, {"min(column_2) filter (where id = 2)": "Πάτρα"}),
+    "cp1254_turkish.csv": Case(5, {"string_agg(il, ',' order by id)": "İstanbul,İzmir,Diyarbakır,Muğla,Ağrı"}),
+    "comment_above.jsonl": Case(2, {"string_agg(name, ',' order by id)": "Ann,# Bob"}, draft=('comment="#"',)),
+    "comment_above_array.json": Case(2, {"string_agg(name, ',' order by id)": "Ann,// Bob"}, draft=('comment="//"',)),
     # right before, and still
     "c18_uuid.parquet": Case(40, {"min(id::text)": "00000000-0000-0000-0000-000000000001"}),
     "c18b_fixed.parquet": Case(40, {"max(length(id))": 16}),
@@ -131,6 +141,26 @@ KINDS = {
     "c49_ctrlz.csv": Case(40, {"count(distinct memo)": 1}, 1),
     "c50_bools.csv": Case(40, {"count(*) filter (where paid)": 20, "count(*) filter (where active)": 20}),
 }
+
+
+# What says how each loads, or what to ask for.
+REFUSED = {
+    "json_array_of_texts.json": r"a JSON array of values.*jq -c '\.\[\] \| \{value: \.\}'",
+    "json_array_of_arrays.json": r"rows are arrays.*jq -r '\.\[\] \| @csv'",
+    "json_array_a_line.json": r"rows are arrays.*jq -r '@csv'",
+    "json_as_python_prints.json": "as Python prints it, not JSON",
+    "json_in_a_call.json": "JavaScript around JSON",
+    "protected.xlsx": "protected by a password; save it without one",
+    "old_excel.xls": r"an old Excel \(xls\) file; save it as xlsx",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_of_no_table_is_refused_with_the_way_out(project: Path, name: str) -> None:
+    shutil.copy(CORPUS / name, project)
+    with pytest.raises(SluiceError, match=REFUSED[name]):
+        new_dataset.new(new_dataset.Wish("case", "file", str(project / name)))
+    assert not list((project / "contracts").glob("*"))
 
 
 @pytest.mark.parametrize("name", KINDS)

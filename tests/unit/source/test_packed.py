@@ -152,13 +152,21 @@ def test_an_archive_that_is_not_read_says_why(
         rows_of(delivered(tmp_path, zipped(members)))
 
 
+def encrypted(archive: bytes) -> bytes:
+    """The archive, each of its members marked as encrypted."""
+    body = bytearray(archive)
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        place = body.find(mark)
+        while place >= 0:
+            body[place + flags] |= 1
+            place = body.find(mark, place + 4)
+    return bytes(body)
+
+
 def test_an_encrypted_or_oddly_packed_member_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    body = bytearray(zipped({"a.csv": SMALL}, zipfile.ZIP_STORED))
-    body[6] |= 1
-    directory = body.index(b"PK\1\2")
-    body[directory + 8] |= 1
-    with pytest.raises(DataError, match=r"a\.csv is encrypted; ask .* without a password"):
-        delivered(tmp_path, bytes(body))
+    for members in ({"a.csv": SMALL}, {"a.csv": SMALL, "b.csv": SMALL}):
+        with pytest.raises(DataError, match=r"a\.csv is encrypted; ask .* without a password"):
+            rows_of(delivered(tmp_path, encrypted(zipped(members, zipfile.ZIP_STORED))))
     with pytest.raises(DataError, match=r"compressed with lzma, which is not read; .* deflate"):
         delivered(tmp_path, zipped({"a.csv": SMALL}, zipfile.ZIP_LZMA))
 

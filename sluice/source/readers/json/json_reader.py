@@ -100,7 +100,10 @@ class JsonReader:
         if not found and not self._files.records and (inside := arrays_of(file, self._files)[0]):
             raise DataError(f"{self._address}: {one_object(inside)}")
         if not found:
-            raise DataError(f"{self._address}: no line is a JSON object; expected one object in each line, or an array")
+            raise DataError(
+                f"{self._address}: no line is a JSON object; expected one object in each line, or an array of them. "
+                'If lines of comment stand among them, set Files(comment="#"), or for sluice new: --comment "#"'
+            )
         return [name for name in found if name not in self._files.ignore]
 
     def _rows(self, lines: list[bytes]) -> Rows:

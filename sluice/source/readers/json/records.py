@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -23,7 +24,16 @@ SHOWN = 10  # arrays that a message names
 _MARK = b"\xef\xbb\xbf"
 
 
-class JsonLines(Lines):
+class JsonText(Lines):
+    """A JSON file's text, without its lines of comment."""
+
+    def text(self) -> Iterator[bytes]:
+        """The text in UTF-8."""
+        blocks = super().text()
+        return _without_comments(blocks, self._files.comment.encode()) if self._files.comment else blocks
+
+
+class JsonLines(JsonText):
     """Iterates a JSON file's pieces, each of whole lines with a record each; counts the lines as it goes."""
 
     def __init__(self, file: SourceFile, files: Files) -> None:
@@ -79,7 +89,7 @@ class JsonLines(Lines):
 def arrays_of(file: SourceFile, files: Files) -> tuple[list[str], bool]:
     """The paths of arrays of objects within the file's first object, and whether that is all of the file."""
     outline, seen = Outline(), 0
-    with closing(Lines(file, replace(files, multiline=False))) as lines:
+    with closing(JsonText(file, replace(files, multiline=False))) as lines:
         for block in lines.text():
             outline.feed(block)
             seen += len(block)
@@ -95,7 +105,7 @@ def refuse_one_object(file: SourceFile, files: Files, draft: bool) -> None:
         DataError: names the arrays that may be the rows.
     """
     head = b""
-    with closing(Lines(file, replace(files, multiline=False))) as lines:
+    with closing(JsonText(file, replace(files, multiline=False))) as lines:
         for block in lines.text():
             head += block
             if len(head) >= HEAD_BYTES:
@@ -112,6 +122,32 @@ def refuse_one_object(file: SourceFile, files: Files, draft: bool) -> None:
     if not alone or not (broken or found):
         return
     raise DataError(f"{file.address}: {one_object(found, broken)}")
+
+
+def _without_comments(blocks: Iterator[bytes], mark: bytes) -> Iterator[bytes]:
+    """The blocks without lines that begin with the mark: no text of JSON has a line end in it."""
+    begins = re.compile(rb"(?:\xef\xbb\xbf)?[ \t]*" + re.escape(mark))
+    comment = re.compile(rb"^" + begins.pattern + rb"[^\r\n]*+(?:\r\n|\r|\n|\Z)", re.MULTILINE)
+    held, long, left_out = b"", False, False  # a line too long to be held: whether it is left out shows its beginning
+    for block in blocks:
+        text, held = held + block, b""
+        if long:
+            end = text.find(b"\n") + 1
+            long, rest = not end, text[end or len(text) :]
+            if not left_out:
+                yield text[: end or len(text)]
+            text = rest
+        end = text.rfind(b"\n") + 1
+        if kept := comment.sub(b"", text[:end]):
+            yield kept
+        held = text[end:]
+        if len(held) > HEAD_BYTES:
+            long, left_out = True, begins.match(held) is not None
+            if not left_out:
+                yield held
+            held = b""
+    if kept := comment.sub(b"", held):
+        yield kept
 
 
 def _is_object(line: bytes) -> bool:

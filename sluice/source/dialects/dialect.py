@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sluice.contract.contract import Files
+from sluice.source.dialects.encoding import encoding_of
 from sluice.source.readers.encodings import marked
 
 DELIMITERS = ",;\t|"
@@ -50,7 +51,7 @@ def proposed(head: bytes, files: Files, given: frozenset[str]) -> Files:
         head: the first bytes, in whole lines if there are more.
         given: the options that the user set, which stay.
     """
-    encoding = files.encoding if "encoding" in given else encoding_of(head)
+    encoding = files.encoding if "encoding" in given else encoding_of(head).name
     text = head.decode(marked(head) or encoding, errors="replace").removeprefix("\ufeff")
     lines = text.splitlines(keepends=True)[:MOST_LINES]
     found: dict[str, object] = {"encoding": encoding}
@@ -72,28 +73,6 @@ def proposed(head: bytes, files: Files, given: frozenset[str]) -> Files:
     return replace(files, **{name: value for name, value in found.items() if name not in given})  # type: ignore[arg-type]
 
 
-def encoding_of(data: bytes) -> str:
-    """UTF-8 where a mark says so, or no byte speaks against it; else the Western one of Windows if that reads all.
-
-    Text that is UTF-8 but for a few bytes is UTF-8: those bytes are damage, and their rows are rejected.
-    """
-    if marked(data):
-        return "utf-8"  # found again by its mark
-    wide = re.findall(rb"[\x80-\xff]+", data)
-    good = sum(_decodes(run, "utf-8") for run in wide)
-    if not wide or good * 2 > len(wide):
-        return "utf-8"
-    return "cp1252" if _decodes(data, "cp1252") else "latin-1"
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _comment(lines: Sequence[str]) -> str:
     """`#` where the first lines begin with it and no header does: a header has as many fields as the next line."""
     head = [line for line in lines if line.strip()][:MOST_SKIPPED]
@@ -106,6 +85,12 @@ def _comment(lines: Sequence[str]) -> str:
     if plain.count(delimiter) and last.count(delimiter) == plain.count(delimiter) and len(marked_lines) == 1:
         return ""  # `#id,name` is the header
     return "#"
+
+
+def comment_of_json(head: bytes) -> str:
+    """How lines above the first record begin that are not JSON."""
+    found = re.match(rb"(?:\xef\xbb\xbf)?\s*(#|//)", head)
+    return found[1].decode() if found else ""
 
 
 def _best(lines: Sequence[str], files: Files, given: frozenset[str], said: object) -> Shape:

@@ -1,0 +1,1 @@
+"""How a file of text is written, as its first bytes show it: what a draft proposes, and a contract states."""
