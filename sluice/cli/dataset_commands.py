@@ -53,6 +53,7 @@ def new(
     escape: Annotated[
         str | None, typer.Option(help="Escape character before a quote inside a field, such as \\.")
     ] = None,
+    trim: Annotated[bool | None, typer.Option(help="Whether blanks around fields are left out.")] = None,
     comment: Annotated[str | None, typer.Option(help="Prefix of comment lines, such as #.")] = None,
     multiline: Annotated[bool | None, typer.Option(help="Whether fields may hold line breaks.")] = None,
     null: Annotated[list[str] | None, typer.Option(help="Text that means null in every column; repeatable.")] = None,
@@ -85,6 +86,7 @@ def new(
         "skip": skip,
         "quote": quote,
         "escape": escape,
+        "trim": trim,
         "comment": comment,
         "multiline": multiline,
         "null_values": tuple(dict.fromkeys(["", *null])) if null else None,

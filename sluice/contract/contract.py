@@ -32,15 +32,14 @@ class Files:
     Attributes:
         url: path or address with `{batch}` or the parts of its name (`{year}`, ...), `{dataset}`, `{entity}`.
         null_values: texts that mean null in a CSV file or a sheet; `column(null_values=...)` adds words for one column.
-        multiline: whether a CSV field may hold a line break. If not, one is taken for a stray quote
-            that swallowed rows, and closes the gate.
-        encoding: of a text file, by any name that Python knows. UTF-16 and UTF-32 with a byte order mark
-            are read without it.
+        multiline: whether a CSV field may hold a line break; if not, one is a stray quote's and closes the gate.
+        encoding: of a text file, by any name that Python knows; UTF-16 and UTF-32 with a byte order mark need none.
         header: whether the first line of a CSV file or a sheet names the columns.
         names: the names of the columns, in place of the header's, or if there is no header.
         skip: lines (of a sheet, rows) before the header that are not part of the table.
         quote: the character that encloses a field; empty if quotes are ordinary characters.
         escape: the character before a quote, delimiter or itself that is to be taken as written (`\\`).
+        trim: whether blanks around the fields of a CSV file, also outside of quotes, are left out.
         comment: what the lines to leave out begin with, in a CSV or JSON file.
         quoted_null: whether a cell in quotes may mean null in a text column too. In columns of other types
             an empty cell is null, with quotes or without. Of JSON, whether a text may mean null.
@@ -65,6 +64,7 @@ class Files:
     skip: int = 0
     quote: str = '"'
     escape: str = ""
+    trim: bool = False
     comment: str = ""
     quoted_null: bool = False
     ignore: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
 from sluice.contract.scaffold.draft import Sample
-from sluice.source.dialects.dialect import comment_of_json, proposed
+from sluice.source.dialects.dialect import comment_of_json, header_of_other_width, proposed
 from sluice.source.dialects.encoding import encoding_of
 from sluice.source.files import SourceFile
 from sluice.source.parts.parts import on_disk, parts_of, proposed_member
@@ -43,6 +43,15 @@ def sample_of(file: SourceFile, files: Files, given: frozenset[str]) -> tuple[Sa
     head = _head(part, files) if text else b""
     if text:
         files = proposed(head, files, given)
+    misfit = ""
+    if text and not {"header", "names", "skip"} & given and (found := header_of_other_width(head, files)):
+        names, width = found
+        if len(names) > width and not any(names[width:]):  # a delimiter that only the header ends with
+            files = replace(files, skip=0, names=tuple(names[:width]))
+        else:
+            misfit = _misfit(names, width)
+        if misfit and len(names) > width:
+            raise DataError(f"{file.address}: {misfit}")
     if part.format == "json":
         files = files if "comment" in given else replace(files, comment=comment_of_json(_head(part, files)))
         if "records" not in given:
@@ -59,15 +68,27 @@ def sample_of(file: SourceFile, files: Files, given: frozenset[str]) -> tuple[Sa
         try:
             sample = _first_rows(file, files, part.format == "excel")
         except DataError:
-            raise stray_quote from None
+            raise (DataError(f"{file.address}: {misfit}") if misfit else stray_quote) from None
+    sample = replace(sample, misfit=misfit)
     if not text or "encoding" in given:
         return sample, files
     wide = b"\n".join(_wide(sample))
     encoded = encoding_of(head if files.encoding != "utf-8" else wide)  # the head may lack bytes that cells have
     if encoded.name != files.encoding:
         files = replace(files, encoding=encoded.name)
-        sample = _first_rows(file, files, part.format == "excel")
+        sample = replace(_first_rows(file, files, part.format == "excel"), misfit=misfit)
     return replace(sample, encodings=encoded.others), files
+
+
+def _misfit(names: Sequence[str], width: int) -> str:
+    """What is said of a header with more or fewer names than the rows have fields."""
+    kept = [name.strip().replace(",", "") for name in names[:width]]
+    example = ",".join([*kept, *(f"column_{place}" for place in range(len(kept) + 1, width + 1))])
+    return (
+        f"its header has {len(names)} names, and its rows have {width} fields; nothing was written. Give each field a "
+        f'name, in the order of the fields: --skip 0 --names "{example}" (in a contract: Files(names=(...))). If the '
+        "first line is not the header: --skip 1"
+    )
 
 
 def _head(file: SourceFile, files: Files) -> bytes:

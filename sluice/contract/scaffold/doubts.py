@@ -31,10 +31,19 @@ _READING = {
     "sheet": "the sheet {value!r} is read (sheet)",
     "records": "rows are those of the array {value}; what stands beside it is not loaded (records)",
     "member": "the files {value} of the archive are joined (member)",
+    "trim": "blanks around fields are left out (trim)",
     "comment": "lines that begin with {value} are left out (comment)",
     "multiline": "fields hold line breaks (multiline)",
     "header": "the first line is a row, and columns have made-up names (header, names)",
 }
+
+_OF_ROWS = re.compile(  # no column is named by one: a UUID, an e-mail, a web address
+    r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^@\s]+@[^@\s]+\.[a-z]+|https?://\S+"
+)
+_USUAL = re.compile(
+    r"(^|_)(id|no|nr|key|code|name|title|type|kind|status|date|day|year|city|town|country|region|address|street|email|"
+    r"description|text|comment|note|value|category|group|label|column)(_|$)"
+)
 
 
 def dated(files: Files, guesses: Sequence[Guess]) -> Files:
@@ -71,6 +80,8 @@ def refuse_row_as_header(address: str, sample: Sample, guesses: Sequence[Guess])
     values = [one.source for one in guesses if _is_value(one)]
     if not values:
         return
+    if sample.misfit:
+        raise DataError(f"{address}: {sample.misfit}")
     shown = "" if any(one.pii for one in guesses) else f" ({', '.join(map(repr, values[:3]))})"
     width = len(sample.names)
     example = ",".join(["id", "name", "amount", "...", "..."][: min(width, 5)])
@@ -87,7 +98,7 @@ def _is_value(one: Guess) -> bool:
         return False
     if one.type.name == "text":
         held = one.values.drop_null()
-        return len(held) > 1 and bool(pc.any(pc.equal(held, one.source)).as_py())
+        return bool(_OF_ROWS.fullmatch(one.source)) or (len(held) > 1 and _is_like(one.source, held[:1000]))
     column = Column(one.name, one.type, "", (), True, True, format=one.format)
     value, bad = read(pa.array([one.source.encode()], pa.binary()), column)
     if bad is not None or value[0].as_py() is None:
@@ -96,6 +107,25 @@ def _is_value(one: Guess) -> bool:
         least, most = (bound.as_py() for bound in pc.min_max(one.values).values())
         return least is not None and bool(least - 50 <= value[0].as_py() <= most + 50)
     return True
+
+
+def _is_like(name: str, texts: pa.Array) -> bool:
+    """Whether a name is one of the texts, or has digits and letters where all of them do: `A1` over A2 and B7."""
+    if bool(pc.any(pc.equal(texts, name)).as_py()):
+        return True
+    shapes = pc.replace_substring_regex(pc.replace_substring_regex(texts, "[0-9]", "0"), r"\p{L}", "a")
+    digits = re.search("[0-9]", name)
+    return bool(digits) and pc.unique(shapes).to_pylist() == [re.sub(r"[^\W\d_]", "a", re.sub("[0-9]", "0", name))]
+
+
+def of_header(guesses: Sequence[Guess]) -> list[str]:
+    """What is said where nothing shows that the first line holds names: all columns are text, and no name is usual."""
+    if any(one.type.name != "text" or _USUAL.search(one.name) for one in guesses) or not guesses:
+        return []
+    return [
+        "header: the first line is taken for names, as nothing shows that it is a row; if it is one: --no-header "
+        f"--names {','.join(['a', 'b', '...'][: len(guesses)])}"
+    ]
 
 
 def doubts_of(new: NewDataset, guesses: Sequence[Guess], rows: int, first: Sequence[str] = ()) -> list[str]:

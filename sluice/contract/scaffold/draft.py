@@ -44,6 +44,7 @@ class Sample:
     delimiter: str = ","
     texts: frozenset[str] = frozenset()  # columns that a typed file gives as text of any type
     kinds: Mapping[str, ColumnType] = field(default_factory=dict)  # types that are known, of cells given as text
+    misfit: str = ""  # what is said of a header with more or fewer names than rows have fields
     encodings: tuple[str, ...] = ()  # others that may be right, too, and read other words
 
     @property

@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 
 from sluice.contract.contract import Files
 from sluice.source.dialects.encoding import encoding_of
+from sluice.source.readers.csv_quotes import Quotes
 from sluice.source.readers.encodings import marked
 
 DELIMITERS = ",;\t|"
 MOST_LINES = 2000  # lines that are looked at
 MOST_SKIPPED = 50  # lines before a header
+_ENCLOSED = [re.compile(rf"(?:^|[,;\t|]) *{sign}(?:[^{sign}]|{sign}{sign})*{sign} *(?=[,;\t|]|$)") for sign in "'\""]
+_HIDING = re.compile(r"[,;|] +(?:\"[^\"]*\"|'[^']*') *(?=[,;|\r\n])|(?:\"[^\"]*\"|'[^']*') +[,;|]")
 _SEP = re.compile(r'"?sep=([^\r\n"])"?[ \t]*$', re.IGNORECASE)
 
 
@@ -67,10 +70,32 @@ def proposed(head: bytes, files: Files, given: frozenset[str]) -> Files:
         lines = [line for line in lines if not line.startswith(comment)]
         found["comment"] = comment
     shape = _best(lines, files, given, found.get("delimiter"))
+    if "trim" not in given and (padded := _padded(lines, shape, files, given, found.get("delimiter"))):
+        shape, found["trim"] = padded, True
     found |= {"delimiter": shape.delimiter, "quote": shape.quote, "escape": shape.escape}
     if not skipped and shape.skip:
         found["skip"] = shape.skip
     return replace(files, **{name: value for name, value in found.items() if name not in given})  # type: ignore[arg-type]
+
+
+def header_of_other_width(head: bytes, files: Files) -> tuple[list[str], int] | None:
+    """The names of a header that are more or fewer than the fields of the rows, and the number of those."""
+    text = head.decode(marked(head) or files.encoding, errors="replace").removeprefix("\ufeff")
+    lines = [line for line in text.splitlines(keepends=True)[:MOST_LINES] if not _is_comment(line, files)]
+    records, ends = _read(lines, files.delimiter, files.quote, files.escape)
+    place = max((n for n, end in enumerate(ends) if end <= files.skip), default=0)
+    widths = Counter(map(len, records[place + 1 :]))
+    if not widths:
+        return None
+    names, (width, rows) = records[place], widths.most_common(1)[0]
+    named = [name for name in names if name.strip()]
+    is_header = len(named) > 1 and not any(re.match(r"\W*[0-9]", name) for name in named)
+    unlike = width > 1 and len(names) != width and rows * 2 > sum(widths.values())
+    return (names, width) if is_header and unlike else None
+
+
+def _is_comment(line: str, files: Files) -> bool:
+    return bool(files.comment) and line.startswith(files.comment)
 
 
 def _comment(lines: Sequence[str]) -> str:
@@ -95,7 +120,7 @@ def comment_of_json(head: bytes) -> str:
 
 def _best(lines: Sequence[str], files: Files, given: frozenset[str], said: object) -> Shape:
     delimiters = files.delimiter if "delimiter" in given else str(said or DELIMITERS)
-    quotes = [files.quote] if "quote" in given else ['"', *(["'"] if _single_quoted(lines) else [])]
+    quotes = [files.quote] if "quote" in given else _quotes(lines)
     text = "".join(lines)
     escapes = [files.escape] if "escape" in given else ["", *(["\\"] if '\\"' in text or "\\'" in text else [])]
     shapes = [
@@ -108,10 +133,44 @@ def _best(lines: Sequence[str], files: Files, given: frozenset[str], said: objec
     return best
 
 
-def _single_quoted(lines: Sequence[str]) -> bool:
-    fields = re.compile(r"(?:^|[,;\t|])'[^']*'(?=[,;\t|]|$)")
-    seen = [line.rstrip("\r\n") for line in lines[:100] if line.strip()]
-    return bool(seen) and sum(bool(fields.search(line)) for line in seen) * 2 > len(seen)
+def _padded(lines: Sequence[str], plain: Shape, files: Files, given: frozenset[str], said: object) -> Shape | None:
+    """The shape without blanks around fields, if they hide quotes, or stand after each delimiter."""
+    some = [line for line in lines[:200] if line.strip()]
+    hiding = sum(bool(_HIDING.search(line)) for line in some)
+    text = "".join(lines)
+    sign = plain.delimiter.strip()
+    each = bool(sign) and sign in text and not re.search(rf"{re.escape(sign)}(?![ \r\n])", text)
+    if not (hiding or each):
+        return None
+    written = replace(
+        files, delimiter=plain.delimiter, quote=plain.quote, escape=plain.escape, multiline=True, trim=True
+    )
+    found = [
+        _best(
+            Quotes(replace(written, delimiter=sign, quote=quote))
+            .trimmed(text.encode())
+            .decode()
+            .splitlines(keepends=True),
+            replace(files, delimiter=sign, quote=quote),
+            given | {"delimiter", "quote"},
+            None,
+        )
+        for sign in ([plain.delimiter] if "delimiter" in given or said else DELIMITERS)
+        for quote in ([plain.quote] if "quote" in given else _quotes(lines))
+    ]
+    best = max(found, key=lambda shape: shape.rank)
+    if best.width < 2 or best.rank[1] < plain.rank[1]:
+        return None
+    return best if each or best.rank[1] > plain.rank[1] or hiding * 2 > len(some) else None
+
+
+def _quotes(lines: Sequence[str]) -> list[str]:
+    """What may enclose fields, the likeliest first."""
+    seen = [line.rstrip("\r\n") for line in lines[:200] if line.strip()]
+    single, double = (sum(bool(pattern.search(line)) for line in seen) for pattern in _ENCLOSED)
+    if not single:
+        return ['"']
+    return ["'", '"'] if single * 2 > len(seen) and not double else ['"', "'"]
 
 
 def _shape(lines: Sequence[str], delimiter: str, quote: str, escape: str) -> Shape:

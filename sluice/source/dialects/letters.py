@@ -29,7 +29,7 @@ _GERMAN, _FRENCH, _SPANISH, _PORTUGUESE = "üäößé", "éèàêçâîôûùë�
 _ITALIAN, _CATALAN, _DUTCH = "àèéìòùî", "àèéíïóòúüç", "ëéïèöüóê"
 _SWEDISH, _DANISH, _ICELANDIC = "äöåéü", "øæåéöä", "áðíéóúýþæö"
 _WESTERN = (
-    *(_GERMAN, _FRENCH, _SPANISH, _PORTUGUESE, _ITALIAN, _CATALAN, _DUTCH, _SWEDISH, _DANISH, _ICELANDIC),
+    *(_GERMAN, _FRENCH, _SPANISH, _PORTUGUESE, _ITALIAN, _CATALAN, _DUTCH, _SWEDISH, _DANISH),
     "áéíóú",  # Irish
     "äõöüšž",  # Estonian
 )
@@ -51,6 +51,7 @@ _ARABIC = ("اليمنرتبوةعدسفهكقحجشطصخضذزغثءئىؤأإ
 # Those of Windows before older ones of the same letters; the first of equals is taken.
 ENCODINGS = (
     Encoding("cp1252", _WESTERN, 0.3),
+    Encoding("cp1252", (_ICELANDIC,), -0.3),  # its letters stand where those of Turkish do
     Encoding("cp1250", _CENTRAL),
     Encoding("cp1251", _CYRILLIC, 0.0, of_words=True),
     Encoding("cp1253", _GREEK, 0.0, of_words=True),

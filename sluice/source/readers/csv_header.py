@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
+from sluice.source.readers.csv_quotes import Quotes
 
 LONGEST_HEADER = 1 << 20  # bytes
 SEEN = 100  # records that are looked at for one more field than there are names
@@ -52,7 +53,8 @@ def head_of(data: bytes, files: Files, address: str) -> Head | None:
     if place == len(data):
         return None
     end = _header_end(data, place, files)
-    names = list(files.names) or _cells(data[place:end], delimiter, files, address)
+    record = Quotes(replace(files, delimiter=delimiter)).trimmed(data[place:end])
+    names = list(files.names) or _cells(record, delimiter, files, address)
     after = end + len(_LINE.match(data, end)[0])  # type: ignore[index]
     return Head(named(names), delimiter, after, *_lines(data[:after]))
 

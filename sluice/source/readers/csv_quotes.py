@@ -12,6 +12,7 @@ import numpy as np
 
 from sluice.contract.contract import Files
 
+_ENDS = (b"", b"\r", b"\n")
 _LINES = re.compile(rb"[^\r\n]+")
 
 
@@ -19,7 +20,7 @@ class Quotes:
     """The rules of one file's quotes."""
 
     def __init__(self, files: Files) -> None:
-        self._multiline = files.multiline
+        self._multiline, self._trim = files.multiline, files.trim
         self.quote, self._delimiter = files.quote.encode(), files.delimiter.encode()
         self._escape = re.compile(re.escape(files.escape.encode()) + rb"[^\r\n]") if files.escape else None
 
@@ -64,6 +65,36 @@ class Quotes:
         """Which field (from 0) begins with the quote that nothing closes."""
         found = self._open.match(self._plain(record)) if self.quote else None
         return None if found is None else len(re.findall(self._closed, found[1]))
+
+    def trimmed(self, data: bytes) -> bytes:
+        """The text without blanks around its fields, if the contract says so; a line of blanks alone stays."""
+        if not self._trim:
+            return data
+
+        def field(found: re.Match[bytes]) -> bytes:
+            if found[1] is not None:
+                return found[1]
+            alone = data[found.start() - 1 : found.start()] in _ENDS and data[found.end() : found.end() + 1] in _ENDS
+            return found[0].strip(self._blanks) or (found[0] if alone else b"")
+
+        return self._field.sub(field, data)
+
+    @cached_property
+    def _field(self) -> re.Pattern[bytes]:
+        """A field; the group is what stands in quotes, with them."""
+        blank = b"[%b]*+" % self._blanks
+        within = b"[^Q%b]" % (b"" if self._multiline else b"\r\n")
+        escaped = b"%b|" % self._escape.pattern if self._escape else b""
+        quoted = (
+            blank + b"(Q(?:" + escaped + within + b"|QQ)*+Q)" + blank + rb"(?=[D\r\n]|\Z)|"
+            if self.quote
+            else b"()(?!)|"
+        )
+        return re.compile(self._filled(quoted + rb"[^D\r\n]++"))
+
+    @property
+    def _blanks(self) -> bytes:
+        return b" " if self._delimiter == b"\t" else b" \t"
 
     def _plain(self, data: bytes) -> bytes:
         return data if self._escape is None else self._escape.sub(lambda found: b" " * len(found[0]), data)

@@ -69,7 +69,7 @@ class CsvReader:
             if piece.too_long:
                 yield self._too_long(piece)
                 continue
-            data = self._without_comments(piece.data)
+            data = self._quotes.trimmed(self._without_comments(piece.data))
             if self._single:
                 data = ends + data
                 whole = data.rstrip(b"\r\n")
@@ -93,7 +93,7 @@ class CsvReader:
             if head.delimiter != self._files.delimiter:
                 self._files = replace(self._files, delimiter=head.delimiter)
             self._quotes = Quotes(self._files)
-            records = self._quotes.records(self._first[:HEAD_BYTES])
+            records = self._quotes.records(self._quotes.trimmed(self._first[:HEAD_BYTES]))
             records = records if len(self._first) <= HEAD_BYTES else records[:-1]
             if head.names is None:
                 width = len(cells(records[0].decode("latin-1"), self._files.delimiter, self._files)) if records else 0

@@ -96,7 +96,7 @@ def test_the_bytes_tell_the_format_whatever_the_name(tmp_path: Path, body: bytes
         (b"  \n<HTML><body>busy", "an HTML or XML page"),
         (b"<?xml version='1.0'?><Error/>", "an HTML or XML page"),
         (CSV.decode().encode("utf-16-le"), "UTF-16"),
-        (b"[[1, 2], [3, 4]]", "JSON that is neither one object a line nor an array"),
+        (b"[[1, 2], [3, 4]]", "JSON whose rows are arrays"),
         (gzip.compress(gzip.compress(CSV, mtime=0), mtime=0), "compressed twice"),
         (gzip.compress(b"<html>", mtime=0), "page .* inside gzip"),
         (gzip.compress(CSV, mtime=0)[:20], "damaged"),

@@ -82,6 +82,7 @@ _WHY = {
     "skip": "lines before the header",
     "quote": "what encloses a field",
     "escape": "what stands before a quote inside of a field",
+    "trim": "that blanks around fields are left out",
     "comment": "lines to leave out",
     "multiline": "that fields may hold line breaks",
     "ignore": "columns that are not loaded",

@@ -1,0 +1,52 @@
+"""Files of the corpus that `sluice new` does not draft as they are: each is refused with what loads it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sluice.cli import new_dataset
+from sluice.contract.errors import SluiceError
+from tests.support.repository import ROOT
+
+CORPUS = ROOT / "tests" / "corpus"
+
+REFUSED = {
+    "json_array_of_texts.json": r"a JSON array of values.*jq -c '\.\[\] \| \{value: \.\}'",
+    "json_array_of_arrays.json": r"rows are arrays.*jq -r '\.\[\] \| @csv'",
+    "json_array_a_line.json": r"rows are arrays.*jq -r '@csv'",
+    "json_as_python_prints.json": "as Python prints it, not JSON",
+    "json_in_a_call.json": "JavaScript around JSON",
+    "header_wider.csv": 'header has 4 names, .* 3 fields.*--skip 0 --names "id,name,city"',
+    "header_narrower.csv": 'header has 2 names, .* 3 fields.*--skip 0 --names "id,name,column_3"',
+    "header_much_narrower.csv": 'header has 2 names, .* 4 fields.*--names "id,name,column_3,column_4"',
+    "no_header_codes.csv": "'A1', '00501'.* looks like a row.*--no-header --names",
+    "no_header_uuids.csv": "looks like a row.*--no-header --names",
+    "no_header_mails.csv": "looks like a row.*--no-header --names",
+    "protected.xlsx": "protected by a password; save it without one",
+    "old_excel.xls": r"an old Excel \(xls\) file; save it as xlsx",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_of_no_table_is_refused_with_the_way_out(project: Path, name: str) -> None:
+    shutil.copy(CORPUS / name, project)
+    with pytest.raises(SluiceError, match=REFUSED[name]):
+        new_dataset.new(new_dataset.Wish("case", "file", str(project / name)))
+    assert not list((project / "contracts").glob("*"))
+
+
+def test_a_first_line_that_is_a_row_is_not_taken_for_names(project: Path) -> None:
+    shutil.copy(CORPUS / "no_header.csv", project)
+    with pytest.raises(SluiceError, match=r"looks like a row.*--no-header --names.*--header"):
+        new_dataset.new(new_dataset.Wish("case", "file", str(project / "no_header.csv")))
+
+
+def test_a_first_line_that_nothing_shows_to_be_names_is_a_doubt(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(CORPUS / "no_header_words.csv", project)
+    new_dataset.new(new_dataset.Wish("case", "file", str(project / "no_header_words.csv")))
+    assert "the first line is taken for names, as nothing shows" in capsys.readouterr().out
