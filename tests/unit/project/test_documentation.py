@@ -46,6 +46,16 @@ def test_every_variable_of_the_environment_that_a_user_may_set_is_on_its_page() 
     assert sorted(name for name in names if f"`{name}`" not in page) == sorted(INTERNAL)
 
 
+def test_every_module_and_test_that_a_decision_names_is_there() -> None:
+    named = {
+        found: path.name
+        for path in sorted((DOCS / "decisions").glob("*.md"))
+        for found in re.findall(r"`((?:sluice|tests|benchmarks)/[\w./]+)`", path.read_text())
+    }
+    assert len(named) > 20
+    assert {found: page for found, page in named.items() if not (ROOT / found).exists()} == {}
+
+
 def test_every_page_is_in_the_navigation() -> None:
     nav = str(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
     pages = [*DOCS.glob("*.md"), *(DOCS / "reference").glob("*.md")]
