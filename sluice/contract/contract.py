@@ -147,7 +147,7 @@ class Contract:
         files: where the deliveries are; `Rows` or `Table` where none are delivered.
         alerts: name of the Prefect notification block that reaches the owner, as `type/name`
             (`slack-webhook/data-team`), if there is one.
-        retention: how long rejected rows, their samples and held batches are kept; for ever if not given.
+        retention: how long rejected rows, their samples, held batches and old results are kept; for ever if not given.
     """
 
     source: str

@@ -22,6 +22,7 @@ from sluice.warehouse.batch import Batch
 from sluice.warehouse.postgres import locks
 
 BATCH = batches.c.batch.collate("C")  # batch order is that of Python's text, in any collation of the server
+SHOWN = 30  # newest batches on the site: as many as a small plot shows, and somewhat more than two years of months
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,16 +67,16 @@ def ahead(deliveries: Sequence[Delivery], bring: Bring, parallel: int) -> Iterat
 
 
 def sorted_out(deliveries: Sequence[Delivery]) -> tuple[list[Delivery], set[str]]:
-    """The deliveries of a dataset, with what is known of their files where that costs nothing; and the batches that
-    readers already have, by one question to the ledger."""
-    looked = [_looked_at(delivery) for delivery in deliveries]
-    contract = looked[0].contract
+    """The deliveries of a dataset, with what is known of their files where that costs nothing, and what readers have
+    of each, by one question to the ledger; and the batches of which that is what the source has."""
+    contract = deliveries[0].contract
     with transaction(open_warehouse().engine, f"{contract}: what is published cannot be looked up") as connection:
         known = loads.readers_have(connection, contract.dataset_id)
+    looked = [replace(_looked_at(delivery), known=known.get(delivery.batch)) for delivery in deliveries]
     same = set()
     for each in looked:
         file = each.found or each.listing
-        if each.problem is None and file is not None and not news(contract, file, known.get(each.batch)):
+        if each.problem is None and file is not None and unchanged(each, file):
             same.add(each.batch)
     return looked, same
 
@@ -92,9 +92,7 @@ def _looked_at(delivery: Delivery) -> Delivery:
 
 def unchanged(delivery: Delivery, file: Listing | SourceFile) -> bool:
     """Whether readers already have this very file, audited by this very contract."""
-    with transaction(open_warehouse().engine, f"{delivery}: what is published cannot be looked up") as connection:
-        known = loads.published(connection, delivery.contract.dataset_id, delivery.batch)
-    return not news(delivery.contract, file, known)
+    return not news(delivery.contract, file, delivery.known)
 
 
 def fetched(listing: Listing) -> SourceFile:

@@ -36,6 +36,7 @@ class Delivery:
             batch (empty); or why a batch of a table cannot be loaded.
         found: of a table, the batch that is in it.
         listing: what is known of its file or files, where their folder was listed.
+        known: the ledger's row of the load that readers have, once a run holds the dataset: nobody changes it then.
     """
 
     contract: Contract
@@ -45,6 +46,7 @@ class Delivery:
     problem: SluiceError | None = None
     found: SourceFile | None = None
     listing: Listing | None = None
+    known: sa.Row | None = None
 
     def __str__(self) -> str:
         return f"{self.contract} {self.batch}".rstrip()

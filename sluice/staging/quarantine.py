@@ -84,7 +84,7 @@ def expire(warehouse: Warehouse, contract: Contract) -> int:
 
     A held load stays held: the ledger says of each load when its rows were dropped, and their counts stay. Samples
     of failing rows as old as that leave `ops.checks`; all results of loads that nobody has any more do, and their
-    files leave `ops.files`.
+    files leave `ops.files`. So do, of batches that the site shows no more, the results of checks that no row failed.
 
     Returns:
         How many rejected rows were dropped; none while another run uses the dataset.
@@ -106,18 +106,24 @@ def expire(warehouse: Warehouse, contract: Contract) -> int:
         dropped: dict[int, int] = {row[0]: row[1] for row in connection.execute(counts)}
         noted = loads.update().where(loads.c.load_id.in_(dropped), loads.c.rows_dropped_at.is_(None))
         connection.execute(noted.values(rows_dropped_at=sa.func.now()))
-        _expire_checks(connection, old)
+        _expire_checks(connection, contract, old)
         return sum(dropped.values())
     return 0
 
 
-def _expire_checks(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
-    """Of a published or held load the counts stay: the site shows them, and other batches are compared with them."""
+def _expire_checks(connection: sa.Connection, contract: Contract, old: sa.ColumnElement[bool]) -> None:
+    """Of a published or held load the counts stay where a row failed, as rows that lose their key later are compared
+    with them, and all of a batch that the site shows."""
     loads, checks, files = tables.batches, tables.checks, tables.files
     of_old = sa.select(loads.c.load_id).where(old)
     gone = of_old.where(loads.c.status.not_in(("published", "held", "started")))
     connection.execute(checks.delete().where(checks.c.load_id.in_(gone)))
     connection.execute(files.delete().where(files.c.load_id.in_(gone)))
+    newest = ledger.newest(contract.dataset_id).subquery().c.batch.collate("C")
+    first_shown = sa.select(newest).order_by(newest.desc()).offset(ledger.SHOWN - 1).limit(1).scalar_subquery()
+    unseen = of_old.where(first_shown > ledger.BATCH)  # none, where there are fewer batches than that
+    passed = (checks.c.outcome == "passed") & (checks.c.failing == 0)
+    connection.execute(checks.delete().where(checks.c.load_id.in_(unseen), passed))
     sampled = checks.c.load_id.in_(of_old) & (sa.func.jsonb_array_length(checks.c.sample) > 0)
     connection.execute(checks.update().where(sampled).values(sample=[]))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
@@ -17,6 +19,7 @@ def comment(column: Column) -> str:
     return column.description + (f" Unit: {column.unit}." if column.unit else "")
 
 
+@lru_cache(16)  # asked for by each load; SQLAlchemy keeps the SQL of what is asked of the same object
 def parent_table(contract: Contract) -> sa.Table:
     """What readers of `staging` read: every published batch, in a separate partition or in one that batches share."""
     return sa.Table(

@@ -19,7 +19,6 @@ from sluice.staging import quarantine
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.warehouse import Warehouse
 
-BATCHES = 30  # as many as a small plot shows, and somewhat more than two years of months
 REASONS = 50  # kinds of rejection listed of one batch
 LISTED = 20  # open incidents
 
@@ -87,7 +86,7 @@ def _read(connection: sa.Connection, known: Mapping[str, Contract]) -> Snapshot:
         reasons=_reasons(connection, batches, known),
         publication=publication,
         mart_rows=marts.rows(connection, publication),
-        dbt=marts.results(connection, BATCHES),
+        dbt=marts.results(connection, loads.SHOWN),
         compared=marts.compared(connection),
         incidents=incidents.open_now(connection)[::-1][:LISTED],
     )
@@ -112,7 +111,7 @@ def _last(rows: Any, order: sa.ColumnElement[Any]) -> sa.Select:
     """The last 30 of each dataset, newest first."""
     place = sa.func.row_number().over(partition_by=rows.c.dataset, order_by=order.desc()).label("place")
     placed = sa.select(rows, place).subquery()
-    return sa.select(placed).where(placed.c.place <= BATCHES).order_by(placed.c.dataset, placed.c.place)
+    return sa.select(placed).where(placed.c.place <= loads.SHOWN).order_by(placed.c.dataset, placed.c.place)
 
 
 def _by_dataset(connection: sa.Connection, query: sa.Select) -> dict[str, list[sa.Row]]:

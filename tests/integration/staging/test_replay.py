@@ -276,3 +276,33 @@ def test_retention_takes_samples_and_the_results_of_replaced_loads_and_leaves_th
     kept = rows("select load_id, sum(jsonb_array_length(sample)) > 0 as sampled from ops.checks group by 1 order by 1")
     assert [tuple(row) for row in kept] == [(last, False), (other, True)]
     assert rows("select load_id from ops.files order by 1") == [(last,), (other,)]
+
+
+def test_retention_takes_what_passed_in_old_batches_that_the_site_shows_no_more(
+    deliver, warehouse, rows, tmp_path
+) -> None:
+    contract = shops.contract(retention=timedelta(days=30))
+    deliver_bad(deliver, tmp_path)
+    more = (
+        "with more as (insert into ops.batches (dataset, batch, status, address, bytes, sha256, contract_version, "
+        "rows_read, rows_counted, rows_accepted, rows_rejected, started_at, finished_at) "
+        "select dataset, (2021 + n / 12)::text || '-' || lpad((n % 12 + 1)::text, 2, '0'), status, address, bytes, "
+        "sha256 || n, contract_version, rows_read, rows_counted, rows_accepted, rows_rejected, started_at, finished_at "
+        "from ops.batches, generate_series(1, 30) as n returning load_id) "
+        "insert into ops.checks select more.load_id, check_name, outcome, severity, tolerance, rows, failing, error, "
+        "sample from ops.checks, more"
+    )
+    age = "update ops.batches set finished_at = now() - interval '31 days'"
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.text(age))
+    quarantine.expire(warehouse, contract)
+    [every] = rows("select count(*) from ops.checks")
+    with warehouse.engine.begin() as connection:
+        connection.execute(sa.text(more))
+    quarantine.expire(warehouse, contract)
+
+    of_load = "select count(*), min(failing) > 0 from ops.checks where load_id {} 1 group by load_id"
+    [oldest] = rows(of_load.format("="))
+    assert 0 < oldest[0] < every[0]
+    assert oldest[1]  # what failed is kept
+    assert {tuple(row) for row in rows(of_load.format(">"))} == {(every[0], False)}

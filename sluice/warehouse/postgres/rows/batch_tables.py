@@ -29,10 +29,7 @@ from sluice.warehouse.postgres.session import execute
 def start(connection: sa.Connection, contract: Contract, batch: str) -> None:
     """Make an empty incoming table, in the place of what a former load left there."""
     drop(connection, contract, batch)
-    table = incoming_table(contract, batch)
-    for column in table.columns:
-        column.comment = None  # readers see the parent's; here each would be one more statement
-    table.create(connection, checkfirst=False)
+    incoming_table(contract, batch).create(connection, checkfirst=False)
 
 
 def drop(connection: sa.Connection, contract: Contract, batch: str) -> None:

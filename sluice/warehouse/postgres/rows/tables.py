@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -45,12 +46,21 @@ def bucket_names(dataset_id: str) -> tuple[str, list[str]]:
     return f"{dataset_id}__buckets", [f"{dataset_id}__bucket_{number:02}" for number in range(BUCKETS)]
 
 
+# Tables in memory, of each kind: the steps of a load name theirs a dozen times, and SQLAlchemy keeps the SQL of what is
+# asked of the same object
+TABLES = 16
+
+
+@lru_cache(TABLES)
 def incoming_table(contract: Contract, batch: str) -> sa.Table:
     """The typed table that a load fills: the contract's columns, the row's number, the text of unparsed cells."""
+    columns = _data_columns(contract)
+    for column in columns:
+        column.comment = None  # readers see the parent's; here each would be one more statement
     return sa.Table(
         table_name(contract.dataset_id, batch, "incoming"),
         sa.MetaData(),
-        *_data_columns(contract),
+        *columns,
         sa.Column("_row_number", sa.BigInteger(), nullable=False),
         # Known of every row while it is written, so that becoming a partition needs no scan to prove it.
         sa.Column("_batch", sa.Text(), nullable=False, server_default=batch),
@@ -61,6 +71,7 @@ def incoming_table(contract: Contract, batch: str) -> sa.Table:
     )
 
 
+@lru_cache(TABLES)
 def findings_table(contract: Contract, batch: str) -> sa.Table:
     """What an audit found in the incoming table: each row that fails a check, once. Lives until the batch's end."""
     return sa.Table(
@@ -74,6 +85,7 @@ def findings_table(contract: Contract, batch: str) -> sa.Table:
     )
 
 
+@lru_cache(TABLES)
 def marked_table(contract: Contract, batch: str) -> sa.Table:
     """Rows that fail a check which is not a condition on one row; written and read by one audit, in its transaction."""
     return sa.Table(
@@ -86,6 +98,7 @@ def marked_table(contract: Contract, batch: str) -> sa.Table:
     )
 
 
+@lru_cache(TABLES)
 def quarantine_table(contract: Contract) -> sa.Table:
     """Every rejected row, once, with every check it failed."""
     return sa.Table(
