@@ -43,9 +43,7 @@ def deliver(warehouse: Warehouse) -> tuple[int, int]:
         while (row := _claim(warehouse)) is not None:
             problem = _send(row, warehouse.now())
             sent, failed = (sent, failed + 1) if problem else (sent + 1, failed)
-            values: dict[str, Any] = (
-                {"last_error": problem} if problem else {"sent_at": warehouse.now(), "last_error": None}
-            )
+            values = marks_of(problem, warehouse.now())
             with warehouse.engine.begin() as connection:
                 connection.execute(outbox.update().where(outbox.c.message_id == row.message_id).values(**values))
     except DATABASE_ERRORS as error:
@@ -82,6 +80,23 @@ def quietly(warehouse: Warehouse) -> None:
         logging.getLogger(incidents.LOGGER).warning("%s. The alerts stay in the outbox until it responds", error)
 
 
+def marks_of(problem: str, now: datetime) -> dict[str, Any]:
+    """What a try leaves in a message's row: that it was sent, or why not."""
+    return {"last_error": problem} if problem else {"sent_at": now, "last_error": None}
+
+
+def pause_after(attempts: int) -> timedelta:
+    """How long a message that was tried so often before is kept for who tries it now: doubled by each try."""
+    return min(FIRST_PAUSE * 2 ** min(attempts, 10), LONGEST_PAUSE)
+
+
+def text_of(body: str, written: datetime, now: datetime) -> str:
+    """A message's text, which says when it was written if that is long ago."""
+    if now - written <= LATE:
+        return body
+    return f"Written {written:%Y-%m-%d %H:%M} UTC; it could not be sent before.\n\n{body}"
+
+
 def undelivered(connection: sa.Connection) -> list[sa.Row]:
     """Messages that no channel has taken yet."""
     query = sa.select(outbox).where(outbox.c.sent_at.is_(None)).order_by(outbox.c.message_id)
@@ -103,17 +118,16 @@ def _claim(warehouse: Warehouse) -> sa.Row | None:
         query = sa.select(outbox).where(due).order_by(outbox.c.message_id).limit(1)
         row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
         if row is not None:
-            pause = min(FIRST_PAUSE * 2 ** min(row.attempts, 10), LONGEST_PAUSE)
             claimed = outbox.update().where(outbox.c.message_id == row.message_id)
-            connection.execute(claimed.values(attempts=row.attempts + 1, next_try_at=now + pause))
+            due_again = now + pause_after(row.attempts)
+            connection.execute(claimed.values(attempts=row.attempts + 1, next_try_at=due_again))
     return row
 
 
 def _send(row: sa.Row, now: datetime) -> str:
     from sluice.alerts import channels  # imports Prefect, 2 s, which a run without a message does without
 
-    written = f"Written {row.created_at:%Y-%m-%d %H:%M} UTC; it could not be sent before.\n\n"
-    body = written + row.body if now - row.created_at > LATE else row.body
+    body = text_of(row.body, row.created_at, now)
     alert = Alert(row.kind, row.dataset, row.batch, row.title, body, row.owner, row.stage)
     if row.channel == EVENTS:
         return channels.emit(alert, row.event_id)

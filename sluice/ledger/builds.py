@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -85,8 +85,17 @@ def bases(connection: sa.Connection, side: str, before: int) -> tuple[Base, ...]
         .where(of_side, builds.c.build_id >= last, builds.c.status != "not run")
         .order_by(builds.c.build_id)
     )
+    return bases_of(connection.execute(query).tuples())
+
+
+def bases_of(tries: Iterable[tuple[str, bytes | None]]) -> tuple[Base, ...]:
+    """Each project once, with the first manifest that one of its builds left.
+
+    Args:
+        tries: of each build its project, and its manifest as it is kept.
+    """
     found: dict[str, bytes | None] = {}
-    for project, manifest in connection.execute(query).tuples():
+    for project, manifest in tries:
         found[project] = found.get(project) or manifest
     return tuple(Base(name, gzip.decompress(kept) if kept else None) for name, kept in found.items())
 

@@ -85,7 +85,7 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
     deadline = time.monotonic() + patience.locks
     broken = 0
     for tried in itertools.count(1):
-        lock_ms = patience.lock_ms if tried % LONG_EVERY == 0 else min(SHORT_MS, patience.lock_ms)
+        lock_ms = lock_ms_of(tried, patience)
         try:
             with settled(warehouse.engine) as connection:
                 builds.fence(connection, fence)
@@ -107,9 +107,18 @@ def publish_marts(warehouse: Warehouse, publication: Publication, fence: int, pa
                     f"the marts were not published: readers' transactions locked them for "
                     f"{patience.locks:g} s. The old marts stay. Find the readers in pg_stat_activity, and run again."
                 ) from None
-        pause = PAUSE_AFTER_LONG if tried % LONG_EVERY == 0 else PAUSE
-        pause = min(pause * 2.0 ** min(max(0, tried - EAGER_TRIES), 10), LONGEST_PAUSE)
-        time.sleep(pause * random.uniform(0.5, 1.5))
+        time.sleep(pause_after(tried) * random.uniform(0.5, 1.5))
+
+
+def lock_ms_of(tried: int, patience: Patience) -> int:
+    """How long the try of this number, from 1, waits for the locks, in milliseconds."""
+    return patience.lock_ms if tried % LONG_EVERY == 0 else min(SHORT_MS, patience.lock_ms)
+
+
+def pause_after(tried: int) -> float:
+    """Seconds from the try of this number to the next, on average."""
+    pause = PAUSE_AFTER_LONG if tried % LONG_EVERY == 0 else PAUSE
+    return min(pause * 2.0 ** min(max(0, tried - EAGER_TRIES), 10), LONGEST_PAUSE)
 
 
 def note_grants(warehouse: Warehouse, connection: sa.Connection) -> None:

@@ -38,8 +38,9 @@ LATER = timedelta(hours=2)  # between two nights, so that an alert whose sender 
 NIGHTS, NOT_REACHED = 3, "the point was not reached"
 STOPPED = "server stopped"
 SECONDS = 180  # of a night, which takes 3
+PROJECT = "SWEEP_PROJECT"  # the environment variable that names the project to the process that nights are forked from
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.sweep.engine"])
+FORKS.set_forkserver_preload(["tests.sweep.engine", "tests.sweep.warm"])
 Action = Callable[["Night", Link, bytes], bytes]
 
 
@@ -99,6 +100,7 @@ class Sweep:
         text = profile.read_text()
         assert "threads: 2 " in text
         profile.write_text(text.replace("threads: 2 ", threads))
+        os.environ[PROJECT] = str(project)
         with self._admin() as cursor:
             cursor.execute("ALTER SYSTEM SET fsync = off")  # the server may be stopped at once, the machine is not
             cursor.execute("SELECT pg_reload_conf()")

@@ -14,7 +14,8 @@ from tests.sweep.planted import BUGS
 from tests.sweep.sweep import FAULTS, NIGHTS, NOT_REACHED, STOPPED, Sweep
 
 AT_A_TIME = 2  # nights; each has a database and a process of its own, and all have one server
-POINTS = int(os.environ.get("SWEEP_POINTS", "12"))  # of each fault, from the first to the last; 1000 for all: hours
+POINTS = int(os.environ.get("SWEEP_POINTS", "26"))  # of each fault, from the first to the last; 1000 for all: hours
+FROM = os.environ.get("SWEEP_FROM", "")  # a part of a statement: so many points from there on, without leaving any out
 NUMBER = re.compile(r" #(\d+)$")
 
 
@@ -27,10 +28,14 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
         embedded.remove(folder / ".sluice")
 
 
+def commits(sweep: Sweep) -> list[str]:
+    return [point for point in sweep.points if point.startswith("COMMIT ")]
+
+
 def points(sweep: Sweep, fault: str) -> list[str]:
     """Where this fault is tried: the first and the last of all statements that differ in their values only."""
     if fault == "answer lost":
-        return [point for point in sweep.points if point.startswith("COMMIT ")]
+        return commits(sweep)
     first_and_last: dict[str, list[str]] = {}
     for point in sweep.points:
         shape = NUMBER.sub("", point)
@@ -44,6 +49,12 @@ def some(found: list[str], count: int) -> list[str]:
     return [found[number * len(found) // count] for number in range(count)] if len(found) > count else found
 
 
+def from_statement(found: list[str], count: int, start: str) -> list[str]:
+    """So many of them, one after another, from the first statement that contains this."""
+    at = next((place for place, point in enumerate(found) if start in point), len(found))
+    return found[at : at + count]
+
+
 def test_a_night_that_was_killed_in_dbt_is_healed_by_the_next(sweep: Sweep) -> None:
     (point,) = [
         point for point in sweep.points if point.startswith('create table "db"."marts__a"."dim_shops__dbt_tmp"')
@@ -54,7 +65,11 @@ def test_a_night_that_was_killed_in_dbt_is_healed_by_the_next(sweep: Sweep) -> N
 @pytest.mark.long
 @pytest.mark.parametrize("fault", [*FAULTS, "overtaken"])
 def test_a_night_that_was_broken_anywhere_is_healed_by_the_next(sweep: Sweep, fault: str) -> None:
-    found = some(points(sweep, fault), POINTS)
+    if FROM:
+        found = from_statement(commits(sweep) if fault == "answer lost" else sweep.points, POINTS, FROM)
+    else:
+        found = some(points(sweep, fault), POINTS)
+    assert found, "there is no such point"
     with ThreadPoolExecutor(1 if fault == STOPPED else AT_A_TIME) as threads:
         wrong = [each for case in threads.map(lambda point: sweep.case(point, fault), found) for each in case]
     print(f"{fault}: {len(found)} of {len(sweep.points)} points, {len(wrong)} differences")  # noqa: T201
