@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from sluice.alerts.messages import Facts
 from sluice.contract.contract import Contract
 from sluice.contract.errors import BusyError, ConfigError, SluiceError
 from sluice.ledger import loads, schema
-from sluice.ledger.tables import runs
+from sluice.ledger.tables import batches, runs
 from sluice.project.datasets import contracts
 from sluice.project.paths import home
 from sluice.runs.outcomes import Outcome, RunFailed
@@ -32,6 +33,9 @@ from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
 UNENDED = sa.select(runs).where(runs.c.ended_at.is_(None)).order_by(runs.c.began_at)
+
+JUDGED = ("published", "held", "failed")  # a verdict, of which the owner was notified where there was a reason
+_known: ContextVar[int | None] = ContextVar("number of the newest load before a dataset was taken", default=None)
 
 
 @contextmanager
@@ -95,6 +99,8 @@ def taken(first: Delivery) -> Iterator[None]:
         ToolError: the database failed, or its tables are not the contract's.
     """
     warehouse, contract = open_warehouse(), first.contract
+    with transaction(warehouse.engine, f"{contract}: earlier loads could not be looked up") as connection:
+        _known.set(connection.scalar(sa.select(sa.func.coalesce(sa.func.max(batches.c.load_id), 0))))
     with warehouse.lock(contract.dataset_id):
         with transaction(warehouse.engine, f"{contract}: an earlier run's sessions could not be ended") as connection:
             loads.take_over(connection, contract.dataset_id)
@@ -129,13 +135,23 @@ def undelivered(delivery: Delivery, error: SluiceError) -> Outcome:
         return Outcome.not_delivered(delivery)
 
     def tell(connection: sa.Connection, now: datetime) -> None:
-        rules.broken(connection, delivery.contract, delivery.batch, error, now)
+        if not _overtaken(connection, delivery):
+            rules.broken(connection, delivery.contract, delivery.batch, error, now)
 
     if not rules.write(_warehouse(), tell):
         reason = error.reason(delivery.contract.dataset_id, delivery.batch)
         facts = Facts([f"{delivery}: {reason}"], readers_see="what they had", next_command="sluice doctor")
         rules.notify_directly("batch_failed", facts)
     return Outcome.broken(delivery, error)
+
+
+def _overtaken(connection: sa.Connection, delivery: Delivery) -> bool:
+    """Whether a later run has judged the batch since this one took the dataset: it answers for the batch now."""
+    known = _known.get()
+    if known is None:
+        return False
+    last = loads.latest(connection, delivery.contract.dataset_id, delivery.batch, *JUDGED)
+    return last is not None and last.load_id > known
 
 
 def crashed(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ARG001 - the names are Prefect's
