@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
 from sluice.contract.scaffold.draft import Sample
-from sluice.source.dialects.dialect import comment_of_json, header_of_other_width, proposed
+from sluice.source.dialects.comments import comment_of_json
+from sluice.source.dialects.dialect import header_of_other_width, proposed
 from sluice.source.dialects.encoding import encoding_of
 from sluice.source.files import SourceFile
 from sluice.source.parts.parts import on_disk, parts_of, proposed_member

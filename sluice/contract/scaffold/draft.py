@@ -113,7 +113,9 @@ def _columns_of(sample: Sample) -> list[Guess]:
     rest = [guess_column(name, source, cells[:-1], commas=commas) for name, source, cells in columns]
     odd = [replace(new, odd=old.odd) if old.closing else new for old, new in zip(found, rest, strict=True)]
     if total is not None and not any(one.closing for one in found):
-        odd[total] = replace(odd[total], total=_total(found[total]))
+        word = _total(found[total])
+        text = odd[total].type.name == "text"  # of another type, the word is not a value
+        odd[total] = replace(odd[total], **({"total": word} if text else {"odd": (1, (word,)), "closing": True}))
     return odd
 
 

@@ -3,12 +3,14 @@
 What they do not decide (`03/04/2024` may be of March or April) has no format and stays text.
 """
 
+# ruff: noqa: RUF001 - letters of other alphabets are meant
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from unicodedata import category
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -105,7 +107,12 @@ _NUMBER = re.compile(
     r"[(+\-\u2212]?\s*([^0-9.,()+\-\s]{0,4})\s*[-\u2212]?"  # a sign, a currency
     r"([0-9.,][0-9.,' \u00a0\u2009\u202f]*?)\s*([^0-9.,()+\-\s]{0,4})[)\-]?"
 )
-_LETTERS = re.compile(r"[A-Z]{3}|kr|Kč|zł|R\$|US\$|R|Rs")  # currencies; `kg` is not a sign of a number
+# Currencies in letters; `kg` is not a sign of a number, nor is the X of a code X12.
+_LETTERS = re.compile(
+    r"EUR|USD|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|HUF|RON|BGN|TRY|RUB|UAH|INR|BRL|MXN|ZAR|AUD|CAD|NZD|SGD|HKD|KRW|ILS|"
+    r"AED|SAR|THB|IDR|MYR|PHP|VND|EGP|NGN|KES|ARS|CLP|COP|PEN|ISK|RSD|kr|Kč|zł|R\$|US\$|R|Rs|руб|грн|лв"
+)
+_APART = re.compile(r"[0-9][.,][0-9]|[^\W\d_]\$?[ \u00a0\u202f]+[-0-9]|[0-9][ \u00a0\u202f]+[^\W\d_]")
 
 
 def _affixes(text: str) -> tuple[str, str] | None:
@@ -113,7 +120,9 @@ def _affixes(text: str) -> tuple[str, str] | None:
     if found is None:
         return None
     signs = found[1] + found[3]
-    if re.search(r"[A-Za-z]", signs) and not _LETTERS.fullmatch(signs):
+    if any(not letter.isalpha() and category(letter) != "Sc" and letter not in "%‰°" for letter in signs):
+        return None  # `<5`, `5*` and `="007"` say more than their number
+    if re.search(r"[^\W\d_]", signs) and not (_LETTERS.fullmatch(signs) and _APART.search(text)):
         return None
     return found[1], found[3]
 

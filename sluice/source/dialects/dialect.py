@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sluice.contract.contract import Files
+from sluice.source.dialects.comments import DELIMITERS, MOST_SKIPPED, comment_of, is_comment
 from sluice.source.dialects.encoding import encoding_of
 from sluice.source.readers.csv_quotes import Quotes
 from sluice.source.readers.encodings import marked
 
-DELIMITERS = ",;\t|"
+RARE = "^~\x01\x1f"  # tried where they are in the first line
 MOST_LINES = 2000  # lines that are looked at
-MOST_SKIPPED = 50  # lines before a header
 _ENCLOSED = [re.compile(rf"(?:^|[,;\t|]) *{sign}(?:[^{sign}]|{sign}{sign})*{sign} *(?=[,;\t|]|$)") for sign in "'\""]
 _HIDING = re.compile(r"[,;|] +(?:\"[^\"]*\"|'[^']*') *(?=[,;|\r\n])|(?:\"[^\"]*\"|'[^']*') +[,;|]")
 _SEP = re.compile(r'"?sep=([^\r\n"])"?[ \t]*$', re.IGNORECASE)
@@ -65,7 +65,7 @@ def proposed(head: bytes, files: Files, given: frozenset[str]) -> Files:
     if lines and (said := _SEP.fullmatch(lines[first].rstrip("\r\n"))):
         found["delimiter"] = said[1]
         lines, skipped = lines[first + 1 :], first + 1
-    comment = files.comment if "comment" in given else _comment(lines)
+    comment = files.comment if "comment" in given else comment_of(lines)
     if comment:
         lines = [line for line in lines if not line.startswith(comment)]
         found["comment"] = comment
@@ -81,7 +81,7 @@ def proposed(head: bytes, files: Files, given: frozenset[str]) -> Files:
 def header_of_other_width(head: bytes, files: Files) -> tuple[list[str], int] | None:
     """The names of a header that are more or fewer than the fields of the rows, and the number of those."""
     text = head.decode(marked(head) or files.encoding, errors="replace").removeprefix("\ufeff")
-    lines = [line for line in text.splitlines(keepends=True)[:MOST_LINES] if not _is_comment(line, files)]
+    lines = [line for line in text.splitlines(keepends=True)[:MOST_LINES] if not is_comment(line, files)]
     records, ends = _read(lines, files.delimiter, files.quote, files.escape)
     place = max((n for n, end in enumerate(ends) if end <= files.skip), default=0)
     widths = Counter(map(len, records[place + 1 :]))
@@ -94,32 +94,8 @@ def header_of_other_width(head: bytes, files: Files) -> tuple[list[str], int] | 
     return (names, width) if is_header and unlike else None
 
 
-def _is_comment(line: str, files: Files) -> bool:
-    return bool(files.comment) and line.startswith(files.comment)
-
-
-def _comment(lines: Sequence[str]) -> str:
-    """`#` where the first lines begin with it and no header does: a header has as many fields as the next line."""
-    head = [line for line in lines if line.strip()][:MOST_SKIPPED]
-    marked_lines = [line for line in head if line.startswith("#")]
-    plain = next((line for line in head if not line.startswith("#")), "")
-    if not marked_lines or not head[0].startswith("#"):
-        return ""
-    last = marked_lines[-1]
-    delimiter = max(DELIMITERS, key=plain.count)
-    if plain.count(delimiter) and last.count(delimiter) == plain.count(delimiter) and len(marked_lines) == 1:
-        return ""  # `#id,name` is the header
-    return "#"
-
-
-def comment_of_json(head: bytes) -> str:
-    """How lines above the first record begin that are not JSON."""
-    found = re.match(rb"(?:\xef\xbb\xbf)?\s*(#|//)", head)
-    return found[1].decode() if found else ""
-
-
 def _best(lines: Sequence[str], files: Files, given: frozenset[str], said: object) -> Shape:
-    delimiters = files.delimiter if "delimiter" in given else str(said or DELIMITERS)
+    delimiters = files.delimiter if "delimiter" in given else str(said or _signs(lines))
     quotes = [files.quote] if "quote" in given else _quotes(lines)
     text = "".join(lines)
     escapes = [files.escape] if "escape" in given else ["", *(["\\"] if '\\"' in text or "\\'" in text else [])]
@@ -155,13 +131,18 @@ def _padded(lines: Sequence[str], plain: Shape, files: Files, given: frozenset[s
             given | {"delimiter", "quote"},
             None,
         )
-        for sign in ([plain.delimiter] if "delimiter" in given or said else DELIMITERS)
+        for sign in ([plain.delimiter] if "delimiter" in given or said else _signs(lines))
         for quote in ([plain.quote] if "quote" in given else _quotes(lines))
     ]
     best = max(found, key=lambda shape: shape.rank)
     if best.width < 2 or best.rank[1] < plain.rank[1]:
         return None
     return best if each or best.rank[1] > plain.rank[1] or hiding * 2 > len(some) else None
+
+
+def _signs(lines: Sequence[str]) -> str:
+    first = next((line for line in lines if line.strip()), "")
+    return DELIMITERS + "".join(sign for sign in RARE if sign in first)
 
 
 def _quotes(lines: Sequence[str]) -> list[str]:
@@ -182,7 +163,7 @@ def _shape(lines: Sequence[str], delimiter: str, quote: str, escape: str) -> Sha
     skip = _skip(records, ends, width)
     after = [record for record, end in zip(records, ends, strict=True) if end > skip]
     header = len(after[0]) if after else 0
-    return Shape(delimiter, quote, escape, width, rows / len(after or records), header, skip)
+    return Shape(delimiter, quote, escape, width, rows / len(after or records), header, _titles(records, ends, skip))
 
 
 def _skip(records: Sequence[Sequence[str]], ends: Sequence[int], width: int) -> int:
@@ -193,6 +174,15 @@ def _skip(records: Sequence[Sequence[str]], ends: Sequence[int], width: int) -> 
     if len(records[first - 1]) == width - 1 and width > 2 and all(records[first - 1]):
         first -= 1  # a header, and rows with one field more than it names
     return ends[first - 1] if first else 0
+
+
+def _titles(records: Sequence[Sequence[str]], ends: Sequence[int], skip: int) -> int:
+    """Lines before the header, those among them that a sheet's export fills up with empty fields."""
+    filled = [(sum(bool(cell.strip()) for cell in record), end) for record, end in zip(records, ends, strict=True)]
+    rest = [each for each in filled if each[1] > skip]
+    first = next((n for n, (cells, _) in enumerate(rest) if cells > 1), 0)
+    many = sum(cells > 1 for cells, _ in rest) * 2 > len(rest)
+    return rest[first - 1][1] if many and 0 < first <= MOST_SKIPPED else skip
 
 
 def _read(lines: Sequence[str], delimiter: str, quote: str, escape: str) -> tuple[list[list[str]], list[int]]:

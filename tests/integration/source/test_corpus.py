@@ -134,6 +134,14 @@ KINDS = {
     "header_much_narrower.csv": Case(3, {"sum(d)": 18}, options={"skip": 0, "names": ("a", "b", "c", "d")}),
     "no_header_codes.csv": Case(3, {"min(zip)": "00501"}, options={"header": False, "names": ("code", "zip")}),
     "header_of_months.csv": Case(2, {"sum(column_2024_02)": 7}),
+    "codes_of_letters.csv": Case(
+        12,
+        {"min(room)": "R1", "max(part)": "ABC9", "min(column_3)": "н1", "min(fare)": Decimal("1001.50")}
+        | {"min(column_limit)": "<1", "min(excel)": '="001"'},
+    ),
+    "excel_export.csv": Case(30, {"sum(sales)": 4650, "max(day)": date(2024, 5, 30)}, 1, draft=("skip=3,",)),
+    "carets.csv": Case(3, {"min(name)": "a, b", "sum(n)": 18}, draft=('delimiter="^"',)),
+    "comment_of_slashes.csv": Case(2, {"max(name)": "Bob"}, draft=('comment="//"',)),
     "comment_above.jsonl": Case(2, {"string_agg(name, ',' order by id)": "Ann,# Bob"}, draft=('comment="#"',)),
     "comment_above_array.json": Case(2, {"string_agg(name, ',' order by id)": "Ann,// Bob"}, draft=('comment="//"',)),
     # right before, and still
