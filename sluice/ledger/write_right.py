@@ -75,6 +75,18 @@ def held(warehouse: Warehouse, side: str, build_id: int) -> Iterator[sa.Connecti
         yield connection
 
 
+def share(connection: sa.Connection, side: str, build_id: int) -> None:
+    """Hold the side's lock until the transaction ends: who only reads tables of the side is in a successor's way, too.
+
+    Raises:
+        Overtaken: a later build began.
+    """
+    locks.share(connection, locks.write_right(side))
+    newest = connection.scalar(sa.select(sa.func.max(builds.c.build_id)))
+    if newest is not None and newest > build_id:
+        raise Overtaken(f"build {build_id} of {side}: build {newest} began after it: a later run took over.")
+
+
 def clear(warehouse: Warehouse, side: str) -> None:
     """End every session that may still write to the side for an older build; then this build may.
 

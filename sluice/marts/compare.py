@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from sluice.contract.errors import ToolError
 from sluice.contract.formatting import counted
-from sluice.ledger import builds
+from sluice.ledger import builds, write_right
 from sluice.ledger.tables import comparisons
 from sluice.marts import measures
 from sluice.marts.difference.difference import same
@@ -63,11 +63,13 @@ def compare(
     One aggregate scan of each side per mart, of the batches that differ. Marts without a difference are left out.
 
     Raises:
+        Overtaken: a later build began.
         ToolError: the database failed; nothing was published.
     """
     try:
         # As dbt's user: a view of a model calls functions with the rights of who reads it
         with warehouse.dbt.execution_options(postgresql_readonly=True).begin() as connection:
+            write_right.share(connection, side, build_id)
             found = list(_measured(warehouse, connection, side, project, manifest))
         with warehouse.engine.begin() as connection:
             for mart, taken, _ in found:

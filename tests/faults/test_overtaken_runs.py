@@ -28,8 +28,8 @@ from tests.integration.marts.test_sides import Nights
 from tests.support import stopped_run
 from tests.support.repository import ROOT
 
-POINTS = ("row", "parse", "node", "backup", "publish")
-QUICK = ("node",)
+POINTS = ("row", "parse", "node", "backup", "compare", "publish")
+QUICK = ("node", "compare")
 
 
 @contextmanager
