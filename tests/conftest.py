@@ -31,6 +31,7 @@ from sqlalchemy import URL
 from sluice.warehouse import embedded
 from tests.support import quick_project as quick
 from tests.support import user_folders
+from tests.support.ledger_template import ledger_template
 from tests.support.postgres15 import find_binaries, running_server
 
 # Before any test imports Prefect.
@@ -88,32 +89,48 @@ def postgres15_url() -> Iterator[URL]:
 
 
 @contextmanager
-def new_database(server: URL, owner: str = "postgres") -> Iterator[URL]:
-    """A database from the template, dropped in the end, whoever is still connected."""
-    name = f"test_{uuid4().hex[:12]}"
+def administrator(server: URL) -> Iterator[sa.Connection]:
+    """A connection for what no transaction may hold."""
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} OWNER {owner}"))
+        yield connection
+
+
+@contextmanager
+def new_database(server: URL, owner: str = "postgres", template: str = "template1") -> Iterator[URL]:
+    """A copy of the template, dropped in the end, whoever is still connected."""
+    name = f"test_{uuid4().hex[:12]}"
+    with administrator(server) as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}"))
     try:
         yield server.set(database=name)
     finally:
-        with engine.connect() as connection:
+        with administrator(server) as connection:
             connection.execute(sa.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
 
+def template_for(request: pytest.FixtureRequest, server: URL) -> str:
+    """The database of which a test gets a copy."""
+    return ledger_template(server) if {"warehouse", "warehouse_url"} <= {*request.fixturenames} else "template1"
+
+
 @pytest.fixture
-def database(postgres_url: URL) -> Iterator[URL]:
-    """An empty database for one test, on the embedded server."""
-    with new_database(postgres_url) as url:
+def database(request: pytest.FixtureRequest, postgres_url: URL) -> Iterator[URL]:
+    """A database for one test, on the embedded server: as `warehouse_url`."""
+    with new_database(postgres_url, template=template_for(request, postgres_url)) as url:
         yield url
 
 
 @pytest.fixture(params=["embedded", "postgres15"])
 def warehouse_url(request: pytest.FixtureRequest) -> Iterator[URL]:
-    """An empty database for one test, on each kind of server that Sluice promises to run on."""
+    """A database for one test, on each kind of server that Sluice promises to run on.
+
+    It is empty, or has an empty ledger where the fixture `warehouse` is to be over it.
+    """
     servers = {"embedded": ("postgres_url", embedded.OWNER), "postgres15": ("postgres15_url", "postgres")}
-    server, owner = servers[request.param]
-    with new_database(request.getfixturevalue(server), owner) as url:
+    name, owner = servers[request.param]
+    server = request.getfixturevalue(name)
+    with new_database(server, owner, template_for(request, server.set(username=owner))) as url:
         yield url.set(username=owner)
 
 
