@@ -15,6 +15,7 @@ from sluice.cli import dataset_commands, exit_codes, project_commands, run_comma
 from sluice.cli.alerts_commands import alerts_app
 from sluice.cli.marts.commands import marts_app
 from sluice.cli.quarantine_commands import quarantine_app
+from sluice.cli.review import commands as review_commands
 from sluice.contract.errors import ConfigError
 from sluice.project.paths import home, make_prefect_home
 from sluice.runs import logs
@@ -63,6 +64,7 @@ WITH_PREFECT = {
     "backup",
     "restore",
     "marts",
+    "diff",
 }  # commands that ask its API
 
 
@@ -101,7 +103,7 @@ def with_whole_sentences(commands: typer.Typer) -> typer.Typer:
     return commands
 
 
-for commands in (project_commands, run_commands, dataset_commands, server_commands):
+for commands in (project_commands, run_commands, dataset_commands, review_commands, server_commands):
     app.add_typer(with_whole_sentences(commands.app))
 for name, group in GROUPS.items():
     app.add_typer(with_whole_sentences(group), name=name, short_help=group.info.help)

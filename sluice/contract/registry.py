@@ -32,7 +32,8 @@ def package_of(root: Path) -> str:
 def forget_modules(folder: Path) -> None:
     """Let the modules of a project's folder be imported again: a file may have changed."""
     package = _package_name(folder)
-    for loaded in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+    there = list(sys.modules)  # at once: other threads import, too
+    for loaded in [name for name in there if name == package or name.startswith(f"{package}.")]:
         del sys.modules[loaded]
     importlib.invalidate_caches()
 

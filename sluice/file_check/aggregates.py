@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import sqlalchemy as sa
-from sqlalchemy.sql import visitors
 
-from sluice.contract.checks.compile import Check
+from sluice.contract.checks.compile import Check, columns_read
 from sluice.contract.checks.in_pandas import frame_of, reason_of
 from sluice.contract.contract import Contract
 
@@ -21,7 +19,7 @@ class Aggregates:
     def __init__(self, contract: Contract, checks: Sequence[Check], folder: Path) -> None:
         self._contract = contract
         self._checks = [check for check in checks if check.kind == "aggregate"]
-        read = {name for check in self._checks for name in _columns(check)}
+        read = {name for check in self._checks for name in columns_read(check)}
         self._names = [column.name for column in contract.columns if column.name in read]
         self._path = folder / "columns.arrow"
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
@@ -52,12 +50,6 @@ class Aggregates:
                 except Exception as error:  # noqa: BLE001 - a check is a user's code: any error in it closes the gate
                     errors[check.name] = reason_of(self._contract, error)
         return counts, errors
-
-
-def _columns(check: Check) -> set[str]:
-    """The columns that a traced check names."""
-    found = {each.name for each in visitors.iterate(check.passes) if isinstance(each, sa.ColumnClause)}
-    return found | set(check.columns)
 
 
 def _passes(check: Check, frame: pd.DataFrame) -> bool:

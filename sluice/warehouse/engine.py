@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.types import TypeEngine
 
 from sluice.contract.checks.compile import Check
 from sluice.contract.checks.report import Sample
@@ -114,6 +115,32 @@ class RowEngine(Protocol):
 
         Returns:
             Whether they were; why, by its name, for each check that could not be run.
+        """
+
+    def types_of_accepted(
+        self, control: sa.Connection, contract: Contract, batch: str, /, *, published: bool
+    ) -> Mapping[str, TypeEngine]:
+        """The columns of the accepted rows of a load, published or held, with their types. Empty if they are gone."""
+
+    def audit_again(
+        self,
+        control: sa.Connection,
+        contract: Contract,
+        batch: Batch,
+        checks: Sequence[Check],
+        rejected: Rows,
+        columns: Sequence[str],
+        /,
+        *,
+        published: bool,
+    ) -> Audited:
+        """Run these checks over all rows of a load, accepted and rejected, in temporary tables.
+
+        The caller rolls back, and uses the connection for nothing else.
+
+        Args:
+            rejected: as the contract reads them.
+            columns: those that the accepted rows have; all others are null.
         """
 
     def reject(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pandera.pandas as pa
 import sqlalchemy as sa
 from pandera.backends.pandas import builtin_checks
+from sqlalchemy.sql import visitors
 
 from sluice.contract.checks import source_code
 from sluice.contract.checks.across_rows import across_rows
@@ -91,6 +92,13 @@ def is_unparsed(column: str) -> sa.ColumnElement[bool]:
         UNPARSED.contains(f'"{column}":', autoescape=True) | UNPARSED.contains('"_row":', autoescape=True),
         sa.false(),
     )
+
+
+def columns_read(check: Check) -> set[str]:
+    """The columns that a check looks at: those that it names, and those of its expression if it was traced."""
+    traced = () if check.passes is None else visitors.iterate(check.passes)
+    named = {each.name for each in traced if isinstance(each, sa.ColumnClause)}
+    return (named | set(check.columns)) - {UNPARSED.name, ROW_NUMBER.name}
 
 
 def _column_checks(column: Column, spec: pa.Column) -> list[Check]:

@@ -161,13 +161,13 @@ class Difference:
             numbers = (mart.rows_before, mart.rows_now, mart.added, mart.removed, mart.changed)
             shown = ["" if number is None else f"{number:,}" for number in numbers]
             name = mart.mart if mart.state == "changed" else f"{mart.mart} ({mart.state})"
-            lines.append(f"| {' | '.join([_safe(name), *shown])} |")
+            lines.append(f"| {' | '.join([safe(name), *shown])} |")
         for mart in self.marts:
-            columns = [f"- column {_safe(each.column)}: {_safe(each.said)}" for each in mart.columns if each.differs]
-            details = [*columns, *(f"- {_safe(str(each))}" for each in mart.sample)]
+            columns = [f"- column {safe(each.column)}: {safe(each.said)}" for each in mart.columns if each.differs]
+            details = [*columns, *(f"- {safe(str(each))}" for each in mart.sample)]
             if details and mart.state == "changed":
-                lines += ["", f"<details><summary>{_safe(mart.mart)}</summary>", "", *details, "", "</details>"]
-        lines += ["", *(f"- **Gate:** {_safe(reason)}" for reason in self.reasons), *([""] if self.reasons else [])]
+                lines += ["", f"<details><summary>{safe(mart.mart)}</summary>", "", *details, "", "</details>"]
+        lines += ["", *(f"- **Gate:** {safe(reason)}" for reason in self.reasons), *([""] if self.reasons else [])]
         return "\n".join([*lines, f"{self._next()}"]).replace("\n\n\n", "\n\n")
 
 
@@ -175,7 +175,7 @@ def _shown(value: object) -> str:
     return "null" if value is None else str(value)
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """A text with nothing in it that Markdown or HTML would obey."""
     for letter in "\\`*_{}[]|#~":
         text = text.replace(letter, f"\\{letter}")

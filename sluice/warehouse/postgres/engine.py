@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
+from sluice.contract.checks.compile import Check
 from sluice.contract.contract import Contract
-from sluice.warehouse.engine import Progress, Rows
+from sluice.warehouse.batch import Batch
+from sluice.warehouse.engine import Audited, Progress, Rows
 from sluice.warehouse.postgres import mart_views, other_sessions
 from sluice.warehouse.postgres.audit import run_checks
-from sluice.warehouse.postgres.rows import batch_tables, bulk_load, schema_evolution
+from sluice.warehouse.postgres.rows import batch_tables, bulk_load, past_loads, schema_evolution
 from sluice.warehouse.postgres.rows.tables import incoming_table
 
 
@@ -28,6 +32,7 @@ class Postgres:
     drop_set_aside = staticmethod(batch_tables.drop_set_aside)
     audit = staticmethod(run_checks.audit)
     try_canary = staticmethod(run_checks.try_canary)
+    types_of_accepted = staticmethod(past_loads.types_of_accepted)
     reject = staticmethod(batch_tables.move_to_quarantine)
     drop_quarantined = staticmethod(batch_tables.drop_quarantined)
     publish = staticmethod(batch_tables.replace_published)
@@ -43,6 +48,22 @@ class Postgres:
     ) -> None:
         """Add rows to the incoming table by binary COPY."""
         bulk_load.copy(control, incoming_table(contract, batch), rows, progress)
+
+    @staticmethod
+    def audit_again(
+        control: sa.Connection,
+        contract: Contract,
+        batch: Batch,
+        checks: Sequence[Check],
+        rejected: Rows,
+        columns: Sequence[str],
+        *,
+        published: bool,
+    ) -> Audited:
+        """Run these checks over all rows of a load, in temporary tables of a transaction that is rolled back."""
+        looked_up = {check.looks_up[0] for check in checks if check.looks_up}
+        past_loads.gather(control, contract, batch.batch, looked_up, rejected, columns, published=published)
+        return run_checks.audit(control, contract, batch, checks, temporary=True)
 
 
 POSTGRES = Postgres()

@@ -24,17 +24,23 @@ from sluice.warehouse.postgres.session import first_line
 MARKED = (*OF_KEYS, "pandas")  # kinds of checks whose failing rows are written down before the scan
 
 
-def audit(connection: sa.Connection, contract: Contract, batch: Batch, checks: Sequence[Check]) -> Audited:
-    """Run every check over the incoming table, and leave the findings for the verdict."""
+def audit(
+    connection: sa.Connection, contract: Contract, batch: Batch, checks: Sequence[Check], temporary: bool = False
+) -> Audited:
+    """Run every check over the incoming table, and leave the findings for the verdict.
+
+    Args:
+        temporary: the connection's tables are temporary ones of its session.
+    """
     rows, failing, errors = _whole_table(connection, contract, batch, checks)
-    marks = marked_table(contract, batch.batch) if any(check.kind in MARKED for check in checks) else None
+    marks = marked_table(contract, batch.batch, temporary) if any(check.kind in MARKED for check in checks) else None
     marked: set[str] = set()
     if marks is not None:
         marks.create(connection, checkfirst=False)
         errors |= _mark_failed_rows(connection, contract, batch, checks)
         marked = marked_rows.marked(connection, contract, batch)
     places = canary.put_in(connection, contract, batch)
-    errors |= scan.write(connection, contract, batch, checks, marked)
+    errors |= scan.write(connection, contract, batch, checks, marked, temporary)
     if marks is not None:
         marks.drop(connection, checkfirst=False)
     able = [check for check in checks if check.name not in errors]

@@ -86,14 +86,14 @@ def findings_table(contract: Contract, batch: str) -> sa.Table:
 
 
 @lru_cache(TABLES)
-def marked_table(contract: Contract, batch: str) -> sa.Table:
+def marked_table(contract: Contract, batch: str, temporary: bool = False) -> sa.Table:
     """Rows that fail a check which is not a condition on one row; written and read by one audit, in its transaction."""
     return sa.Table(
         table_name(contract.dataset_id, batch, "marked"),
         sa.MetaData(),
         sa.Column("_row_number", sa.BigInteger(), nullable=False),
         sa.Column("check_name", sa.Text(), nullable=False),
-        prefixes=["UNLOGGED"],
+        prefixes=["TEMPORARY" if temporary else "UNLOGGED"],
         schema=STAGING,
     )
 

@@ -1,0 +1,1 @@
+"""`sluice diff`: what a pull request changes."""
