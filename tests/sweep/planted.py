@@ -103,10 +103,13 @@ def _a_lost_answer_is_a_failed_publish() -> None:
 
 
 def _a_load_that_began_counts_as_published() -> None:
-    def published(connection: sa.Connection, dataset_id: str, batch: str) -> sa.Row | None:
-        return loads.latest(connection, dataset_id, batch, "published", "started")
+    began = tables.batches.c
 
-    loads.published = published
+    def readers_have(connection: sa.Connection, dataset_id: str) -> dict[str, sa.Row]:
+        query = sa.select(tables.batches).where(began.dataset == dataset_id, began.status.in_(("published", "started")))
+        return {row.batch: row for row in connection.execute(query.order_by(began.load_id))}
+
+    loads.readers_have = readers_have
 
 
 def _a_build_that_began_counts_as_done() -> None:

@@ -43,6 +43,8 @@ def test_an_address_is_shown_by_its_name_and_opened_as_it_is() -> None:
 def test_a_template_that_was_hidden_is_found_again_by_its_name() -> None:
     template = "https://host/{batch}.csv?token=secret-of-a-test"
     name = hide(template)
+    assert name == str(Address(template)) != template
+    assert name.startswith("https://host/{batch}.csv")
     assert "secret" not in name
     assert reveal(name) == template
     assert reveal("/in/{batch}.csv") == "/in/{batch}.csv"
