@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sluice.alerts import downstream, incidents
 from sluice.alerts.incidents import Cause, Owner
 from sluice.alerts.messages import Facts, render
+from sluice.contract.columns import Reference
 from sluice.contract.contract import Contract
 from sluice.contract.errors import BusyError, DataError, Overtaken, SluiceError
 from sluice.contract.formatting import counted, percent
@@ -104,7 +105,7 @@ def broken(connection: sa.Connection, contract: Contract, batch: str, error: Slu
 
 
 def keys_lost(
-    connection: sa.Connection, contract: Contract, column: str, batches: Mapping[str, int], now: datetime
+    connection: sa.Connection, contract: Contract, reference: Reference, batches: Mapping[str, int], now: datetime
 ) -> str:
     """Published rows whose key the referenced dataset does not have any more; none if `batches` is empty.
 
@@ -114,14 +115,14 @@ def keys_lost(
     Returns:
         The warning in words; empty if there is none.
     """
+    column = reference.label
     subject = f"references {contract} {column}"
     if not batches:
         incidents.over(connection, [subject], Facts([f"every {column} of {contract} is published again"]), now)
         return ""
     named = ", ".join(list(batches)[:3]) + (", ..." if len(batches) > 3 else "")
-    parent = next(".".join(each.references) for each in contract.columns if each.name == column and each.references)
     rows = counted(sum(batches.values()), "published row")
-    reason = f"{rows} of {contract} ({named}) with a {column} that is no longer published in {parent}"
+    reason = f"{rows} of {contract} ({named}) with a {column} that is no longer published in {reference.parent}"
     facts = Facts(
         reasons=[reason],
         numbers={"rows": sum(batches.values()), "batches": len(batches)},

@@ -212,6 +212,32 @@ def _reference(written: str) -> tuple[str, str]:
     return dataset, name
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A key that must be published in another dataset."""
+
+    columns: tuple[str, ...]
+    dataset: str
+    names: tuple[str, ...]  # of the columns there, in the order of `columns`
+    severity: Severity = "error"
+    tolerance: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The referencing column; several in brackets."""
+        return self.columns[0] if len(self.columns) == 1 else f"({', '.join(self.columns)})"
+
+    @property
+    def parent(self) -> str:
+        """What is referenced, as contracts write it."""
+        return f"{self.dataset}.{self.names[0]}" if len(self.names) == 1 else f"{self.dataset}({', '.join(self.names)})"
+
+    @property
+    def check_name(self) -> str:
+        """The name of its check."""
+        return f"{self.label} references {self.parent}"
+
+
 def days(count: float) -> timedelta:
     """A span of days, for `Freshness`."""
     return timedelta(days=count)

@@ -148,6 +148,7 @@ class Contract:
         alerts: name of the Prefect notification block that reaches the owner, as `type/name`
             (`slack-webhook/data-team`), if there is one.
         retention: how long rejected rows, their samples, held batches and old results are kept; for ever if not given.
+        references: keys of several columns in other datasets: {("order_id", "line"): "shop__lines(order_id, line)"}.
     """
 
     source: str
@@ -160,6 +161,7 @@ class Contract:
     description: str = ""
     alerts: str | None = None
     retention: timedelta | None = None
+    references: Mapping[tuple[str, ...], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (self.source, self.entity):
@@ -177,10 +179,8 @@ class Contract:
             validation.refuse_unless_span("retention", self.retention)
         if not (isinstance(self.schema, type) and issubclass(self.schema, pa.DataFrameModel)):
             raise ContractError(f"{self.dataset_id}: schema must be a class derived from pandera's DataFrameModel")
-        if len(self.columns) > MOST_COLUMNS:
-            raise ContractError(
-                f"{self.dataset_id}: {len(self.columns):,} columns, at most {MOST_COLUMNS:,} are supported"
-            )
+        if (count := len(self.columns)) > MOST_COLUMNS:
+            raise ContractError(f"{self.dataset_id}: {count:,} columns, at most {MOST_COLUMNS:,} are supported")
         refuse_unkept(self.dataset_id, self.pandera_schema)
         self._refuse_wrong_batches()
 

@@ -15,6 +15,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from sluice.contract.checks.names import references_of
+from sluice.contract.columns import Reference
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError, ContractError
 
@@ -89,23 +91,27 @@ def load_order(contracts: Iterable[Contract]) -> list[Contract]:
 
 def parents_of(contract: Contract) -> list[str]:
     """The datasets that a contract's columns reference, each once."""
-    return list(dict.fromkeys(column.references[0] for column in contract.columns if column.references))
+    return list(dict.fromkeys(reference.dataset for reference in references_of(contract)))
 
 
 def _refuse_dangling(contracts: Mapping[str, Contract]) -> None:
     for contract in contracts.values():
-        for column in contract.columns:
-            if column.references is None:
-                continue
-            dataset, name = column.references
-            what = f"{contract}: {column.name} references {dataset}.{name}"
+        own = {column.name: column.type for column in contract.columns}
+        for reference in references_of(contract):
+            dataset, what = reference.dataset, f"{contract}: {reference.check_name}"
             if dataset not in contracts:
                 raise ContractError(f"{what}, but there is no contract of {dataset}")
             kinds = {each.name: each.type for each in contracts[dataset].columns}
-            if name not in kinds:
-                raise ContractError(f"{what}, but {dataset} has no such column")
-            if kinds[name] != column.type:
-                raise ContractError(f"{what}, which is {kinds[name]}, but it is {column.type}: give both one type")
+            for column, name in zip(reference.columns, reference.names, strict=True):
+                if name not in kinds:
+                    raise ContractError(f"{what}, but {dataset} has no such column{_named(reference, name)}")
+                if kinds[name] != own[column]:
+                    is_one = f"which is {kinds[name]}, but it is {own[column]}{_named(reference, column)}"
+                    raise ContractError(f"{what}, {is_one}: give both one type")
+
+
+def _named(reference: Reference, column: str) -> str:
+    return f" ({column})" if len(reference.columns) > 1 else ""
 
 
 def load_contract(file: Path) -> Contract:

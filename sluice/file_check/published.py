@@ -36,7 +36,8 @@ def take_in(judge: Judge, references: References, folder: Path) -> None:
 
 def _looked_up(checks: Sequence[Check], contract: Contract) -> list[str]:
     """The columns of a dataset in which keys are looked up."""
-    found = [check.looks_up[1] for check in checks if check.looks_up and check.looks_up[0] == contract.dataset_id]
+    of = (check.looks_up for check in checks if check.looks_up and check.looks_up[0] == contract.dataset_id)
+    found = [name for _, names in of for name in names]
     missing = [name for name in found if name not in {column.name for column in contract.columns}]
     if missing:
         raise ConfigError(f"{contract} has no column {missing[0]!r}, which is referenced")

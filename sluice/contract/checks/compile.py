@@ -17,12 +17,19 @@ from sqlalchemy.sql import visitors
 
 from sluice.contract.checks import source_code
 from sluice.contract.checks.across_rows import across_rows
-from sluice.contract.checks.names import check_name, dataset_check_name, parse_check_name, reference_check_name, short
+from sluice.contract.checks.names import (
+    check_name,
+    dataset_check_name,
+    parse_check_name,
+    reference_of,
+    references_of,
+    short,
+)
 from sluice.contract.checks.pandera_check import arguments_of, function_of, is_builtin
 from sluice.contract.checks.symbols.literals import AcrossRows, Nulls, Untraceable
 from sluice.contract.checks.symbols.symbol import Symbol
 from sluice.contract.checks.symbols.table import SymbolicTable, symbol_of
-from sluice.contract.columns import Column, Keep, Severity
+from sluice.contract.columns import Column, Keep, Reference, Severity
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ContractError
 from sluice.contract.gate import CANARY
@@ -46,7 +53,7 @@ class Check:
         columns: that it looks at, as far as known.
         passes: for `row` and `aggregate`, the SQL expression; false means failed, null means passed.
         keep: for `unique`, which row of a group passes: `first`, `last` or none (False).
-        looks_up: for `reference` and `across_batches`, the dataset and column whose published keys it looks at.
+        looks_up: for `reference` and `across_batches`, the dataset and columns whose published keys it looks at.
         untraced: for `pandas`, the operation that has no known equal in SQL.
         across: for `pandas`, why it looks at other rows than the one it judges: it cannot be run in chunks.
         pandera: the check itself, for the pandas way; None for one that a column is not null, and of keys.
@@ -59,7 +66,7 @@ class Check:
     tolerance: float | None
     passes: Any = None
     keep: Keep = False
-    looks_up: tuple[str, str] | None = None
+    looks_up: tuple[str, tuple[str, ...]] | None = None
     untraced: str | None = None
     across: str | None = None
     pandera: pa.Check | None = None
@@ -80,6 +87,7 @@ def checks_of(contract: Contract, batch: str) -> tuple[Check, ...]:
         checks += _column_checks(column, schema.columns[column.name])
         checks += _checks_of_published(contract, column)
     checks += _table_checks(contract, schema)
+    checks += [_of_reference(each) for each in references_of(contract) if len(each.columns) > 1]
     checks += _batch_check(contract, batch)
     _refuse_muddles(contract, checks)
     named = contract.gate.tolerance  # says more exactly what is meant than the column's
@@ -127,11 +135,17 @@ def _checks_of_published(contract: Contract, column: Column) -> list[Check]:
     checks: list[Check] = []
     options: dict[str, Any] = {"columns": (column.name,), "severity": column.severity, "tolerance": column.tolerance}
     if column.references is not None:
-        checks.append(Check(reference_check_name(column), "reference", looks_up=column.references, **options))
+        checks.append(_of_reference(reference_of(column)))
     if column.unique_in_dataset:
-        own = (contract.dataset_id, column.name)
+        own = (contract.dataset_id, (column.name,))
         checks.append(Check(dataset_check_name(own[0], column), "across_batches", looks_up=own, **options))
     return checks
+
+
+def _of_reference(reference: Reference) -> Check:
+    looks_up = (reference.dataset, reference.names)
+    settings = (reference.columns, reference.severity, reference.tolerance)
+    return Check(short(reference.check_name), "reference", *settings, looks_up=looks_up)
 
 
 def _table_checks(contract: Contract, schema: pa.DataFrameSchema) -> list[Check]:

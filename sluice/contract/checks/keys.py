@@ -3,6 +3,9 @@ nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import sqlalchemy as sa
 
 from sluice.contract.checks.compile import ROW_NUMBER, UNPARSED, Check, is_unparsed
@@ -20,8 +23,9 @@ def failing(check: Check, table: sa.FromClause, batch: str, schema: str | None =
     """
     if check.looks_up is None:
         return duplicates(check, table)
-    dataset, name = check.looks_up
-    published = sa.table(dataset, sa.column(name), sa.column("_batch", sa.Text()), schema=schema)
+    dataset, names = check.looks_up
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
+    published = sa.table(dataset, *columns, sa.column("_batch", sa.Text()), schema=schema)
     return unknown(check, table, published) if check.kind == "reference" else taken(check, table, published, batch)
 
 
@@ -45,11 +49,20 @@ def duplicates(check: Check, table: sa.FromClause) -> sa.Select:
 
 
 def unknown(check: Check, table: sa.FromClause, published: sa.FromClause) -> sa.Select:
-    """Row numbers of the rows whose key is not published. A null, and a cell that did not parse, which is one, pass."""
+    """Row numbers of the rows whose key is not published. A null, and a cell that did not parse, which is one, pass;
+    of several columns, one null is enough, as in a foreign key of SQL."""
     assert check.looks_up is not None
-    key = table.c[check.columns[0]]
-    there = sa.select(sa.literal(1)).select_from(published).where(published.c[check.looks_up[1]] == key)
-    return sa.select(table.c[ROW_NUMBER.name]).where(key.is_not(None), ~there.exists())
+    return sa.select(table.c[ROW_NUMBER.name]).where(*dangling(table, check.columns, published, check.looks_up[1]))
+
+
+def dangling(
+    table: sa.FromClause, columns: Sequence[str], published: sa.FromClause, names: Sequence[str]
+) -> list[sa.ColumnElement[bool]]:
+    """The conditions on a row that its key is not published."""
+    keys = [table.c[name] for name in columns]
+    same = (published.c[name] == key for name, key in zip(names, keys, strict=True))
+    there = sa.select(sa.literal(1)).select_from(published).where(*same)
+    return [*(key.is_not(None) for key in keys), ~there.exists()]
 
 
 def taken(check: Check, table: sa.FromClause, published: sa.FromClause, batch: str) -> sa.Select:

@@ -1,14 +1,17 @@
-"""Names of checks."""
+"""Names of checks; the references to other datasets, of which a contract has some in columns and some itself."""
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 
 import pandera.pandas as pa
 
 from sluice.contract.checks.pandera_check import is_builtin
 from sluice.contract.checks.symbols.literals import listed, plain
-from sluice.contract.columns import Column
+from sluice.contract.columns import NAME, Column, Reference
+from sluice.contract.contract import Contract
+from sluice.contract.errors import ContractError
 
 _LABELS = {
     "equal_to": "{c} = {value}",
@@ -25,6 +28,7 @@ _LABELS = {
     "str_startswith": "{c} starts with {string}",
     "str_endswith": "{c} ends with {string}",
 }
+SEVERAL = re.compile(r"([^()\s]+)\(([^()]+)\)")  # shop__lines(order_id, line)  # of several columns
 LONGEST = 200  # characters; it stands in each rejected row, and in an index, which holds 2,704 bytes
 
 
@@ -36,11 +40,6 @@ def short(name: str) -> str:
 def parse_check_name(column: Column) -> str:
     """The name of the check that every cell of a column could be read as its type."""
     return f"{column.name} is {column.type}"
-
-
-def reference_check_name(column: Column) -> str:
-    """The name of the check that a column's values are published in another dataset."""
-    return f"{column.name} references {'.'.join(column.references or ())}"
 
 
 def dataset_check_name(dataset_id: str, column: Column) -> str:
@@ -84,3 +83,38 @@ def _word(value: object) -> str:
 
 
 SHAPE_CHECK = "row is well-formed"
+
+
+def references_of(contract: Contract) -> tuple[Reference, ...]:
+    """Every reference: those of single columns in their order, then those of several.
+
+    Raises:
+        ContractError: one of several columns names no column of the contract, or is not written as it should be.
+    """
+    single = [reference_of(column) for column in contract.columns if column.references is not None]
+    return (*single, *(_of_several(contract, key, str(written)) for key, written in contract.references.items()))
+
+
+def reference_of(column: Column) -> Reference:
+    """That of a column which has one."""
+    assert column.references is not None
+    dataset, name = column.references
+    return Reference((column.name,), dataset, (name,), column.severity, column.tolerance)
+
+
+def _of_several(contract: Contract, key: tuple[str, ...], written: str) -> Reference:
+    known = {column.name for column in contract.columns}
+    found = SEVERAL.fullmatch(written.strip())
+    names = tuple(name.strip() for name in found[2].split(",")) if found else ()
+    columns = (key,) if isinstance(key, str) else tuple(key)
+    example = 'references={("order_id", "line"): "shop__lines(order_id, line)"}'
+    if not (found and NAME.fullmatch(found[1]) and "__" in found[1] and all(map(NAME.fullmatch, names))):
+        raise ContractError(f"{contract}: references: {written!r}: name a dataset and its columns, as in {example}")
+    if len(columns) != len(names) or len({*columns}) != len(columns) or len({*names}) != len(names):
+        raise ContractError(f"{contract}: references: {columns} and {names} are not pairs of columns, as in {example}")
+    if len(columns) < 2:
+        single = f"column(references='{found[1]}.{names[0]}')"
+        raise ContractError(f"{contract}: references: {written!r} is one column: use {single}")
+    if missing := [name for name in columns if name not in known]:
+        raise ContractError(f"{contract}: references: it has no column {missing[0]!r}")
+    return Reference(columns, found[1], names)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from sluice.contract.checks.names import references_of
 from sluice.contract.errors import DataError, Overtaken
 from sluice.contract.gate import decide
 from sluice.ledger import loads, references, schema
@@ -44,7 +45,8 @@ def look(warehouse: Any) -> Callable[..., str]:
     """Count the orders whose customer is gone, as the end of a run does."""
 
     def count(contract: Any) -> str:
-        return lost_keys.of_column(warehouse, contract, contract.columns[1])
+        [reference] = references_of(contract)
+        return lost_keys.of_reference(warehouse, contract, reference)
 
     return count
 

@@ -86,6 +86,43 @@ def test_a_reference_names_a_dataset_and_its_column(written: object) -> None:
         column("Who.", references=written)  # type: ignore[arg-type]
 
 
+SEVERAL = CONTRACT.replace("Single()))", "Single()), {references})")
+PAIR = 'references={("thing_id", "other"): "shop__c(thing_id, other)"}'
+
+
+@pytest.mark.parametrize(
+    ("references", "message"),
+    [
+        (PAIR.replace("shop__c", "shop__b"), "but there is no contract of shop__b"),
+        (PAIR.replace(', other)"', ', size)"'), "but shop__c has no such column (size)"),
+        (PAIR.replace("c(thing_id, other)", "c(other, thing_id)"), "which is text, but it is integer (thing_id)"),
+        (PAIR.replace('"other")', '"size")'), "it has no column 'size'"),
+        (PAIR.replace(', other)"', ')"'), "are not pairs of columns"),
+        (PAIR.replace("(thing_id, other)", ".thing_id"), "name a dataset and its columns, as in references="),
+        ('references={("thing_id",): "shop__c(thing_id)"}', "use column(references='shop__c.thing_id')"),
+    ],
+)
+def test_a_reference_of_several_columns_that_cannot_be_kept_is_refused(
+    project: Path, references: str, message: str
+) -> None:
+    for entity, written in (("a", references), ("c", "references={}")):
+        text = SEVERAL.format(entity=entity, reference="", kind="Int", references=written)
+        text = text.replace('"Number.")\n', '"Number.")\n    other: Text = column("Name.")\n')
+        (project / f"contracts/{entity}.py").write_text(text)
+    with pytest.raises(ContractError) as error:
+        load_contracts(project / "contracts")
+    assert message in str(error.value)
+
+
+def test_a_dataset_is_loaded_after_one_of_which_it_references_several_columns(project: Path) -> None:
+    for entity, written in (("a", PAIR), ("c", "references={}")):
+        text = SEVERAL.format(entity=entity, reference="", kind="Int", references=written)
+        text = text.replace('"Number.")\n', '"Number.")\n    other: Text = column("Name.")\n')
+        (project / f"contracts/{entity}.py").write_text(text)
+        (project / f"{entity}.csv").write_text("thing_id,other\n1,x\n")
+    assert [each.contract.entity for each in plan.deliveries(None, None, None)] == ["c", "a"]
+
+
 def test_the_former_name_of_look_back_is_answered_with_what_to_write(project: Path) -> None:
     add(project, "a")
     file = project / "contracts/a.py"

@@ -131,10 +131,10 @@ def test_keys_are_checks_with_queries_of_their_own() -> None:
     assert (unique.name, unique.kind, unique.keep, unique.columns) == ("n unique", "unique", "first", ("n",))
     assert (unique.severity, unique.tolerance) == ("warn", 0.5)
     assert (reference.name, reference.kind) == ("shop references shop__shops.shop", "reference")
-    assert (reference.looks_up, reference.columns) == (("shop__shops", "shop"), ("shop",))
+    assert (reference.looks_up, reference.columns) == (("shop__shops", ("shop",)), ("shop",))
     assert (reference.severity, reference.tolerance) == ("error", 0.1)
     assert (across.name, across.kind) == ("serial unique in shop__orders", "across_batches")
-    assert (across.looks_up, across.columns) == (("shop__orders", "serial"), ("serial",))
+    assert (across.looks_up, across.columns) == (("shop__orders", ("serial",)), ("serial",))
     assert (across.severity, across.tolerance) == ("warn", None)
     assert (both.name, both.kind, both.columns) == ("(n, shop) unique", "unique", ("n", "shop"))
     assert (both.severity, both.tolerance, both.keep) == ("error", None, False)
@@ -161,8 +161,8 @@ def test_duplicates_fail_all_but_the_row_that_is_kept(keep: Any, place: str) -> 
 
 
 def test_keys_that_are_looked_up_are_those_of_other_batches_or_of_another_dataset() -> None:
-    there = Check("n references a__b.key", "reference", ("n",), "error", None, looks_up=("a__b", "key"))
-    once = Check("n unique in a__b", "across_batches", ("n",), "error", None, looks_up=("a__b", "n"))
+    there = Check("n references a__b.key", "reference", ("n",), "error", None, looks_up=("a__b", ("key",)))
+    once = Check("n unique in a__b", "across_batches", ("n",), "error", None, looks_up=("a__b", ("n",)))
     start = "SELECT batch._row_number FROM batch WHERE batch.n IS NOT NULL AND"
     inner = "EXISTS (SELECT 1 AS anon_1 FROM staging.a__b WHERE staging.a__b."
     assert text_of(keys.failing(there, TABLE, "2024-01", "staging")) == f"{start} NOT ({inner}key = batch.n))"
