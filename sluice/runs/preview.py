@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from sluice.contract.checks.compile import checks_of
 from sluice.contract.errors import ConfigError, SluiceError
@@ -100,8 +101,15 @@ def _known(warehouse: Warehouse, found: Iterable[Delivery]) -> dict[tuple[str, s
     loads = tables.batches.c
     columns = (loads.load_id, loads.dataset, loads.batch, loads.status, loads.reasons, loads.started_at)
     print_of_file = (loads.address, loads.bytes, loads.sha256, loads.etag, loads.modified, loads.contract_version)
-    wanted = {(each.contract.dataset_id, each.batch) for each in found}
-    query = sa.select(*columns, *print_of_file).where(sa.tuple_(loads.dataset, loads.batch).in_(sorted(wanted)))
+    wanted: dict[str, list[str]] = {}
+    for each in found:
+        wanted.setdefault(each.contract.dataset_id, []).append(each.batch)
+    # As arrays: PostgreSQL takes a list of thousands of pairs for as many nested conditions, and runs out of stack
+    of_each = (
+        sa.and_(loads.dataset == dataset, loads.batch == sa.any_(sa.literal(names, ARRAY(sa.Text()))))
+        for dataset, names in wanted.items()
+    )
+    query = sa.select(*columns, *print_of_file).where(sa.or_(sa.false(), *of_each))
     known: dict[tuple[str, str], list[sa.Row]] = {}
     with warehouse.engine.begin() as connection:
         for row in connection.execute(query.order_by(loads.load_id.desc())):
