@@ -7,8 +7,9 @@ would keep the rows of the old logic: its table on the side is dropped, which no
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,6 +18,7 @@ from sluice.contract.errors import SluiceError
 from sluice.ledger import write_right
 from sluice.ledger.builds import Base
 from sluice.marts.dbt import run
+from sluice.marts.dbt.environment import DbtPlace
 from sluice.project import dbt_manifest
 from sluice.project.paths import home
 from sluice.warehouse.warehouse import Warehouse
@@ -84,16 +86,29 @@ def _table(schemas: Schemas, side: str, model: str) -> tuple[str, str]:
     return (schema, name) if schema in schemas.parts(side) and name else (side, model)
 
 
-def _kept_and_modified(warehouse: Warehouse, side: str, state: str) -> list[str]:
-    place = run.on_side(warehouse, side)
+def modified(place: DbtPlace, state: str) -> tuple[set[str], set[str], Mapping[str, Any]]:
+    """What of the project gives other rows than that of a manifest.
+
+    Args:
+        state: the folder of that manifest.
+
+    Returns:
+        The ids of what is new or was changed; those with everything downstream of them; the project's manifest.
+
+    Raises:
+        SluiceError: dbt cannot read the project, or that manifest.
+    """
     args = ["--select", *MODIFIED, "--exclude-resource-type", "test", "unit_test", "--state", state, "--output", "json"]
-    modified = {json.loads(line)["unique_id"] for line in run.list_nodes(args, ["unique_id"], place)}
-    if not modified:
-        return []
+    found = {json.loads(line)["unique_id"] for line in run.list_nodes(args, ["unique_id"], place)}
     manifest = json.loads((place.target_path / "manifest.json").read_bytes())
     with_downstream: set[str] = set()
     for kind in ("nodes", "sources"):
-        with_downstream |= dbt_manifest.below(manifest, kind, lambda node: node["unique_id"] in modified)
+        with_downstream |= dbt_manifest.below(manifest, kind, lambda node: node["unique_id"] in found)
+    return found, with_downstream, manifest
+
+
+def _kept_and_modified(warehouse: Warehouse, side: str, state: str) -> list[str]:
+    _, with_downstream, manifest = modified(run.on_side(warehouse, side), state)
     nodes = [manifest["nodes"][name] for name in with_downstream if name in manifest["nodes"]]
     refilled = [node for node in nodes if node["config"].get("materialized") in REFILLED]
     return [node["alias"] if node["schema"] == side else f"{node['schema']}.{node['alias']}" for node in refilled]

@@ -36,19 +36,20 @@ def code() -> str:
         return digest[:12]
 
 
-def project() -> str:
-    """Fingerprint of the dbt project: of what is built, not of how its files are laid out.
+def project(root: Path | None = None) -> str:
+    """Fingerprint of the dbt project, or of one in another folder: of what is built, not of how files are laid out.
 
     Comments, headers of generated files (which name the version of Sluice that wrote them) and blank lines are left
     out, so that a new version of Sluice, or a word of explanation, does not build the marts again.
     """
-    return _project(paths.dbt_project(), tuple((file, _stamp(file)) for file in project_files()))
+    root = root or paths.dbt_project()
+    return _project(root, tuple((file, _stamp(file)) for file in project_files(root)))
 
 
-def project_files() -> list[Path]:
-    """The dbt project's own files, in order."""
+def project_files(root: Path | None = None) -> list[Path]:
+    """The own files of the dbt project, or of the one in another folder, in order."""
     found = []
-    for above, folders, names in os.walk(paths.dbt_project()):
+    for above, folders, names in os.walk(root or paths.dbt_project()):
         folders[:] = [name for name in folders if name not in NOT_PROJECT]
         found += [Path(above, name) for name in names if name.endswith(PROJECT_FILES)]
     return sorted(found)

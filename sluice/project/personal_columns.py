@@ -12,13 +12,15 @@ from typing import Any
 from sluice.project.datasets import contracts
 
 
-def columns(nodes: Iterable[Mapping[str, Any]]) -> set[str]:
+def columns(nodes: Iterable[Mapping[str, Any]], also: Iterable[str] = ()) -> set[str]:
     """Names of personal columns in contracts and models.
 
     Args:
         nodes: of dbt's manifest, with their compiled SQL.
+        also: further ones.
     """
     found = {column.name for contract in contracts().values() for column in contract.columns if column.pii}
+    found.update(also)
     models = [node for node in nodes if node.get("resource_type") in ("model", "snapshot", "seed")]
     for node in models:
         declared = (node.get("columns") or {}).values()

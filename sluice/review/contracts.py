@@ -20,23 +20,28 @@ from sluice.warehouse.warehouse import Warehouse
 NO_WAREHOUSE = "there is no warehouse to judge rows of"
 
 
-def changed(base: Base, warehouse: Warehouse | None, batches: int) -> tuple[ContractChange, ...]:
+def changed(was: Mapping[str, Contract], warehouse: Warehouse | None, batches: int) -> tuple[ContractChange, ...]:
     """Every contract that is not what it was, by dataset.
 
     Args:
+        was: the contracts of the base.
         warehouse: None where none was ever made.
         batches: how many of the last ones are judged.
 
     Raises:
-        ConfigError: the contracts of the base, or those of the project, cannot be loaded.
+        ConfigError: the contracts of the project cannot be loaded.
         ToolError: the warehouse failed.
     """
     now = contracts()
-    was = _as_they_were(base)
     return tuple(_change(name, was.get(name), now.get(name), warehouse, batches) for name in _differing(was, now))
 
 
-def _as_they_were(base: Base) -> Mapping[str, Contract]:
+def as_they_were(base: Base) -> Mapping[str, Contract]:
+    """The contracts of the base, by dataset.
+
+    Raises:
+        ConfigError: they cannot be loaded.
+    """
     folder = paths.project_in(base.root).folder("contracts") if base.root is not None else None
     if folder is None or not folder.is_dir():
         return {}

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sluice.contract.exchange.change import Change
-from sluice.marts.difference.difference import safe
+from sluice.contract.formatting import counted
+from sluice.marts.difference.difference import folded, lines_of, markdown_of, safe
+from sluice.review.models import Models
 from sluice.review.review import Review
 from sluice.review.verdicts import BatchVerdict, CheckCount, ContractChange
 
@@ -31,7 +33,22 @@ def _text(review: Review) -> Iterator[str]:
             yield from (f"    check {check}" for check in batch.checks)
             yield from (f"    row {_row(row)}" for check in batch.checks for row in check.sample[:SAMPLES])
             yield from (f"    not judged: {each}" for each in batch.not_judged)
+    if review.models is not None:
+        yield from _models_text(review.models)
     yield from (f"Look at: {reason}" for reason in review.reasons)
+
+
+def _models_text(models: Models) -> Iterator[str]:
+    if not (models.changed or models.gone or models.failures):
+        yield "No model changed"
+    for what in ("changed", "gone", "downstream"):
+        if names := getattr(models, what):
+            yield f"models {what}: {', '.join(names)}"
+    yield from (f"note: {note}" for note in models.notes)
+    if models.built:
+        yield f"{models.built} built and tested beside what readers have" + ("" if models.failures else "; all passed")
+    yield from models.failures.splitlines()
+    yield from lines_of(models.marts)
 
 
 def markdown(review: Review) -> str:
@@ -47,6 +64,8 @@ def _markdown(review: Review) -> Iterator[str]:
     else:
         yield from ("Nothing is over a threshold.", "")
     yield from _contracts(review.contracts)
+    if review.models is not None:
+        yield from _models(review.models)
 
 
 def _contracts(contracts: Sequence[ContractChange]) -> Iterator[str]:
@@ -74,8 +93,25 @@ def _batches(batches: Sequence[BatchVerdict]) -> Iterator[str]:
     for batch in batches:
         details = [*_checks(batch.checks), *(f"- not judged: {safe(each)}" for each in batch.not_judged)]
         if details:
-            yield from (f"<details><summary>{safe(batch.batch)}: checks and rows</summary>", "", *details)
+            yield from (folded(f"{batch.batch}: checks and rows"), "", *details)
             yield from ("", "</details>", "")
+
+
+def _models(models: Models) -> Iterator[str]:
+    if not (models.changed or models.gone or models.failures):
+        yield from ("No model changed.", *(f"- note: {safe(note)}" for note in models.notes))
+        return
+    yield from ("#### Models", "")
+    for what in ("changed", "gone", "downstream"):
+        if names := getattr(models, what):
+            yield f"- {what}: {safe(', '.join(names))}"
+    yield from (f"- note: {safe(note)}" for note in models.notes)
+    if models.failures:
+        yield from ("", "**Failed:**", "", "```", *models.failures.replace("```", "~~~").splitlines(), "```")
+    yield ""
+    if models.marts:
+        yield f"Built on staging as it is: {counted(models.built, 'model')}. The marts, against what readers have:"
+        yield from ("", *markdown_of(models.marts))
 
 
 def _checks(checks: Sequence[CheckCount]) -> Iterator[str]:

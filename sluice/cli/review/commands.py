@@ -28,14 +28,22 @@ def diff(
             show_default=False,
         ),
     ] = None,
+    models: Annotated[
+        bool, typer.Option("--models/--no-models", help="Whether to build and compare the models that changed.")
+    ] = True,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave what was built in the schema marts__diff, until the next time.")
+    ] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, as for a comment.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show what the project's files change against a commit, as in a pull request.
 
-    Contracts: what differs, whom it breaks, and how many rows of the last batches would be rejected. Readers see
-    nothing of it. Exit code 0 if nothing is over a threshold, 2 if something is.
+    Contracts: what differs, whom it breaks, and how many rows of the last batches would be rejected. Models: what is
+    new or changed, and all downstream, built beside the marts and compared with them. Readers see nothing of it. Exit
+    code 0 if nothing is over a threshold, 2 if something is.
     """
     from sluice.cli.review import shown
+    from sluice.review.review import Wish
 
-    shown.diff(base, batches, max_rejected, markdown, as_json)
+    shown.diff(Wish(base, batches, max_rejected, models, keep), markdown, as_json)

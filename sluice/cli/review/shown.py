@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from sluice.cli.output.tables import out, print_json
-from sluice.contract.errors import DataError
+from sluice.contract.errors import SluiceError
 from sluice.review import review, shown
+from sluice.review.review import Wish
 
 
-def diff(base: str | None, batches: int, max_rejected: float | None, markdown: bool, as_json: bool) -> None:
+class Exceeded(SluiceError):
+    """Something is over a threshold; `exit_code` says of what kind."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def diff(wish: Wish, markdown: bool, as_json: bool) -> None:
     """Compare, print, and end.
 
     Raises:
-        DataError: after printing, if something is over a threshold.
+        Exceeded: after printing, if something is over a threshold, or a model or its test failed.
     """
-    found = review.of_project(base, batches, max_rejected)
+    found = review.of_project(wish)
     if as_json:
         print_json(found.as_dict())
     else:
         said = shown.markdown(found) if markdown else shown.text(found)
         out.print(said, markup=False, highlight=False, soft_wrap=True)
-    if found.reasons:
-        raise DataError("\n  ".join(["this change is over a threshold:", *found.reasons]))
+    if found.exit_code:
+        raise Exceeded("\n  ".join(["look at this before it is merged:", *found.reasons]), found.exit_code)

@@ -40,6 +40,11 @@ class Schemas:
         return f"{self.marts}__a", f"{self.marts}__b"
 
     @property
+    def review(self) -> str:
+        """A third side, which is never published: what `sluice diff` builds."""
+        return f"{self.marts}__diff"
+
+    @property
     def live(self) -> str:
         """What is behind the views of `marts`: nobody names it."""
         return self.behind(self.marts)
@@ -76,15 +81,16 @@ class Schemas:
 
     def on_side(self, schema: str, side: str) -> str:
         """The schema that a side has for one that dbt builds. What is not a side, such as `dev`, has one schema."""
-        return f"{schema}{side.removeprefix(self.marts)}" if side in self.sides else side
+        return f"{schema}{side.removeprefix(self.marts)}" if side in (*self.sides, self.review) else side
 
     def parts(self, side: str) -> tuple[str, ...]:
         """Every schema of a side."""
         return tuple(dict.fromkeys(self.on_side(schema, side) for schema in self.built))
 
     def known_as(self, schema: str) -> str:
-        """The name that readers know, of a schema of either side; any other schema's own."""
-        return next((each for each in self.built for s in self.sides if self.on_side(each, s) == schema), schema)
+        """The name that readers know, of a schema of any side; any other schema's own."""
+        sides = (*self.sides, self.review)
+        return next((each for each in self.built for s in sides if self.on_side(each, s) == schema), schema)
 
     def mart(self, schema: str, name: str) -> str:
         """What a mart is called: by its name alone, if it is in `marts`; else with its schema."""

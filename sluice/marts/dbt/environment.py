@@ -110,7 +110,8 @@ class DbtPlace:
         schemas = _settings().schemas
         if _settings().marts.schemas is None:
             return {"SLUICE_DBT_SCHEMA": self.side, SUFFIX: ""}
-        suffix = self.side.removeprefix(schemas.marts) if self.side in schemas.sides else f"__{self.side}"
+        sides = (*schemas.sides, schemas.review)
+        suffix = self.side.removeprefix(schemas.marts) if self.side in sides else f"__{self.side}"
         return {"SLUICE_DBT_SCHEMA": schemas.marts, SUFFIX: suffix}
 
     def _session(self) -> dict[str, str]:

@@ -9,11 +9,13 @@ prefect-dbt's runner starts a daemon thread per node and joins none: a process t
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, redirect_stdout, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,9 @@ class InProcess:
         quiet = ["--quiet", "--no-use-colors", "--no-send-anonymous-usage-stats", "--log-path", str(place.logs)]
         with_nodes = command in (*COMMANDS_WITH_NODES, "source freshness")
         dbt = NodeRunner(place.project, place.profiles, place.target_path, progress)
-        ended = dbt.run([*args, "--target", place.target, *quiet], task_runs=with_nodes)
+        # Even so, dbt prints errors, and what `ls` lists; standard output is for the JSON of our own commands
+        with redirect_stdout(StringIO() if command == "ls" else sys.stderr):
+            ended = dbt.run([*args, "--target", place.target, *quiet], task_runs=with_nodes)
         if ended.error is not None:
             words = str(ended.error).strip() or type(ended.error).__name__
             usage = isinstance(ended.error, DbtUsageException)

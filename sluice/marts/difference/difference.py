@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import html
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -129,7 +130,7 @@ class Difference:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
-        found = {key: _plain(value) for key, value in asdict(self).items() if key != "reasons"}
+        found = {key: json_value(value) for key, value in asdict(self).items() if key != "reasons"}
         return {**found, "gate": {"waits": bool(self.reasons), "reasons": list(self.reasons)}}
 
     def __str__(self) -> str:
@@ -137,10 +138,7 @@ class Difference:
 
     def _lines(self) -> Iterator[str]:
         yield self._head()
-        for mart in self.marts:
-            yield f"{mart.mart}: {mart.said}"
-            yield from (f"  column {each.column}: {each.said}" for each in mart.columns if each.differs)
-            yield from (f"  {each}" for each in mart.sample)
+        yield from lines_of(self.marts)
         yield from (f"Gate: {reason}" for reason in self.reasons)
         yield self._next()
 
@@ -155,24 +153,41 @@ class Difference:
 
     def markdown(self) -> str:
         """For a comment: a table of all marts, and what differs in each, folded."""
-        lines = [f"**{self._head()}**", "", "| mart | rows before | rows now | added | removed | changed |"]
-        lines.append("|---|---:|---:|---:|---:|---:|")
-        for mart in self.marts:
-            numbers = (mart.rows_before, mart.rows_now, mart.added, mart.removed, mart.changed)
-            shown = ["" if number is None else f"{number:,}" for number in numbers]
-            name = mart.mart if mart.state == "changed" else f"{mart.mart} ({mart.state})"
-            lines.append(f"| {' | '.join([safe(name), *shown])} |")
-        for mart in self.marts:
-            columns = [f"- column {safe(each.column)}: {safe(each.said)}" for each in mart.columns if each.differs]
-            details = [*columns, *(f"- {safe(str(each))}" for each in mart.sample)]
-            if details and mart.state == "changed":
-                lines += ["", f"<details><summary>{safe(mart.mart)}</summary>", "", *details, "", "</details>"]
+        lines = [f"**{self._head()}**", "", *markdown_of(self.marts)]
         lines += ["", *(f"- **Gate:** {safe(reason)}" for reason in self.reasons), *([""] if self.reasons else [])]
         return "\n".join([*lines, f"{self._next()}"]).replace("\n\n\n", "\n\n")
 
 
+def lines_of(marts: Sequence[Mart]) -> Iterator[str]:
+    """What differs in each mart, for a console."""
+    for mart in marts:
+        yield f"{mart.mart}: {mart.said}"
+        yield from (f"  column {each.column}: {each.said}" for each in mart.columns if each.differs)
+        yield from (f"  {each}" for each in mart.sample)
+
+
+def markdown_of(marts: Sequence[Mart]) -> Iterator[str]:
+    """For a comment: a table of the marts, and what differs in each, folded."""
+    yield from ("| mart | rows before | rows now | added | removed | changed |", "|---|---:|---:|---:|---:|---:|")
+    for mart in marts:
+        numbers = (mart.rows_before, mart.rows_now, mart.added, mart.removed, mart.changed)
+        shown = ["" if number is None else f"{number:,}" for number in numbers]
+        name = mart.mart if mart.state == "changed" else f"{mart.mart} ({mart.state})"
+        yield f"| {' | '.join([safe(name), *shown])} |"
+    for mart in marts:
+        columns = [f"- column {safe(each.column)}: {safe(each.said)}" for each in mart.columns if each.differs]
+        details = [*columns, *(f"- {safe(str(each))}" for each in mart.sample)]
+        if details and mart.state == "changed":
+            yield from ("", folded(mart.mart), "", *details, "", "</details>")
+
+
 def _shown(value: object) -> str:
     return "null" if value is None else str(value)
+
+
+def folded(title: str) -> str:
+    """The beginning of what is folded under a title. It is HTML, where a backslash would be shown."""
+    return f"<details><summary>{html.escape(title)}</summary>"
 
 
 def safe(text: str) -> str:
@@ -182,11 +197,12 @@ def safe(text: str) -> str:
     return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
 
 
-def _plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """A value of `asdict` as JSON has it."""
     if isinstance(value, Decimal) and not value.is_finite():
         return str(value)  # JSON has no such number
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+        return {key: json_value(each) for key, each in value.items()}
+    return [json_value(each) for each in value] if isinstance(value, list | tuple) else value

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -113,6 +114,8 @@ def _texts(root: Path, project: Path, profile: str) -> Iterator[tuple[Path, str]
     }
     yield root / paths.MARK, Template(template.starter("beside_dbt.toml")).substitute(values)
     yield folder / PROFILES, _profiles(profile)
+    diff = template.starter("diff.yml").replace("`sluice init`", "`sluice init --dbt`")
+    yield root / template.DIFF, Template(diff).safe_substitute(version=version("sluice-elt"))
     yield root / ".sluice" / ".gitignore", "# Written by `sluice init --dbt`: Sluice's data.\n*\n"
 
 

@@ -17,12 +17,14 @@ COMMON = (
     *("prefect.toml", "prefect.yaml", "automations.yaml", "dbt_project/models/staging/ops"),
 )
 EXAMPLES = {"taxi": ("contracts", "dbt_project", "tests/data")}
+DIFF = ".github/workflows/sluice-diff.yml"
 STARTED = {  # file of the starter -> where it goes
     "sluice.toml": "sluice.toml",
     "dbt_project.yml": "dbt_project/dbt_project.yml",
     "gitignore": ".gitignore",
     "Makefile": "Makefile",
     "ci.yml": ".github/workflows/sluice.yml",
+    "diff.yml": DIFF,
     "test_contracts.py": "tests/test_contracts.py",
     "README.md": "README.md",
 }

@@ -10,7 +10,7 @@ from tests.support import taxi
 from tests.support.documented import fields, json_fields
 from tests.support.repository import ROOT
 
-ELSEWHERE = {"backup", "restore", "forget"}  # in test_backup.py and test_forget.py
+ELSEWHERE = {"backup", "restore", "forget", "diff"}  # in test_backup.py, test_forget.py and test_diff_models.py
 
 
 @pytest.fixture

@@ -42,7 +42,8 @@ def test_marked_files_are_added_and_no_file_of_the_project_is_changed(team: Path
     after = files(team)
     assert {name: after[name] for name in before} == before
     added = {name: text for name, text in after.items() if name not in before}
-    assert set(added) == {"sluice.toml", "profiles/profiles.yml", ".sluice/.gitignore"}
+    workflow = ".github/workflows/sluice-diff.yml"
+    assert set(added) == {"sluice.toml", "profiles/profiles.yml", ".sluice/.gitignore", workflow}
     assert all("Written by `sluice init --dbt`" in text for text in added.values())
     profile = yaml.safe_load(added["profiles/profiles.yml"])["acme_warehouse"]
     assert {"embedded", "postgres", "prod"} <= set(profile["outputs"])
