@@ -26,6 +26,7 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 from sqlalchemy import URL
 
 from sluice.warehouse import embedded
@@ -38,6 +39,9 @@ from tests.support.postgres15 import find_binaries, running_server
 THEIRS = user_folders.of_this_user()
 HOME = user_folders.replace(THEIRS)
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+
+# The same examples in each run, so that a failure means a change; others: pytest --hypothesis-profile=default
+settings.load_profile("ci")
 os.environ["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "false"  # 8 s of each server's start
 os.environ["PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"

@@ -1,4 +1,4 @@
-"""diff."""
+"""`sluice diff`."""
 
 from __future__ import annotations
 

@@ -68,6 +68,7 @@ ONLY_NAMED = (
         "contract show",
         "forget",
         "marts",
+        "marts diff",
         "restore",
         "sql",
         "sql --json",
