@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +26,8 @@ UNNAMED = "sluice"
 SHARE_FOR_SESSION = "SELECT pg_advisory_lock_shared(hashtextextended(%s, 0))"
 TAKE_OVER_SECONDS = 60.0  # an ended session is gone in milliseconds; a hung server is a reason to give up
 PAUSE = 0.02  # s between looks
+# s before each look whether a session was given to another connection; a pooler may answer before it takes one back
+UNSHARED, POOLED = (0.0,), (0.0, 0.05, 0.5)
 END = sa.text(
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks "
     "WHERE locktype = 'advisory' AND objsubid = 1 AND pid <> pg_backend_pid() "
@@ -76,12 +78,19 @@ def refuse_pooler(engine: sa.Engine, block: str) -> None:
         ConfigError: a pooler gives the session of one connection to another, or another session to each transaction.
     """
     number = sa.select(sa.func.pg_backend_pid())
-    with engine.connect() as first, engine.connect() as second:
+    with ExitStack() as connections:
+        first = connections.enter_context(engine.connect())
         session = first.scalar(number)
         first.commit()
-        shared = second.scalar(number) == session  # in a transaction that stays open meanwhile
-        if not shared and first.scalar(number) == session:
-            return
+        greeted = first.connection.dbapi_connection.info.backend_pid  # type: ignore[union-attr] # psycopg2's
+        for pause in UNSHARED if greeted == session else POOLED:  # a pooler greets with a made-up number
+            time.sleep(pause)
+            # In a transaction that stays open, so that the next one cannot be given the same session
+            if connections.enter_context(engine.connect()).scalar(number) == session:
+                break
+        else:
+            if first.scalar(number) == session:
+                return
     raise ConfigError(
         f"block {block!r} leads to a pooler that shares sessions between transactions (of PgBouncer: pool_mode = "
         "transaction), so locks do not hold, and two runs could write at once. Nothing was written. Name the server "
