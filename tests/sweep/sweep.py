@@ -35,7 +35,7 @@ from tests.sweep.report import Report
 
 HERE = Path(__file__).parent
 LATER = timedelta(hours=2)  # between two nights, so that an alert whose sender was killed is due again
-NIGHTS, NOT_REACHED = 3, "the point was not reached"
+NIGHTS, NOT_REACHED = 6, "the point was not reached"
 STOPPED = "server stopped"
 SECONDS = 180  # of a night, which takes 3
 PROJECT = "SWEEP_PROJECT"  # the environment variable that names the project to the process that nights are forked from
