@@ -22,6 +22,7 @@ from sluice.alerts.incidents import Cause
 from sluice.alerts.messages import Facts
 from sluice.ledger.tables import runs
 from sluice.project.paths import is_temporary
+from sluice.warehouse.postgres.transactions import brief
 from sluice.warehouse.warehouse import Warehouse
 
 FLOW = "nightly"
@@ -43,7 +44,7 @@ def find(warehouse: Warehouse) -> None:
 def judge(warehouse: Warehouse, schedules: Iterable[Any]) -> None:
     """Open the incident if one of Prefect's schedules had a time, an hour ago or more, and no night began since."""
     now = warehouse.now()
-    with warehouse.engine.begin() as connection:
+    with brief(warehouse.engine) as connection:
         began = connection.scalar(sa.select(sa.func.max(runs.c.began_at)).where(runs.c.nightly))
         due = [_newest(schedule, began, now - GRACE) for schedule in schedules] if began else []
         missed = max(filter(None, due), default=None)

@@ -22,6 +22,7 @@ from sluice.alerts.messages import Alert
 from sluice.contract.errors import ToolError
 from sluice.ledger.tables import outbox
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
+from sluice.warehouse.postgres.transactions import brief
 from sluice.warehouse.warehouse import Warehouse
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=10)  # longer than any channel takes to answer
@@ -38,13 +39,13 @@ def deliver(warehouse: Warehouse) -> tuple[int, int]:
     """
     sent = failed = 0
     try:
-        with warehouse.engine.begin() as connection:
+        with brief(warehouse.engine) as connection:
             incidents.remind(connection, warehouse.now())
         while (row := _claim(warehouse)) is not None:
             problem = _send(row, warehouse.now())
             sent, failed = (sent, failed + 1) if problem else (sent + 1, failed)
             values = marks_of(problem, warehouse.now())
-            with warehouse.engine.begin() as connection:
+            with brief(warehouse.engine) as connection:
                 connection.execute(outbox.update().where(outbox.c.message_id == row.message_id).values(**values))
     except DATABASE_ERRORS as error:
         raise ToolError(f"cannot read the outbox of alerts: {first_line(error)}") from None
@@ -114,7 +115,7 @@ def _claim(warehouse: Warehouse) -> sa.Row | None:
         earlier.c.sent_at.is_(None),
     )
     due = outbox.c.sent_at.is_(None) & (outbox.c.next_try_at <= now) & ~behind
-    with warehouse.engine.begin() as connection:
+    with brief(warehouse.engine) as connection:
         query = sa.select(outbox).where(due).order_by(outbox.c.message_id).limit(1)
         row = connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
         if row is not None:

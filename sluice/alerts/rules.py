@@ -22,6 +22,7 @@ from sluice.contract.gate import AuditReport, Decision
 from sluice.project.datasets import contracts
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.postgres.session import DATABASE_ERRORS
+from sluice.warehouse.postgres.transactions import brief
 from sluice.warehouse.warehouse import Warehouse
 
 RUN = "run"
@@ -225,7 +226,7 @@ def write(warehouse: Warehouse | None, tell: Callable[[sa.Connection, datetime],
     if warehouse is None:
         return False
     try:
-        with warehouse.engine.begin() as connection:
+        with brief(warehouse.engine) as connection:
             tell(connection, warehouse.now())
     except DATABASE_ERRORS:
         return False

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ HERE = Path(__file__).parent
 LATER = timedelta(hours=2)  # between two nights, so that an alert whose sender was killed is due again
 NIGHTS, NOT_REACHED = 6, "the point was not reached"
 STOPPED = "server stopped"
+SETTLED = (
+    0.2  # seconds until what a stopped night had already sent is done, or it would take a lock after all are ended
+)
 SECONDS = 180  # of a night, which takes 3
 PROJECT = "SWEEP_PROJECT"  # the environment variable that names the project to the process that nights are forked from
 FORKS = multiprocessing.get_context("forkserver")
@@ -207,6 +211,7 @@ class Sweep:
             def stop(_: Link, message: bytes) -> bytes:
                 pid = started[0].process.pid or 0
                 os.kill(pid, signal.SIGSTOP)
+                time.sleep(SETTLED)
                 try:
                     self._end_locks(warehouse)
                     wrong.extend(self._follow(warehouse, bug, "night_3", self.expected_later))

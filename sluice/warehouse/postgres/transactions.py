@@ -13,6 +13,8 @@ from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 
 ASK_SECONDS = 60.0  # for a server that restarts, and for a COMMIT whose answer was lost while it was being done
 PAUSE = 0.2  # s between questions
+# In place of the ten minutes that a session may be idle within a transaction
+BRIEF = sa.text("SET LOCAL idle_in_transaction_session_timeout = '30s'")
 NUMBER = sa.text("SELECT CAST(pg_current_xact_id_if_assigned() AS text)")  # null where nothing was written
 FATE = sa.text("SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8))")
 
@@ -54,6 +56,18 @@ def transaction(engine: sa.Engine, what: str, then: str = "Nothing was changed."
         raise Unknown(f"{what}: {error}") from None
     except DATABASE_ERRORS as error:
         raise ToolError(f"{what}: {first_line(error)}. {then}") from None
+
+
+@contextmanager
+def brief(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction on rows that each run locks: a client that stops in it keeps others waiting for 30 s at most.
+
+    Raises:
+        DBAPIError: it was not committed, or nobody knows.
+    """
+    with engine.begin() as connection:
+        connection.execute(BRIEF)
+        yield connection
 
 
 def committed(engine: sa.Engine, number: str, seconds: float = ASK_SECONDS) -> bool:
