@@ -2,7 +2,7 @@
 
     python benchmarks/backlog.py [--files 1000]
 
-In a project of its own, with the embedded PostgreSQL and Prefect's temporary server. Processor seconds are those of the
+In a separate project, with the embedded PostgreSQL and Prefect's temporary server. Processor seconds are those of the
 run, of all that it starts, and of PostgreSQL: on a busy machine they say what a quiet one would take, as a run does one
 thing after the other. Writes benchmarks/results/backlog.json.
 """

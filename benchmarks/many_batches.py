@@ -3,7 +3,7 @@
     python benchmarks/many_batches.py                  # some twenty minutes
     PYTHONPATH=. python benchmarks/many_batches.py --stock    # on an installed PostgreSQL, with its default settings
 
-In a project of its own: the first 100 hours of 100 rows are loaded as any file is; the others are written by SQL as
+In a separate project: the first 100 hours of 100 rows are loaded as any file is; the others are written by SQL as
 loads leave them (rows, ledger, results of checks), and their files lie in the folder. Before and after, more hours are
 loaded and the commands are timed that look at all there is. Processor seconds are those of the command, of all that it
 starts, and of PostgreSQL. Writes benchmarks/results/many_batches.json, or many_batches_stock.json.

@@ -102,7 +102,7 @@ def administrator(server: URL) -> Iterator[sa.Connection]:
 
 @contextmanager
 def new_database(server: URL, owner: str = "postgres", template: str = "template1") -> Iterator[URL]:
-    """A copy of the template, dropped in the end, whoever is still connected."""
+    """A copy of the template, dropped at the end, whoever is still connected."""
     name = f"test_{uuid4().hex[:12]}"
     with administrator(server) as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}"))

@@ -1,6 +1,6 @@
 """What the process has done that nights are forked from: dbt has read the project once, and keeps what it understood.
 
-Two thirds of a night's time would be dbt's preparations, which are the same in each: a check of its own types, and the
+Two thirds of a night's time would be dbt's preparations, which are the same in each: a check of its types, and the
 macros of its packages. dbt has a switch for such tests, by which it keeps the parsed macros of a process.
 """
 
