@@ -32,6 +32,7 @@ class Files:
     Attributes:
         url: path or address with `{batch}` or the parts of its name (`{year}`, ...), `{dataset}`, `{entity}`.
         null_values: texts that mean null in a CSV file or a sheet; `column(null_values=...)` adds words for one column.
+        delimiter: what separates the fields of a CSV file: a character, or a few (`;;`).
         multiline: whether a CSV field may hold a line break; if not, one is a stray quote's and closes the gate.
         encoding: of a text file, by any name that Python knows; UTF-16 and UTF-32 with a byte order mark need none.
         header: whether the first line of a CSV file or a sheet names the columns.
@@ -79,12 +80,7 @@ class Files:
         for name in ("null_values", "names", "ignore"):
             if isinstance(getattr(self, name), str):  # its letters would each be one
                 raise ContractError(f"{name} is a tuple of texts: ({getattr(self, name)!r},)")
-        for name, optional in {"delimiter": False, "quote": True, "escape": True}.items():
-            given = getattr(self, name)
-            if not (optional and given == "") and (len(given.encode()) != 1 or given in "\r\n"):
-                raise ContractError(f"{name} is one ASCII character, not {given!r}")
-        if len({self.delimiter, self.quote, self.escape} - {""}) < 1 + bool(self.quote) + bool(self.escape):
-            raise ContractError("delimiter, quote and escape must be different characters")
+        validation.refuse_wrong_signs(self.delimiter, self.quote, self.escape)
         if self.skip < 0:
             raise ContractError(f"skip is a number of lines, not {self.skip}")
         try:

@@ -27,6 +27,21 @@ _OF_COLUMN = {
     "regex": "declare each column",
 }
 
+LONGEST_DELIMITER = 8  # characters
+
+
+def refuse_wrong_signs(delimiter: str, quote: str, escape: str) -> None:
+    """Raises ContractError if a CSV file cannot be written with these."""
+    for name, given in {"quote": quote, "escape": escape}.items():
+        if given and (len(given.encode()) != 1 or given in "\r\n"):
+            raise ContractError(f"{name} is one ASCII character, not {given!r}")
+    if not 0 < len(delimiter) <= LONGEST_DELIMITER or set("\r\n") & set(delimiter):
+        raise ContractError(
+            f"delimiter is 1 to {LONGEST_DELIMITER} characters, none of them a line end, not {delimiter!r}"
+        )
+    if set(delimiter) & {quote, escape} or (quote and quote == escape):
+        raise ContractError("delimiter, quote and escape must be different characters")
+
 
 def refuse_unkept(dataset_id: str, schema: pa.DataFrameSchema) -> None:
     """Refuse what pandera would do with a frame and Sluice does not with a file.

@@ -14,15 +14,17 @@ import pyarrow.compute as pc
 from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
 from sluice.contract.scaffold.draft import Sample
-from sluice.source.dialects.comments import comment_of_json
-from sluice.source.dialects.dialect import header_of_other_width, proposed
+from sluice.source.dialects.comments import comment_of_json, is_rule
+from sluice.source.dialects.dialect import header_of_other_width, lines_of, proposed
 from sluice.source.dialects.encoding import encoding_of
+from sluice.source.dialects.undivided import doubt_of, refuse_aligned
 from sluice.source.files import SourceFile
 from sluice.source.parts.parts import on_disk, parts_of, proposed_member
 from sluice.source.readers.csv_records import Lines
 from sluice.source.readers.excel.excel_reader import proposed as proposed_of_excel
 from sluice.source.readers.json.records import refuse_one_object
 from sluice.source.readers.row_stream import DRAFT_PARTS, open_reader
+from sluice.source.sniff import EmptyFile
 
 ROWS = 100_000  # about 20 MB of a wide CSV file; a rarer value is found by the first audit
 BYTES = 64 << 20  # of a file's own bytes, where its rows are long
@@ -70,15 +72,32 @@ def sample_of(file: SourceFile, files: Files, given: frozenset[str]) -> tuple[Sa
             sample = _first_rows(file, files, part.format == "excel")
         except DataError:
             raise (DataError(f"{file.address}: {misfit}") if misfit else stray_quote) from None
-    sample = replace(sample, misfit=misfit)
+    alone = text and len(sample.names) == 1 and "delimiter" not in given
+    if alone:
+        refuse_aligned(lines_of(head, files), file.address)
+    doubt = doubt_of(lines_of(head, files)) if alone else ""
+    if text and is_rule(files.comment) and not {"ignore", "names"} & given:
+        files = replace(files, ignore=_edges(sample))
+        sample = _first_rows(file, files, False)
+    sample = replace(sample, misfit=misfit, doubt=doubt)
     if not text or "encoding" in given:
         return sample, files
     wide = b"\n".join(_wide(sample))
     encoded = encoding_of(head if files.encoding != "utf-8" else wide)  # the head may lack bytes that cells have
     if encoded.name != files.encoding:
         files = replace(files, encoding=encoded.name)
-        sample = replace(_first_rows(file, files, part.format == "excel"), misfit=misfit)
+        sample = replace(_first_rows(file, files, part.format == "excel"), misfit=misfit, doubt=doubt)
     return replace(sample, encodings=encoded.others), files
+
+
+def _edges(sample: Sample) -> tuple[str, ...]:
+    """The first and the last column of a ruled table, if they are what is outside of its lines."""
+    edges = {0, len(sample.names) - 1}
+    return tuple(
+        sample.names[place]
+        for place in sorted(edges)
+        if sample.names[place] == f"column_{place + 1}" and sample.columns[place].null_count == sample.rows
+    )
 
 
 def _misfit(names: Sequence[str], width: int) -> str:
@@ -106,13 +125,20 @@ def _first_rows(file: SourceFile, files: Files, excel: bool) -> Sample:
     with closing(open_reader(file, files)) as reader:
         pieces: list[list[pa.Array]] = []
         count, whole = 0, len(parts_of(file, files)) <= DRAFT_PARTS
+        malformed: list[str] = []
         for rows in reader:
+            malformed += rows.rejected.values()
             kept = pa.array([n not in rows.rejected for n in range(rows.length)])
             pieces.append([column.filter(kept) for column in rows.columns])
             count += len(pieces[-1][0])
             if count >= ROWS or reader.bytes_read >= BYTES:
                 whole = False
                 break
+        if not count and not malformed:
+            raise EmptyFile(
+                f"{file.address}: has column names but no row to learn from; give a sample with rows. If its first "
+                "line is a row: --no-header"
+            )
         if not count:
             raise DataError(
                 f"{file.address}: has column names but no whole row to learn from; give another sample, or say how it "
@@ -123,7 +149,9 @@ def _first_rows(file: SourceFile, files: Files, excel: bool) -> Sample:
         texts = [name for name, kind in zip(reader.names, reader.types or (), strict=False) if pa.types.is_null(kind)]
         if excel:
             columns = [_with_midnights(column) for column in columns]
-        return Sample(reader.names, columns, whole, typed, files.delimiter, frozenset(texts))
+        kept = [place for place, name in enumerate(reader.names) if name not in files.ignore]
+        names, columns = [reader.names[place] for place in kept], [columns[place] for place in kept]
+        return Sample(names, columns, whole, typed, files.delimiter, frozenset(texts), malformed=tuple(malformed))
 
 
 def _whole(name: str, pieces: Sequence[pa.Array]) -> pa.Array:

@@ -14,6 +14,7 @@ from sluice.source.parts.stream import DAMAGE, opened
 from sluice.source.readers.encodings import marked
 
 HEAD_BYTES = 4096
+SEEN = 20  # lines that show whether a file is of plain values
 EXPECTED = "CSV, JSON Lines, Excel (xlsx) or Parquet, plain or packed (gzip, zstd, bzip2, xz, zip)"
 
 
@@ -58,7 +59,13 @@ _ARRAYS = (
     "JSON whose rows are arrays, so that their values have no names; rows are objects. To make CSV of it: "
     "jq -r '{}@csv' FILE > ROWS.csv"
 )
+_SCALARS = (
+    "JSON with a plain value in each line, which has no name; rows are objects. To make a column of them: "
+    "jq -c '{value: .}' FILE > ROWS.jsonl"
+)
+_NAMED_JSON = re.compile(r"(?i)\.(json|jsonl|ndjson)(\.[a-z0-9]+)?\)?$")
 _SCRIPTS = (
+    (rb"\x1e\s*[{\[]", "a JSON text sequence; remove the marks: tr -d '\\036' < FILE > ROWS.jsonl"),
     (rb"[{\[]\s*\{?\s*'[^'\r\n]*'\s*:", "text as Python prints it, not JSON, which has \" where it has '"),
     (rb"(\[\s*)?\{\s*[A-Za-z_$][\w$]*\s*:\s", "JavaScript, not JSON, which has names in quotes"),
     (
@@ -135,6 +142,8 @@ def _format(head: bytes, address: str, within: str = "") -> Format:
         return "excel"
     if what := foreign(head):
         raise DataError(f"{address}: is {what}{within}; expected {EXPECTED}")
+    if _NAMED_JSON.search(address) and _is_scalars(head):
+        raise DataError(f"{address}: is {_SCALARS}")
     return "csv"
 
 
@@ -181,6 +190,15 @@ def _array(text: bytes) -> str | None:
     if not rest:
         return _VALUES
     return _ARRAYS.format("") if re.match(r"\s*\n\s*\[", rest) else None
+
+
+def _is_scalars(head: bytes) -> bool:
+    """Whether each line is a value of JSON: a text, a number, true, false or null."""
+    lines = [line for line in _without_comments(head).splitlines() if line.strip()][:SEEN]
+    try:
+        return bool([json.loads(line) for line in (lines if len(head) < HEAD_BYTES or len(lines) < 2 else lines[:-1])])
+    except ValueError:
+        return False
 
 
 def _office(path: Path) -> str:

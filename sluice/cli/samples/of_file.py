@@ -10,7 +10,7 @@ from sluice.cli.samples.wish import Learned, Wish
 from sluice.contract.batches import Batches, Calendar, EachFile, Single, calendar_of
 from sluice.contract.contract import Files
 from sluice.contract.errors import ConfigError
-from sluice.contract.scaffold.doubts import of_encoding, of_header, refuse_row_as_header
+from sluice.contract.scaffold.doubts import of_encoding, of_header, of_malformed, refuse_row_as_header
 from sluice.contract.scaffold.draft import guesses_of
 from sluice.source.addresses import is_remote
 from sluice.source.fetch import fetch, listed, look
@@ -31,7 +31,11 @@ def learn(wish: Wish, address: str) -> Learned:
         files = Files(_template(address, batches), batches, **wish.options)
         sample, files = sample_of(file, files, frozenset(wish.options))
     guesses = guesses_of(sample)
-    doubts = of_encoding(files, sample.encodings, guesses)
+    doubts = [
+        *([sample.doubt] if sample.doubt else []),
+        *of_malformed(files, sample, guesses),
+        *of_encoding(files, sample.encodings, guesses),
+    ]
     if files.header and file.format in ("csv", "excel") and not {"header", "names"} & set(wish.options):
         refuse_row_as_header(file.address, sample, guesses)
         doubts += of_header(guesses)

@@ -23,6 +23,7 @@ from sluice.contract.values.casts import read
 from sluice.contract.values.spellings import FINEST
 
 MOST = 10  # doubts that are shown
+SHOWN = 60  # characters of a malformed row
 _READING = {
     "skip": "{lines} before the header left out, as not part of the table (skip)",
     "encoding": "read as {value} (encoding)",
@@ -80,8 +81,8 @@ def refuse_row_as_header(address: str, sample: Sample, guesses: Sequence[Guess])
     values = [one.source for one in guesses if _is_value(one)]
     if not values:
         return
-    if sample.misfit:
-        raise DataError(f"{address}: {sample.misfit}")
+    if sample.misfit or sample.doubt:
+        raise DataError(f"{address}: {sample.misfit or sample.doubt}")
     shown = "" if any(one.pii for one in guesses) else f" ({', '.join(map(repr, values[:3]))})"
     width = len(sample.names)
     example = ",".join(["id", "name", "amount", "...", "..."][: min(width, 5)])
@@ -151,11 +152,29 @@ def of_encoding(files: Files, others: Sequence[str], guesses: Sequence[Guess]) -
     ]
 
 
+def of_malformed(files: Files, sample: Sample, guesses: Sequence[Guess]) -> list[str]:
+    """What is said of rows that were left out of the sample, as a load rejects them: footers, headers in between."""
+    count, first = len(sample.malformed), next(iter(sample.malformed), "")
+    if not count:
+        return []
+    personal = any(one.pii for one in guesses) and re.search("[@]|[0-9]{5}", first)
+    shown = "not shown, as it may be personal" if personal else repr(first[:SHOWN])
+    word = re.match(r"[^\W\d_]{3,}:?|[#(*=-]+", first) if count == 1 and not files.comment else None
+    way = f"; to leave out lines that begin so: --replace --comment {quoted(word[0])}" if word else ""
+    more = "; more than 5% of the rows close the gate (max_rejected)" if count > 0.05 * (sample.rows + count) else ""
+    return [
+        f"row is well-formed: {counted(count, 'row')} of {sample.rows + count:,} rejected, as malformed (another "
+        f"number of fields, a stray quote, not an object) or the header again; the first: {shown}{way}{more}"
+    ]
+
+
 def _is_ascii(one: Guess) -> bool:
     return bool(pc.all(pc.string_is_ascii(one.values.drop_null())).as_py())
 
 
 def _of_reading(files: Files) -> Iterator[str]:
+    if files.delimiter not in ",;\t|":
+        yield f"fields are separated by {files.delimiter!r} (delimiter)"
     for name, words in _READING.items():
         value = getattr(files, name)
         if value != Files.__dataclass_fields__[name].default:

@@ -46,6 +46,8 @@ class Sample:
     kinds: Mapping[str, ColumnType] = field(default_factory=dict)  # types that are known, of cells given as text
     misfit: str = ""  # what is said of a header with more or fewer names than rows have fields
     encodings: tuple[str, ...] = ()  # others that may be right, too, and read other words
+    doubt: str = ""  # what is said of lines that may be several columns
+    malformed: tuple[str, ...] = ()  # rows that could not be divided, or repeat the header, as the file has them
 
     @property
     def rows(self) -> int:

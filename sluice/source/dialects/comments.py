@@ -10,6 +10,7 @@ from sluice.contract.contract import Files
 DELIMITERS = ",;\t|"
 MOST_SKIPPED = 50  # lines before a header
 _MARKS = ("#", "//", "%")
+_RULE = re.compile(r"(?=.*(?:--|==))(?=.*[|+])[-|+=: ]+")
 
 
 def comment_of(lines: Sequence[str]) -> str:
@@ -25,6 +26,21 @@ def comment_of(lines: Sequence[str]) -> str:
     if plain.count(delimiter) and last.count(delimiter) == plain.count(delimiter) and len(marked_lines) == 1:
         return ""  # `#id,name` is the header
     return mark
+
+
+def rule_of(lines: Sequence[str]) -> str:
+    """How the lines begin that a table in text is ruled with, as Markdown and SQL shells draw it; "" if it has none."""
+    head = [line.rstrip() for line in lines if line.strip()][:3]
+    rules = [line for line in head if _RULE.fullmatch(line)]
+    if not rules or not any("|" in line for line in head if line not in rules):
+        return ""
+    begin = re.match(r"\+|[ |:]*[-=]{1,3}", rules[0])
+    return begin[0] if begin else ""
+
+
+def is_rule(mark: str) -> bool:
+    """Whether lines that begin with the mark are those of a ruled table."""
+    return bool(mark) and set(mark) <= set("|+-=: ")
 
 
 def comment_of_json(head: bytes) -> str:

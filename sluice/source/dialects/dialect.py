@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sluice.contract.contract import Files
-from sluice.source.dialects.comments import DELIMITERS, MOST_SKIPPED, comment_of, is_comment
+from sluice.source.dialects.comments import DELIMITERS, MOST_SKIPPED, comment_of, is_comment, rule_of
 from sluice.source.dialects.encoding import encoding_of
+from sluice.source.dialects.undivided import rare_delimiter
 from sluice.source.readers.csv_quotes import Quotes
+from sluice.source.readers.csv_records import UNIT
 from sluice.source.readers.encodings import marked
 
 RARE = "^~\x01\x1f"  # tried where they are in the first line
@@ -69,6 +71,9 @@ def proposed(head: bytes, files: Files, given: frozenset[str]) -> Files:
     if comment:
         lines = [line for line in lines if not line.startswith(comment)]
         found["comment"] = comment
+    elif "comment" not in given and "delimiter" not in given and (rule := rule_of(lines)):
+        lines = [line for line in lines if not line.startswith(rule)]
+        found |= {"comment": rule, "delimiter": "|", "trim": True}
     shape = _best(lines, files, given, found.get("delimiter"))
     if "trim" not in given and (padded := _padded(lines, shape, files, given, found.get("delimiter"))):
         shape, found["trim"] = padded, True
@@ -78,11 +83,15 @@ def proposed(head: bytes, files: Files, given: frozenset[str]) -> Files:
     return replace(files, **{name: value for name, value in found.items() if name not in given})  # type: ignore[arg-type]
 
 
+def lines_of(head: bytes, files: Files) -> list[str]:
+    """The lines of the head that are not comments."""
+    text = head.decode(marked(head) or files.encoding, errors="replace").removeprefix("\ufeff")
+    return [line for line in text.splitlines(keepends=True)[:MOST_LINES] if not is_comment(line, files)]
+
+
 def header_of_other_width(head: bytes, files: Files) -> tuple[list[str], int] | None:
     """The names of a header that are more or fewer than the fields of the rows, and the number of those."""
-    text = head.decode(marked(head) or files.encoding, errors="replace").removeprefix("\ufeff")
-    lines = [line for line in text.splitlines(keepends=True)[:MOST_LINES] if not is_comment(line, files)]
-    records, ends = _read(lines, files.delimiter, files.quote, files.escape)
+    records, ends = _read(lines_of(head, files), files.delimiter, files.quote, files.escape)
     place = max((n for n, end in enumerate(ends) if end <= files.skip), default=0)
     widths = Counter(map(len, records[place + 1 :]))
     if not widths:
@@ -95,7 +104,7 @@ def header_of_other_width(head: bytes, files: Files) -> tuple[list[str], int] | 
 
 
 def _best(lines: Sequence[str], files: Files, given: frozenset[str], said: object) -> Shape:
-    delimiters = files.delimiter if "delimiter" in given else str(said or _signs(lines))
+    delimiters = [files.delimiter] if "delimiter" in given else list(str(said or _signs(lines)))
     quotes = [files.quote] if "quote" in given else _quotes(lines)
     text = "".join(lines)
     escapes = [files.escape] if "escape" in given else ["", *(["\\"] if '\\"' in text or "\\'" in text else [])]
@@ -103,6 +112,10 @@ def _best(lines: Sequence[str], files: Files, given: frozenset[str], said: objec
         _shape(lines, delimiter, quote, escape) for delimiter in delimiters for quote in quotes for escape in escapes
     ]
     best = max(shapes, key=lambda shape: shape.rank)  # the first of equals: the plainest
+    if "delimiter" not in given and not said and (rare := rare_delimiter(lines)):
+        shape = max((_shape(lines, rare, quote, escapes[0]) for quote in quotes), key=lambda shape: shape.rank)
+        if best.width == 1 or (len(rare) > 1 and (best.delimiter in rare or shape.width > best.width)):
+            best = shape
     if "quote" not in given and best.share < 1 and '"' in text and "\t" in delimiters:
         bare = _shape(lines, "\t", "", "")  # inches in a file that knows no quotes
         best = max(best, bare, key=lambda shape: shape.rank)
@@ -115,6 +128,8 @@ def _padded(lines: Sequence[str], plain: Shape, files: Files, given: frozenset[s
     hiding = sum(bool(_HIDING.search(line)) for line in some)
     text = "".join(lines)
     sign = plain.delimiter.strip()
+    if len(plain.delimiter.encode()) > 1:
+        return None
     each = bool(sign) and sign in text and not re.search(rf"{re.escape(sign)}(?![ \r\n])", text)
     if not (hiding or each):
         return None
@@ -187,6 +202,8 @@ def _titles(records: Sequence[Sequence[str]], ends: Sequence[int], skip: int) ->
 
 def _read(lines: Sequence[str], delimiter: str, quote: str, escape: str) -> tuple[list[list[str]], list[int]]:
     """The filled records, and the number of lines up to the end of each."""
+    if len(delimiter) > 1:
+        lines, delimiter = [line.replace(delimiter, UNIT) for line in lines], UNIT
     reader = csv.reader(
         lines,
         delimiter=delimiter,

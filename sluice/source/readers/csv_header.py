@@ -26,6 +26,7 @@ class Head:
         delimiter: the contract's, or the one that the file states itself.
         size: bytes before the first row.
         lines: filled lines in them.
+        record: the header as the file has it; empty if there is none.
     """
 
     names: list[str] | None
@@ -33,6 +34,7 @@ class Head:
     size: int
     lines: int
     blank: int
+    record: bytes = b""
 
 
 def head_of(data: bytes, files: Files, address: str) -> Head | None:
@@ -56,7 +58,7 @@ def head_of(data: bytes, files: Files, address: str) -> Head | None:
     record = Quotes(replace(files, delimiter=delimiter)).trimmed(data[place:end])
     names = list(files.names) or _cells(record, delimiter, files, address)
     after = end + len(_LINE.match(data, end)[0])  # type: ignore[index]
-    return Head(named(names), delimiter, after, *_lines(data[:after]))
+    return Head(named(names), delimiter, after, *_lines(data[:after]), record)
 
 
 def _end(pattern: re.Pattern[bytes], data: bytes, place: int) -> int:
@@ -148,3 +150,18 @@ def with_trailing(names: list[str], records: Sequence[bytes], delimiter: str, fi
         if len(found) != len(names) + 1:
             return names
     return named([*names, ""])
+
+
+def misfit(names: Sequence[str], records: Sequence[bytes], files: Files) -> str:
+    """What is said of a header with more or fewer names than every one of the first records has fields; or ""."""
+    try:
+        widths = {len(cells(record.decode("latin-1"), files.delimiter, files)) for record in records[:SEEN]}
+    except csv.Error:
+        return ""
+    if len(records) < 2 or len(widths) != 1 or widths == {len(names)}:
+        return ""
+    return (
+        f"its header has {len(names)} names, and its rows have {widths.pop()} fields. If the rows are right, give each "
+        "field a name, in the file's order: Files(names=(...)) in the contract; if the first line is not the header: "
+        "Files(skip=1)"
+    )

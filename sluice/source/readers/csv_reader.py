@@ -6,21 +6,23 @@ lines: a stray quote that swallows a row is found in the piece where it stands.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
 from sluice.contract.values.written import readable
 from sluice.source.files import SourceFile
-from sluice.source.readers.csv_header import cells, head_of, with_trailing
+from sluice.source.readers.csv_header import cells, head_of, misfit, with_trailing
 from sluice.source.readers.csv_quotes import Quotes
-from sluice.source.readers.csv_records import Lines, Piece
+from sluice.source.readers.csv_records import UNIT, Lines, Piece, WideLines, after_line_end, is_text, joined
 from sluice.source.readers.rows import Rows, with_gaps, without_long_cells
 from sluice.source.sniff import EmptyFile
 
@@ -31,17 +33,21 @@ class CsvReader:
     """The rows of a CSV file."""
 
     types = None  # text has no types to drift
+    misfit = ""  # what is said of a header whose number of names is not that of the fields
 
     def __init__(self, file: SourceFile, files: Files) -> None:
         self._address, self._files = file.address, files
-        self._lines = Lines(file, files)
+        self._wide = files.delimiter if len(files.delimiter.encode()) > 1 else ""
+        self._lines = (WideLines if self._wide else Lines)(file, files)
+        if self._wide:
+            self._files = replace(files, delimiter=UNIT)
         self._pieces = iter(self._lines)
         self._line = 0  # filled lines given to the parser so far, those before the rows among them
         self._comments = self._trailing = 0
         self._blank_before = 0
-        self._first = b""
+        self._first = self._repeated = b""
         self.names = self._header()
-        self._single = len(self.names) == 1  # a blank line is a row then
+        self._single = len(self.names) == 1  # a blank line is a row then, and the header's name may be a value
 
     @property
     def rows_counted(self) -> int:
@@ -73,7 +79,7 @@ class CsvReader:
             if self._single:
                 data = ends + data
                 whole = data.rstrip(b"\r\n")
-                after = _after_line_end(data, len(whole)) if whole else 0
+                after = after_line_end(data, len(whole)) if whole else 0
                 data, ends = data[:after], data[after:]
             if data.strip(b"\r\n"):
                 yield self._rows(data)
@@ -90,6 +96,7 @@ class CsvReader:
                 continue
             self._first, self._before, self._blank_before = held[head.size :], head.lines, head.blank
             self._line = head.lines
+            self._repeated = head.record if len(head.names or ()) > 1 else b""
             if head.delimiter != self._files.delimiter:
                 self._files = replace(self._files, delimiter=head.delimiter)
             self._quotes = Quotes(self._files)
@@ -98,7 +105,9 @@ class CsvReader:
             if head.names is None:
                 width = len(cells(records[0].decode("latin-1"), self._files.delimiter, self._files)) if records else 0
                 return [f"column_{place}" for place in range(1, width + 1)]
-            return with_trailing(head.names, records, self._files.delimiter, self._files)
+            names = with_trailing(head.names, records, self._files.delimiter, self._files)
+            self.misfit = misfit(names, records, self._files)
+            return names
         raise EmptyFile(f"{self._address}: holds blank lines only; ask the provider to deliver it again")
 
     def _without_comments(self, data: bytes) -> bytes:
@@ -146,24 +155,30 @@ class CsvReader:
             options,
             self._convert,
         )
-        return [column.combine_chunks() for column in table.columns], ragged
+        columns = [column.combine_chunks() for column in table.columns]
+        if self._wide:  # within quotes it is a value's
+            columns = [pc.replace_substring(column, UNIT, self._wide) for column in columns]
+        return columns, ragged
 
     def _records(self, data: bytes) -> list[bytes]:
         return self._quotes.records(data, blank=self._single)
 
     def _rows(self, data: bytes) -> Rows:
-        quoted, text = self._quotes.used(data), _is_text(data)
-        raw = None if text and not quoted else self._records(data)
+        quoted, text = self._quotes.used(data), is_text(data)
+        again = bool(self._repeated) and self._repeated in data  # perhaps: the header of a file that was appended
+        raw = None if text and not quoted and not again else self._records(data)
         odd: set[int] = set()  # records that the parser is not given
         if quoted and raw is not None and not self._quotes.strict(data):
             self._refuse_open(raw)
             odd = {n for n, record in enumerate(raw) if self._quotes.used(record) and self._quotes.malformed(record)}
+        if again and raw is not None:
+            odd |= {n for n, record in enumerate(raw) if record.removeprefix(BOM_UTF8) == self._repeated}
         try:
             if not text and raw is not None:
                 # Arrow's callback takes no bytes that are not UTF-8, so the first pass, for ragged rows, sees
                 # each byte as a separate character; the second sees the file's bytes, without those rows.
                 odd |= set(self._ragged_of(raw, odd))
-            kept = data if not odd or raw is None else _joined(raw, odd)
+            kept = data if not odd or raw is None else joined(raw, odd)
             columns, ragged = self._parse(kept) if kept else (self._no_columns(), [])
             if ragged and not text:
                 raise pa.ArrowInvalid("the number of fields depends on bytes that are not valid UTF-8")
@@ -181,7 +196,7 @@ class CsvReader:
             ragged = [given[n] for n in ragged]
         rows = Rows(columns, length)
         if raw is not None and (ragged or odd):
-            rows = with_gaps(columns, length, {row: readable(raw[row]) for row in sorted({*ragged, *odd})})
+            rows = with_gaps(columns, length, {row: self._delivered(raw[row]) for row in sorted({*ragged, *odd})})
         self._line += length
         return self._without_long_cells(rows, len(data))
 
@@ -189,7 +204,7 @@ class CsvReader:
         given = [n for n in range(len(raw)) if n not in odd]
         if not given:
             return []
-        columns, ragged = self._parse(_joined(raw, odd).decode("latin-1").encode())
+        columns, ragged = self._parse(joined(raw, odd).decode("latin-1").encode())
         if len(columns[0]) + len(ragged) != len(given):
             self._refuse_swallowed(raw)
         return [given[n] for n in ragged]
@@ -222,29 +237,12 @@ class CsvReader:
 
     def _too_long(self, piece: Piece) -> Rows:
         self._line += 1
-        text = f"{readable(piece.data)}... ({piece.too_long:,} bytes)"
+        text = f"{self._delivered(piece.data)}... ({piece.too_long:,} bytes)"
         return Rows([pa.nulls(1, pa.binary()) for _ in self.names], 1, {0: text})
+
+    def _delivered(self, record: bytes) -> str:
+        return readable(record.replace(UNIT.encode(), self._wide.encode()) if self._wide else record)
 
     def _without_long_cells(self, rows: Rows, size: int) -> Rows:
         limit = self._files.max_field_bytes
         return rows if size <= limit else without_long_cells(rows, limit)
-
-
-def _joined(raw: list[bytes], odd: set[int]) -> bytes:
-    kept = [record for n, record in enumerate(raw) if n not in odd]
-    return b"\n".join(kept) + b"\n" if kept else b""
-
-
-def _after_line_end(data: bytes, place: int) -> int:
-    """Where the line end at `place` ends."""
-    return place + (2 if data[place : place + 2] == b"\r\n" else 1)
-
-
-def _is_text(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

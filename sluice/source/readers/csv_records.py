@@ -6,18 +6,20 @@ The count is the second, independent one: it looks at line ends only and never a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from sluice.contract.contract import Files
+from sluice.contract.errors import DataError
 from sluice.source.files import SourceFile
 from sluice.source.parts.stream import BLOCK_BYTES, Content
 from sluice.source.readers.encodings import utf8
 from sluice.source.readers.rows import KEPT_OF_LONG
 
+UNIT = "\x1f"  # ASCII's separator of units: stands for a delimiter that is not one character of ASCII
 FIELDS_PER_ROW = 4  # fields of max_field_bytes that a row may have; longer rows are rejected unread
 
 
@@ -136,6 +138,34 @@ class Lines:
         return cells.tobytes()
 
 
+class WideLines(Lines):
+    """The same of a file with a delimiter that is not one character of ASCII, which the parser takes for no delimiter.
+
+    UNIT comes out in its place.
+    """
+
+    def text(self) -> Iterator[bytes]:
+        """The file's text in UTF-8.
+
+        Raises:
+            DataError: as `Lines`; or the text has a UNIT itself.
+        """
+        sign, held = self._files.delimiter.encode(), b""
+        for block in super().text():
+            if UNIT.encode() in block:
+                raise DataError(
+                    f"{self._address}: has a character U+001F, which cannot be read beside the delimiter "
+                    f"{self._files.delimiter!r}; ask the provider for a corrected file"
+                )
+            text = (held + block).replace(sign, UNIT.encode())
+            size = next((size for size in range(len(sign) - 1, 0, -1) if text.endswith(sign[:size])), 0)
+            text, held = text[: len(text) - size], text[len(text) - size :]
+            if text:
+                yield text
+        if held:
+            yield held
+
+
 class Escapes:
     """Blanks each escape and the character that it escapes, in blocks of a file."""
 
@@ -170,3 +200,25 @@ def _last_end(block: bytes) -> int:
 def _first_end(block: bytes) -> int:
     found = [end for end in (block.find(b"\n"), block.find(b"\r")) if end >= 0]
     return min(found) if found else -1
+
+
+def joined(records: Sequence[bytes], without: Collection[int]) -> bytes:
+    """The records, each with a line end."""
+    kept = [record for n, record in enumerate(records) if n not in without]
+    return b"\n".join(kept) + b"\n" if kept else b""
+
+
+def after_line_end(data: bytes, place: int) -> int:
+    """Where the line end at `place` ends."""
+    return place + (2 if data[place : place + 2] == b"\r\n" else 1)
+
+
+def is_text(data: bytes) -> bool:
+    """Whether it is UTF-8."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from sluice.contract.columns import WHOLE_ROW, Column
 from sluice.contract.contract import Contract, Files
-from sluice.contract.drift import locate
+from sluice.contract.drift import SchemaDrift, locate
 from sluice.contract.errors import DataError
 from sluice.contract.values.casts import Cast, cast, delivered, read
 from sluice.source.files import SourceFile, SourceUnreadable
@@ -81,6 +81,8 @@ def open_rows(file: SourceFile, contract: Contract, batch: str) -> RowStream:
     try:
         if isinstance(reader, Joined):
             reader.rename([_first_names(contract, batch, part) for part in reader.parts])
+        if isinstance(reader, CsvReader) and reader.misfit:
+            raise SchemaDrift(f"{contract} {batch}: {file.address}: {reader.misfit}; nothing was loaded")
         places = locate(contract, batch, reader.names, reader.types, file.address)
     except BaseException:
         reader.close()

@@ -144,6 +144,19 @@ KINDS = {
     "comment_of_slashes.csv": Case(2, {"max(name)": "Bob"}, draft=('comment="//"',)),
     "comment_above.jsonl": Case(2, {"string_agg(name, ',' order by id)": "Ann,# Bob"}, draft=('comment="#"',)),
     "comment_above_array.json": Case(2, {"string_agg(name, ',' order by id)": "Ann,// Bob"}, draft=('comment="//"',)),
+    "colons.csv": Case(30, {"max(name)": "n9", "max(day)": date(2024, 1, 30)}, draft=('delimiter=":"',)),
+    "signs_of_two.csv": Case(3, {"string_agg(name, '|' order by id)": "Roe;;Ann|Bob|Cid"}, draft=('delimiter=";;"',)),
+    "movies.dat": Case(
+        30, {"sum(id)": 465, "min(genres)": "Drama"}, options={"header": False, "names": ("id", "title", "genres")}
+    ),
+    "paragraphs.csv": Case(3, {"max(city)": "Ulm", "sum(id)": 6}, draft=('delimiter="§"',)),
+    "markdown.md": Case(
+        30, {"max(name)": "n9", "sum(amount)": Decimal("480.00")}, draft=('ignore=("column_1", "column_5")',)
+    ),
+    "mysql_table.txt": Case(30, {"max(name)": "n9", "sum(id)": 465}, draft=('comment="+"',)),
+    "header_again.csv": Case(60, {"sum(id)": 1830}, 2),
+    "header_again_text.csv": Case(60, {"count(*) filter (where name = 'name')": 0}, 1),
+    "footer_left_out.csv": Case(3, {"sum(id)": 6}, options={"comment": "Total:"}),
     # right before, and still
     "c18_uuid.parquet": Case(40, {"min(id::text)": "00000000-0000-0000-0000-000000000001"}),
     "c18b_fixed.parquet": Case(40, {"max(length(id))": 16}),

@@ -25,6 +25,11 @@ REFUSED = {
     "no_header_codes.csv": "'A1', '00501'.* looks like a row.*--no-header --names",
     "no_header_uuids.csv": "looks like a row.*--no-header --names",
     "no_header_mails.csv": "looks like a row.*--no-header --names",
+    "fixed_width.txt": r"columns of fixed width.*pandas\.read_fwf.*--function.*--delimiter ,",
+    "json_values.jsonl": r"a plain value in each line.*jq -c '\{value: \.\}'",
+    "json_sequence.json": r"a JSON text sequence.*tr -d '\\036'",
+    "json_together.json": r"no line is a JSON object.*jq -c \. FILE",
+    "no_rows.csv": "no row to learn from; give a sample with rows.*--no-header",
     "protected.xlsx": "protected by a password; save it without one",
     "old_excel.xls": r"an old Excel \(xls\) file; save it as xlsx",
 }

@@ -24,6 +24,7 @@ from pandera.pandas import DataFrameModel
 
 from sluice.contract import columns
 from sluice.contract.batches import Monthly, Single
+from sluice.contract.columns import WHOLE_ROW
 from sluice.contract.contract import Contract
 from sluice.contract.drift import SchemaDrift
 from sluice.contract.errors import DataError
@@ -616,3 +617,33 @@ def test_a_long_value_of_a_parquet_file_rejects_its_row_only(tmp_path: Path) -> 
         pq.write_table(pa.table({"text": ["a", "x" * 3000, None]}), path, use_dictionary=dictionary)
         [rows] = open_reader(fetch(look(str(path)), tmp_path), parcels(max_field_bytes=1000).files)
         assert (cast(rows.columns[0], TEXT_TYPE)[0].to_pylist(), list(rows.cells)) == (["a", None, None], [(1, 0)])
+
+
+def test_a_header_between_rows_is_a_malformed_row(tmp_path: Path) -> None:
+    body = b"\xef\xbb\xbf" + lines(GOOD, HEADER, GOOD).encode()
+    assert [unparsed(row) for row in read(delivered(tmp_path, body))] == [{}, {WHOLE_ROW: HEADER}, {}]
+    bad = lines(GOOD, HEADER, GOOD).encode().replace(b"fragile", b"\xff")
+    assert unparsed(read(delivered(tmp_path, bad))[1]) == {WHOLE_ROW: HEADER}
+
+
+def test_a_delimiter_of_several_characters_divides_across_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = lines(*[GOOD] * 9, GOOD + ",x").replace(",", "::")
+    contract = replace(PARCELS, files=replace(PARCELS.files, delimiter="::"))
+    plain = read(delivered(tmp_path, lines(*[GOOD] * 9)))
+    for size in (1, 7, 64, 1 << 20):
+        monkeypatch.setattr(stream, "BLOCK_BYTES", size)
+        found = read(delivered(tmp_path, body), contract)
+        assert found[:9] == plain
+        assert unparsed(found[9]) == {WHOLE_ROW: f"{GOOD},x".replace(",", "::")}
+    with pytest.raises(DataError, match=r"a character U\+001F"):
+        read(delivered(tmp_path, body + "\x1f"), contract)
+
+
+def test_a_header_with_another_number_of_names_than_fields_is_refused_with_the_option(tmp_path: Path) -> None:
+    wide = lines(GOOD, GOOD).replace(HEADER, f"{HEADER},more")
+    with pytest.raises(SchemaDrift, match=r"names, and its rows have .* fields.*Files\(names=.*Files\(skip=1\)"):
+        read(delivered(tmp_path, wide))
+    named = replace(PARCELS, files=replace(PARCELS.files, names=tuple(HEADER.split(","))))
+    assert len(read(delivered(tmp_path, wide), named)) == 2

@@ -38,6 +38,7 @@ class ExcelReader:
         self.blank_lines = 0
         self._filled = self._filled_rows()
         self._first: list[_Numbered] = []
+        self._repeated: list[Any] = []  # the header as the sheet has it, which sheets put together repeat
         try:
             self.names = self._header()
         except BaseException:
@@ -87,13 +88,18 @@ class ExcelReader:
         given: Sequence[str] = self._files.names
         if not self._files.header:
             self._first = [found]
-        elif not given:
+        elif sum(cell != "" for cell in found[1]) > 1:
+            self._repeated = found[1]
+        if self._files.header and not given:
             given = [self._spelling.name(cell) for cell in found[1]]
         return named([*given, *[""] * (len(found[1]) - len(given))])
 
     def _rows(self, numbered: list[_Numbered]) -> Rows:
         cells: dict[tuple[int, int], str] = {}
         columns = []
+        again = {n for n, (_, row) in enumerate(numbered) if row == self._repeated}
+        if again:
+            numbered = [(place, [] if n in again else row) for n, (place, row) in enumerate(numbered)]
         for place, name in enumerate(self.names):
             given = [row[place] if place < len(row) else "" for _, row in numbered]
             columns.append(pa.array(self._spelling.column(name, given), pa.binary()))
@@ -101,7 +107,8 @@ class ExcelReader:
                 odd = ((n, self._sheet.odd.get((number, place))) for n, (number, _) in enumerate(numbered))
                 cells |= {(n, place): text for n, text in odd if text is not None}
         self._given += len(numbered)
-        return without_long_cells(Rows(columns, len(numbered), {}, cells), self._files.max_field_bytes)
+        rejected = {n: ", ".join(map(self._spelling.name, self._repeated)) for n in again}
+        return without_long_cells(Rows(columns, len(numbered), rejected, cells), self._files.max_field_bytes)
 
 
 def proposed(file: SourceFile, files: Files, given: frozenset[str]) -> Files:

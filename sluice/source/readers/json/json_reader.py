@@ -102,7 +102,9 @@ class JsonReader:
         if not found:
             raise DataError(
                 f"{self._address}: no line is a JSON object; expected one object in each line, or an array of them. "
-                'If lines of comment stand among them, set Files(comment="#"), or for sluice new: --comment "#"'
+                'If lines of comment stand among them, set Files(comment="#"), or for sluice new: --comment "#". If '
+                "objects follow one another in a line: jq -c . FILE > ROWS.jsonl; if each ends with a comma: "
+                "sed 's/,[[:space:]]*$//' FILE > ROWS.jsonl"
             )
         return [name for name in found if name not in self._files.ignore]
 
