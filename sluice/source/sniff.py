@@ -164,7 +164,7 @@ def foreign(head: bytes) -> str | None:
     if array := _array(text):
         return array
     if b"\0" in head.split(b"\n", 1)[0]:
-        return 'binary data (if it is UTF-16 text, set Files(encoding="utf-16-le"))'
+        return "binary data (if it is UTF-16 text: iconv -f utf-16le -t utf-8 FILE > ROWS.csv)"
     return None
 
 

@@ -12,6 +12,7 @@ from sluice.contract.contract import Files
 from sluice.contract.errors import ConfigError
 from sluice.contract.scaffold.doubts import of_encoding, of_header, of_malformed, refuse_row_as_header
 from sluice.contract.scaffold.draft import guesses_of
+from sluice.contract.scaffold.misleading import misleading
 from sluice.source.addresses import is_remote
 from sluice.source.fetch import fetch, listed, look
 from sluice.source.files import Listing
@@ -34,6 +35,7 @@ def learn(wish: Wish, address: str) -> Learned:
     doubts = [
         *([sample.doubt] if sample.doubt else []),
         *of_malformed(files, sample, guesses),
+        *misleading(files, sample, guesses),
         *of_encoding(files, sample.encodings, guesses),
     ]
     if files.header and file.format in ("csv", "excel") and not {"header", "names"} & set(wish.options):

@@ -160,12 +160,19 @@ def of_malformed(files: Files, sample: Sample, guesses: Sequence[Guess]) -> list
     personal = any(one.pii for one in guesses) and re.search("[@]|[0-9]{5}", first)
     shown = "not shown, as it may be personal" if personal else repr(first[:SHOWN])
     word = re.match(r"[^\W\d_]{3,}:?|[#(*=-]+", first) if count == 1 and not files.comment else None
-    way = f"; to leave out lines that begin so: --replace --comment {quoted(word[0])}" if word else ""
+    alone = word is not None and not _begin([sample.names[0], *sample.columns[0].to_pylist()], word[0])
+    way = f"; to leave out lines that begin so: --replace --comment {quoted(word[0])}" if word and alone else ""
     more = "; more than 5% of the rows close the gate (max_rejected)" if count > 0.05 * (sample.rows + count) else ""
     return [
         f"row is well-formed: {counted(count, 'row')} of {sample.rows + count:,} rejected, as malformed (another "
         f"number of fields, a stray quote, not an object) or the header again; the first: {shown}{way}{more}"
     ]
+
+
+def _begin(cells: Sequence[object], word: str) -> bool:
+    """Whether a cell begins with the word."""
+    texts = (cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in cells)
+    return any(text.startswith(word) for text in texts)
 
 
 def _is_ascii(one: Guess) -> bool:

@@ -17,10 +17,28 @@ MARKS = {
     codecs.BOM_UTF8: "utf-8",
 }
 
+HEAD_BYTES = 512  # whose zeros show UTF-16 without a mark
+
 
 def marked(head: bytes) -> str | None:
-    """The encoding that a byte order mark at the head of a file names; None where there is none."""
-    return next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+    """The encoding that a byte order mark at the head of a file names, or that zeros in every other byte show.
+
+    None where neither does.
+    """
+    named = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+    return named or (_unmarked(head[:HEAD_BYTES]) if b"\0" in head[:HEAD_BYTES] else None)
+
+
+def _unmarked(head: bytes) -> str | None:
+    """UTF-16 without a mark, if it is mostly of the letters that ASCII has."""
+    head = head[: len(head) // 2 * 2]
+    for name, zeros, others in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+        if len(head) < 8 or zeros.count(0) * 10 < len(zeros) * 9 or 0 in others:
+            continue
+        text = head.decode(name, "replace")
+        if all(letter.isprintable() or letter in "\t\r\n" for letter in text):
+            return name
+    return None
 
 
 def utf8(blocks: Iterator[bytes], encoding: str, address: str) -> Iterator[bytes]:

@@ -157,6 +157,8 @@ KINDS = {
     "header_again.csv": Case(60, {"sum(id)": 1830}, 2),
     "header_again_text.csv": Case(60, {"count(*) filter (where name = 'name')": 0}, 1),
     "footer_left_out.csv": Case(3, {"sum(id)": 6}, options={"comment": "Total:"}),
+    "utf16_no_mark.csv": Case(40, {"sum(id)": 820, "max(name)": "n9"}),
+    "units_below.csv": Case(40, {"sum(at)": 820}, options={"header": False, "skip": 2, "names": ("at", "speed")}),
     # right before, and still
     "c18_uuid.parquet": Case(40, {"min(id::text)": "00000000-0000-0000-0000-000000000001"}),
     "c18b_fixed.parquet": Case(40, {"max(length(id))": 16}),

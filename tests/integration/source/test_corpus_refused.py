@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -55,3 +56,24 @@ def test_a_first_line_that_nothing_shows_to_be_names_is_a_doubt(
     shutil.copy(CORPUS / "no_header_words.csv", project)
     new_dataset.new(new_dataset.Wish("case", "file", str(project / "no_header_words.csv")))
     assert "the first line is taken for names, as nothing shows" in capsys.readouterr().out
+
+
+SAID = {
+    "hashes.csv": "delimiter: each line is read as one column, though '#' divides .* --delimiter '#'",
+    "footer.csv": "row is well-formed: 1 row of 41 rejected.*'Total: 40 rows'.*--comment \"Total:\"",
+    "header_again_text.csv": "row is well-formed: 1 row of 61 rejected.*the header again; the first: 'name,city'$",
+    "codes_for_none.csv": r'temp: -999 stands 5 times.*null_values=\("-999", "-999.0"\)',
+    "units_below.csv": "at, speed: text because of the first row alone.*--no-header --skip 2 --names at,speed",
+    "lines_in_quotes.csv": "quote: each line is one cell in quotes.*sed",
+    "subtotals.csv": r'region: "Subtotal" in 4 rows looks like a total.*notin=\["Subtotal"\]',
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_what_is_read_and_may_mean_something_else_is_the_first_to_review(
+    project: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    shutil.copy(CORPUS / name, project)
+    new_dataset.new(new_dataset.Wish("case", "file", str(project / name)))
+    first = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  1. "))
+    assert re.search(SAID[name], first), first

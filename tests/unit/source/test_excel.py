@@ -15,7 +15,7 @@ import pandera.pandas as pa
 import pytest
 
 from sluice.contract.batches import Single
-from sluice.contract.columns import Bool, Date, Float, Int, Money, Text, Time, Timestamp, column
+from sluice.contract.columns import WHOLE_ROW, Bool, Date, Float, Int, Money, Text, Time, Timestamp, column
 from sluice.contract.contract import Contract, Files
 from sluice.contract.errors import DataError
 from sluice.source.fetch import fetch, look
@@ -197,3 +197,10 @@ def test_a_packed_workbook_is_read(tmp_path: Path) -> None:
         packed.write(whole, "orders.xlsx")
     with open_rows(delivered(tmp_path / "orders.zip"), ORDERS, "all") as found:
         assert sum(map(len, found)) == 1
+
+
+def test_a_header_between_the_rows_of_a_sheet_is_a_malformed_row(read: Callable[..., list[dict[str, Any]]]) -> None:
+    rows = read([HEADER, FULL, HEADER, FULL])
+    assert [row["order_id"] for row in rows] == [1, None, 1]
+    assert [row["_unparsed"] for row in rows][::2] == [None, None]
+    assert json.loads(rows[1]["_unparsed"]) == {WHOLE_ROW: ", ".join(HEADER)}

@@ -95,7 +95,7 @@ def test_the_bytes_tell_the_format_whatever_the_name(tmp_path: Path, body: bytes
         (b"<!DOCTYPE html><html>", "an HTML or XML page"),
         (b"  \n<HTML><body>busy", "an HTML or XML page"),
         (b"<?xml version='1.0'?><Error/>", "an HTML or XML page"),
-        (CSV.decode().encode("utf-16-le"), "UTF-16"),
+        ("\u0438\u043c\u044f,\u0433\n".encode("utf-16-le"), "UTF-16 text: iconv"),
         (b"[[1, 2], [3, 4]]", "JSON whose rows are arrays"),
         (gzip.compress(gzip.compress(CSV, mtime=0), mtime=0), "compressed twice"),
         (gzip.compress(b"<html>", mtime=0), "page .* inside gzip"),

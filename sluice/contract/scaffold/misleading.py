@@ -1,0 +1,98 @@
+"""Cells and rows of a sample that are read, and may mean something else: each with the option that says so. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sluice.contract.authoring.annotations import quoted
+from sluice.contract.contract import Files
+from sluice.contract.formatting import counted
+from sluice.contract.scaffold.draft import Sample
+from sluice.contract.scaffold.guess import Guess
+from sluice.contract.scaffold.readings import reading_of
+from sluice.contract.scaffold.texts.source_lines import written_tuple
+
+SEEN = 1000  # rows that are looked at
+LEAST = 5  # rows below a second header, fewer show nothing
+FAR = 5  # how many times as far from zero as all other values a code for "no value" is
+_NUMBERS = ("integer", "float", "decimal")
+_CODES = re.compile(r"-?(99|9{3,6})(\.(0+|9+|25))?")  # -999, -999.25, 9999.0
+_TOTAL = re.compile(r"(?i)[ ]*((grand|sub)[ -]?)?totals?[ ]*:?[ ]*|[ ]*(zwischen)?summe[ ]*:?[ ]*")
+
+
+def misleading(files: Files, sample: Sample, guesses: Sequence[Guess]) -> list[str]:
+    """One line for each kind, what costs most first."""
+    return [*_lines_in_quotes(sample), *_second_header(files, sample, guesses), *_totals(guesses), *_codes(guesses)]
+
+
+def _lines_in_quotes(sample: Sample) -> Iterator[str]:
+    """Whole lines in quotes, so that each is one cell with the delimiters in it."""
+    if len(sample.names) > 1 or not pa.types.is_binary(sample.columns[0].type):
+        return
+    cells = [sample.names[0].encode(), *sample.columns[0][:SEEN].drop_null().to_pylist()]
+    for sign in (b",", b";", b"\t", b"|"):
+        if len(cells) > 2 and len({cell.count(sign) for cell in cells}) == 1 and sign in cells[0]:
+            yield (
+                f"quote: each line is one cell in quotes, with {sign.decode()!r} in it as often; to read it as "
+                """columns, take off the quotes: sed 's/^"//; s/"\\r*$//; s/""/"/g' FILE > ROWS.csv"""
+            )
+            return
+
+
+def _second_header(files: Files, sample: Sample, guesses: Sequence[Guess]) -> Iterator[str]:
+    """A first row that alone makes columns text: units, or the second line of a header."""
+    if sample.typed or not files.header or sample.rows <= LEAST:
+        return
+    found = []
+    for one, cells in zip(guesses, sample.columns, strict=True):
+        if one.type.name == "text" and not one.undecided and pa.types.is_binary(cells.type) and cells[0].as_py():
+            kind = reading_of(one.name, cells[1:SEEN], False, sample.delimiter == ",").arrow
+            whole = reading_of(one.name, cells[:SEEN], False, sample.delimiter == ",").arrow
+            found += [one] if pa.types.is_string(whole) and not pa.types.is_string(kind) else []
+    if found:
+        names = ",".join(one.name for one in guesses[:5]) + (",..." if len(guesses) > 5 else "")
+        words = ", ".join(one.name for one in found[:5])
+        yield (
+            f"{words}: text because of the first row alone; if it is a second header line, or units: --replace "
+            f"--no-header --skip {files.skip + 2} --names {names}"
+        )
+
+
+def _totals(guesses: Sequence[Guess]) -> Iterator[str]:
+    for one in guesses:
+        if one.type.name != "text" or one.total or one.pii:
+            continue
+        words = [word for word in pc.unique(one.values.drop_null()).to_pylist() if _TOTAL.fullmatch(word)]
+        count = pc.sum(pc.is_in(one.values, pa.array(words, one.values.type))).as_py() if words else 0
+        if count and count * 2 < len(one.values):
+            yield (
+                f"{one.name}: {quoted(words[0])} in {counted(count, 'row')} looks like a total, and is loaded as a "
+                f"record; to reject such rows: notin=[{', '.join(map(quoted, words[:3]))}]"
+            )
+
+
+def _codes(guesses: Sequence[Guess]) -> Iterator[str]:
+    """Numbers far from all others that are written as codes for no value are."""
+    for one in guesses:
+        if one.type.name.split("(")[0] not in _NUMBERS or one.unique or one.format:
+            continue
+        held = one.values.drop_null()
+        for value in pc.min_max(held).values() if len(held) else ():
+            rest = held.filter(pc.not_equal(held, value))
+            text = str(value.as_py())
+            count = len(held) - len(rest)
+            if not _CODES.fullmatch(text) or count < 2 or not len(rest):
+                continue
+            most = max(abs(bound.as_py()) for bound in pc.min_max(rest).values())
+            if most * FAR <= abs(value.as_py()):
+                short = text.removesuffix(".0")
+                spelt = (short, f"{short}.0") if one.type.name != "integer" and "." not in short else (short,)
+                yield (
+                    f"{one.name}: {short} stands {count:,} times, far from all other values; if it means that there is "
+                    f"none: null_values={written_tuple(spelt)}"
+                )
+                break
