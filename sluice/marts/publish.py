@@ -163,6 +163,8 @@ def _write(connection: sa.Connection, publication: Publication, warehouse: Wareh
     grants = warehouse.data.mart_grants(connection, (now.grants if now is not None else None) or {})
     if publication.kind == RESTORE:
         return grants
+    for mart, pairs in warehouse.data.hand_on(connection, publication.side, publication.models).items():
+        grants = {**grants, mart: [*(pair for pair in grants.get(mart, ()) if pair not in pairs), *pairs]}
     _refuse_left_behind(connection, warehouse.schemas, now.models if now is not None else ())
     if publication.kind == "publish":
         rules.marts_published(connection, publication.models, publication.warned, warehouse.now())

@@ -159,12 +159,15 @@ class RowEngine(Protocol):
     def mart_grants(self, control: sa.Connection, before: Grants, /) -> Grants:
         """What others may do with each mart that readers have; with one that is missing, what they might `before`."""
 
+    def hand_on(self, control: sa.Connection, side: str, models: Sequence[str], /) -> Grants:
+        """Take from others the right to read the side. Returns what they are to have on its marts instead."""
+
     def point_marts(
         self, control: sa.Connection, side: str, models: Sequence[str], milliseconds: int, grants: Grants, /
     ) -> None:
         """Make the side what readers of the marts have, all models at once, waiting at most so long for readers.
 
-        What has to be made again for that gets these grants.
+        What readers have gets these grants, if it lacks them.
         """
 
     def misplaced_marts(self, control: sa.Connection, side: str, models: Collection[str], /) -> list[str]:

@@ -10,7 +10,7 @@ from sluice.contract.checks.compile import Check
 from sluice.contract.contract import Contract
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.engine import Audited, Progress, Rows
-from sluice.warehouse.postgres import mart_views, other_sessions
+from sluice.warehouse.postgres import mart_views, other_sessions, side_rights
 from sluice.warehouse.postgres.audit import run_checks
 from sluice.warehouse.postgres.rows import batch_tables, bulk_load, past_loads, schema_evolution
 from sluice.warehouse.postgres.rows.tables import incoming_table
@@ -38,6 +38,7 @@ class Postgres:
     publish = staticmethod(batch_tables.replace_published)
     wait_for_readers = staticmethod(other_sessions.wait_for_old)
     mart_grants = staticmethod(mart_views.granted)
+    hand_on = staticmethod(side_rights.hand_on)
     point_marts = staticmethod(mart_views.point)
     misplaced_marts = staticmethod(mart_views.misplaced)
     missing_marts = staticmethod(mart_views.missing_tables)

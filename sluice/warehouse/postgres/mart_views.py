@@ -94,7 +94,7 @@ def point(connection: sa.Connection, side: str, models: Sequence[str], milliseco
 
     Args:
         milliseconds: how long to wait for all locks together.
-        grants: what others may do with views that are made, or made again.
+        grants: what others may do with the views.
 
     Raises:
         psycopg2.errors.LockNotAvailable, QueryCanceled: readers hold some of them longer than that.
@@ -106,7 +106,7 @@ def point(connection: sa.Connection, side: str, models: Sequence[str], milliseco
     views = {mart: _Views.of(schemas, mart, side) for mart in {*existing, *models}}
     if blocked := sorted({each.reader for each in views.values()} & catalog.tables(connection, schemas.published)):
         raise ToolError(f"the marts were not published: {catalog.IN_THE_WAY.format(*blocked[0])}. The old marts stay.")
-    named = _named(connection)
+    named, held = _named(connection), granted(connection, {})
     stay = {mart for mart in existing & {*models} if _stays(connection, named, views[mart])}
     changes: list[sql.Composable] = []
     for mart in sorted(existing - set(models)):
@@ -114,7 +114,8 @@ def point(connection: sa.Connection, side: str, models: Sequence[str], milliseco
         changes += views[mart].drop()
     for mart in sorted(models):
         changes += _point(connection, views[mart], exists=mart in existing, stays=mart in stay)
-        changes += [] if mart in stay else _grant(views[mart].reader, grants.get(mart, ()))
+        there = held.get(mart, ()) if mart in stay else ()
+        changes += _grant(views[mart].reader, [pair for pair in grants.get(mart, ()) if pair not in there])
     leave = sorted(existing - stay)
     wanted = [views[mart].reader for mart in random.sample(leave, len(leave))]
     locked = view_locks.statements(connection, wanted, (schemas.live, GATE), milliseconds)
