@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 DBT_S = ("dbt", "dbt_postgres")  # packages whose macros are dbt's own
@@ -18,10 +18,13 @@ WRITES = (
         re.I | re.S,
     ),
     re.compile(rf"\bcreate\s+(?:unique\s+)?index\b[^;]*?\bon\s+{TARGET}", re.I | re.S),
+    re.compile(rf"\brefresh\s+materialized\s+view\s+(?:concurrently\s+)?{TARGET}", re.I | re.S),
+    re.compile(rf"\bselect\b[^;]*?\binto\s+(?!temp)(?:unlogged\s+)?(?:table\s+)?{TARGET}", re.I | re.S),
 )
 OWN = re.compile(r"\{\{-?\s*(?:this|ref\s*\()")
 LITERAL = re.compile(r"[\"\w]")
 TARGET_SCHEMA = re.compile(r"\{\{-?\s*target\.")
+HANDED = re.compile(r"['\"]([^'\"\s]+)['\"]")
 CALLED = re.compile(r"(?:\{\{-?|\{%-?\s*do)\s*(?:\w+\.)?(\w+)\s*\(")
 COMMENTS = re.compile(r"\{#.*?#\}|--[^\n]*|/\*.*?\*/", re.S)
 
@@ -30,7 +33,8 @@ def writing_outside(manifest: Mapping[str, Any]) -> Iterator[str]:
     """One sentence for each hook that writes outside of the sides."""
     macros = {name: macro for name, macro in manifest.get("macros", {}).items() if macro["package_name"] not in DBT_S}
     for what, text in _hooks(manifest):
-        target = _target(text) or next(filter(None, map(_literal, _reached(text, macros))), None)
+        reached = list(_reached(text, macros))
+        target = _target(text) or next(filter(None, [*map(_literal, reached), _handed(text, reached)]), None)
         if target is not None:
             yield f"{what} writes to {target}, outside of the sides: readers would see it before any test has passed"
 
@@ -73,3 +77,14 @@ def _target(text: str) -> str | None:
 def _literal(text: str) -> str | None:
     """The same of a macro, which may be handed any relation: only what it names itself counts."""
     return next((each for each in _targets(text) if LITERAL.match(each) or TARGET_SCHEMA.match(each)), None)
+
+
+def _handed(text: str, reached: Sequence[str]) -> str | None:
+    """The first name that a hook hands to macros of which one writes to what it is given.
+
+    Beside the hook's own relation, a text with a dot is meant: another may be a column, or an option.
+    """
+    if not any(target.startswith("{{") and not OWN.match(target) for macro in reached for target in _targets(macro)):
+        return None
+    own = re.search(r"\b(?:this|ref)\b", text)
+    return next((name for name in HANDED.findall(text) if "." in name or not own), None)

@@ -99,3 +99,25 @@ def test_a_hook_is_refused_for_what_a_macro_writes_that_its_macro_calls_however_
     (said,) = refusals(hook, macros=(*chain, writes))
     assert said.startswith("the post-hook of model logged writes to audit.log, outside of the sides")
     assert refusals(hook, macros=(*chain, macro("last", "select 1"))) == []
+
+
+@pytest.mark.parametrize(
+    ("hook", "writes", "target"),
+    [
+        ("{{ note('lake.audit_log') }}", "insert into {{ table }} select 1", "lake.audit_log"),
+        ("{{ note('audit_log') }}", "insert into {{ table }} select 1", "audit_log"),
+        ("{{ note(this, 'lake.audit_log') }}", "insert into {{ table }} select 1", "lake.audit_log"),
+        ("{{ note(this, 'customer_id') }}", "create index on {{ table }} ({{ column }})", None),
+        ("{{ note('a word') }}", "select {{ table }}", None),
+        ("select 1 as x into lake.made from {{ this }}", "", "lake.made"),
+        ("insert into {{ this }} select a into_b from {{ ref('x') }}", "", None),
+        ("refresh materialized view concurrently lake.mv", "", "lake.mv"),
+        ("refresh materialized view {{ this }}", "", None),
+    ],
+)
+def test_a_hook_is_refused_for_a_name_that_it_hands_to_a_macro_and_for_every_way_to_write(
+    hook: str, writes: str, target: str | None
+) -> None:
+    model = node("logged", config={"materialized": "table", "post-hook": [{"sql": hook}]})
+    said = refusals(model, macros=(macro("note", writes),))
+    assert [f"writes to {target}, outside" in each for each in said] == ([True] if target else [])
