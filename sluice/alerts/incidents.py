@@ -173,7 +173,7 @@ def _post(connection: sa.Connection, row: sa.Row, stage: Stage, facts: Facts, no
 @cache
 def _warn_of_silence(about: str) -> None:
     logging.getLogger(LOGGER).warning(
-        "%s: nobody is alerted, because the contract names no notification block. Create one and name it: "
+        "%s: nobody is alerted, because no contract of it names a notification block. Create one and name it: "
         "Contract(alerts='slack-webhook/data-team'); docs/alerts.md shows how",
         about,
     )

@@ -13,7 +13,7 @@ from sluice.warehouse.connection import look_into_warehouse
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.warehouse import Warehouse
 
-NOTHING = "Nothing was loaded yet. Load something: sluice run"
+NOTHING = "Nothing was loaded or built yet. Load files: sluice run; build marts: sluice marts build"
 
 
 @contextmanager

@@ -17,13 +17,14 @@ from sluice.alerts import rules
 from sluice.contract.errors import ConfigError, Overtaken, SluiceError, ToolError
 from sluice.ledger import builds, tables, write_right
 from sluice.ledger.loads import published_loads
-from sluice.marts import compare, failed_tests, full_refresh, measures, publish
+from sluice.marts import compare, failed_tests, measures, publish
 from sluice.marts.compare import Compared
 from sluice.marts.dbt import run as dbt_run
 from sluice.marts.dbt.results import DbtRun
 from sluice.marts.dbt.runner import Progress
 from sluice.marts.dbt.verdict import DbtBrokeOff, DbtDidNotRun, DbtNodesBroke, DbtTestsFailed
-from sluice.marts.full_refresh import Refresh
+from sluice.marts.incremental import copies, full_refresh
+from sluice.marts.incremental.full_refresh import Refresh
 from sluice.marts.own_project import prepare as own_project
 from sluice.marts.unchanged import choice as unchanged
 from sluice.marts.unchanged.choice import EVERYTHING, UNRECORDED, Begun, Choice
@@ -61,9 +62,8 @@ def due(warehouse: Warehouse) -> bool:
         if now is None and not connection.scalar(sa.select(sa.exists().where(tables.batches.c.status == "published"))):
             return False
         inputs = builds.fingerprint(published_loads(connection), fingerprints.project())
-        if now is None or now.inputs != inputs:
-            return True
-        return bool(warehouse.data.missing_marts(connection, now.side, now.models))
+        same = now is not None and now.inputs == inputs
+        return not same or bool(warehouse.data.missing_marts(connection, now.side, now.models))
 
 
 def report_up_to_date(warehouse: Warehouse) -> None:
@@ -100,10 +100,10 @@ def build(
     touched = bool(refreshed.models or prepared.snapshots)
     try:
         full_refresh.drop(warehouse, side, build_id, refreshed.models)
+        touched |= copies.make(warehouse, side, build_id, prepared.manifest, refreshed, progress)
         warehouse.data.analyze(warehouse.engine)
-        choice = EVERYTHING if refreshed.everything else None
-        if paths.project().settings.build == "all" if changed is None else not changed:
-            choice = UNRECORDED
+        whole = paths.project().settings.build == "all" if changed is None else not changed
+        choice = UNRECORDED if whole else EVERYTHING if refreshed.everything else None
         if choice is None:
             choice = unchanged.choose(warehouse, side, build_id, project, bases)
         own_project.take_snapshots(warehouse, prepared, side, build_id, refreshed.everything, progress)

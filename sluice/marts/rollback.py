@@ -40,7 +40,9 @@ class RolledBack:
         lines += [f"  removed batches: {', '.join(self.without)}"] if self.without else []
         lines += [f"  restored batches: {', '.join(self.again)}"] if self.again else []
         lines += ["  the dbt project differs from the one that built them"] if self.other_project else []
-        lines += ["`staging` keeps every published batch. The next `sluice run` rebuilds and publishes the marts."]
+        lines += [
+            "`staging` keeps every published batch. The next `sluice run`, or `sluice marts build`, rebuilds the marts."
+        ]
         return "\n".join(lines)
 
 
@@ -78,11 +80,14 @@ def _step_back(connection: sa.Connection) -> tuple[sa.Row, int, sa.Row, sa.Row]:
     used = is_there(connection)
     now, newest = (builds.live(connection), builds.newest(connection)) if used else (None, None)
     if now is None or newest is None:
-        raise ConfigError("there is nothing to roll back: no marts have been published yet. Run: sluice run")
+        raise ConfigError(
+            "there is nothing to roll back: no marts have been published yet. "
+            "Publish some: sluice run, or sluice marts build and then sluice marts publish"
+        )
     if now.kind == "rollback":
         raise ConfigError(
             f"the marts were rolled back already, {now.published_at:%Y-%m-%d %H:%M} UTC, and no older ones are kept. "
-            "Rebuild them: sluice run"
+            "Rebuild them: sluice run, or sluice marts build"
         )
     left = builds.newest_touching(connection, now.side)
     back = builds.newest_touching(connection, builds.other(connection, now.side))

@@ -15,13 +15,14 @@ from sluice.contract.errors import ConfigError, SluiceError
 from sluice.contract.formatting import counted
 from sluice.ledger import builds
 from sluice.ledger.loads import published_loads
-from sluice.marts import full_refresh, measures
+from sluice.marts import measures
 from sluice.marts.dbt import run as dbt_run
 from sluice.marts.dbt.environment import DbtPlace
 from sluice.marts.dbt.results import DbtRun
-from sluice.marts.dbt.verdict import DbtDidNotRun, DbtNodesBroke, DbtTestsFailed
+from sluice.marts.dbt.verdict import DbtDidNotRun, DbtNodesBroke, DbtTestsFailed, describe
 from sluice.marts.difference import differ, gate
 from sluice.marts.difference.difference import Mart
+from sluice.marts.incremental import full_refresh
 from sluice.marts.own_project import packages
 from sluice.marts.own_project.refusals import Project
 from sluice.project import fingerprints, paths, personal_columns
@@ -126,7 +127,7 @@ def compare(base: Base, warehouse: Warehouse | None, personal: Collection[str], 
     if not found.built and not found.gone:
         return replace(known, notes=live.notes)
     with scratch.schemas(warehouse, keep):
-        return _built(warehouse, place, found, live, known, personal, folder)
+        return _built(warehouse, place, found, live, known, personal, folder, keep)
 
 
 def _changed(place: DbtPlace, base: Base, was: Path | None, folder: Path) -> _Changed:
@@ -181,11 +182,12 @@ def _built(
     known: Models,
     personal: Collection[str],
     folder: Path,
+    keep: bool,
 ) -> Models:
     state = folder / "live"
     state.mkdir()
     (state / "manifest.json").write_bytes(live.manifest)
-    run, failures, exit_code = _run(place, found, state)
+    run, failures, exit_code = _run(place, found, state, keep)
     nodes = run.nodes if run is not None else ()
     there = {node.unique_id for node in nodes if node.resource_type in BUILT and node.status == "success"}
     manifest = run.artifact("manifest") if run is not None else found.manifest
@@ -201,7 +203,7 @@ def _built(
     )
 
 
-def _run(place: DbtPlace, found: _Changed, state: Path) -> tuple[DbtRun | None, str, int]:
+def _run(place: DbtPlace, found: _Changed, state: Path, keep: bool) -> tuple[DbtRun | None, str, int]:
     """Build and test; what is not built is read where readers have it (dbt's defer).
 
     Returns:
@@ -214,7 +216,8 @@ def _run(place: DbtPlace, found: _Changed, state: Path) -> tuple[DbtRun | None, 
     try:
         run = dbt_run.run_dbt([*args, "--defer", "--favor-state", "--state", str(state)], place, whole=False)
     except (DbtTestsFailed, DbtNodesBroke) as error:
-        return error.run, f"{error}\n{KEEP}", error.exit_code
+        said = str(error) if keep else f"{describe(error.run, error.run.failed, stays=False)}\n{KEEP}"
+        return error.run, said, error.exit_code
     return run, "", 0
 
 

@@ -119,12 +119,15 @@ def _prefix(connection: sa.Connection, schemas: Schemas, project: str, found: Ma
     """What locks' names begin with; raises where a schema is not this project's."""
     of_ops = MARK.match(found[schemas.ops].mark) if schemas.ops in found else None
     former = _is_former(connection, schemas, found)
+    foreign: list[sa.Row] = []
     for name, row in found.items():
         mark = MARK.match(row.mark)
         if mark is not None and mark[1] != project:
             raise ConfigError(_of_another(connection, schemas, project, name, mark[1]))
         if mark is None and row.objects and not (former and name in DEFAULT.all):
-            raise ConfigError(_of_others(connection, schemas, project, row))
+            foreign.append(row)
+    if foreign:
+        raise ConfigError("\n  ".join(_of_others(connection, schemas, project, row) for row in foreign))
     return locks.UNNAMED if former or (of_ops and of_ops[2]) else f"{locks.UNNAMED}:{project}"
 
 

@@ -16,8 +16,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from sluice.contract.errors import SluiceError
-from sluice.marts import build, candidate, full_refresh, measures
+from sluice.marts import build, candidate, measures
 from sluice.marts import publish as marts
+from sluice.marts.incremental import full_refresh
 from sluice.project import paths
 from sluice.warehouse.connection import connect
 from tests.integration.conftest import connector_for

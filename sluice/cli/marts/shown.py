@@ -7,7 +7,7 @@ from typing import Any
 
 from sluice.alerts import outbox
 from sluice.cli.output import runs
-from sluice.cli.output.tables import err, out, print_json, print_table
+from sluice.cli.output.tables import err, one_form, out, print_json, print_table
 from sluice.contract.errors import SluiceError
 from sluice.contract.formatting import counted
 from sluice.marts import build as building
@@ -56,8 +56,9 @@ def diff(as_json: bool, markdown: bool) -> None:
     """The candidate against what readers have.
 
     Raises:
-        ConfigError, DataError, ToolError: there is no candidate.
+        ConfigError, DataError, ToolError: there is no candidate, or two forms are asked for at once.
     """
+    one_form(markdown, as_json)
     warehouse = look_into_warehouse()
     if warehouse is None:
         raise candidate.nothing_built()

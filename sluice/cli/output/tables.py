@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sluice.contract.errors import ConfigError
+
 LONGEST, ELLIPSIS = 60, "\N{HORIZONTAL ELLIPSIS}"  # of a query's value, in columns of the screen
 PIPE_WIDTH = 140  # columns where there is no terminal to ask: names stay whole
 out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
@@ -83,3 +85,9 @@ def print_json(document: object) -> None:
 
 def _as_json(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def one_form(markdown: bool, as_json: bool) -> None:
+    """Raise ConfigError where both forms are asked for: a program would read the one as the other."""
+    if markdown and as_json:
+        raise ConfigError("--markdown and --json are two forms of the same: choose one")

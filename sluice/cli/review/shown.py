@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sluice.cli.output.tables import out, print_json
+from sluice.cli.output.tables import one_form, out, print_json
 from sluice.contract.errors import SluiceError
 from sluice.review import review, shown
 from sluice.review.review import Wish
@@ -20,8 +20,10 @@ def diff(wish: Wish, markdown: bool, as_json: bool) -> None:
     """Compare, print, and end.
 
     Raises:
+        ConfigError: two forms are asked for at once.
         Exceeded: after printing, if something is over a threshold, or a model or its test failed.
     """
+    one_form(markdown, as_json)
     found = review.of_project(wish)
     if as_json:
         print_json(found.as_dict())

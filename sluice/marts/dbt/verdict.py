@@ -54,28 +54,33 @@ def judge(run: DbtRun, *, whole: bool = True) -> SluiceError | None:
         broken = [node for node in broken if node.status == "runtime error"]
     elif run.skipped and not run.failed:  # an ephemeral model did not compile: dbt lists only what it skips for that
         broken = list(run.skipped)
-        return DbtNodesBroke(_describe(run, broken), run)
+        return DbtNodesBroke(describe(run, broken), run)
     elif run.failed and not broken:
-        return DbtTestsFailed(_describe(run, run.failed), run)
-    return DbtNodesBroke(_describe(run, run.failed), run) if broken else None
+        return DbtTestsFailed(describe(run, run.failed), run)
+    return DbtNodesBroke(describe(run, run.failed), run) if broken else None
 
 
-def _describe(run: DbtRun, failed: Iterable[NodeResult]) -> str:
+def describe(run: DbtRun, failed: Iterable[NodeResult], *, stays: bool = True) -> str:
+    """What failed, one node after the other.
+
+    Args:
+        stays: whether what was built can still be read after the message, so that it says how.
+    """
     failed = tuple(failed)
     head = f"dbt {run.command}: {len(failed)} of {len(run.nodes)} nodes failed"
     head += f", {len(run.skipped)} skipped because of them" if run.skipped else ""
-    lines = [head, *(line for node in failed[:MAX_LISTED] for line in _describe_node(node))]
+    lines = [head, *(line for node in failed[:MAX_LISTED] for line in _describe_node(node, stays))]
     if len(failed) > MAX_LISTED:
         lines.append(f"  and {len(failed) - MAX_LISTED} more")
     return "\n".join([*lines, f"dbt's log: {_shown(run.log)}"])
 
 
-def _describe_node(node: NodeResult) -> list[str]:
+def _describe_node(node: NodeResult, stays: bool) -> list[str]:
     kind = node.resource_type.replace("_", " ")
     message = "\n      ".join(line.strip() for line in node.message.splitlines() if line.strip())
     lines = [f"  {kind} {node.name}: {message or node.status}"]
     if node.sql is not None and node.sql.exists() and (node.resource_type, node.status) == ("test", "fail"):
-        lines.append(f"    see them: {rows_command(node.sql)}")
+        lines += [f"    see them: {rows_command(node.sql)}"] if stays else []
     elif node.sql is not None and node.sql.exists():
         lines.append(f"    its SQL: {_shown(node.sql)}")
     return lines

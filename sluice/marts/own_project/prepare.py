@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from sluice.contract.errors import ConfigError
+from sluice.contract.formatting import counted
 from sluice.ledger import builds
 from sluice.marts.dbt import run as dbt_run
 from sluice.marts.dbt.runner import Progress
@@ -17,6 +19,12 @@ from sluice.project import paths
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
+UNREADABLE = sa.text(
+    "SELECT s.schema FROM unnest(CAST(:schemas AS text[]), CAST(:names AS text[])) AS s (schema, name) "
+    "JOIN pg_namespace n ON n.nspname = s.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.name "
+    "WHERE NOT has_schema_privilege(n.oid, 'USAGE') OR NOT has_any_column_privilege(c.oid, 'SELECT')"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -24,9 +32,11 @@ class Prepared:
 
     Attributes:
         snapshots: the schemas that they are in.
+        manifest: what dbt has read, if it has.
     """
 
     snapshots: tuple[str, ...] = ()
+    manifest: Mapping[str, Any] | None = None
 
     @property
     def args(self) -> list[str]:
@@ -50,10 +60,28 @@ def prepare(warehouse: Warehouse) -> Prepared:
     manifest = dbt_run.run_dbt(["parse"], place).artifact("manifest")
     suffix = side.removeprefix(warehouse.schemas.marts)
     project = Project(manifest, warehouse.schemas, suffix, str(warehouse.url.database))
-    if reasons := list(dict.fromkeys(project.refusals())):
+    if reasons := list(dict.fromkeys([*project.refusals(), *_unreadable(warehouse, manifest)])):
         raise ConfigError("\n  ".join(["this dbt project cannot be published as it is. Nothing was built:", *reasons]))
     nodes = manifest["nodes"].values()
-    return Prepared(tuple(sorted({node["schema"] for node in nodes if node["resource_type"] == "snapshot"})))
+    snapshots = sorted({node["schema"] for node in nodes if node["resource_type"] == "snapshot"})
+    return Prepared(tuple(snapshots), manifest)
+
+
+def _unreadable(warehouse: Warehouse, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """The sources that dbt's user may not read, with what lets it; of those that are there and that a node reads."""
+    read = {name for node in manifest["nodes"].values() for name in node["depends_on"].get("nodes", ())}
+    found = [(each["schema"], each["identifier"]) for name, each in manifest["sources"].items() if name in read]
+    values = {"schemas": [schema for schema, _ in found], "names": [name for _, name in found]}
+    with transaction(warehouse.dbt, "cannot find out which sources dbt's user may read") as connection:
+        quote = connection.dialect.identifier_preparer.quote
+        user = connection.scalar(sa.text("SELECT CAST(current_user AS text)"))
+        closed = [row.schema for row in connection.execute(UNREADABLE, values)]
+    for schema in sorted({*closed}):
+        to = f"{quote(schema)} TO {quote(user)}"
+        yield (
+            f"{counted(closed.count(schema), 'source')} in the schema {schema} cannot be read by dbt's user, which is "
+            f"{user}. As its owner: GRANT USAGE ON SCHEMA {to}; GRANT SELECT ON ALL TABLES IN SCHEMA {to}"
+        )
 
 
 def _make_schemas(warehouse: Warehouse, names: Sequence[str]) -> None:

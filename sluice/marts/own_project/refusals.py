@@ -60,7 +60,8 @@ class Project:
             return
         named = {node["schema"].removesuffix(self.suffix) for node in self.built}
         of_marts = {self.nodes[name]["schema"].removesuffix(self.suffix) for name in self.marts}
-        if new := sorted(named - {*self.schemas.built}):
+        new = sorted(named - {*self.schemas.built})
+        if new and self.marts:  # which schemas have marts is not known before there are any
             readers = sorted(of_marts | {*self.schemas.published} - {self.schemas.marts})
             internal = sorted((named | {*self.schemas.internal}) - of_marts - {*self.schemas.published})
             yield (

@@ -17,8 +17,9 @@ import sqlalchemy as sa
 from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.ledger import builds, schema
-from sluice.marts import full_refresh, restore_views
 from sluice.marts import publish as marts
+from sluice.marts import restore_views
+from sluice.marts.incremental import full_refresh
 from sluice.marts.publish import Patience, Publication
 from sluice.marts.rollback import rollback
 from sluice.project.paths import project

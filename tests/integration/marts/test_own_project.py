@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from sluice.contract.errors import ConfigError
 from sluice.ledger import schema
 from sluice.marts import build, candidate, restore_views
+from sluice.marts.own_project import prepare
 from sluice.marts.rollback import rollback
 from sluice.project import paths
 from sluice.project.init import beside_dbt
@@ -186,3 +188,21 @@ def test_a_project_of_150_models_in_four_schemas_is_published_and_rolled_back(te
     assert {team.count(f"{area}.{model}") for area, model in (name.split(".") for name in built.models[4:6])} == {41}
     rollback(team.warehouse)
     assert team.count("finance.fct_orders") == 40
+
+
+def test_sources_that_dbt_may_not_read_are_refused_with_what_lets_it(team: Team) -> None:
+    team.settings(*dbt_shop.TOML)
+    role = f"dbt_{uuid4().hex[:8]}"
+    team.sql(f"CREATE ROLE {role}; GRANT SELECT ON raw.customers TO {role}")
+    transformer = sa.create_engine(team.url.update_query_dict({"options": f"-c role={role}"}))
+    try:
+        with pytest.raises(ConfigError) as closed:
+            prepare.prepare(replace(team.warehouse, transformer=transformer))
+        grants = f"GRANT USAGE ON SCHEMA raw TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA raw TO {role}"
+        assert f"2 sources in the schema raw cannot be read by dbt's user, which is {role}" in str(closed.value)
+        assert grants in str(closed.value)
+        team.sql(grants)
+        assert prepare.prepare(replace(team.warehouse, transformer=transformer)).snapshots == ("history",)
+    finally:
+        transformer.dispose()
+        team.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")

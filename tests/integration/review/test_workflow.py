@@ -13,7 +13,11 @@ import yaml
 
 from tests.support.reviewed import Repository
 
-GH = '#!/bin/sh\necho "$@" > "$KEPT/call"\ncp body.md "$KEPT/comment"\n'
+GH = """#!/bin/sh
+case "$*" in *--paginate*) cat "$KEPT/earlier" 2>/dev/null; exit 0;; esac
+echo "$@" > "$KEPT/call"
+cp body.md "$KEPT/comment"
+"""
 
 
 def workflow(root: Path) -> dict[Any, Any]:
@@ -46,6 +50,7 @@ def test_the_workflow_comments_on_what_a_pull_request_changes(
         "KEPT": str(tmp_path),
         "GITHUB_BASE_REF": "main",
         "PULL_REQUEST": "7",
+        "GITHUB_REPOSITORY": "acme/shop",
     }
 
     def run(**more: str) -> subprocess.CompletedProcess[str]:
@@ -58,7 +63,11 @@ def test_the_workflow_comments_on_what_a_pull_request_changes(
 
     done = run(WAREHOUSE_URL=database.render_as_string(hide_password=False))
     assert done.returncode == 2, done.stderr
-    assert (tmp_path / "call").read_text().startswith("pr comment 7 --edit-last --create-if-none --body-file")
+    assert (tmp_path / "call").read_text().startswith("pr comment 7 --body-file")
     comment = (tmp_path / "comment").read_text()
-    assert comment.startswith("### Sluice: what this changes, against origin/main")
+    assert comment.startswith("<!-- sluice diff -->\n### Sluice: what this changes, against origin/main")
     assert "| 2024-01 | 10 | 1 | 4 | open | closed |" in comment
+
+    (tmp_path / "earlier").write_text("31\n")  # what it wrote when the pull request was opened
+    assert run(WAREHOUSE_URL=database.render_as_string(hide_password=False)).returncode == 2
+    assert (tmp_path / "call").read_text().startswith("api --method PATCH repos/acme/shop/issues/comments/31")

@@ -99,6 +99,8 @@ def mart_yaml(new: NewDataset, guesses: Sequence[Guess]) -> str:
             f"        data_type: {_type(guess)}",
             f"        description: {_text(in_words(guess.name) + '.')}",
         ]
+        if guess.unique and isinstance(new.files.batches, Single):  # by which `sluice marts diff` compares rows
+            lines += ["        data_tests:", "          - not_null", "          - unique"]
     for name, kind in (("_batch", "text"), ("_row_number", "bigint")):
         lines += [f"      - name: {name}", f"        data_type: {kind}"]
         lines += [f"        description: '{{{{ doc(\"{name}\") }}}}'"]

@@ -110,5 +110,10 @@ def modified(place: DbtPlace, state: str) -> tuple[set[str], set[str], Mapping[s
 def _kept_and_modified(warehouse: Warehouse, side: str, state: str) -> list[str]:
     _, with_downstream, manifest = modified(run.on_side(warehouse, side), state)
     nodes = [manifest["nodes"][name] for name in with_downstream if name in manifest["nodes"]]
-    refilled = [node for node in nodes if node["config"].get("materialized") in REFILLED]
+    refilled = [node for node in nodes if node["config"].get("materialized") in REFILLED and not only_here(node)]
     return [node["alias"] if node["schema"] == side else f"{node['schema']}.{node['alias']}" for node in refilled]
+
+
+def only_here(node: Mapping[str, Any]) -> bool:
+    """Whether the model's rows cannot be built again, as its project says."""
+    return bool(node["config"].get("full_refresh") is False)

@@ -1,0 +1,88 @@
+"""Incremental models of a dbt project over several nights: what one night added is there after the next ones."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import sqlalchemy as sa
+
+from sluice.marts import candidate
+from sluice.marts.rollback import rollback
+from tests.integration.marts.test_own_project import Team, team  # noqa: F401 - a fixture
+from tests.support import dbt_shop
+
+DAILY = "select day, amount from {{ source('raw', 'days') }}"
+MODELS = {
+    # Takes in the newest day, whatever its table has
+    "window": "{{ config(materialized='incremental', unique_key='day') }}\n" + DAILY + " {% if is_incremental() %}\n"
+    "where day > (select max(day) - 1 from {{ source('raw', 'days') }}) -- not as of {{ this }}\n{% endif %}",
+    # Keeps what its source has no longer
+    "history": "{{ config(materialized='incremental', full_refresh=false, post_hook='create index if not exists "
+    "history_days on {{ this }} (day)') }}\n"
+    "select day, amount from {{ source('raw', 'today') }} {% if is_incremental() %}\n"
+    "where day > (select max(day) from {{ this }})\n{% endif %}",
+    # Catches up by itself
+    "newer": "{{ config(materialized='incremental') }}\n" + DAILY + " {% if is_incremental() %}\n"
+    "where day > (select max(day) from {{ this }})\n{% endif %}",
+    "shown": "{{ config(materialized='view') }} select day, amount from {{ ref('window') }}",
+}
+
+
+@pytest.fixture
+def nights(team: Team) -> Team:  # noqa: F811
+    """A project of these models alone, over two sources."""
+    for folder in ("models", "snapshots", "seeds"):
+        shutil.rmtree(team.project / folder)
+    (team.project / "packages.yml").unlink()
+    for name, text in MODELS.items():
+        dbt_shop.put(team.project, f"models/marts/{name}.sql", text)
+    tables = "tables: [{name: days}, {name: today}]"
+    columns = "columns: [{name: day, data_tests: [not_null]}]"
+    models = f"models: [{{name: window, {columns}}}]"
+    dbt_shop.put(team.project, "models/models.yml", f"sources: [{{name: raw, schema: raw, {tables}}}]\n{models}")
+    team.sql("CREATE TABLE raw.days (day int, amount int); CREATE TABLE raw.today (day int, amount int)")
+    return team
+
+
+def deliver(team: Team, day: int) -> None:  # noqa: F811
+    """A day's rows: one table keeps the days before, the other does not."""
+    team.sql(f"INSERT INTO raw.days VALUES ({day}, 1); TRUNCATE raw.today; INSERT INTO raw.today VALUES ({day}, 1)")
+
+
+def publish(team: Team) -> dict[str, list[int]]:  # noqa: F811
+    """Build and publish; the days that readers see in each mart."""
+    team.build()
+    candidate.publish_passed(team.warehouse)
+    return days(team)
+
+
+def days(team: Team) -> dict[str, list[int]]:  # noqa: F811
+    return {name: [row.day for row in team.sql(f"SELECT day FROM marts.{name} ORDER BY day")] for name in MODELS}
+
+
+def test_no_night_is_missing_from_a_window_or_from_rows_that_are_nowhere_else(nights: Team) -> None:
+    for day in range(1, 5):
+        deliver(nights, day)
+        assert publish(nights) == {name: [*range(1, day + 1)] for name in MODELS}, f"night {day}"
+    found = sa.inspect(nights.warehouse.engine)
+    indexes = [found.get_indexes("history", schema=f"marts__{side}") for side in "ab"]
+    assert [[each["name"] for each in side] for side in indexes] == [["history_days"], ["history_days"]]
+
+    # A rollback takes the last night back, and the next build starts from what readers have then
+    rollback(nights.warehouse)
+    deliver(nights, 5)
+    after = publish(nights)
+    assert after["history"] == [1, 2, 3, 5]
+    assert after["newer"] == [1, 2, 3, 4, 5]
+
+
+def test_changed_logic_does_not_take_rows_that_are_nowhere_else(nights: Team) -> None:
+    for day in (1, 2):
+        deliver(nights, day)
+        publish(nights)
+    text = MODELS["history"].replace("select day, amount", "select day, amount * 2 as amount")
+    dbt_shop.put(nights.project, "models/marts/history.sql", text)
+    deliver(nights, 3)
+    assert publish(nights)["history"] == [1, 2, 3]
+    assert [row.amount for row in nights.sql("SELECT amount FROM marts.history ORDER BY day")] == [1, 1, 2]
