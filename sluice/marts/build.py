@@ -62,8 +62,8 @@ def due(warehouse: Warehouse) -> bool:
         if now is None and not connection.scalar(sa.select(sa.exists().where(tables.batches.c.status == "published"))):
             return False
         inputs = builds.fingerprint(published_loads(connection), fingerprints.project())
-        same = now is not None and now.inputs == inputs
-        return not same or bool(warehouse.data.missing_marts(connection, now.side, now.models))
+        lacking = now is None or now.inputs != inputs
+        return lacking or bool(warehouse.data.missing_marts(connection, now.side, now.models))  # type: ignore[union-attr]
 
 
 def report_up_to_date(warehouse: Warehouse) -> None:
