@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from io import StringIO
+from io import StringIO, TextIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psycopg2
 from dbt.adapters.contracts.connection import ConnectionState
@@ -57,6 +57,22 @@ class Ended:
     invocation_id: str
 
 
+class UntilStopped(TextIOBase):
+    """Standard error, until a signal has come: what dbt prints then is the traceback of its own stop."""
+
+    def __init__(self, stream: TextIO, stopped: Callable[[], bool]) -> None:
+        self.stream, self.stopped = stream, stopped
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+    def write(self, text: str) -> int:
+        return len(text) if self.stopped() else self.stream.write(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
 class InProcess:
     """The runner that runs dbt in this process."""
 
@@ -68,7 +84,7 @@ class InProcess:
         with_nodes = command in (*COMMANDS_WITH_NODES, "source freshness")
         dbt = NodeRunner(place.project, place.profiles, place.target_path, progress)
         # Even so, dbt prints errors, and what `ls` lists; standard output is for the JSON of our own commands
-        with redirect_stdout(StringIO() if command == "ls" else sys.stderr):
+        with redirect_stdout(StringIO() if command == "ls" else UntilStopped(sys.stderr, lambda: bool(dbt.signals))):
             ended = dbt.run([*args, "--target", place.target, *quiet], task_runs=with_nodes)
         if ended.error is not None:
             words = str(ended.error).strip() or type(ended.error).__name__
@@ -106,7 +122,7 @@ class NodeRunner(PrefectDbtRunner):
         self._progress = progress
         self._done, self._total, self.began = 0, 0, False
         self._stopped_by: BaseException | None = None
-        self._signals: Sequence[BaseException] = ()
+        self.signals: Sequence[BaseException] = ()
         self.on_run_end(self._note_error)
 
     def run(self, args: list[str], *, task_runs: bool) -> Ended:
@@ -119,7 +135,7 @@ class NodeRunner(PrefectDbtRunner):
         self._run_context = copy_context()
         result = None
         try:
-            with signals_interrupt_dbt(_cancel_queries) as self._signals:
+            with signals_interrupt_dbt(_cancel_queries) as self.signals:
                 try:
                     result = self.invoke(args)
                 except ValueError:  # how the runner wraps any error of dbt; the hook has the original
@@ -146,14 +162,14 @@ class NodeRunner(PrefectDbtRunner):
 
         def on_event(event: Any) -> None:
             self.began = self.began or event.info.name in BEGAN
-            if self._signals and event.info.name in STOPPED_LINES:
+            if self.signals and event.info.name in STOPPED_LINES:
                 return  # after Ctrl-C dbt's traceback helps nobody
             # A line of no node makes the runner rebuild Prefect's context (0.1-0.3 s): warnings only
             if hasattr(event.data, "node_info") or event.info.level in (EventLevel.WARN, EventLevel.ERROR):
                 forward(event)
             if event.info.name == "LogStartLine":  # as "52 of 72": what dbt says at first leaves out unit tests
                 self._total = event.data.total
-                if self._signals:  # any code that ran when the signal came may have caught it
+                if self.signals:  # any code that ran when the signal came may have caught it
                     raise Stopped("stopped before it started")
             elif event.info.name == "NodeFinished" and self._progress is not None:
                 self._done += 1
@@ -170,7 +186,7 @@ class NodeRunner(PrefectDbtRunner):
             finished = task_state.get_node_status(node_id)["event_data"]
             status = finished.get("node_info", {}).get("node_status", "error")
             message = finished.get("run_result", {}).get("message") or ""
-            return node_tasks.state(status, message, stopped=bool(self._signals))
+            return node_tasks.state(status, message, stopped=bool(self.signals))
 
         run_name = node_tasks.run_name(manifest_node.resource_type, manifest_node.name)
         task, task_run_id = node_tasks.task(run_name, until_ended), uuid7()

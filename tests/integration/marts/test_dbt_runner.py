@@ -505,6 +505,19 @@ def test_a_signal_that_is_lost_while_dbt_parses_lets_no_node_begin_and_fails_non
     assert sleeping(sa.create_engine(tiny.url)) == 0
 
 
+@in_this_process
+def test_a_signal_while_dbt_parses_prints_nothing_of_dbt(tiny: Tiny) -> None:
+    asked = "import os\nimport dbt.parser.manifest as parser\n"
+    asked += "parser.write_manifest = lambda *args: os.kill(os.getpid(), signal.SIGINT)\n"
+    (tiny.folder / "slow.py").write_text(SLOW_FLOW.replace("\n@flow", asked))  # as commands run it
+    address = tiny.url.render_as_string(hide_password=False)
+    command = [sys.executable, str(tiny.folder / "slow.py"), str(tiny.folder), address]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode != 0
+    assert "KeyboardInterrupt" in ended.stderr  # which Sluice's commands report in one line
+    assert "Encountered an error" not in ended.stdout + ended.stderr  # so dbt begins a traceback
+
+
 def processes(folder: Path) -> list[str]:
     """Those that work for the project in this folder."""
     found = (process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"]))
