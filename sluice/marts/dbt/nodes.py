@@ -58,7 +58,7 @@ class Ended:
 
 
 class UntilStopped(TextIOBase):
-    """Standard error, until a signal has come: what dbt prints then is the traceback of its own stop."""
+    """Standard error, until a signal has come: what dbt prints then is a traceback."""
 
     def __init__(self, stream: TextIO, stopped: Callable[[], bool]) -> None:
         self.stream, self.stopped = stream, stopped
