@@ -14,7 +14,7 @@ from tests.sweep.planted import BUGS
 from tests.sweep.sweep import FAULTS, NIGHTS, NOT_REACHED, STOPPED, Sweep
 
 AT_A_TIME = 2  # nights; each has a database and a process of its own, and all have one server
-POINTS = int(os.environ.get("SWEEP_POINTS", "12"))  # of each fault, from the first to the last; 1000 for all: hours
+POINTS = int(os.environ.get("SWEEP_POINTS", "26"))  # of each fault, from the first to the last; 1000 for all: hours
 FROM = os.environ.get("SWEEP_FROM", "")  # a part of a statement: so many points from there on, without leaving any out
 NUMBER = re.compile(r" #(\d+)$")
 

@@ -264,6 +264,18 @@ def test_the_version_changes_with_what_is_demanded_and_with_nothing_else() -> No
     assert versions[0] == versions[1] != versions[2]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"delimiter": ";"}, {"encoding": "cp1252"}, {"skip": 1}, {"comment": "#"}, {"quote": "'"}, {"trim": True}],
+)
+def test_a_file_that_is_read_otherwise_is_loaded_again(options: dict[str, Any]) -> None:
+    class Model(pa.DataFrameModel):
+        number: Int = column("A number.", ge=1)
+
+    files = Files("things.csv", Single(), **options)
+    assert version_of(Contract("test", "things", "me@example.com", Model, files)) != version_of(contract(Model))
+
+
 @pytest.mark.parametrize("dataset", contracts())
 def test_the_shipped_contracts_run_wholly_in_the_database(dataset: str) -> None:
     found = contracts()[dataset]
