@@ -28,7 +28,10 @@ CONSTRAINT, LOCK = "constraint", "lock"
 WAYS = [*((version, CONSTRAINT) for version in SUPPORTED), (REQUIRED, LOCK)]
 DBT = {CONSTRAINT: "1.11", LOCK: "1.12"}
 # What the unit tests ask for beyond the wheel.
-FOR_TESTS = ("pytest", "pytest-xdist", "pytest-httpserver", "hypothesis", "aiosmtpd", "ruff")
+FOR_TESTS = (
+    *("pytest", "pytest-xdist", "pytest-httpserver", "hypothesis", "aiosmtpd"),
+    *("ruff", "pre-commit", "open-data-contract-standard"),
+)
 
 
 def interpreter(wanted: str) -> str | None:
