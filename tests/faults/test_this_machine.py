@@ -100,4 +100,4 @@ def test_the_status_needs_no_home_that_can_be_written(tmp_path: Path) -> None:
         )
     finally:
         tmp_path.chmod(0o755)
-    assert (said.returncode, "Nothing was loaded yet" in said.stdout) == (0, True), said.stderr
+    assert (said.returncode, "Nothing was loaded or built yet" in said.stdout) == (0, True), said.stderr
