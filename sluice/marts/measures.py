@@ -81,7 +81,7 @@ def _key(node: Mapping[str, Any], nodes: Mapping[str, Any], columns: Collection[
             kwargs = facts["kwargs"]
             found.append(tuple(kwargs.get("columns") or (kwargs.get("column_name"),)))
     found += [tuple(rule["columns"]) for rule in node["constraints"] if rule["type"] == "primary_key"]
-    for name, column in node["columns"].items():
+    for name, column in node.get("columns", {}).items():
         found += [(name,) for rule in column.get("constraints") or () if rule["type"] == "primary_key"]
     whole = [key for key in found if key and {*key} <= {*columns}]
     return min(whole, key=len, default=())
