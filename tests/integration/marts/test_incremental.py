@@ -14,7 +14,7 @@ from tests.support import dbt_shop
 
 DAILY = "select day, amount from {{ source('raw', 'days') }}"
 MODELS = {
-    # Takes in the newest day, whatever its table has
+    # Takes in the newest day, and does not look at its table
     "window": "{{ config(materialized='incremental', unique_key='day') }}\n" + DAILY + " {% if is_incremental() %}\n"
     "where day > (select max(day) - 1 from {{ source('raw', 'days') }}) -- not as of {{ this }}\n{% endif %}",
     # Keeps what its source has no longer
@@ -22,7 +22,7 @@ MODELS = {
     "history_days on {{ this }} (day)') }}\n"
     "select day, amount from {{ source('raw', 'today') }} {% if is_incremental() %}\n"
     "where day > (select max(day) from {{ this }})\n{% endif %}",
-    # Catches up by itself
+    # Takes in what is newer than its table
     "newer": "{{ config(materialized='incremental') }}\n" + DAILY + " {% if is_incremental() %}\n"
     "where day > (select max(day) from {{ this }})\n{% endif %}",
     "shown": "{{ config(materialized='view') }} select day, amount from {{ ref('window') }}",
