@@ -28,7 +28,7 @@ def load(
     """
     try:
         with transaction(
-            warehouse.engine, f"{batch}: loading failed in the database", "The load was discarded."
+            warehouse.engine, f"{batch}: loading failed in the database", "The load was discarded.", long=True
         ) as connection:
             loads.fence(connection, batch)
             warehouse.data.drop_set_aside(connection, contract, batch.batch)

@@ -12,7 +12,7 @@ from sluice.alerts import incidents, outbox, rules
 from sluice.alerts.incidents import Cause
 from sluice.alerts.messages import Facts
 from sluice.contract.errors import ToolError
-from sluice.ledger import tables
+from sluice.ledger import builds, tables
 from sluice.warehouse.postgres import transactions
 from sluice.warehouse.warehouse import Warehouse
 
@@ -54,3 +54,29 @@ def test_a_later_run_reports_while_a_sender_is_paused_in_its_reminders(
     assert ended == [True]
     with warehouse.engine.connect() as connection:
         assert connection.scalars(sa.select(tables.incidents.c.times_seen)).all() == [2]
+
+
+def test_a_later_run_records_what_it_does_while_another_is_paused_in_the_ledger(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "BRIEF", sa.text("SET LOCAL idle_in_transaction_session_timeout = '300ms'"))
+    with warehouse.engine.begin() as connection:
+        build_id = builds.begin(connection, "marts__a", "project", [], None)
+
+    def record() -> None:
+        with transactions.transaction(warehouse.engine, "the end of the build could not be recorded") as connection:
+            builds.finish(connection, build_id, "passed")
+
+    later = threading.Thread(target=record, daemon=True)
+
+    def pause() -> None:
+        with transactions.transaction(warehouse.engine, "this build is overtaken") as connection:
+            builds.finish(connection, build_id, "failed")
+            later.start()
+            later.join(30)
+
+    with pytest.raises(ToolError, match="this build is overtaken"):
+        pause()
+    assert not later.is_alive()
+    with warehouse.engine.connect() as connection:
+        assert connection.scalar(sa.select(tables.builds.c.status)) == "passed"

@@ -43,14 +43,22 @@ def settled(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 @contextmanager
-def transaction(engine: sa.Engine, what: str, then: str = "Nothing was changed.") -> Iterator[sa.Connection]:
+def transaction(
+    engine: sa.Engine, what: str, then: str = "Nothing was changed.", *, long: bool = False
+) -> Iterator[sa.Connection]:
     """The same, with the driver's errors in words: that `what` failed, why, and what holds `then`.
+
+    Args:
+        long: whether this process may work for longer than 30 s between two statements. Else the server ends a
+            transaction that is idle for so long: what a stopped process has locked, others wait for.
 
     Raises:
         ToolError: it was not committed, or that is not known.
     """
     try:
         with settled(engine) as connection:
+            if not long:
+                connection.execute(BRIEF)
             yield connection
     except Unknown as error:
         raise Unknown(f"{what}: {error}") from None
