@@ -74,7 +74,8 @@ def make(
     for node in copied(manifest or {"nodes": {}}, everything=refreshed.everything):
         schema = schemas.known_as(node["schema"])
         part, name = schemas.on_side(schema, side), node["alias"]
-        if part in schemas.parts(side) and not {name, f"{part}.{name}"} & {*refreshed.models}:
+        label = name if part == side else f"{part}.{name}"
+        if part in schemas.parts(side) and label not in refreshed.models:
             tables.append(((schemas.on_side(schema, live.side), name), (part, name)))
     if tables:
         with write_right.held(warehouse, side, build_id) as connection:
