@@ -56,9 +56,13 @@ def check_format(name: str, kind: ColumnType, written: str) -> None:
 
 
 def spelt(cells: pa.Array, column: Column) -> pa.Array:
-    """The cells in the spelling that parse.py reads, as text; `?` for a cell that is not written as `format` says."""
-    made = spelling(column.type.name.split("(")[0], column.format or "")
-    return made(pc.utf8_trim(_texts(cells), " \t\u00a0"))
+    """The cells in the spelling that parse.py reads, as text; `?` for a cell that is not written as `format` says.
+
+    An empty cell, in quotes or not, becomes null.
+    """
+    texts = pc.utf8_trim(_texts(cells), " \t\u00a0")
+    made = spelling(column.type.name.split("(")[0], column.format or "")(texts)
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), made)
 
 
 def without_words(cells: pa.Array, words: tuple[str, ...]) -> pa.Array:
