@@ -10,9 +10,13 @@ from shlex import quote
 from sluice.contract.errors import DataError
 
 MOST_LINES = 200
-CONVERSION = (
-    "Make CSV of it: python -c \"import pandas; pandas.read_fwf('FILE', dtype=str, keep_default_na=False)"
-    ".to_csv('ROWS.csv', index=False)\""
+# All lines show the columns' widths; as a header, pandas would change the first.
+_BY_WIDTH = (
+    "import pandas; pandas.read_fwf('FILE', header=None, infer_nrows=10**9, dtype=str, keep_default_na=False)"
+    ".to_csv('ROWS.csv', index=False, header=False)"
+)
+_BY_WORD = (
+    "import csv; csv.writer(open('ROWS.csv', 'w')).writerows(line.split() for line in open('FILE') if line.strip()"
 )
 _SEVERAL = re.compile(r"[:;|,~^#@!&%$§¦\t]{2,4}")  # signs that stand for one delimiter together
 _ALONE = "§¦¬│｜，；þ"  # outside of ASCII
@@ -65,17 +69,20 @@ def doubt_of(lines: Sequence[str]) -> str:
     )
 
 
-def refuse_aligned(lines: Sequence[str], address: str) -> None:
+def refuse_aligned(lines: Sequence[str], address: str, comment: str = "") -> None:
     """Refuse a text of one column whose lines are columns of fixed width: no option divides them.
 
     Raises:
         DataError: says how to convert it, and how to read it as one column.
     """
     if is_aligned(lines):
+        one = len({len(line.split()) for line in lines if line.strip()}) == 1  # a word is a cell
+        marked = f" and not line.startswith({comment!r})" if comment else ""
+        command = f"{_BY_WORD}{marked})" if one else _BY_WIDTH
         raise DataError(
             f"{address}: its lines are aligned in columns of fixed width, which no option divides; nothing was "
-            f"written. {CONVERSION}, or give the rows by a function (sluice new ... --function) that reads the file "
-            "so. If a line is one text: --delimiter ,"
+            f'written. Make CSV of it: python -c "{command}", or give the rows by a '
+            "function (sluice new ... --function) that reads the file so. If a line is one text: --delimiter ,"
         )
 
 
