@@ -48,11 +48,11 @@ def sample_of(file: SourceFile, files: Files, given: frozenset[str]) -> tuple[Sa
         files = proposed(head, files, given)
     misfit = ""
     if text and not {"header", "names", "skip"} & given and (found := header_of_other_width(head, files)):
-        names, width = found
+        names, width, skip = found
         if len(names) > width and not any(names[width:]):  # a delimiter that only the header ends with
-            files = replace(files, skip=0, names=tuple(names[:width]))
+            files = replace(files, skip=skip, names=tuple(names[:width]))
         else:
-            misfit = _misfit(names, width)
+            misfit = _misfit(names, width, skip)
         if misfit and len(names) > width:
             raise DataError(f"{file.address}: {misfit}")
     if part.format == "json":
@@ -74,7 +74,7 @@ def sample_of(file: SourceFile, files: Files, given: frozenset[str]) -> tuple[Sa
             raise (DataError(f"{file.address}: {misfit}") if misfit else stray_quote) from None
     alone = text and len(sample.names) == 1 and "delimiter" not in given
     if alone:
-        refuse_aligned(lines_of(head, files), file.address)
+        refuse_aligned(lines_of(head, files), file.address, files.comment)
     doubt = doubt_of(lines_of(head, files)) if alone else ""
     if text and is_rule(files.comment) and not {"ignore", "names"} & given:
         files = replace(files, ignore=_edges(sample))
@@ -100,14 +100,14 @@ def _edges(sample: Sample) -> tuple[str, ...]:
     )
 
 
-def _misfit(names: Sequence[str], width: int) -> str:
+def _misfit(names: Sequence[str], width: int, skip: int) -> str:
     """What is said of a header with more or fewer names than the rows have fields."""
     kept = [name.strip().replace(",", "") for name in names[:width]]
     example = ",".join([*kept, *(f"column_{place}" for place in range(len(kept) + 1, width + 1))])
     return (
         f"its header has {len(names)} names, and its rows have {width} fields; nothing was written. Give each field a "
-        f'name, in the order of the fields: --skip 0 --names "{example}" (in a contract: Files(names=(...))). If the '
-        "first line is not the header: --skip 1"
+        f'name, in the order of the fields: --skip {skip} --names "{example}" (in a contract: Files(names=(...))). If '
+        f"the first line is not the header: --skip {skip + 1}; if it is a row: --no-header"
     )
 
 
@@ -137,7 +137,7 @@ def _first_rows(file: SourceFile, files: Files, excel: bool) -> Sample:
         if not count and not malformed:
             raise EmptyFile(
                 f"{file.address}: has column names but no row to learn from; give a sample with rows. If its first "
-                "line is a row: --no-header"
+                "line is a row: --no-header; if another sign separates its fields: --delimiter"
             )
         if not count:
             raise DataError(

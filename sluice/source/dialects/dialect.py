@@ -89,18 +89,18 @@ def lines_of(head: bytes, files: Files) -> list[str]:
     return [line for line in text.splitlines(keepends=True)[:MOST_LINES] if not is_comment(line, files)]
 
 
-def header_of_other_width(head: bytes, files: Files) -> tuple[list[str], int] | None:
-    """The names of a header that are more or fewer than the fields of the rows, and the number of those."""
+def header_of_other_width(head: bytes, files: Files) -> tuple[list[str], int, int] | None:
+    """The names of a header that are more or fewer than the fields of the rows, the number of those, and the skip."""
     records, ends = _read(lines_of(head, files), files.delimiter, files.quote, files.escape)
-    place = max((n for n, end in enumerate(ends) if end <= files.skip), default=0)
-    widths = Counter(map(len, records[place + 1 :]))
-    if not widths:
-        return None
-    names, (width, rows) = records[place], widths.most_common(1)[0]
-    named = [name for name in names if name.strip()]
-    is_header = len(named) > 1 and not any(re.match(r"\W*[0-9]", name) for name in named)
-    unlike = width > 1 and len(names) != width and rows * 2 > sum(widths.values())
-    return (names, width) if is_header and unlike else None
+    first = next((n for n, end in enumerate(ends) if end > files.skip), 0)
+    for place in (first, first - 1) if first else (0,):  # one much narrower than the rows is taken for a title
+        names, widths = records[place] if records else [], Counter(map(len, records[place + 1 :]))
+        named = [name for name in names if name.strip()]
+        width, rows = widths.most_common(1)[0] if widths else (0, 0)
+        unlike = width > 1 and len(names) != width and rows * 2 > sum(widths.values())
+        if unlike and len(named) > 1 and not any(re.match(r"\W*[0-9]", name) for name in named):
+            return names, width, ends[place - 1] if place else 0
+    return None
 
 
 def _best(lines: Sequence[str], files: Files, given: frozenset[str], said: object) -> Shape:
@@ -182,9 +182,9 @@ def _shape(lines: Sequence[str], delimiter: str, quote: str, escape: str) -> Sha
 
 
 def _skip(records: Sequence[Sequence[str]], ends: Sequence[int], width: int) -> int:
-    """Lines before the header: records that are narrower than the rows by more than an unnamed field."""
+    """Lines before the header: records narrower than the rows by more than an unnamed field. Wider ones are rows."""
     first = next((n for n, record in enumerate(records) if len(record) == width), 0)
-    if not 0 < first <= MOST_SKIPPED or width == 1:
+    if not 0 < first <= MOST_SKIPPED or width == 1 or len(records[first - 1]) > width:
         return 0
     if len(records[first - 1]) == width - 1 and width > 2 and all(records[first - 1]):
         first -= 1  # a header, and rows with one field more than it names
