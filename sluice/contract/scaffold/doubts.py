@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,6 +42,8 @@ _READING = {
 _OF_ROWS = re.compile(  # no column is named by one: a UUID, an e-mail, a web address
     r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^@\s]+@[^@\s]+\.[a-z]+|https?://\S+"
 )
+_YEAR = re.compile(r"\s*(1[6-9]|20|21)[0-9]{2}\s*")
+_MADE_UP = re.compile("column_[0-9]+")
 _USUAL = re.compile(
     r"(^|_)(id|no|nr|key|code|name|title|type|kind|status|date|day|year|city|town|country|region|address|street|email|"
     r"description|text|comment|note|value|category|group|label|column)(_|$)"
@@ -79,7 +82,7 @@ def refuse_row_as_header(address: str, sample: Sample, guesses: Sequence[Guess])
         DataError: says how to state that it is one, or that it is not.
     """
     values = [one.source for one in guesses if _is_value(one)]
-    if not values:
+    if not values or _are_years(values, [one.source for one in guesses]):
         return
     if sample.misfit or sample.doubt:
         raise DataError(f"{address}: {sample.misfit or sample.doubt}")
@@ -89,13 +92,21 @@ def refuse_row_as_header(address: str, sample: Sample, guesses: Sequence[Guess])
     raise DataError(
         f"{address}: its first line{shown} looks like a row, not like the names of {width} columns; nothing was "
         f"written. If the file has no header, name its columns: --no-header --names {example} (without --names: "
-        "column_1, column_2, ...; in a contract: Files(header=False, names=(...))). If these are names: --header"
+        "column_1, column_2, ...; in a contract: Files(header=False, names=(...))). If these are names: --header. If "
+        "the names stand further down: --skip N, where N is the number of lines above them"
     )
+
+
+def _are_years(values: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether the names that are values are years, and three or more years count up or down in the header."""
+    years = [int(name) for name in names if _YEAR.fullmatch(name)]
+    steps = {after - before for before, after in pairwise(years)}
+    return len(years) > 2 and steps in ({1}, {-1}) and all(map(_YEAR.fullmatch, values))
 
 
 def _is_value(one: Guess) -> bool:
     """Whether the name of a column is a value of it: `1001` over integers, `Berlin` over a column of towns."""
-    if re.fullmatch(r"column_[0-9]+", one.source):
+    if _MADE_UP.fullmatch(one.source):
         return False
     if one.type.name == "text":
         held = one.values.drop_null()
@@ -104,7 +115,7 @@ def _is_value(one: Guess) -> bool:
     value, bad = read(pa.array([one.source.encode()], pa.binary()), column)
     if bad is not None or value[0].as_py() is None:
         return False
-    if re.fullmatch(r"(1[6-9]|20|21)[0-9]{2}", one.source):  # a year may name a column; is it among its values?
+    if _YEAR.fullmatch(one.source):  # a year may name a column; is it among its values?
         least, most = (bound.as_py() for bound in pc.min_max(one.values).values())
         return least is not None and bool(least - 50 <= value[0].as_py() <= most + 50)
     return True
@@ -121,7 +132,8 @@ def _is_like(name: str, texts: pa.Array) -> bool:
 
 def of_header(guesses: Sequence[Guess]) -> list[str]:
     """What is said where nothing shows that the first line holds names: all columns are text, and no name is usual."""
-    if any(one.type.name != "text" or _USUAL.search(one.name) for one in guesses) or not guesses:
+    named = [one for one in guesses if not _MADE_UP.fullmatch(one.source)]
+    if any(one.type.name != "text" for one in guesses) or any(_USUAL.search(one.name) for one in named) or not guesses:
         return []
     return [
         "header: the first line is taken for names, as nothing shows that it is a row; if it is one: --no-header "
@@ -206,7 +218,7 @@ def _of_values(guesses: Sequence[Guess], rows: int) -> Iterator[str]:
             yield f"{one.name}: times finer than a microsecond are cut to it (format); Text would keep every digit"
         elif one.format:
             yield f"{one.name}: read as {one.type}, written as {quoted(one.format)} (format)"
-    unnamed = [one.name for one in guesses if re.fullmatch(r"column_[0-9]+", one.source)]
+    unnamed = [one.name for one in guesses if _MADE_UP.fullmatch(one.source)]
     if unnamed:
         yield f"{', '.join(unnamed[:5])}: without a name in the header"
     twice = [one.source for one in guesses if _numbered(one, guesses)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from types import ModuleType
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,6 +32,9 @@ _TOTAL = re.compile(
     r"(?i)(grand[ -]?|sub[ -]?)?totals?:?|sums?:?|summen?:?|gesamt(summe)?:?|insgesamt|overall|total(e|es)?( .*)?|"
     r"all|average|mean|[0-9,]+ (rows?|records?)|end of (file|report).*"
 )
+
+
+FEW = 3  # columns of which a record fills one
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,20 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Hollow:
+    """Rows without a cell, and a last row with a note in one cell: not records.
+
+    Attributes:
+        filled: columns of which every other row fills one.
+        note: what the last row holds.
+    """
+
+    count: int
+    filled: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Draft:
     """The files of a new dataset, by their place in the project, and its contract."""
 
@@ -72,7 +90,8 @@ def draft(new: NewDataset, sample: Sample, guesses: Sequence[Guess] | None = Non
     guesses = guesses_of(sample) if guesses is None else guesses
     _check_dated(new, guesses)
     guesses = [replace(guess, required=True) if guess.name == new.files.batches.by else guess for guess in guesses]
-    text = contract_file(new, guesses, sample.rows)
+    hollow = hollow_of(sample)
+    text = contract_file(new, guesses, sample.rows, hollow.filled if hollow else ())
     with _loaded(new, text) as module:
         contract: Contract = module.CONTRACT
         checks_of(contract, new.batch)  # traces them: what is written can be audited
@@ -98,10 +117,47 @@ def guesses_of(sample: Sample) -> list[Guess]:
     return found if sample.typed else with_words_of_others(found)
 
 
+def hollow_of(sample: Sample) -> Hollow | None:
+    """The rows of a file of text that hold nothing, and a note below the rows; None if there are none."""
+    if sample.typed or len(sample.columns) < 2 or not sample.rows:
+        return None
+    cells = [
+        np.asarray(pc.match_substring_regex(column, r"\S").fill_null(False))
+        if pa.types.is_binary(column.type)
+        else np.asarray(column.is_valid())
+        for column in sample.columns
+    ]
+    counts = np.sum(cells, axis=0)
+    place = next((place for place, filled in enumerate(cells) if filled[-1]), 0)
+    note = _note(sample, place) if sample.whole and counts[-1] == 1 and not (counts[:-1] == 1).any() else ""
+    left = counts > 0
+    count = sample.rows - int(left.sum()) + bool(note)
+    if not count:
+        return None
+    left[-1] &= not note
+    named = [one for n, one in enumerate(zip(column_names(sample.names), cells, strict=True)) if not note or n != place]
+    found: list[str] = []
+    for name, filled in sorted(named, key=lambda column: -int(column[1].sum())):
+        if len(found) < FEW or (filled & left).any():  # not fewer, as the next file may have a record without the first
+            found.append(name)
+            left &= ~filled
+    return None if left.any() else Hollow(count, tuple(found), note)
+
+
+def _note(sample: Sample, place: int) -> str:
+    """The text of the last row's one cell, if it is more than a value."""
+    cell = sample.columns[place][-1].as_py()
+    text = cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell)
+    few = sample.rows < LEAST_ROWS or len(sample.columns) < 3
+    return text if not few and re.search(r"[^\W\d_]{3}", text) else ""
+
+
 def _columns_of(sample: Sample) -> list[Guess]:
     """What each column is by its own cells; a closing line of totals says nothing of its column."""
     names = column_names(sample.names)
-    columns = list(zip(names, sample.names, sample.columns, strict=True))
+    hollow = hollow_of(sample)
+    cells_of = [cells[:-1] for cells in sample.columns] if hollow and hollow.note else sample.columns
+    columns = list(zip(names, sample.names, cells_of, strict=True))
     commas = sample.delimiter == ","
     found = [
         guess_column(

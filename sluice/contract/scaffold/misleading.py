@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from sluice.contract.authoring.annotations import quoted
 from sluice.contract.contract import Files
 from sluice.contract.formatting import counted
-from sluice.contract.scaffold.draft import Sample
+from sluice.contract.scaffold.draft import Sample, hollow_of
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.readings import reading_of
 from sluice.contract.scaffold.texts.source_lines import written_tuple
@@ -26,7 +26,23 @@ _TOTAL = re.compile(r"(?i)[ ]*((grand|sub)[ -]?)?totals?[ ]*:?[ ]*|[ ]*(zwischen
 
 def misleading(files: Files, sample: Sample, guesses: Sequence[Guess]) -> list[str]:
     """One line for each kind, what costs most first."""
-    return [*_lines_in_quotes(sample), *_second_header(files, sample, guesses), *_totals(guesses), *_codes(guesses)]
+    return [
+        *_lines_in_quotes(sample),
+        *_second_header(files, sample, guesses),
+        *_hollow(sample, guesses),
+        *_totals(guesses),
+        *_codes(guesses),
+    ]
+
+
+def _hollow(sample: Sample, guesses: Sequence[Guess]) -> Iterator[str]:
+    """Rows that the draft rejects, as they hold nothing, or only a note."""
+    if hollow := hollow_of(sample):
+        shown = f"; the last: {hollow.note[:60]!r}" if hollow.note and not any(one.pii for one in guesses) else ""
+        yield (
+            f"a row holds something: {counted(hollow.count, 'row')} of {sample.rows:,} without a cell, or with a note "
+            f"alone{shown}; such rows are rejected"
+        )
 
 
 def _lines_in_quotes(sample: Sample) -> Iterator[str]:

@@ -42,7 +42,7 @@ _NUMBERLESS = re.compile(
 _ORDER = (pa.int64(), MONEY, WIDE_MONEY, pa.float64(), pa.bool_(), pa.date32(), pa.timestamp("us"), ZONED)
 _NULLS = (
     *("NULL", "Null", "null", "NA", "N/A", "n/a", "N.A.", "n.a.", "NaN", "nan", "NAN", "None", "none", r"\N", "#N/A"),
-    *("<NA>", "-", "--", ".", "..", "...", "?", "*", "missing", "Missing", "unknown", "Unknown", "not available"),
+    *("<NA>", "-", "--", ".", "..", "...", ":", "?", "*", "missing", "Missing", "unknown", "Unknown", "not available"),
 )
 # Cells that may be odd in a column whose other cells all have one type: they are rejected, and named in the draft.
 _ODD_DATE = r"^[ ]*[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}([ T][0-9:.]+)?[ ]*$"

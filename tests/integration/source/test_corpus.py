@@ -158,6 +158,10 @@ KINDS = {
     "header_again_text.csv": Case(60, {"count(*) filter (where name = 'name')": 0}, 1),
     "footer_left_out.csv": Case(3, {"sum(id)": 6}, options={"comment": "Total:"}),
     "utf16_no_mark.csv": Case(40, {"sum(id)": 820, "max(name)": "n9"}),
+    "header_of_years.csv": Case(12, {"sum(column_2021)": 3040, "sum(column_2018)": 650}),
+    "note_below.csv": Case(20, {"count(distinct place)": 3, "sum(amount)": Decimal("2320.00")}, 1),
+    "row_of_delimiters.csv": Case(20, {"sum(amount)": Decimal("2320.00")}, 1),
+    "quoted_nothing.csv": Case(20, {"sum(fee)": Decimal("10112.50"), "count(fee)": 10}),
     "units_below.csv": Case(40, {"sum(at)": 820}, options={"header": False, "skip": 2, "names": ("at", "speed")}),
     # right before, and still
     "c18_uuid.parquet": Case(40, {"min(id::text)": "00000000-0000-0000-0000-000000000001"}),

@@ -23,10 +23,14 @@ REFUSED = {
     "header_wider.csv": 'header has 4 names, .* 3 fields.*--skip 0 --names "id,name,city"',
     "header_narrower.csv": 'header has 2 names, .* 3 fields.*--skip 0 --names "id,name,column_3"',
     "header_much_narrower.csv": 'header has 2 names, .* 4 fields.*--names "id,name,column_3,column_4"',
+    "rows_lose_a_field.csv": 'header has 4 names, .* 3 fields.*--skip 0 --names "day,north,south"',
+    "titles_header_narrower.csv": '3 names, .* 4 fields.*--skip 3 --names "id,what,place,column_4".*--skip 4',
     "no_header_codes.csv": "'A1', '00501'.* looks like a row.*--no-header --names",
     "no_header_uuids.csv": "looks like a row.*--no-header --names",
     "no_header_mails.csv": "looks like a row.*--no-header --names",
-    "fixed_width.txt": r"columns of fixed width.*pandas\.read_fwf.*--function.*--delimiter ,",
+    "fixed_width.txt": r"columns of fixed width.*line\.split\(\) for line.*--function.*--delimiter ,",
+    "aligned_words.txt": r"line\.split\(\) for line in .*not line\.startswith\('#'\)",
+    "aligned_blanks.txt": r"columns of fixed width.*pandas\.read_fwf\('FILE', header=None, infer_nrows=10\*\*9",
     "json_values.jsonl": r"a plain value in each line.*jq -c '\{value: \.\}'",
     "json_sequence.json": r"a JSON text sequence.*tr -d '\\036'",
     "json_together.json": r"no line is a JSON object.*jq -c \. FILE",
@@ -50,11 +54,12 @@ def test_a_first_line_that_is_a_row_is_not_taken_for_names(project: Path) -> Non
         new_dataset.new(new_dataset.Wish("case", "file", str(project / "no_header.csv")))
 
 
+@pytest.mark.parametrize("name", ["no_header_words.csv", "tree_of_words.csv"])
 def test_a_first_line_that_nothing_shows_to_be_names_is_a_doubt(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    project: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    shutil.copy(CORPUS / "no_header_words.csv", project)
-    new_dataset.new(new_dataset.Wish("case", "file", str(project / "no_header_words.csv")))
+    shutil.copy(CORPUS / name, project)
+    new_dataset.new(new_dataset.Wish("case", "file", str(project / name)))
     assert "the first line is taken for names, as nothing shows" in capsys.readouterr().out
 
 
@@ -65,6 +70,8 @@ SAID = {
     "codes_for_none.csv": r'temp: -999 stands 5 times.*null_values=\("-999", "-999.0"\)',
     "units_below.csv": "at, speed: text because of the first row alone.*--no-header --skip 2 --names at,speed",
     "lines_in_quotes.csv": "quote: each line is one cell in quotes.*sed",
+    "note_below.csv": "a row holds something: 1 row of 21 .*: 'Printed 3 May, room R-7'; such rows are rejected",
+    "row_of_delimiters.csv": "a row holds something: 1 row of 21 without a cell.*rejected",
     "subtotals.csv": r'region: "Subtotal" in 4 rows looks like a total.*notin=\["Subtotal"\]',
 }
 

@@ -21,12 +21,13 @@ _KINDS = {kind.__name__ for kind in (*CALENDARS, EachFile, Single)}
 _IMPORTED = {"Contract", "Files", "Rows", "Table", "Gate", "Annotated", "ArrowDecimal128", *_KINDS, *NAMES}
 
 
-def contract_file(new: NewDataset, guesses: Sequence[Guess], rows: int) -> str:
+def contract_file(new: NewDataset, guesses: Sequence[Guess], rows: int, filled: Sequence[str] = ()) -> str:
     """The module's text.
 
     Args:
         new: the dataset's names, owner and batches; its model is of no interest.
         rows: of the sample.
+        filled: columns of which each record fills one, where the sample has rows that hold nothing.
     """
     name = class_name(new.entity, _IMPORTED)
     lines = [
@@ -41,7 +42,7 @@ def contract_file(new: NewDataset, guesses: Sequence[Guess], rows: int) -> str:
         f'    """One row per record of {source_lines.origin(new)}."""  # confirm: this, and what each column holds',
         "",
         *(line for guess in guesses for line in _column(guess, rows)),
-        *(_first_check(guesses) if not any(map(_checked, guesses)) else []),
+        *(_holding(guesses, filled) if filled or not any(map(_checked, guesses)) else []),
         "",
         "",
         *_contract(new, name),
@@ -53,12 +54,14 @@ def _checked(guess: Guess) -> bool:
     return bool(not guess.nullable or guess.codes or guess.bounds or guess.unique or guess.total)
 
 
-def _first_check(guesses: Sequence[Guess]) -> list[str]:
-    """A check for a contract that would have none, and so could not close its gate."""
-    held = " | ".join(f'rows["{guess.name}"].notna()' for guess in guesses[:3])
+def _holding(guesses: Sequence[Guess], filled: Sequence[str]) -> list[str]:
+    """A check for rows that hold nothing, or a contract that would have none, and so could not close its gate."""
+    held = " | ".join(f'rows["{name}"].notna()' for name in filled or [guess.name for guess in guesses[:3]])
     return [
         "",
-        "    # confirm: the sample gives no check, so this is the first one; add what you know of the values.",
+        "    # confirm: rows of the sample hold nothing, or only a note; such rows are rejected."
+        if filled
+        else "    # confirm: the sample gives no check, so this is the first one; add what you know of the values.",
         '    @pa.dataframe_check(name="a row holds something")',
         "    def holds_something(cls, rows):  # noqa: N805",
         f"        return {held}",
