@@ -107,7 +107,7 @@ def _misfit(names: Sequence[str], width: int, skip: int) -> str:
     return (
         f"its header has {len(names)} names, and its rows have {width} fields; nothing was written. Give each field a "
         f'name, in the order of the fields: --skip {skip} --names "{example}" (in a contract: Files(names=(...))). If '
-        f"the first line is not the header: --skip {skip + 1}; if it is a row: --no-header"
+        f"the first line is not the header: --skip {skip + 1}; if it is a row: --no-header with these --names"
     )
 
 

@@ -221,3 +221,13 @@ def test_a_sheet_whose_first_row_is_a_record_is_not_taken_for_names(project: Pat
         new_dataset.Wish("case", "file", str(path), options={"header": False, "names": ("id", "at", "sum")})
     )
     assert len(contract_of(project / "contracts" / "case_file.py").columns) == 3
+
+
+def test_titles_above_a_sheet_are_left_out_where_its_header_is_said_to_be_one(project: Path) -> None:
+    rows = [["Shops of the town"], ["as of May"], ["no", "shop", "area"], *([n, "shop", n * 3] for n in range(1, 20))]
+    path = workbook(project / "shops.xlsx", {"Shops": rows})
+    with pytest.raises(SluiceError, match=r"'shop'.* looks like a row.*If these are names: --header"):
+        new_dataset.new(new_dataset.Wish("case", "file", str(path)))
+    new_dataset.new(new_dataset.Wish("case", "file", str(path), options={"header": True}))
+    columns = contract_of(project / "contracts" / "case_file.py").columns
+    assert [column.name for column in columns] == ["no", "shop", "area"]

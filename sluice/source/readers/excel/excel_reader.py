@@ -120,7 +120,7 @@ def proposed(file: SourceFile, files: Files, given: frozenset[str]) -> Files:
     with closing(Sheet(file, files.sheet, draft=True)) as sheet:
         if len(sheet.names) > 1:
             files = replace(files, sheet=sheet.name)
-        if {"skip", "header", "names"} & given:
+        if {"skip", "names"} & given or not files.header:
             return files
         widths = [sum(cell != "" for cell in row) for row in islice(sheet, HEAD)]
     common = Counter(width for width in widths if width).most_common(1)
