@@ -20,10 +20,12 @@ RUN = """
 import os, sys, time
 from sluice.cli import exit_codes
 from sluice.cli.app import PREFECT_SETTINGS
+from sluice.runs import logs
 from sluice.server import orphans, temporary
 
 def command():
     os.environ.update(PREFECT_SETTINGS)
+    logs.let_services_end_quietly()
     orphans.end_with_me()
     ready = temporary.start()
     from prefect import flow
