@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sluice.contract.errors import Overtaken
-from sluice.ledger.tables import WHOLE, builds, publications
+from sluice.ledger.tables import WHOLE, builds, dbt_results, publications
 from sluice.warehouse.batch import schemas_of
 from sluice.warehouse.postgres import locks
 from sluice.warehouse.warehouse import Warehouse
@@ -98,6 +98,22 @@ def bases_of(tries: Iterable[tuple[str, bytes | None]]) -> tuple[Base, ...]:
     for project, manifest in tries:
         found[project] = found.get(project) or manifest
     return tuple(Base(name, gzip.decompress(kept) if kept else None) for name, kept in found.items())
+
+
+def since_published(connection: sa.Connection, side: str, before: int) -> Mapping[str, frozenset[str]]:
+    """What dbt did on the side in its builds since one was last published: each node's id, with its statuses.
+
+    Nothing where one of them was cut off, so that nobody knows what it left.
+    """
+    last = sa.select(sa.func.max(builds.c.build_id)).where(builds.c.status == "published").scalar_subquery()
+    since = (builds.c.build_id > sa.func.coalesce(last, 0)) & (builds.c.build_id < before)
+    query = sa.select(builds.c.invocation_id).where(since, builds.c.side == side, builds.c.status != "not run")
+    commands = connection.scalars(query).all()
+    if None in commands:
+        return {}
+    of_commands = sa.select(dbt_results.c.unique_id, sa.func.array_agg(dbt_results.c.status.distinct()))
+    of_commands = of_commands.where(dbt_results.c.invocation_id.in_(commands)).group_by(dbt_results.c.unique_id)
+    return {name: frozenset(statuses) for name, statuses in connection.execute(of_commands).tuples()}
 
 
 def newest(connection: sa.Connection, side: str | None = None) -> sa.Row | None:

@@ -18,7 +18,6 @@ from sluice.contract.errors import ConfigError, Overtaken, SluiceError, ToolErro
 from sluice.ledger import builds, tables, write_right
 from sluice.ledger.loads import published_loads
 from sluice.marts import compare, failed_tests, measures, publish
-from sluice.marts.compare import Compared
 from sluice.marts.dbt import run as dbt_run
 from sluice.marts.dbt.results import DbtRun
 from sluice.marts.dbt.runner import Progress
@@ -49,7 +48,7 @@ class Built:
     models: tuple[str, ...]
     run: DbtRun
     build_id: int
-    compared: tuple[Compared, ...] = ()
+    compared: tuple[compare.Compared, ...] = ()
 
 
 def due(warehouse: Warehouse) -> bool:
@@ -110,6 +109,7 @@ def build(
         begun = Begun(side, build_id, loads, prepared.args)
         run = _run(warehouse, begun, refreshed, choice, progress)
         manifest = run.artifact("manifest")
+        own_project.refuse_compiled(warehouse, side, manifest)
         models = mart_models(warehouse, manifest)
     except DbtDidNotRun as error:
         end("failed" if touched else "not run", None, error)

@@ -51,7 +51,8 @@ def project_files(root: Path | None = None) -> list[Path]:
     found = []
     for above, folders, names in os.walk(root or paths.dbt_project()):
         folders[:] = [name for name in folders if name not in NOT_PROJECT]
-        found += [Path(above, name) for name in names if name.endswith(PROJECT_FILES)]
+        own = [name for name in names if not name.startswith(".")]  # such as .user.yml, by which dbt knows a machine
+        found += [Path(above, name) for name in own if name.endswith(PROJECT_FILES)]
     return sorted(found)
 
 

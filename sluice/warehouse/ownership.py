@@ -149,8 +149,9 @@ def _of_another(connection: sa.Connection, schemas: Schemas, project: str, name:
 def _of_others(connection: sa.Connection, schemas: Schemas, project: str, row: sa.Row) -> str:
     return (
         f"schema {row.name!r} of database {connection.engine.url.database!r} holds objects that Sluice did not make "
-        f"({', '.join(row.objects)}). Nothing was written. {_rename(schemas, project, row.name)} If they are this "
-        f"project's: COMMENT ON SCHEMA \"{row.name}\" IS '{_mark(project, former=False)}'"
+        f"({', '.join(row.objects)}). Nothing was written. {_rename(schemas, project, row.name)} If Sluice made them "
+        f'for this project, and its comment was lost: COMMENT ON SCHEMA "{row.name}" IS '
+        f"'{_mark(project, former=False)}'"
     )
 
 
@@ -161,4 +162,5 @@ def _rename(schemas: Schemas, project: str, name: str) -> str:
         return f'Give it another name: ALTER SCHEMA "{name}" RENAME TO "{name[:50]}_before". Or name others in [marts].'
     key = keys.get(name, "marts")
     free = re.sub(r"\W", "_", project) + f"_{key}"
-    return f'Name another one in sluice.toml: {key} = "{free[:60]}" under [schemas].'
+    other = f'Name another one in sluice.toml: {key} = "{free[:60]}" under [schemas].'
+    return f'{other} Or rename it: ALTER SCHEMA "{name}" RENAME TO "{name[:50]}_before".' if key == "marts" else other

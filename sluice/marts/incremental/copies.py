@@ -1,8 +1,8 @@
 """Incremental models whose table on a side is first made what readers have.
 
-A side is built every second time, so its own tables lack what the build between has added. A model that looks at its
-table takes that in with the next build. Two kinds cannot: one that takes in a fixed window, such as yesterday's rows,
-and one whose rows are nowhere else any more (dbt's `full_refresh: false`). They start from a copy.
+A side is built every second time, so its own tables lack what the build between has added. A model that asks for all
+that is newer than its table takes that in with the next build. Others may not, such as one that takes in yesterday's
+rows, or one whose rows are nowhere else any more (dbt's `full_refresh: false`). They start from a copy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from sluice.marts.own_project.hooks import COMMENTS
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
-THIS = re.compile(r"\bthis\b")
+BLOCK = re.compile(r"\{%-?\s*if\s+is_incremental\(\)\s*-?%\}(.*?)\{%-?\s*(?:endif|else)\s*-?%\}", re.DOTALL)
+NEWER = re.compile(r"(?:where|and)\b[^<>={}]*>=?[^<>={}]*\bmax *\([^<>={}]*\bfrom \{\{-? ?this ?-?\}\}[^<>={}]*", re.I)
+# What says more than that within such a block; and a window that moves with the clock, there or in another condition
+MORE = re.compile(r"\b(?:and|or|not|between|in|exists|union|join|where|limit)\b", re.I)
+CLOCK = r"(?:\bcurrent_|\blocaltime|\bnow *\(|_timestamp *\(|\bmodules\.|\bvar *\(|\brun_started_at)"
+WITH_CLOCK = re.compile(rf"\b(?:where|and|or|on|having)\b[^,;]*{CLOCK}", re.I)
+BROKEN = frozenset({"error", "fail", "runtime error", "partial success"})
 BY_LOAD = "replace_loads"  # Sluice's strategy: it reads from the table itself which loads it has
 
 KIND = sa.text("SELECT relkind FROM pg_class WHERE oid = to_regclass(:name)")
@@ -68,10 +74,13 @@ def make(
         if live is None or live.side == side:
             return False
         bases = builds.bases(connection, live.side, build_id)
+        done = {} if refreshed.everything else builds.since_published(connection, side, build_id)
     if manifest is None and bases and bases[-1].manifest is not None:
         manifest = json.loads(bases[-1].manifest)
     schemas, tables = warehouse.schemas, []
     for node in copied(manifest or {"nodes": {}}, everything=refreshed.everything):
+        if _has_more_than_readers(node, manifest or {}, done):
+            continue
         schema = schemas.known_as(node["schema"])
         part, name = schemas.on_side(schema, side), node["alias"]
         label = name if part == side else f"{part}.{name}"
@@ -95,12 +104,38 @@ def copied(manifest: Mapping[str, Any], *, everything: bool) -> Sequence[Mapping
     """
     models = [node for node in manifest["nodes"].values() if node["config"].get("materialized") == "incremental"]
     kept = [node for node in models if node["config"].get("incremental_strategy") != BY_LOAD]
-    return [node for node in kept if only_here(node) or not (everything or _looks_at_its_table(node))]
+    return [node for node in kept if only_here(node) or not (everything or _takes_in_what_is_newer(node))]
 
 
-def _looks_at_its_table(node: Mapping[str, Any]) -> bool:
-    """Whether the model's own text names `{{ this }}`. Where a macro does so instead, a copy does no harm."""
-    return bool(THIS.search(COMMENTS.sub(" ", node.get("raw_code") or "")))
+def _takes_in_what_is_newer(node: Mapping[str, Any]) -> bool:
+    """Whether the model leaves out only what is older than its table: `where at > (select max(at) from {{ this }})`.
+
+    By these words alone: another model may take in as much, but a copy is right for every one.
+    """
+    text = " ".join(COMMENTS.sub(" ", node.get("raw_code") or "").split())
+    blocks = [block.strip() for block in BLOCK.findall(text)]
+    if not blocks or len(blocks) != text.count("is_incremental") or WITH_CLOCK.search(text):
+        return False
+    more = any(MORE.search(block, len("and")) or re.search(CLOCK, block, re.I) for block in blocks)
+    return not more and all(NEWER.fullmatch(block) for block in blocks)
+
+
+def _has_more_than_readers(
+    node: Mapping[str, Any], manifest: Mapping[str, Any], done: Mapping[str, frozenset[str]]
+) -> bool:
+    """Whether the side's table is a copy, too, with what nights have added that passed here and failed elsewhere.
+
+    Not of a model that adds its rows again where it is built twice.
+
+    Args:
+        done: on the side since the last publish.
+    """
+    config, name = node["config"], node["unique_id"]
+    again = config.get("unique_key") or config.get("incremental_strategy") == "microbatch"
+    tests = (each for each in manifest["nodes"].values() if name in each.get("depends_on", {}).get("nodes", ()))
+    tests_too = [name, *(each["unique_id"] for each in tests if each["resource_type"] == "test")]
+    broken = any(BROKEN & done.get(each, frozenset()) for each in tests_too)
+    return bool(again and name in done and not broken)
 
 
 def _copy(connection: sa.Connection, source: tuple[str, str], target: tuple[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,13 +58,33 @@ def prepare(warehouse: Warehouse) -> Prepared:
     place = dbt_run.on_side(warehouse, side)
     packages.install(place)
     manifest = dbt_run.run_dbt(["parse"], place).artifact("manifest")
-    suffix = side.removeprefix(warehouse.schemas.marts)
-    project = Project(manifest, warehouse.schemas, suffix, str(warehouse.url.database))
-    if reasons := list(dict.fromkeys([*project.refusals(), *_unreadable(warehouse, manifest)])):
-        raise ConfigError("\n  ".join(["this dbt project cannot be published as it is. Nothing was built:", *reasons]))
+    _refuse("Nothing was built", [*_project(warehouse, side, manifest).refusals(), *_unreadable(warehouse, manifest)])
     nodes = manifest["nodes"].values()
     snapshots = sorted({node["schema"] for node in nodes if node["resource_type"] == "snapshot"})
     return Prepared(tuple(snapshots), manifest)
+
+
+def refuse_compiled(warehouse: Warehouse, side: str, manifest: Mapping[str, Any]) -> None:
+    """Refuse a side of which a node has read what readers have, or the other side: only its compiled SQL shows that.
+
+    Args:
+        manifest: of the build.
+
+    Raises:
+        ConfigError: names each such node. The side is not to be published.
+    """
+    if paths.project().settings.marts.schemas is not None:
+        _refuse("Readers keep what they have", _project(warehouse, side, manifest).compiled())
+
+
+def _project(warehouse: Warehouse, side: str, manifest: Mapping[str, Any]) -> Project:
+    suffix = side.removeprefix(warehouse.schemas.marts)
+    return Project(manifest, warehouse.schemas, suffix, str(warehouse.url.database))
+
+
+def _refuse(then: str, found: Iterable[str]) -> None:
+    if reasons := list(dict.fromkeys(found)):
+        raise ConfigError("\n  ".join([f"this dbt project cannot be published as it is. {then}:", *reasons]))
 
 
 def _unreadable(warehouse: Warehouse, manifest: Mapping[str, Any]) -> Iterator[str]:

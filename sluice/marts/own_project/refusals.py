@@ -61,6 +61,12 @@ class Project:
         named = {node["schema"].removesuffix(self.suffix) for node in self.built}
         of_marts = {self.nodes[name]["schema"].removesuffix(self.suffix) for name in self.marts}
         new = sorted(named - {*self.schemas.built})
+        if not self.marts and self.built and not meaning_nothing(self.manifest):
+            places = sorted({node["original_file_path"].rpartition("/")[0] for node in self.built if _is_model(node)})
+            yield (
+                "[marts] models in sluice.toml means no model of the project, so readers would have nothing: name the "
+                f"folders, tags or selectors of the marts. Its models are in {', '.join(places) or 'no folder'}"
+            )
         if new and self.marts:  # which schemas have marts is not known before there are any
             readers = sorted(of_marts | {*self.schemas.published} - {self.schemas.marts})
             internal = sorted((named | {*self.schemas.internal}) - of_marts - {*self.schemas.published})
@@ -110,7 +116,7 @@ class Project:
 
     def _hard_coded(self) -> Iterator[str]:
         """What names a schema that Sluice publishes: it would read what readers have, or one side for ever."""
-        names = {*self.schemas.built, *(p for side in self.schemas.sides for p in self.schemas.parts(side))}
+        names = self._named()
         pattern = _naming(names)
         macros = [each for each in self.manifest["macros"].values() if each["package_name"] not in hooks.DBT_S]
         texts = [(_of(node), node.get("raw_code") or "") for node in self.nodes.values()]
@@ -125,6 +131,18 @@ class Project:
                     "project builds: use ref(...)"
                 )
 
+    def _named(self) -> set[str]:
+        """The schemas that nothing of the project may name."""
+        return {*self.schemas.built, *(part for side in self.schemas.sides for part in self.schemas.parts(side))}
+
+    def compiled(self) -> Iterator[str]:
+        """What names such a schema once dbt has compiled it, by a variable or a macro."""
+        own = {f"{schema}{self.suffix}" for schema in self.schemas.built}
+        pattern = _naming(self._named() - own)
+        for node in self.nodes.values():
+            if found := pattern.search(" ".join(hooks.COMMENTS.sub(" ", node.get("compiled_code") or "").split())):
+                yield f"{_of(node)} reads the schema {found['name']}: write ref(...), so that it reads its own side"
+
 
 def _naming(schemas: Collection[str]) -> re.Pattern[str]:
     """What finds, in a text with single spaces, one of these schemas or that of dbt's target, after FROM or JOIN."""
@@ -133,6 +151,10 @@ def _naming(schemas: Collection[str]) -> re.Pattern[str]:
     database = rf"(?:{word}{spaces}\.{spaces})?"
     schema = rf"(?:\"?(?P<name>{'|'.join(map(re.escape, schemas))})\"?|(?P<target>\{{\{{-? ?target\.schema ?-?\}}\}}))"
     return re.compile(rf"(?<!distinct )\b(?:from|join) (?:only )?(?:{listed})*{database}{schema}{spaces}\.", re.I)
+
+
+def _is_model(node: Node) -> bool:
+    return bool(node["resource_type"] == "model")
 
 
 def _is_ephemeral(node: Node) -> bool:

@@ -7,6 +7,7 @@ import shutil
 import pytest
 import sqlalchemy as sa
 
+from sluice.contract.errors import ConfigError, DataError, SluiceError
 from sluice.marts import candidate
 from sluice.marts.rollback import rollback
 from tests.integration.marts.test_own_project import Team, team  # noqa: F401 - a fixture
@@ -17,6 +18,11 @@ MODELS = {
     # Takes in the newest day, and does not look at its table
     "window": "{{ config(materialized='incremental', unique_key='day') }}\n" + DAILY + " {% if is_incremental() %}\n"
     "where day > (select max(day) - 1 from {{ source('raw', 'days') }}) -- not as of {{ this }}\n{% endif %}",
+    # The same, with words about its table that do not make it take in what is newer
+    "hooked": "{{ config(materialized='incremental', unique_key='day', post_hook='analyze {{ this }}') }}\n"
+    + DAILY
+    + " d {% if is_incremental() %}\nwhere day > (select max(day) - 1 from {{ source('raw', 'days') }})\n"
+    "and not exists (select from {{ this }} t where t.day = d.day){% endif %}",
     # Keeps what its source has no longer
     "history": "{{ config(materialized='incremental', full_refresh=false, post_hook='create index if not exists "
     "history_days on {{ this }} (day)') }}\n"
@@ -77,6 +83,36 @@ def test_no_night_is_missing_from_a_window_or_from_rows_that_are_nowhere_else(ni
     assert after["newer"] == [1, 2, 3, 4, 5]
 
 
+def test_a_night_that_failed_elsewhere_or_was_not_published_is_not_missing_from_a_window(nights: Team) -> None:
+    for day in (1, 2):
+        deliver(nights, day)
+        publish(nights)
+    dbt_shop.put(nights.project, "tests/no_day_3_or_4.sql", "select 1 from {{ ref('newer') }} where day in (3, 4)")
+    for day in (3, 4):
+        deliver(nights, day)
+        with pytest.raises(DataError):
+            nights.build()
+    (nights.project / "tests/no_day_3_or_4.sql").unlink()
+    deliver(nights, 5)
+    nights.build()  # and nobody publishes it
+    deliver(nights, 6)
+    seen = publish(nights)
+    assert {seen[name] == [*range(1, 7)] for name in ("window", "hooked", "newer")} == {True}, seen
+
+
+def test_a_night_whose_rows_failed_their_test_is_not_kept_in_a_window(nights: Team) -> None:
+    for day in (1, 2):
+        deliver(nights, day)
+        publish(nights)
+    dbt_shop.put(nights.project, "tests/no_day_3.sql", "select 1 from {{ ref('window') }} where day = 3")
+    deliver(nights, 3)
+    with pytest.raises(DataError):
+        nights.build()
+    nights.sql("DELETE FROM raw.days WHERE day = 3")
+    deliver(nights, 4)
+    assert publish(nights)["window"] == [1, 2, 4]
+
+
 def test_changed_logic_does_not_take_rows_that_are_nowhere_else(nights: Team) -> None:
     for day in (1, 2):
         deliver(nights, day)
@@ -86,3 +122,10 @@ def test_changed_logic_does_not_take_rows_that_are_nowhere_else(nights: Team) ->
     deliver(nights, 3)
     assert publish(nights)["history"] == [1, 2, 3]
     assert [row.amount for row in nights.sql("SELECT amount FROM marts.history ORDER BY day")] == [1, 1, 2]
+
+    # A model that names by a variable what readers have: it shows in what dbt has compiled
+    dbt_shop.put(nights.project, "models/marts/by_variable.sql", "select day from {{ var('read', 'marts') }}.newer")
+    with pytest.raises(ConfigError, match=r"model by_variable reads the schema marts: write ref\(...\)"):
+        nights.build()
+    with pytest.raises(SluiceError, match="did not pass"):
+        candidate.publish_passed(nights.warehouse)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -155,6 +156,14 @@ def test_a_project_that_cannot_be_published_is_refused_with_every_reason_before_
     assert len(lines) == len(SAID) + 3, "\n".join(lines)  # its head, and two more lines of the last
     assert team.count("ops.builds") == 0
     assert not sa.inspect(team.warehouse.engine).get_table_names("finance__a")
+
+
+def test_a_project_without_a_mart_is_refused_with_the_folders_of_its_models(team: Team) -> None:
+    shutil.move(team.project / "models/marts", team.project / "models/shown")
+    with pytest.raises(ConfigError, match="means no model of the project, so readers would have nothing") as refused:
+        team.build()
+    assert "models/shown/finance, models/shown/sales" in str(refused.value)
+    assert team.count("ops.builds") == 0
 
 
 @pytest.mark.long

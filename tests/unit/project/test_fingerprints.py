@@ -48,6 +48,10 @@ def test_comments_headers_and_layout_are_no_change(of: Callable[..., str], name:
     assert of(**{name: text}) == of(**{name: same})
 
 
+def test_what_dbt_writes_there_to_know_the_machine_is_no_change(of: Callable[..., str]) -> None:
+    assert of(m__dot__sql=MODEL) == of(m__dot__sql=MODEL, __dot__user__dot__yml="id: 1")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "other"),
     [
