@@ -156,7 +156,7 @@ def _post(connection: sa.Connection, row: sa.Row, stage: Stage, facts: Facts, no
     everyone = ", ".join(dict.fromkeys(owner.name for owner in owners))
     if stage != "reminder":
         channels[EVENTS] = everyone
-    if stage == "first" and not set(channels) - {EVENTS}:
+    if stage == "first" and owners and not set(channels) - {EVENTS}:  # a project without a contract has no owner
         _warn_of_silence(row.dataset or row.subject)
     about = {"kind": row.kind, "dataset": row.dataset, "batch": row.batch, "created_at": now, "next_try_at": now}
     for channel, owner in channels.items():
