@@ -61,7 +61,7 @@ class Project:
         named = {node["schema"].removesuffix(self.suffix) for node in self.built}
         of_marts = {self.nodes[name]["schema"].removesuffix(self.suffix) for name in self.marts}
         new = sorted(named - {*self.schemas.built})
-        if not self.marts and self.built and not meaning_nothing(self.manifest):
+        if new and not self.marts and not meaning_nothing(self.manifest):
             places = sorted({node["original_file_path"].rpartition("/")[0] for node in self.built if _is_model(node)})
             yield (
                 "[marts] models in sluice.toml means no model of the project, so readers would have nothing: name the "
