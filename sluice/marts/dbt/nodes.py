@@ -101,7 +101,7 @@ class InProcess:
 def _look_once() -> None:
     """Let dbt look through the stack and all modules once, and not for each of its 18 flags in each command.
 
-    That is a quarter of a small command's time, for the name of a module, and also where the flag brings it: read in
+    That takes up to half a second a command, for the name of a module, and also where the flag brings it: read in
     dbt-common 1.39, `BehaviorFlagRendered.__init__`.
     """
     look = getattr(BehaviorFlagRendered, "_default_source", None)
