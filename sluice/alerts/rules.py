@@ -140,15 +140,15 @@ def marts_failed(connection: sa.Connection, error: SluiceError, now: datetime) -
     """dbt failed, or the marts could not be published. Sent to every owner: all read the same marts."""
     if isinstance(error, SILENT):
         return
-    run = getattr(error, "run", None)
-    failed = sorted(node.unique_id for node in run.failed) if run else []
+    failed = sorted(node.unique_id for node in getattr(getattr(error, "run", None), "failed", ()))
     facts = Facts(
         reasons=[line.strip() for line in str(error).splitlines() if line.strip()],
         readers_see="the marts as they were before this run",
         downstream=downstream.of_nodes(connection, failed),
         next_command=getattr(error, "next_command", "sluice docs"),
     )
-    cause = Cause("dbt_failed", MARTS, detail=" ".join(failed) or type(error).__name__)
+    detail = " ".join(failed) or type(error).__name__
+    cause = Cause(getattr(error, "incident", "dbt_failed"), MARTS, detail=detail)
     incidents.saw(connection, cause, facts, everyone(), now)
 
 
@@ -180,7 +180,8 @@ def marts_not_published(warehouse: Warehouse, error: SluiceError) -> None:
         marts_failed(connection, error, now)
 
     if not write(warehouse, tell) and not isinstance(error, SILENT):
-        notify_directly("dbt_failed", Facts([str(error)], readers_see="the marts as they were", next_command=DOCTOR))
+        facts = Facts([str(error)], readers_see="the marts as they were", next_command=DOCTOR)
+        notify_directly(getattr(error, "incident", "dbt_failed"), facts)
 
 
 def marts_published(

@@ -33,9 +33,17 @@ BUILD = "Build them: sluice marts build"
 
 
 class WaitsForPerson(DataError):
-    """The marts changed more than `[marts] gate` allows."""
+    """The marts changed more than `[marts] gate` allows: `held` says what, and why."""
 
+    incident = "marts_held"
     next_command = "sluice marts diff"
+
+    def __init__(self, held: Difference) -> None:
+        said = "the marts were not published: they changed more than [marts] gate allows:"
+        then = "The old marts stay. See the difference: sluice marts diff. If it is right: "
+        reasons = "\n  ".join([said, *held.reasons])
+        super().__init__(f'{reasons}\n{then}sluice marts publish --why "TEXT"')
+        self.held = held
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +137,9 @@ def _hold_if_beyond_gate(warehouse: Warehouse, why: str) -> None:
     """
     if why or not paths.project().settings.marts.gate.any:
         return
-    reasons = difference(warehouse, samples=False).reasons
-    if reasons:
-        raise WaitsForPerson(
-            "\n  ".join(["the marts were not published: they changed more than [marts] gate allows:", *reasons])
-            + "\nThe old marts stay. See the difference: sluice marts diff. If it is right: "
-            'sluice marts publish --why "TEXT"'
-        )
+    found = difference(warehouse, samples=False)
+    if found.reasons:
+        raise WaitsForPerson(found)
 
 
 def publish(warehouse: Warehouse, built: Built, run_id: str | None, why: str = "", who: str | None = None) -> None:

@@ -12,6 +12,7 @@ from sluice.contract.errors import BusyError, SluiceError
 from sluice.contract.formatting import percent
 from sluice.contract.gate import AuditReport, Decision
 from sluice.marts.dbt.results import DbtRun
+from sluice.project import paths
 
 if TYPE_CHECKING:
     from sluice.marts.build import Built
@@ -100,10 +101,13 @@ class Outcome:
         return f"{subject}: gate closed: {closed}. See them: sluice quarantine show {self.dataset_id} {self.batch}"
 
 
-NO_MARTS = (
-    "the dbt project has no model in models/marts/ yet: its other models were built and tested, "
-    "but there is nothing to publish in marts; the data is in staging"
-)
+def no_marts() -> str:
+    """The warning where no model of the dbt project is a mart: readers get nothing."""
+    named = ", ".join(paths.project().settings.marts.models)
+    return (
+        f"no model of the dbt project is a mart ([marts] models in sluice.toml: {named}), so readers get no marts. Its "
+        "models were built and tested"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ class Marts:
     def published(cls, built: Built, warnings: tuple[str, ...] = ()) -> Marts:
         compared = tuple(str(mart) for mart in built.compared if mart.differs)
         if not built.models:
-            warnings = (*warnings, NO_MARTS)
+            warnings = (*warnings, no_marts())
         layers = layers_of(built.run)
         return cls(Verdict.PUBLISHED, built.side, layers, warnings=warnings, compared=compared, models=built.models)
 

@@ -14,7 +14,7 @@ from sluice.marts import build as building
 from sluice.marts import candidate
 from sluice.marts.build import Built
 from sluice.runs import lifecycle, logs, progress
-from sluice.runs.outcomes import layers_of
+from sluice.runs.outcomes import layers_of, no_marts
 from sluice.site import write
 from sluice.warehouse.connection import look_into_warehouse, open_warehouse
 from sluice.warehouse.warehouse import Warehouse
@@ -37,6 +37,8 @@ def build(as_json: bool) -> None:
         step.say(f"{counted(len(built.run.nodes), 'node')} on {built.side}")
     layers = layers_of(built.run)
     compared = [str(mart) for mart in built.compared if mart.differs]
+    if not built.models:
+        err.print(f"Warning: {no_marts()}", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         print_json({**_of(built), "layers": [list(layer) for layer in layers], "compared": compared})
         return
@@ -70,14 +72,25 @@ def diff(as_json: bool, markdown: bool) -> None:
 
 
 def publish(why: str, who: str | None, as_json: bool) -> None:
-    """Give readers the candidate, and say what they have now."""
+    """Give readers the candidate, and say what they have now.
+
+    Raises:
+        SluiceError: as `candidate.publish_passed`.
+    """
     warehouse = open_warehouse()
     with outbox.delivering(warehouse):  # what holds it back alerts the owners, and what readers get ends that
-        built = candidate.publish_passed(warehouse, why.strip(), who)
+        try:
+            built = candidate.publish_passed(warehouse, why.strip(), who)
+        except candidate.WaitsForPerson as error:
+            if as_json:
+                held = error.held
+                print_json({"side": held.side, "build": held.build, "models": [], "reasons": [*held.reasons]})
+            raise
     if as_json:
-        print_json(_of(built))
+        print_json({**_of(built), "reasons": []})
     else:
-        said = f"Published: readers have {built.side}, build {built.build_id}.\n  marts: {', '.join(built.models)}"
+        marts = ", ".join(built.models) or "none"
+        said = f"Published: readers have {built.side}, build {built.build_id}.\n  marts: {marts}"
         out.print(f"{said}\nGo back: sluice marts rollback", markup=False, highlight=False, soft_wrap=True)
     _renew_site(warehouse)
 

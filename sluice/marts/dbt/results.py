@@ -42,7 +42,8 @@ class NodeResult:
         failures: rows that a test found; None for other nodes.
         rows: rows that dbt says it wrote; None where the database does not report it.
         sql: the compiled SQL, if dbt wrote it.
-        layer: folder under models/ that declares it (staging, intermediate, marts), or seeds, tests.
+        layer: folder under models/ that declares it (staging, intermediate, marts), or models itself; seeds, tests,
+            hooks.
     """
 
     unique_id: str
@@ -194,7 +195,7 @@ def node_result(result: Any, secrets: Secrets) -> NodeResult:
         rows=rows,
         seconds=float(result.execution_time or 0.0),
         sql=Path(compiled) if compiled else None,
-        layer=_layer(getattr(node, "original_file_path", "") or ""),
+        layer=_layer(node),
     )
 
 
@@ -210,8 +211,10 @@ def _found(node: Any, status: str, failures: int | None) -> str:
     return rows if bound == "!= 0" else f"{rows} ({'fails' if status == 'fail' else 'warns'} if {bound})"
 
 
-def _layer(path: str) -> str:
-    folders = Path(path).parts[:-1]
+def _layer(node: Any) -> str:
+    if str(node.resource_type) == "operation":
+        return "hooks"
+    folders = Path(getattr(node, "original_file_path", "") or "").parts[:-1]
     return folders[1] if len(folders) > 1 and folders[0] == "models" else "".join(folders[:1])
 
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from sluice.ledger import builds, write_right
 from sluice.marts.dbt.runner import Progress
-from sluice.marts.incremental.full_refresh import Refresh, only_here
+from sluice.marts.incremental.full_refresh import Refresh, label, only_here
 from sluice.marts.own_project.hooks import COMMENTS
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -83,8 +83,7 @@ def make(
             continue
         schema = schemas.known_as(node["schema"])
         part, name = schemas.on_side(schema, side), node["alias"]
-        label = name if part == side else f"{part}.{name}"
-        if part in schemas.parts(side) and label not in refreshed.models:
+        if part in schemas.parts(side) and label(side, part, name) not in refreshed.models:
             tables.append(((schemas.on_side(schema, live.side), name), (part, name)))
     if tables:
         with write_right.held(warehouse, side, build_id) as connection:

@@ -80,8 +80,13 @@ def drop(warehouse: Warehouse, side: str, build_id: int, models: Iterable[str]) 
                 connection.commit()
 
 
+def label(side: str, schema: str, name: str) -> str:
+    """What a model's table on a side is called: with its schema where that is not the side's own."""
+    return name if schema == side else f"{schema}.{name}"
+
+
 def _table(schemas: Schemas, side: str, model: str) -> tuple[str, str]:
-    """Schema and name of a model's table on a side. Its name may have a dot."""
+    """Schema and name of the table that has this label. Its name may have a dot."""
     schema, _, name = model.partition(".")
     return (schema, name) if schema in schemas.parts(side) and name else (side, model)
 
@@ -111,7 +116,7 @@ def _kept_and_modified(warehouse: Warehouse, side: str, state: str) -> list[str]
     _, with_downstream, manifest = modified(run.on_side(warehouse, side), state)
     nodes = [manifest["nodes"][name] for name in with_downstream if name in manifest["nodes"]]
     refilled = [node for node in nodes if node["config"].get("materialized") in REFILLED and not only_here(node)]
-    return [node["alias"] if node["schema"] == side else f"{node['schema']}.{node['alias']}" for node in refilled]
+    return [label(side, node["schema"], node["alias"]) for node in refilled]
 
 
 def only_here(node: Mapping[str, Any]) -> bool:

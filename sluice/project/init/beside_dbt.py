@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from sluice.contract.derive.schemas import MARTS, OPS, QUARANTINE
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.project import atomic, paths, settings
 from sluice.project.init import template
@@ -22,6 +23,8 @@ from sluice.project.init.write import Written, refuse_within_another, write_new
 
 PROJECT, PROFILES = "dbt_project.yml", "profiles.yml"
 MACRO = re.compile(r"^(?P<before>.*\{%-?\s*macro\s+)generate_schema_name(?P<after>\s*\([^\r\n]*)", re.M)
+PRODUCTION = ("prod", "production")
+TAKEN = ("public", "sluice_staging", QUARANTINE, OPS)  # others have objects there, or Sluice does
 OURS, THEIRS = "schemas_of_sides.sql", "project_schema_name"
 
 
@@ -59,8 +62,8 @@ def init(folder: Path, dbt: Path, *, patch: bool = False) -> tuple[Written, Patc
     profile = facts.get("profile")
     if not isinstance(profile, str):
         raise ConfigError(f"{project / PROJECT}: it names no profile, which dbt needs: add the line profile: NAME")
-    _refuse_other_adapter(project, profile)
-    texts = dict(_texts(root, project, profile))
+    outputs = _outputs(project, profile)
+    texts = dict(_texts(root, project, profile, _schema(outputs)))
     found = _own_macro(project, facts)
     if found is None or patch:
         texts[_macros(project, facts)[0] / "sluice" / OURS] = template.starter(OURS)
@@ -82,24 +85,37 @@ def _facts(project: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _refuse_other_adapter(project: Path, profile: str) -> None:
-    """Raise where the profile that the project has been run with is for another database."""
+def _outputs(project: Path, profile: str) -> Mapping[str, Any]:
+    """The targets of the profile that the project has been run with; none where it is not found.
+
+    Raises:
+        ConfigError: it is for another database.
+    """
     places = [os.environ.get("DBT_PROFILES_DIR"), str(project), "~/.dbt"]
     for place in (Path(each).expanduser() / PROFILES for each in places if each):
         try:
             found = yaml.safe_load(place.read_text(encoding="utf-8"))
-            outputs = found[profile]["outputs"].values()
+            outputs = {name: each for name, each in found[profile]["outputs"].items() if isinstance(each, dict)}
         except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
             continue
-        kinds = sorted({str(output.get("type")) for output in outputs if isinstance(output, dict)})
+        kinds = sorted({str(output.get("type")) for output in outputs.values()})
         if kinds and "postgres" not in kinds:
             raise ConfigError(
                 f"the dbt project is for {', '.join(kinds)} (profile {profile!r} in {place}), and Sluice publishes on "
                 "PostgreSQL only. Nothing was written"
             )
+        return outputs
+    return {}
 
 
-def _texts(root: Path, project: Path, profile: str) -> Iterator[tuple[Path, str]]:
+def _schema(outputs: Mapping[str, Any]) -> str:
+    """The schema that readers have now: of the target for production, or of the only one; else `marts`."""
+    named = [outputs[name] for name in PRODUCTION if name in outputs] or [*outputs.values()]
+    found = str(named[0].get("schema")) if len(named) == 1 else ""
+    return found if re.fullmatch(r"[a-z_][a-z0-9_]*", found) and found not in TAKEN else MARTS
+
+
+def _texts(root: Path, project: Path, profile: str, marts: str) -> Iterator[tuple[Path, str]]:
     known = (root / paths.MARK).is_file()
     there = paths.project_in(root) if known else None
     if there is not None and there.folder("dbt_project").resolve() != project.resolve():
@@ -111,6 +127,7 @@ def _texts(root: Path, project: Path, profile: str) -> Iterator[tuple[Path, str]
         "id": settings.new_id(root.name),
         "dbt": Path(os.path.relpath(project, root)).as_posix(),
         "profiles": folder.name,
+        "marts": marts,
     }
     yield root / paths.MARK, Template(template.starter("beside_dbt.toml")).substitute(values)
     yield folder / PROFILES, _profiles(profile)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from psycopg2 import sql
 
 from sluice.contract.derive.schemas import Schemas
-from sluice.contract.errors import ToolError
+from sluice.contract.errors import ConfigError, ToolError
 from sluice.warehouse.batch import schemas_of
 from sluice.warehouse.engine import Grants
 from sluice.warehouse.postgres import catalog, view_locks
@@ -98,14 +98,14 @@ def point(connection: sa.Connection, side: str, models: Sequence[str], milliseco
 
     Raises:
         psycopg2.errors.LockNotAvailable, QueryCanceled: readers hold some of them longer than that.
-        ToolError: a column was dropped or retyped, or a model is gone, while a user's own view needs it; or a table
+        ConfigError: a column was dropped or retyped, or a model is gone, while a user's own view needs it; or a table
             has the name of a view.
     """
     _make_gate(connection)
     schemas, existing = schemas_of(connection), _existing(connection)
     views = {mart: _Views.of(schemas, mart, side) for mart in {*existing, *models}}
     if blocked := sorted({each.reader for each in views.values()} & catalog.tables(connection, schemas.published)):
-        raise ToolError(f"the marts were not published: {catalog.IN_THE_WAY.format(*blocked[0])}. The old marts stay.")
+        raise ConfigError(f"the marts were not published: {catalog.IN_THE_WAY.format(*blocked[0])}. The old ones stay.")
     named, held = _named(connection), granted(connection, {})
     stay = {mart for mart in existing & {*models} if _stays(connection, named, views[mart])}
     changes: list[sql.Composable] = []
@@ -220,7 +220,7 @@ def _refuse_dependents(connection: sa.Connection, view: Relation, change: str) -
     )
     users = connection.scalars(query, {"schema": view[0], "view": view[1]}).all()
     if users:
-        raise ToolError(
+        raise ConfigError(
             f"the marts were not published: {change}, and {', '.join(users)} reads {'.'.join(view)}. "
             f"The old marts stay. Change or drop {users[0]} first, or keep the column."
         )

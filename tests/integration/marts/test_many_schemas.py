@@ -136,7 +136,7 @@ def test_a_table_in_the_place_of_a_view_is_named_by_the_check_and_by_the_publish
     with warehouse.engine.begin() as connection:
         (found,) = restore_views.damage(warehouse, connection)
     assert found.startswith(said)
-    with pytest.raises(ToolError, match=f"the marts were not published: {said}"):
+    with pytest.raises(ConfigError, match=f"the marts were not published: {said}"):
         publish(warehouse, 2)
     assert set(seen(warehouse).values()) == {1, 7}
 

@@ -64,9 +64,12 @@ def test_marts_are_built_compared_held_published_and_rolled_back_without_a_datas
     orders(10)
     assert sluice("marts", "build").code == 0
     assert "orders: 20 rows before, 10 now; keys +0 -10, 0 changed" in sluice("marts", "diff").out
-    held = sluice("marts", "publish")
+    held = sluice("marts", "publish", "--json")
     assert (held.code, readers_have()) == (2, 20)
-    assert "orders: 10 rows removed, 50% of 20 ([marts] gate allows 10%)" in held.err
+    reason = "orders: 10 rows removed, 50% of 20 ([marts] gate allows 10%)"
+    assert reason in held.err
+    assert (json.loads(held.out)["models"], json.loads(held.out)["reasons"]) == ([], [reason])
+    assert "marts held" in sluice("alerts").out
     assert sluice("marts", "publish", "--why", "half of them were tests").code == 0
     assert readers_have() == 10
 
@@ -75,3 +78,13 @@ def test_marts_are_built_compared_held_published_and_rolled_back_without_a_datas
     out = sluice("marts", "publish")
     assert (out.code, "was taken out by a rollback" in out.err) == (5, True)
     assert readers_have() == 20
+
+
+def test_a_project_without_a_mart_is_warned_that_readers_get_nothing(
+    orders: Callable[[int], None], sluice, tmp_path: Path
+) -> None:
+    orders(20)
+    (tmp_path / "shop/dbt_project/models/marts").rename(tmp_path / "shop/dbt_project/models/core")
+    built = sluice("marts", "build")
+    assert built.code == 0, built.err
+    assert "no model of the dbt project is a mart ([marts] models in sluice.toml: models/marts)" in built.err

@@ -50,6 +50,24 @@ def test_marked_files_are_added_and_no_file_of_the_project_is_changed(team: Path
     assert paths.project_in(team).folder("dbt_project") == team / "transform"
 
 
+@pytest.mark.parametrize(
+    ("outputs", "schema"),
+    [
+        ("prod: {type: postgres, schema: analytics}, dev: {type: postgres, schema: dbt_ada}", "analytics"),
+        ("dev: {type: postgres, schema: analytics}", "analytics"),
+        ("dev: {type: postgres, schema: dbt_ada}, ci: {type: postgres, schema: ci}", "marts"),
+        ("prod: {type: postgres, schema: \"{{ env_var('SCHEMA') }}\"}", "marts"),
+        ("prod: {type: postgres, schema: public}", "marts"),
+        ("prod: {type: postgres}", "marts"),
+    ],
+)
+def test_the_marts_are_in_the_schema_of_production(team: Path, outputs: str, schema: str) -> None:
+    (team / "transform/profiles.yml").write_text(f"acme_warehouse:\n  target: dev\n  outputs: {{{outputs}}}\n")
+    assert init(team).exit_code == 0
+    settings = paths.project_in(team).settings
+    assert (settings.schemas.marts, settings.schemas.staging) == (schema, "sluice_staging")
+
+
 def test_the_line_to_change_is_shown_and_changed_only_with_patch_which_adds_the_macro(team: Path) -> None:
     line = "{% macro generate_schema_name(custom_schema_name, node) -%}"
     new = "{% macro project_schema_name(custom_schema_name, node) -%}"
