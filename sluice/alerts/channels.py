@@ -85,7 +85,7 @@ def notify(alert: Alert, block: str, known: str = "") -> str:
         problem = _why(error, loaded)
         if problem != known:
             _logger().warning(
-                "%s: nobody was alerted through %s: %s. The owner is %s. Test the block: docs/alerts.md",
+                "%s: nobody was alerted through %s: %s. The owner is %s. Test it: sluice doctor --send",
                 alert.title,
                 block,
                 problem.rstrip("."),

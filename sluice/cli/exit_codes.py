@@ -69,7 +69,9 @@ def _fail(error: BaseException) -> NoReturn:
         typer.echo(str(error), err=True)
         sys.exit(ConfigError.exit_code)
     if is_of(error, click, "ClickException"):  # a wrong option, a missing argument
-        _say(f"{error.format_message()} See: sluice --help")  # type: ignore[attr-defined]
+        command = getattr(getattr(error, "ctx", None), "command_path", "") or "sluice"
+        said = error.format_message()  # type: ignore[attr-defined]
+        _say(f"{said}{'' if said.endswith(('.', '?')) else '.'} See: {command} --help")
         sys.exit(ConfigError.exit_code)
     if _is_of_prefects_api(error):
         where = f"the temporary server's database is in {prefect_home()}"

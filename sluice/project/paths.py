@@ -47,13 +47,13 @@ def root() -> Path:
     if named := os.environ.get(VARIABLE):
         folder = Path(named).expanduser().absolute()
         if not (folder / MARK).is_file():
-            raise ConfigError(f"{VARIABLE} names {folder}, which has no {MARK}. Create a project there: sluice init")
+            raise ConfigError(f"{VARIABLE} names {folder}, which has no {MARK}. Make it one: sluice init {folder}")
         return folder
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / MARK).is_file():
             return folder
-    raise ConfigError(f"{here} is not in a Sluice project: no {MARK} here or above. Create a project: sluice init")
+    raise ConfigError(f"{here} is not in a Sluice project: no {MARK} here or above. Create a project: sluice init NAME")
 
 
 @cache

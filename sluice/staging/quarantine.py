@@ -129,9 +129,11 @@ def _expire_checks(connection: sa.Connection, contract: Contract, old: sa.Column
 
 
 def dropped_of(connection: sa.Connection, contract: Contract, batch: str) -> str:
-    """When the rejected rows of the batch's newest load were dropped, in words; empty if they were not."""
+    """Why a batch has no rejected rows, in words: never loaded, or dropped; empty if its newest load rejected none."""
     load = ledger.latest(connection, contract.dataset_id, batch, "published", "held")
-    if load is None or load.rows_dropped_at is None:
+    if load is None:
+        return "no load of it was published or held"
+    if load.rows_dropped_at is None:
         return ""
     rows = counted(load.rows_rejected, "rejected row")
     return (

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.project import paths
-from sluice.project.paths import project
 from sluice.project.settings import Settings
 from sluice.warehouse import batch, embedded, ownership
 from sluice.warehouse.embedded import users
@@ -40,7 +39,7 @@ def open_warehouse() -> Warehouse:
             project's.
         ToolError: the database does not answer, or is too old.
     """
-    return _open(os.environ.get(BLOCK_VARIABLE), paths.home(), project().settings)
+    return _open(os.environ.get(BLOCK_VARIABLE), paths.home(), paths.project().settings)
 
 
 def look_into_warehouse(start: bool = False) -> Warehouse | None:
@@ -54,7 +53,7 @@ def look_into_warehouse(start: bool = False) -> Warehouse | None:
     block = os.environ.get(BLOCK_VARIABLE)
     if not start and not block and not embedded.exists(paths.home()):
         return None
-    return _open(block, paths.home(), project().settings, readonly=True)
+    return _open(block, paths.home(), paths.project().settings, readonly=True)
 
 
 @contextmanager
@@ -152,7 +151,7 @@ def _use(
     settings: Settings | None = None,
     dbt: sa.Engine | None = None,
 ) -> Warehouse:
-    settings = settings or project().settings
+    settings = settings or paths.project().settings
     if readonly:
         engine = engine.execution_options(postgresql_readonly=True)
     try:
@@ -207,16 +206,17 @@ def _embedded_connector(home: Path) -> SqlAlchemyConnector:
 
 
 def _load_block(name: str) -> SqlAlchemyConnector:
+    of = ", ".join(key for key, value in os.environ.items() if key.startswith("SLUICE_") and value == name)
+    if "://" in name:  # and it may hold a password
+        raise ConfigError(f"{of} must be the name of a Prefect block, not an address. Create the block: sluice setup")
     try:
         from prefect_sqlalchemy import SqlAlchemyConnector
 
         return SqlAlchemyConnector.load(name)
     except ValueError as error:
-        variables = ", ".join(key for key, value in os.environ.items() if key.startswith("SLUICE_") and value == name)
         raise ConfigError(
-            f"block {name!r}{variables and f' (from {variables})'} cannot be used: {first_line(error)}\n"
-            "Create it in the Prefect UI (Blocks, SQLAlchemy Connector) or with: prefect block register "
-            "-m prefect_sqlalchemy; prefect block create sqlalchemy-connector"
+            f"block {name!r}{of and f' (from {of})'} cannot be used: {first_line(error)}\n"
+            "Create it: sluice setup; or in the Prefect UI (Blocks, SQLAlchemy Connector)"
         ) from None
 
 
@@ -234,7 +234,7 @@ def _engine(connector: SqlAlchemyConnector, block: str) -> sa.Engine:
 
 
 def _made(url: sa.URL) -> sa.Engine:
-    """Of the embedded server; its block, which Prefect would be imported for, says the same."""
+    """Of the embedded server. Its block says the same, but Prefect would be imported for it."""
     return _watched(sa.create_engine(url, **ENGINE))
 
 

@@ -9,7 +9,7 @@ from sluice.cli.output.tables import out, plain, print_json, print_table
 from sluice.contract.checks.compile import checks_of
 from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
-from sluice.contract.errors import ConfigError, SluiceError
+from sluice.contract.errors import ConfigError, SluiceError, ToolError
 from sluice.contract.formatting import counted, percent
 from sluice.contract.gate import CheckResult
 from sluice.contract.registry import load_contract
@@ -33,9 +33,15 @@ def check(
     Raises:
         FilesFailed: after printing, if a file did not pass.
         ConfigError: the contract, a batch or a reference is wrong; nothing was checked.
+        ToolError: there is no such file; nothing was checked.
     """
     contract = load_contract(Path(contract_file))
-    batches = batches_of(contract, files, named)
+    try:
+        batches = batches_of(contract, files, named)
+    except ConfigError:  # of a name that does not say which batch it is, as one that is mistyped
+        if missing := [file for file in files if "://" not in file and not Path(file).exists()]:
+            raise ToolError(f"{missing[0]}: no such file or folder") from None
+        raise
     version = version_of(contract)
     known = [_reference(contract, Path(contract_file), written) for written in references]
     checked = []

@@ -110,6 +110,10 @@ def test_another_server_is_named_by_the_block_of_its_reader(sluice, monkeypatch:
     assert "GRANT pg_read_all_data" in done.err
     monkeypatch.setenv("SLUICE_READER", "no-such-reader")
     assert "block 'no-such-reader' (from SLUICE_READER) cannot be used" in sluice("connect").err
+    monkeypatch.setenv("SLUICE_READER", "postgresql://ann:secret@db/shop")
+    done = sluice("connect")
+    assert (done.code, "secret" in done.err) == (5, False)
+    assert "SLUICE_READER must be the name of a Prefect block, not an address" in done.err
     monkeypatch.setenv("SLUICE_READER", block)
     assert sluice("connect", "--port", "0").code == 5
     assert sluice("connect", "--jdbc").code == 5, "the embedded server of the tests has a socket only"

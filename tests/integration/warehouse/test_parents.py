@@ -122,6 +122,31 @@ def test_a_column_that_left_the_contract_keeps_its_values_until_a_person_drops_i
     assert rows("select count(price) from staging.test__sales") == [(1,)]
 
 
+def test_a_slip_in_a_name_changes_no_table_and_its_correction_is_enough(january, warehouse, rows) -> None:
+    misspelt = contract(None, prize=Money, note=Text)
+    warehouse.data.make_tables(warehouse.engine, misspelt)
+    with pytest.raises(
+        ConfigError, match=r"The contract has prize: if that is a slip, correct it; .* RENAME COLUMN"
+    ) as said:
+        warehouse.data.verify_tables(warehouse.engine, misspelt)
+    assert "DROP" not in str(said.value)
+    warehouse.data.make_tables(warehouse.engine, contract())
+    warehouse.data.verify_tables(warehouse.engine, contract())
+    columns = "select column_name from information_schema.columns where table_name = 'test__sales'"
+    assert {"prize", "note"} & {name for (name,) in rows(columns)} == set()
+
+
+def test_a_column_with_a_new_name_keeps_its_values_by_the_statement_that_is_shown(january, warehouse, rows) -> None:
+    renamed = contract(None, prize=Money)
+    with pytest.raises(ConfigError) as said:
+        warehouse.data.verify_tables(warehouse.engine, renamed)
+    with warehouse.engine.begin() as connection:
+        connection.exec_driver_sql(str(said.value).split("if it is the new name: ")[1].split(";")[0])
+    warehouse.data.make_tables(warehouse.engine, renamed)
+    warehouse.data.verify_tables(warehouse.engine, renamed)
+    assert [str(prize) for (prize,) in rows("select prize from staging.test__sales")] == ["9.50"]
+
+
 def test_a_held_load_from_before_gets_new_columns_and_is_refused_with_retyped_ones(
     deliver, warehouse, rows, tmp_path
 ) -> None:

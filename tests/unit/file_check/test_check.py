@@ -227,6 +227,11 @@ CONTRACT = Contract("post", "{entity}", "you@example.com", {name}, Files("{entit
 """
 
 
+def test_a_mistyped_name_is_no_such_file_and_not_a_batch_to_be_named(check: Callable[..., Said]) -> None:
+    said = check("inbox/nope.csv")
+    assert (said.code, said.err.strip()) == (3, "sluice: inbox/nope.csv: no such file or folder")
+
+
 @pytest.fixture
 def referencing(desk: Path) -> str:
     """The contract of parcels, which reference shops."""

@@ -6,6 +6,7 @@ What would is left to a person: the message says what it takes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from itertools import groupby
 from typing import Any
 
@@ -46,9 +47,10 @@ VIEWS = sa.text("""
 
 
 def make(engine: sa.Engine, contract: Contract) -> None:
-    """Make the dataset's tables where they are missing, and change the parent as far as that is safe.
+    """Make the dataset's tables where they are missing, and change the parent, if all of the change is safe.
 
-    Safe is a new column, and a type that holds every value of the old one exactly, unless a view reads the column.
+    Safe is a new column, and a type that holds every value of the old one exactly, unless a view reads the column. What
+    `verify` will refuse changes nothing: a column that is misspelt in the contract would stay in the table.
 
     Raises:
         ToolError: the database failed, or somebody held the table for too long.
@@ -68,9 +70,11 @@ def _make(connection: sa.Connection, contract: Contract) -> None:
         batch_tables.share_partitions(connection, contract)
     quarantine_table(contract).create(connection, checkfirst=True)
     roles.let_sides_read(connection, schemas_of(connection), contract.dataset_id)
-    add_gained(connection, parent)
-    for column, found in _retyped(connection, parent):
-        if holds(column.type, found) and not _views(connection, parent, column.name):
+    retyped = [*_retyped(connection, parent)]
+    safe = all(holds(column.type, found) and not _views(connection, parent, column.name) for column, found in retyped)
+    if safe and not _gone(connection, parent):
+        add_gained(connection, parent)
+        for column, _ in retyped:
             execute(connection, _retype(connection, parent, column))
 
 
@@ -83,8 +87,7 @@ def verify(engine: sa.Engine, contract: Contract) -> None:
     parent = parent_table(contract)
     with engine.connect() as connection:
         needs = [_retyping(connection, parent, column, found) for column, found in _retyped(connection, parent)]
-        gone = sorted(set(_types(connection, parent)) - {column.name for column in parent.columns})
-        needs += [_dropping(connection, parent, name) for name in gone]
+        needs += [_dropping(connection, parent, name) for name in _gone(connection, parent)]
     if needs:
         needs.append("Any client of PostgreSQL runs a statement, or: sluice sql --write '...'")
         raise ConfigError(
@@ -116,7 +119,7 @@ def fit_held(connection: sa.Connection, contract: Contract, batch: str) -> None:
         raise DataError(f"{contract} {batch}: the rows of the held load are gone; load its file again")
     add_gained(connection, table)
     retyped = [column.name for column, _ in _retyped(connection, table)]
-    changed = retyped + sorted(set(_types(connection, table)) - {column.name for column in table.columns})
+    changed = retyped + _gone(connection, table)
     if changed:
         raise DataError(
             f"{contract} {batch}: the contract's {changed[0]} is not that of the held load; load its file again"
@@ -126,6 +129,11 @@ def fit_held(connection: sa.Connection, contract: Contract, batch: str) -> None:
 def _types(connection: sa.Connection, table: sa.Table) -> dict[str, TypeEngine]:
     columns = sa.inspect(connection).get_columns(table.name, schema=connection.schema_for_object(table))
     return {column["name"]: column["type"] for column in columns}
+
+
+def _gone(connection: sa.Connection, table: sa.Table) -> list[str]:
+    """Columns of the table that the contract does not have."""
+    return sorted(set(_types(connection, table)) - {column.name for column in table.columns})
 
 
 def _retyped(connection: sa.Connection, parent: sa.Table) -> Iterator[tuple[sa.Column, TypeEngine]]:
@@ -171,11 +179,17 @@ def _retyping(connection: sa.Connection, parent: sa.Table, column: sa.Column, fo
 
 
 def _dropping(connection: sa.Connection, parent: sa.Table, column: str) -> str:
-    statement = sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(_name(connection, parent), sql.Identifier(column))
-    there = connection.schema_for_object(parent)
-    said = f"{column} is in {there}.{parent.name}, but not in the contract. Put it back, as Optional if files "
-    said += f"come without it; or, if nobody needs its values any more: {_as_text(connection, statement)};"
-    return said + _without(_views(connection, parent, column))
+    table, there = _name(connection, parent), connection.schema_for_object(parent)
+    said = f"{column} is in {there}.{parent.name}, but not in the contract. "
+    gained = {each.name for each in parent.columns} - {*_types(connection, parent)}
+    if near := get_close_matches(column, gained, n=1, cutoff=0.7):
+        statement = sql.SQL("ALTER TABLE {} RENAME COLUMN {} TO {}")
+        rename = statement.format(table, sql.Identifier(column), sql.Identifier(near[0]))
+        said += f"The contract has {near[0]}: if that is a slip, correct it; if it is the new name: "
+        return said + f"{_as_text(connection, rename)}; if it is another column: add {column} again, as Optional"
+    drop = sql.SQL("ALTER TABLE {} DROP COLUMN {}").format(table, sql.Identifier(column))
+    said += "Put it back, as Optional if files come without it; or, if nobody needs its values any more: "
+    return f"{said}{_as_text(connection, drop)};{_without(_views(connection, parent, column))}"
 
 
 def _without(views: dict[str, bool]) -> str:
