@@ -13,6 +13,7 @@ from sluice.contract.checks.compile import checks_of
 from sluice.contract.contract import Contract
 from sluice.contract.derive.schemas import OPS, QUARANTINE, STAGING
 from sluice.contract.errors import ConfigError
+from sluice.contract.formatting import counted
 from sluice.doctor.finding import Finding, fail, ok, warn
 from sluice.ledger import builds
 from sluice.ledger.tables import metadata
@@ -133,7 +134,7 @@ def marts(warehouse: Warehouse) -> Iterator[Finding]:
     elif live is None:
         yield ok("marts", "none were published yet")
     else:
-        yield ok("marts", f"{len(live.models)} views show {live.side}")
+        yield ok("marts", f"{counted(len(live.models), 'view')} of {live.side}")
 
 
 def gates(warehouse: Warehouse) -> Iterator[Finding]:

@@ -160,5 +160,9 @@ def _models(warehouse: Warehouse | None, foreseen: Sequence[Foreseen]) -> Models
     if warehouse is not None and transform.due(warehouse):
         return Models(True, "a published load is missing in the marts, or the dbt project changed", size)
     if loads:
-        return Models(True, f"if the gate opens for any of {loads} batch{'es' if loads > 1 else ''}", size)
+        return Models(
+            True,
+            "if the gate opens for the batch" if loads == 1 else f"if the gate opens for any of {loads} batches",
+            size,
+        )
     return Models(False, "the marts show every published load", size)

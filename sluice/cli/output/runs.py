@@ -209,7 +209,7 @@ def _renew_docs(warehouse: Warehouse) -> None:
 
 def _open(address: str, wanted: bool) -> None:
     if wanted and not webbrowser.open(address):
-        out.print("No browser found; open the address yourself.")
+        out.print(f"No browser was found; open it yourself: {address}")
 
 
 def plan(datasets: list[str] | None, batches: list[str] | None, url: str | None, as_json: bool) -> None:

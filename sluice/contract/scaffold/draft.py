@@ -200,7 +200,7 @@ def _check_dated(new: NewDataset, guesses: Sequence[Guess]) -> None:
             f"--by {by}: looks like {looks[0]}, which stay text, and text cannot date rows: "
             "omit --by; the draft says how the stg_ model reads them"
         )
-    there = f"there are {', '.join(dated)}" if dated else "the sample has none"
+    there = f"these are: {', '.join(dated)}" if dated else "the sample has none"
     raise ConfigError(f"--by {by}: is not a column of the sample with dates or times; {there}")
 
 
