@@ -98,16 +98,16 @@ def build(
     end = partial(_end, warehouse, build_id, side, refreshed, run_id)
     touched = bool(refreshed.models or prepared.snapshots)
     try:
-        full_refresh.drop(warehouse, side, build_id, refreshed.models)
-        touched |= copies.make(warehouse, side, build_id, prepared.manifest, refreshed, progress)
+        start = copies.make(warehouse, side, build_id, prepared.manifest, refreshed, progress)
+        touched |= start.touched
         warehouse.data.analyze(warehouse.engine)
         whole = paths.project().settings.build == "all" if changed is None else not changed
         choice = UNRECORDED if whole else EVERYTHING if refreshed.everything else None
         if choice is None:
             choice = unchanged.choose(warehouse, side, build_id, project, bases)
-        own_project.take_snapshots(warehouse, prepared, side, build_id, refreshed.everything, progress)
+        own_project.take_snapshots(warehouse, prepared, side, build_id, start.everything, progress)
         begun = Begun(side, build_id, loads, prepared.args)
-        run = _run(warehouse, begun, refreshed, choice, progress)
+        run = _run(warehouse, begun, start.everything, choice, progress)
         manifest = run.artifact("manifest")
         own_project.refuse_compiled(warehouse, side, manifest)
         models = mart_models(warehouse, manifest)
@@ -131,7 +131,7 @@ def build(
     return Built(side, builds.fingerprint(loads, project), models, run, build_id, compared)
 
 
-def _run(warehouse: Warehouse, begun: Begun, refreshed: Refresh, choice: Choice, progress: Progress | None) -> DbtRun:
+def _run(warehouse: Warehouse, begun: Begun, everything: bool, choice: Choice, progress: Progress | None) -> DbtRun:
     """Run the chosen nodes, with their records deleted before and written after."""
     unchanged.forget(warehouse, begun.side, choice)
     place = dbt_run.on_side(warehouse, begun.side, begun.build_id)
@@ -139,14 +139,14 @@ def _run(warehouse: Warehouse, begun: Begun, refreshed: Refresh, choice: Choice,
         if choice.run == ():
             run = dbt_run.nothing_to_build(place, choice.carried)
         else:
-            args = ["build", *(["--full-refresh"] if refreshed.everything else []), *choice.args, *begun.args]
+            args = ["build", *(["--full-refresh"] if everything else []), *choice.args, *begun.args]
             run = dbt_run.run_dbt(args, place, progress, choice.carried)
     except (DbtTestsFailed, DbtNodesBroke) as error:
         _record(warehouse, begun, choice, error.run)
         raise
     if unchanged.lost(warehouse, begun.side, choice):  # something reads what dbt does not know that it reads
         try:
-            return _run(warehouse, begun, refreshed, EVERYTHING, progress)
+            return _run(warehouse, begun, everything, EVERYTHING, progress)
         except DbtDidNotRun as error:  # but the first one did
             raise DbtBrokeOff(str(error)) from None
     _record(warehouse, begun, choice, run)

@@ -1,32 +1,29 @@
-"""Incremental models whose table on a side is first made what readers have.
+"""Incremental models, whose table on a side is first made what readers have.
 
-A side is built every second time, so its own tables lack what the build between has added. A model that asks for all
-that is newer than its table takes that in with the next build. Others may not, such as one that takes in yesterday's
-rows, or one whose rows are nowhere else any more (dbt's `full_refresh: false`). They start from a copy.
+A side is built every second time, so its own tables lack what the build between has added. With dbt alone a model has
+one table, and what a night adds depends on it: yesterday's rows, what is newer than its newest row, what its source
+will not have again. So such a model starts from what readers have, and the sides are two versions of one table. Models
+of Sluice's own strategy need none of it: they find in their table which loads they lack, in whatever order those came.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from sluice.contract.derive.schemas import Schemas
 from sluice.ledger import builds, write_right
 from sluice.marts.dbt.runner import Progress
-from sluice.marts.incremental.full_refresh import Refresh, label, only_here
-from sluice.marts.own_project.hooks import COMMENTS
+from sluice.marts.incremental import full_refresh
+from sluice.marts.incremental.full_refresh import REFILLED, Refresh, label, only_here
+from sluice.project import fingerprints
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
-BLOCK = re.compile(r"\{%-?\s*if\s+is_incremental\(\)\s*-?%\}(.*?)\{%-?\s*(?:endif|else)\s*-?%\}", re.DOTALL)
-NEWER = re.compile(r"(?:where|and)\b[^<>={}]*>=?[^<>={}]*\bmax *\([^<>={}]*\bfrom \{\{-? ?this ?-?\}\}[^<>={}]*", re.I)
-# What says more than that within such a block; and a window that moves with the clock, there or in another condition
-MORE = re.compile(r"\b(?:and|or|not|between|in|exists|union|join|where|limit)\b", re.I)
-CLOCK = r"(?:\bcurrent_|\blocaltime|\bnow *\(|_timestamp *\(|\bmodules\.|\bvar *\(|\brun_started_at)"
-WITH_CLOCK = re.compile(rf"\b(?:where|and|or|on|having)\b[^,;]*{CLOCK}", re.I)
 BROKEN = frozenset({"error", "fail", "runtime error", "partial success"})
 BY_LOAD = "replace_loads"  # Sluice's strategy: it reads from the table itself which loads it has
 
@@ -49,79 +46,99 @@ CREATE = "CREATE TABLE %(target)s (LIKE %(source)s INCLUDING ALL EXCLUDING INDEX
 COPY = "INSERT INTO %(target)s (%(columns)s) OVERRIDING SYSTEM VALUE SELECT %(columns)s FROM %(source)s"
 
 
+Node = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a side was given before dbt builds it.
+
+    Attributes:
+        touched: a table of the side was dropped or filled.
+        everything: dbt is to build every model from nothing (`--full-refresh`).
+    """
+
+    touched: bool
+    everything: bool
+
+
 def make(
     warehouse: Warehouse,
     side: str,
     build_id: int,
     manifest: Mapping[str, Any] | None,
-    refreshed: Refresh,
+    stale: Refresh,
     progress: Progress | None = None,
-) -> bool:
-    """Copy what readers have of such models to the side, each in a transaction. Nothing before there are marts.
+) -> Start:
+    """Copy what readers have of such models to the side, each in a transaction, and drop what is built from nothing.
+
+    A model whose logic is another than that of what readers have is built from nothing, but one with dbt's
+    `full_refresh: false`.
 
     Args:
         manifest: of the project as it is; of what readers have, where nobody has read it yet.
-        refreshed: what is built from nothing: it needs no copy, unless its rows are nowhere else.
-
-    Returns:
-        Whether anything was copied.
+        stale: what of the side's own tables is of other logic than the project.
 
     Raises:
         Overtaken: a later build began.
     """
     with transaction(warehouse.engine, "cannot read what readers have") as connection:
         live = builds.live(connection)
-        if live is None or live.side == side:
-            return False
-        bases = builds.bases(connection, live.side, build_id)
-        done = {} if refreshed.everything else builds.since_published(connection, side, build_id)
-    if manifest is None and bases and bases[-1].manifest is not None:
-        manifest = json.loads(bases[-1].manifest)
-    schemas, tables = warehouse.schemas, []
-    for node in copied(manifest or {"nodes": {}}, everything=refreshed.everything):
-        if _has_more_than_readers(node, manifest or {}, done):
-            continue
-        schema = schemas.known_as(node["schema"])
-        part, name = schemas.on_side(schema, side), node["alias"]
-        if part in schemas.parts(side) and label(side, part, name) not in refreshed.models:
-            tables.append(((schemas.on_side(schema, live.side), name), (part, name)))
-    if tables:
-        with write_right.held(warehouse, side, build_id) as connection:
-            for number, (source, target) in enumerate(sorted(tables)):
-                if progress is not None:
-                    progress(number, len(tables), f"copy of {source[1]}")
-                _copy(connection, source, target)
-                connection.commit()
-    return bool(tables)
+        readers = () if live is None or live.side == side else builds.bases(connection, live.side, build_id)
+        done = {} if stale.everything else builds.since_published(connection, side, build_id)
+    if live is None or not readers:
+        full_refresh.drop(warehouse, side, build_id, stale.models)
+        return Start(bool(stale.models), stale.everything)
+    if manifest is None:
+        manifest = json.loads(readers[-1].manifest or b'{"nodes": {}}')
+    there = _on_side(warehouse.schemas, side, manifest)
+    models = {name: node for name, node in there.items() if starts_from_a_copy(node)}
+    replaceable = {name for name, node in models.items() if not only_here(node)}
+    other = full_refresh.changed(warehouse, side, fingerprints.project(), readers) if replaceable else Refresh()
+    anew = replaceable if other.everything else replaceable & {*other.models}
+    everything = stale.everything and not replaceable - anew
+    dropped = ({*stale.models} - {*models}) | anew
+    if stale.everything and not everything:
+        dropped |= {*there} - {*models}
+    full_refresh.drop(warehouse, side, build_id, dropped)
+    copied = [
+        node
+        for name, node in models.items()
+        if name not in anew and (name in stale.models or not _has_more_than_readers(node, manifest, done))
+    ]
+    _copy_all(warehouse, side, build_id, copied, live.side, progress)
+    return Start(bool(dropped or copied), everything)
 
 
-def copied(manifest: Mapping[str, Any], *, everything: bool) -> Sequence[Mapping[str, Any]]:
-    """The models whose tables start from a copy.
-
-    Args:
-        everything: dbt builds every model from nothing but those with `full_refresh: false`.
-    """
-    models = [node for node in manifest["nodes"].values() if node["config"].get("materialized") == "incremental"]
-    kept = [node for node in models if node["config"].get("incremental_strategy") != BY_LOAD]
-    return [node for node in kept if only_here(node) or not (everything or _takes_in_what_is_newer(node))]
+def starts_from_a_copy(node: Node) -> bool:
+    """Whether the node is an incremental model that does not find by itself what it lacks."""
+    config = node["config"]
+    return config.get("materialized") == "incremental" and config.get("incremental_strategy") != BY_LOAD
 
 
-def _takes_in_what_is_newer(node: Mapping[str, Any]) -> bool:
-    """Whether the model leaves out only what is older than its table: `where at > (select max(at) from {{ this }})`.
-
-    By these words alone: another model may take in as much, but a copy is right for every one.
-    """
-    text = " ".join(COMMENTS.sub(" ", node.get("raw_code") or "").split())
-    blocks = [block.strip() for block in BLOCK.findall(text)]
-    if not blocks or len(blocks) != text.count("is_incremental") or WITH_CLOCK.search(text):
-        return False
-    more = any(MORE.search(block, len("and")) or re.search(CLOCK, block, re.I) for block in blocks)
-    return not more and all(NEWER.fullmatch(block) for block in blocks)
+def _on_side(schemas: Schemas, side: str, manifest: Mapping[str, Any]) -> dict[str, Node]:
+    """What dbt fills again instead of rebuilding it, by its label on the side."""
+    refilled = [node for node in manifest["nodes"].values() if node["config"].get("materialized") in REFILLED]
+    placed = [(schemas.on_side(schemas.known_as(node["schema"]), side), node) for node in refilled]
+    return {label(side, part, node["alias"]): node for part, node in placed if part in schemas.parts(side)}
 
 
-def _has_more_than_readers(
-    node: Mapping[str, Any], manifest: Mapping[str, Any], done: Mapping[str, frozenset[str]]
-) -> bool:
+def _copy_all(
+    warehouse: Warehouse, side: str, build_id: int, nodes: list[Node], live: str, progress: Progress | None
+) -> None:
+    if not nodes:
+        return
+    schemas = warehouse.schemas
+    with write_right.held(warehouse, side, build_id) as connection:
+        for number, node in enumerate(sorted(nodes, key=lambda each: str(each["unique_id"]))):
+            schema, name = schemas.known_as(node["schema"]), node["alias"]
+            if progress is not None:
+                progress(number, len(nodes), f"copy of {name}")
+            _copy(connection, (schemas.on_side(schema, live), name), (schemas.on_side(schema, side), name))
+            connection.commit()
+
+
+def _has_more_than_readers(node: Node, manifest: Mapping[str, Any], done: Mapping[str, frozenset[str]]) -> bool:
     """Whether the side's table is a copy, too, with what nights have added that passed here and failed elsewhere.
 
     Not of a model that adds its rows again where it is built twice.
