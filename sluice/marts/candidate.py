@@ -26,6 +26,7 @@ from sluice.marts.dbt.results import DbtRun, NodeResult
 from sluice.marts.difference import differ, gate
 from sluice.marts.difference.difference import Difference
 from sluice.project import paths, personal_columns
+from sluice.project.marts.chosen import no_marts
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse, person
 
@@ -179,6 +180,8 @@ def publish_passed(warehouse: Warehouse, why: str = "", who: str | None = None) 
             found = find(connection)
             run = _run_of(warehouse, connection, found)
         models = build.mart_models(warehouse, found.manifest)
+        if not models:
+            raise ConfigError(f"there is nothing to publish: {no_marts()}")
         built = Built(found.side, found.inputs, models, run, found.build_id)
         publish(warehouse, built, None, why, who)
         return built

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +14,7 @@ from sluice.contract.errors import ConfigError
 from sluice.ledger import builds, tables
 from sluice.ledger.reading import is_there
 from sluice.marts import publish
+from sluice.marts.incremental.copies import starts_from_a_copy
 from sluice.marts.unchanged import built_nodes
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -25,6 +28,7 @@ class RolledBack:
         built_at: when what they have again was built (UTC).
         without: batches they had until now, and have no more.
         again: batches that are back, or back as an earlier load.
+        incremental: models that continue from what readers have again.
     """
 
     side: str
@@ -33,6 +37,7 @@ class RolledBack:
     other_project: bool
     without: tuple[str, ...]
     again: tuple[str, ...]
+    incremental: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"Rolled back: readers have {self.side} again, as built {self.built_at:%Y-%m-%d %H:%M} UTC."]
@@ -40,6 +45,11 @@ class RolledBack:
         lines += [f"  removed batches: {', '.join(self.without)}"] if self.without else []
         lines += [f"  restored batches: {', '.join(self.again)}"] if self.again else []
         lines += ["  the dbt project differs from the one that built them"] if self.other_project else []
+        if self.incremental:
+            lines += [
+                f"  incremental models continue from these rows: {', '.join(self.incremental)}. What they had taken in "
+                "since is taken in again only if they ask for it; otherwise build them whole, with full_refresh: true"
+            ]
         lines += [
             "`staging` keeps every published batch. The next `sluice run`, or `sluice marts build`, rebuilds the marts."
         ]
@@ -67,6 +77,7 @@ def rollback(warehouse: Warehouse, patience: publish.Patience | None = None) -> 
                 other_project=back.project != left.project,
                 without=_batches(connection, set(left.loads) - set(back.loads)),
                 again=_batches(connection, set(back.loads) - set(left.loads)),
+                incremental=_incremental(back.manifest),
             )
         with transaction(warehouse.engine, "the records of the side cannot be changed") as connection:
             built_nodes.forget(connection, now.side)  # there was a reason to take it out: all of it is tested again
@@ -106,6 +117,11 @@ def _models(connection: sa.Connection, side: str) -> tuple[str, ...]:
     shown = tables.publications
     query = sa.select(shown.c.models).where(shown.c.side == side).order_by(shown.c.publication_id.desc()).limit(1)
     return tuple(connection.scalar(query) or ())
+
+
+def _incremental(manifest: bytes | None) -> tuple[str, ...]:
+    nodes = json.loads(gzip.decompress(manifest))["nodes"].values() if manifest else ()
+    return tuple(sorted(node["name"] for node in nodes if starts_from_a_copy(node)))
 
 
 def _refuse_unnamed(warehouse: Warehouse, connection: sa.Connection, back: sa.Row, models: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from sluice.contract.errors import BusyError, SluiceError
 from sluice.contract.formatting import percent
 from sluice.contract.gate import AuditReport, Decision
 from sluice.marts.dbt.results import DbtRun
-from sluice.project import paths
+from sluice.project.marts.chosen import no_marts
 
 if TYPE_CHECKING:
     from sluice.marts.build import Built
@@ -99,15 +99,6 @@ class Outcome:
             return f"{subject}: {'; '.join(self.reasons)}"
         closed = "; ".join(self.reasons)
         return f"{subject}: gate closed: {closed}. See them: sluice quarantine show {self.dataset_id} {self.batch}"
-
-
-def no_marts() -> str:
-    """The warning where no model of the dbt project is a mart: readers get nothing."""
-    named = ", ".join(paths.project().settings.marts.models)
-    return (
-        f"no model of the dbt project is a mart ([marts] models in sluice.toml: {named}), so readers get no marts. Its "
-        "models were built and tested"
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from sluice.contract.formatting import counted
 from sluice.marts import build as building
 from sluice.marts import candidate
 from sluice.marts.build import Built
+from sluice.project.marts.chosen import no_marts
 from sluice.runs import lifecycle, logs, progress
-from sluice.runs.outcomes import layers_of, no_marts
+from sluice.runs.outcomes import layers_of
 from sluice.site import write
 from sluice.warehouse.connection import look_into_warehouse, open_warehouse
 from sluice.warehouse.warehouse import Warehouse
@@ -47,7 +48,8 @@ def build(as_json: bool) -> None:
     print_table(f"dbt ({built.side}, tested)", rows, right=names[1:])
     for mart in compared:
         out.print(f"Marts: {mart}", markup=False, highlight=False)
-    out.print(NEXT, markup=False, highlight=False, soft_wrap=True)
+    if built.models:
+        out.print(NEXT, markup=False, highlight=False, soft_wrap=True)
 
 
 def _of(built: Built) -> dict[str, Any]:
@@ -89,8 +91,7 @@ def publish(why: str, who: str | None, as_json: bool) -> None:
     if as_json:
         print_json({**_of(built), "reasons": []})
     else:
-        marts = ", ".join(built.models) or "none"
-        said = f"Published: readers have {built.side}, build {built.build_id}.\n  marts: {marts}"
+        said = f"Published: readers have {built.side}, build {built.build_id}.\n  marts: {', '.join(built.models)}"
         out.print(f"{said}\nGo back: sluice marts rollback", markup=False, highlight=False, soft_wrap=True)
     _renew_site(warehouse)
 

@@ -45,7 +45,7 @@ def status(as_json: bool, every: bool = False) -> None:
     print_table("Datasets", [_shown(row) for row in some], right=("read", "rejected"))
     if len(some) < len(rows):
         out.print(f"{counted(len(rows) - len(some), 'older published batch')} not shown. See them: sluice status --all")
-    if all(row["verdict"] == NEVER for row in rows):
+    if live is None and all(row["verdict"] == NEVER for row in rows):
         out.print(NOTHING)
     out.print(f"Marts: {_marts(live)}")
     for run in working:

@@ -3,7 +3,7 @@
 A side is built every second time, so its own tables lack what the build between has added. With dbt alone a model has
 one table, and what a night adds depends on it: yesterday's rows, what is newer than its newest row, what its source
 will not have again. So such a model starts from what readers have, and the sides are two versions of one table. Models
-of Sluice's own strategy need none of it: they find in their table which loads they lack, in whatever order those came.
+of Sluice's own strategy need none of it: they find in their table which loads they lack, in any order.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def make(
 
 
 def starts_from_a_copy(node: Node) -> bool:
-    """Whether the node is an incremental model that does not find by itself what it lacks."""
+    """Whether the node is an incremental model that cannot find what it lacks."""
     config = node["config"]
     return config.get("materialized") == "incremental" and config.get("incremental_strategy") != BY_LOAD
 

@@ -24,6 +24,9 @@ from sluice.project.init.write import Written, refuse_within_another, write_new
 PROJECT, PROFILES = "dbt_project.yml", "profiles.yml"
 MACRO = re.compile(r"^(?P<before>.*\{%-?\s*macro\s+)generate_schema_name(?P<after>\s*\([^\r\n]*)", re.M)
 PRODUCTION = ("prod", "production")
+TARGET = """[dbt]
+target = "prod" # for a project that asks for target.name; without it, `embedded` or `postgres`
+"""
 TAKEN = ("public", "sluice_staging", QUARANTINE, OPS)  # others have objects there, or Sluice does
 OURS, THEIRS = "schemas_of_sides.sql", "project_schema_name"
 
@@ -63,7 +66,7 @@ def init(folder: Path, dbt: Path, *, patch: bool = False) -> tuple[Written, Patc
     if not isinstance(profile, str):
         raise ConfigError(f"{project / PROJECT}: it names no profile, which dbt needs: add the line profile: NAME")
     outputs = _outputs(project, profile)
-    texts = dict(_texts(root, project, profile, _schema(outputs)))
+    texts = dict(_texts(root, project, profile, outputs))
     found = _own_macro(project, facts)
     if found is None or patch:
         texts[_macros(project, facts)[0] / "sluice" / OURS] = template.starter(OURS)
@@ -115,7 +118,7 @@ def _schema(outputs: Mapping[str, Any]) -> str:
     return found if re.fullmatch(r"[a-z_][a-z0-9_]*", found) and found not in TAKEN else MARTS
 
 
-def _texts(root: Path, project: Path, profile: str, marts: str) -> Iterator[tuple[Path, str]]:
+def _texts(root: Path, project: Path, profile: str, outputs: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     known = (root / paths.MARK).is_file()
     there = paths.project_in(root) if known else None
     if there is not None and there.folder("dbt_project").resolve() != project.resolve():
@@ -127,7 +130,8 @@ def _texts(root: Path, project: Path, profile: str, marts: str) -> Iterator[tupl
         "id": settings.new_id(root.name),
         "dbt": Path(os.path.relpath(project, root)).as_posix(),
         "profiles": folder.name,
-        "marts": marts,
+        "marts": _schema(outputs),
+        "target": TARGET if PRODUCTION[0] in outputs else "".join(f"# {line}\n" for line in TARGET.splitlines()),
     }
     yield root / paths.MARK, Template(template.starter("beside_dbt.toml")).substitute(values)
     yield folder / PROFILES, _profiles(profile)

@@ -33,6 +33,15 @@ def meaning_nothing(manifest: Mapping[str, Any]) -> list[str]:
     return [entry for entry in entries if entry != DEFAULT and not _meant(entry, manifest)]
 
 
+def no_marts() -> str:
+    """The warning where no model of the dbt project is a mart: readers get nothing."""
+    named = ", ".join(paths.project().settings.marts.models)
+    return (
+        f"no model of the dbt project is a mart ([marts] models in sluice.toml: {named}), so readers get no marts. Its "
+        "models were built and tested"
+    )
+
+
 def _meant(wanted: str, manifest: Mapping[str, Any]) -> set[str]:
     selectors = manifest.get("selectors") or {}
     models = {name: node for name, node in manifest.get("nodes", {}).items() if node["resource_type"] == "model"}

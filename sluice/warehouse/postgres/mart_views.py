@@ -222,7 +222,7 @@ def _refuse_dependents(connection: sa.Connection, view: Relation, change: str) -
     if users:
         raise ConfigError(
             f"the marts were not published: {change}, and {', '.join(users)} reads {'.'.join(view)}. "
-            f"The old marts stay. Change or drop {users[0]} first, or keep the column."
+            f"The old marts stay. Change or drop {users[0]} first, or undo the change."
         )
 
 

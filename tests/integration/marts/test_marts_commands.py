@@ -88,3 +88,5 @@ def test_a_project_without_a_mart_is_warned_that_readers_get_nothing(
     built = sluice("marts", "build")
     assert built.code == 0, built.err
     assert "no model of the dbt project is a mart ([marts] models in sluice.toml: models/marts)" in built.err
+    published = sluice("marts", "publish")
+    assert (published.code, "there is nothing to publish" in published.err) == (5, True)

@@ -66,6 +66,7 @@ def test_the_marts_are_in_the_schema_of_production(team: Path, outputs: str, sch
     assert init(team).exit_code == 0
     settings = paths.project_in(team).settings
     assert (settings.schemas.marts, settings.schemas.staging) == (schema, "sluice_staging")
+    assert settings.dbt_target == ("prod" if "prod:" in outputs else None)
 
 
 def test_the_line_to_change_is_shown_and_changed_only_with_patch_which_adds_the_macro(team: Path) -> None:
