@@ -216,7 +216,7 @@ def _load_block(name: str) -> SqlAlchemyConnector:
     except ValueError as error:
         raise ConfigError(
             f"block {name!r}{of and f' (from {of})'} cannot be used: {first_line(error)}\n"
-            "Create it: sluice setup; or in the Prefect UI (Blocks, SQLAlchemy Connector)"
+            "Create it: sluice setup; or in the Prefect UI (Blocks); or with: prefect block create sqlalchemy-connector"
         ) from None
 
 

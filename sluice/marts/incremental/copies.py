@@ -112,7 +112,7 @@ def make(
 
 def starts_from_a_copy(node: Node) -> bool:
     """Whether the node is an incremental model that cannot find what it lacks."""
-    config = node["config"]
+    config = node.get("config", {})  # a manifest that is kept may be of another dbt
     return config.get("materialized") == "incremental" and config.get("incremental_strategy") != BY_LOAD
 
 

@@ -278,7 +278,7 @@ def test_a_dataset_that_is_there_under_another_file_name_is_not_drafted_again(pr
     ("batch", "by", "words"),
     [
         ("2024-02", "sent_at", "no row of the sample"),
-        ("2024-01", "status", "there are sent_at, due_on"),
+        ("2024-01", "status", "these are: sent_at, due_on"),
         ("January", None, "write it as 2021-01-31T05 .hour."),
         (None, "sent_at", "--batch"),
     ],
