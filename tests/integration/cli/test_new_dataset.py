@@ -75,7 +75,7 @@ def test_a_sample_becomes_a_dataset_whose_mart_is_published(
     for path in marts.glob("*post__parcels*"):
         path.unlink()
     said = sluice("run", "post__parcels")  # a project without a mart
-    assert "no model in models/marts/ yet" in said
+    assert "no model of the dbt project is a mart" in said
     assert "select * from staging.post__parcels order by 1 limit 10" in said
     assert "Nothing new" in sluice("run", "post__parcels")
 
