@@ -77,7 +77,8 @@ ONLY_NAMED = (
         "sql",
         "sql --json",
     ),
-    *("quarantine release", "quarantine release --why '...'", "quarantine show", "sql --as-owner"),
+    *("marts publish --why '...'", "quarantine release", "quarantine release --why '...'"),
+    *("quarantine show", "sql --as-owner"),
 )
 SHOWN = (
     "source file ──>",
