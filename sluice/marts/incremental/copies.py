@@ -95,16 +95,16 @@ def make(
     models = {name: node for name, node in there.items() if starts_from_a_copy(node)}
     replaceable = {name for name, node in models.items() if not only_here(node)}
     other = full_refresh.changed(warehouse, side, fingerprints.project(), readers) if replaceable else Refresh()
-    anew = replaceable if other.everything else replaceable & {*other.models}
-    everything = stale.everything and not replaceable - anew
-    dropped = ({*stale.models} - {*models}) | anew
+    rebuilt = replaceable if other.everything else replaceable & {*other.models}
+    everything = stale.everything and not replaceable - rebuilt
+    dropped = ({*stale.models} - {*models}) | rebuilt
     if stale.everything and not everything:
         dropped |= {*there} - {*models}
     full_refresh.drop(warehouse, side, build_id, dropped)
     copied = [
         node
         for name, node in models.items()
-        if name not in anew and (name in stale.models or not _has_more_than_readers(node, manifest, done))
+        if name not in rebuilt and (name in stale.models or not _has_more_than_readers(node, manifest, done))
     ]
     _copy_all(warehouse, side, build_id, copied, live.side, progress)
     return Start(bool(dropped or copied), everything)
