@@ -41,13 +41,14 @@ class Store:
 
 @contextmanager
 def s3() -> Iterator[Store]:
-    """moto's server."""
+    """moto's server, empty: what another server of this process was sent would still be there."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     store = Store("s3", f"http://{host}:{port}")
+    httpx.post(f"{store.endpoint}/moto-api/reset").raise_for_status()
     store.boto().create_bucket(Bucket=BUCKET)
     try:
         yield store
