@@ -29,7 +29,7 @@ test: $(VENV)/.dev  ## Run all tests
 	@$(BIN)/python -m pytest -m "alone and not long" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 
 test-long: $(VENV)/.dev  ## Run the tests that take minutes: the wheel on every interpreter found, the ceilings of our ranges, ...
-	@$(BIN)/python -m pytest -m long --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest -m long --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 up: $(VENV)/.runtime  ## Serve the nightly deployment with Prefect's UI until Ctrl-C
 	@$(BIN)/sluice up

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,11 +51,21 @@ os.environ["SLUICE_SOURCE_HOSTS"] = "127.0.0.1,localhost"  # where tests serve f
 # A shell that starts the suite in the background has it ignore Ctrl-C, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+LONG_MINUTES = 0.3  # of a long test that says nothing else
 PREFECT_START_SECONDS = 300  # it makes its database first: 10 s alone, 100 s on a busy machine
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(user_folders.Guard(THEIRS))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no worker is left with one of them."""
+    marks = [(item, item.get_closest_marker("long")) for item in items]
+    minutes = Counter[Path]()
+    for item, mark in marks:
+        minutes[item.path] += mark.kwargs.get("minutes", LONG_MINUTES) if mark else 0
+    items.sort(key=lambda item: -minutes[item.path])
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -21,7 +22,7 @@ from tests.sequences.machine import SEQUENCES, Nights
 
 STEPS = 12
 QUICK = settings(
-    max_examples=3, stateful_step_count=STEPS, deadline=None, database=None, derandomize=True,
+    max_examples=50, stateful_step_count=STEPS, deadline=None, database=None, derandomize=True,
     suppress_health_check=list(HealthCheck), verbosity=Verbosity.quiet,
     phases=[Phase.explicit, Phase.generate],  # a shorter one that fails would take minutes to find
 )  # fmt: skip
@@ -37,19 +38,23 @@ def machine(postgres_url: sa.URL, tmp_path: Path) -> Iterator[type[Nights]]:
         with admin.connect() as connection:
             connection.execute(sa.text(statement))
 
-    def opened(database: str) -> Warehouse:
-        return connect(connector_for(postgres_url.set(username=embedded.OWNER, database=database)), "test", "postgres")
-
     run(f'CREATE DATABASE "{name}" OWNER {embedded.OWNER}')
-    prepared = opened(name)
-    with prepared.engine.begin() as connection:
+    # One engine for all: what SQLAlchemy has compiled is kept, which halves a sequence
+    warehouse = connect(connector_for(postgres_url.set(username=embedded.OWNER, database=name)), "test", "postgres")
+    copies = [name]
+
+    @sa.event.listens_for(warehouse.engine, "do_connect")
+    def reach_newest(_dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
+        parameters["dbname"] = copies[-1]
+
+    with warehouse.engine.begin() as connection:
         schema.create(connection)
-    prepared.engine.dispose()
+    warehouse.engine.dispose()
 
     def make() -> tuple[Warehouse, Callable[[], None]]:
         copy = f"{name}_{next(numbers)}"
         run(f'CREATE DATABASE "{copy}" TEMPLATE "{name}" OWNER {embedded.OWNER}')
-        warehouse = opened(copy)
+        copies.append(copy)
 
         def drop() -> None:
             warehouse.engine.dispose()
@@ -78,7 +83,7 @@ def test_a_file_that_a_person_released_under_two_names_is_there_twice(machine: t
         nights.teardown()
 
 
-@pytest.mark.long
+@pytest.mark.long(minutes=10)
 def test_many_sequences_leave_what_was_promised(machine: type[Nights]) -> None:
     fixed = "SEQUENCES" not in os.environ
     run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=SEQUENCES, derandomize=fixed))

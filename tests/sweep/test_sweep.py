@@ -62,7 +62,7 @@ def test_a_night_that_was_killed_in_dbt_is_healed_by_the_next(sweep: Sweep) -> N
     assert sweep.case(point, "killed") == []
 
 
-@pytest.mark.long
+@pytest.mark.long(minutes=1)
 @pytest.mark.parametrize("fault", [*FAULTS, "overtaken"])
 def test_a_night_that_was_broken_anywhere_is_healed_by_the_next(sweep: Sweep, fault: str) -> None:
     if FROM:
@@ -76,7 +76,7 @@ def test_a_night_that_was_broken_anywhere_is_healed_by_the_next(sweep: Sweep, fa
     assert wrong == []
 
 
-@pytest.mark.long
+@pytest.mark.long(minutes=1)
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(sweep: Sweep, bug: str) -> None:
     point = BUGS[bug].point(sweep.points)

@@ -285,7 +285,7 @@ AFTER = {
 }
 
 
-@pytest.mark.long
+@pytest.mark.long(minutes=20)
 def test_every_command_of_the_guides_is_typed_in_one_project(
     tmp_path: Path, httpserver: HTTPServer, prefect_server: str
 ) -> None:
