@@ -68,7 +68,7 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SQL statement.")],
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Print long values whole.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print long values whole, as without a terminal.")] = False,
     write: Annotated[
         bool,
         typer.Option("--write", help="Allow changes, with the rights of runs, and commit them."),

@@ -31,7 +31,8 @@ def show(query: str, form: str, write: bool = False, as_owner: bool = False, ful
     elif write and not names:
         out.print("Done.")
     else:
-        print_rows(names, [[text(value) for value in row] for row in rows], full)
+        # A program that reads the output would take a value that was cut for the value
+        print_rows(names, [[text(value) for value in row] for row in rows], full or not out.is_terminal)
         out.print(f"({counted(len(rows), 'row')})")
 
 

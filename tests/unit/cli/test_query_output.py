@@ -18,8 +18,9 @@ LONG = "test.sluice.fct_trips_amounts_add_up " + "x" * 200
 def printed(capsys, monkeypatch):
     """What is printed on a screen of so many columns."""
 
-    def lines(rows, *, width: int = 80, form: str = "table", full: bool = False) -> list[str]:
-        monkeypatch.setattr(tables, "out", console := Console(width=width))
+    def lines(rows, *, width: int = 80, form: str = "table", full: bool = False, terminal: bool = True) -> list[str]:
+        console = Console(width=width, force_terminal=terminal, color_system=None)
+        monkeypatch.setattr(tables, "out", console)
         monkeypatch.setattr(query, "out", console)
         monkeypatch.setattr(query.reader, "query", lambda *_: (NAMES, rows))
         query.show("select", form, full=full)
@@ -44,6 +45,11 @@ def test_a_wide_result_has_one_value_a_line_and_long_values_end_in_an_ellipsis(p
 
 def test_full_prints_every_value_whole_on_one_line(printed) -> None:
     shown = printed([(LONG, "pass", "fine")], full=True)
+    assert f"  unique_id  {LONG}" in shown
+
+
+def test_no_value_is_cut_where_a_program_may_read_it(printed) -> None:
+    shown = printed([(LONG, "pass", "fine")], terminal=False)
     assert f"  unique_id  {LONG}" in shown
 
 

@@ -174,7 +174,7 @@ def _retyping(connection: sa.Connection, parent: sa.Table, column: sa.Column, fo
     if holds(column.type, found):
         return said + f"No value would be lost, and the next run changes the type.{_without(views)}"
     statement = _as_text(connection, _retype(connection, parent, column))
-    said += f"Values could be lost, so it is for you to say. If none would: {statement}; "
+    said += f"Values could be lost, so this needs your decision. If none would: {statement}; "
     return said + f"if not, give the column another name in the contract.{_without(views)}"
 
 
