@@ -36,7 +36,7 @@ _READING = {
     "trim": "blanks around fields are left out (trim)",
     "comment": "lines that begin with {value} are left out (comment)",
     "multiline": "fields hold line breaks (multiline)",
-    "header": "the first line is a row, and columns have made-up names (header, names)",
+    "header": "the first line is a row, and {named} (header, names)",
 }
 
 _OF_ROWS = re.compile(  # no column is named by one: a UUID, an e-mail, a web address
@@ -197,7 +197,8 @@ def _of_reading(files: Files) -> Iterator[str]:
     for name, words in _READING.items():
         value = getattr(files, name)
         if value != Files.__dataclass_fields__[name].default:
-            yield words.format(value=value, lines=counted(value, "line") if name == "skip" else "")
+            named = "the columns are named here" if files.names else "columns have made-up names"
+            yield words.format(value=value, named=named, lines=counted(value, "line") if name == "skip" else "")
 
 
 def _of_values(guesses: Sequence[Guess], rows: int) -> Iterator[str]:

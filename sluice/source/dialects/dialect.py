@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sluice.contract.contract import Files
-from sluice.source.dialects.comments import DELIMITERS, MOST_SKIPPED, comment_of, is_comment, rule_of
+from sluice.source.dialects.comments import DELIMITERS, comment_of, is_comment, rule_of
 from sluice.source.dialects.encoding import encoding_of
+from sluice.source.dialects.titles import names_in_comment, skipped, with_filled_up
 from sluice.source.dialects.undivided import rare_delimiter
 from sluice.source.readers.csv_quotes import Quotes
 from sluice.source.readers.csv_records import UNIT
@@ -68,6 +69,7 @@ def proposed(head: bytes, files: Files, given: frozenset[str]) -> Files:
         found["delimiter"] = said[1]
         lines, skipped = lines[first + 1 :], first + 1
     comment = files.comment if "comment" in given else comment_of(lines)
+    with_comments = lines
     if comment:
         lines = [line for line in lines if not line.startswith(comment)]
         found["comment"] = comment
@@ -78,6 +80,9 @@ def proposed(head: bytes, files: Files, given: frozenset[str]) -> Files:
     if "trim" not in given and (padded := _padded(lines, shape, files, given, found.get("delimiter"))):
         shape, found["trim"] = padded, True
     found |= {"delimiter": shape.delimiter, "quote": shape.quote, "escape": shape.escape}
+    named = comment and len(shape.delimiter) == 1 and not {"header", "names"} & given
+    if named and (names := names_in_comment(with_comments, comment, shape.delimiter)):
+        found |= {"header": False, "names": names}
     if not skipped and shape.skip:
         found["skip"] = shape.skip
     return replace(files, **{name: value for name, value in found.items() if name not in given})  # type: ignore[arg-type]
@@ -175,29 +180,12 @@ def _shape(lines: Sequence[str], delimiter: str, quote: str, escape: str) -> Sha
     if not widths:
         return Shape(delimiter, quote, escape, 0, 0.0, 0, 0)
     width, rows = max(widths.items(), key=lambda item: (item[1], item[0]))
-    skip = _skip(records, ends, width)
+    skip = skipped(records, ends, width)
     after = [record for record, end in zip(records, ends, strict=True) if end > skip]
     header = len(after[0]) if after else 0
-    return Shape(delimiter, quote, escape, width, rows / len(after or records), header, _titles(records, ends, skip))
-
-
-def _skip(records: Sequence[Sequence[str]], ends: Sequence[int], width: int) -> int:
-    """Lines before the header: records narrower than the rows by more than an unnamed field. Wider ones are rows."""
-    first = next((n for n, record in enumerate(records) if len(record) == width), 0)
-    if not 0 < first <= MOST_SKIPPED or width == 1 or len(records[first - 1]) > width:
-        return 0
-    if len(records[first - 1]) == width - 1 and width > 2 and all(records[first - 1]):
-        first -= 1  # a header, and rows with one field more than it names
-    return ends[first - 1] if first else 0
-
-
-def _titles(records: Sequence[Sequence[str]], ends: Sequence[int], skip: int) -> int:
-    """Lines before the header, those among them that a sheet's export fills up with empty fields."""
-    filled = [(sum(bool(cell.strip()) for cell in record), end) for record, end in zip(records, ends, strict=True)]
-    rest = [each for each in filled if each[1] > skip]
-    first = next((n for n, (cells, _) in enumerate(rest) if cells > 1), 0)
-    many = sum(cells > 1 for cells, _ in rest) * 2 > len(rest)
-    return rest[first - 1][1] if many and 0 < first <= MOST_SKIPPED else skip
+    return Shape(
+        delimiter, quote, escape, width, rows / len(after or records), header, with_filled_up(records, ends, skip)
+    )
 
 
 def _read(lines: Sequence[str], delimiter: str, quote: str, escape: str) -> tuple[list[list[str]], list[int]]:

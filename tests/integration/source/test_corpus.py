@@ -75,6 +75,11 @@ KINDS = {
     "delimiter_in_header.csv": Case(2, {"max(last_first)": "Roe, K.", "sum(age)": 9}),
     "c12_sep.csv": Case(40, {"sum(qty)": 1640}),
     "excel_sep.csv": Case(2, {"max(name)": "Bob"}),
+    "facts_above.csv": Case(3, {"sum(rain_mm)": Decimal("14.0"), "max(flag)": "B"}, draft=("skip=2,",)),
+    "facts_filled_up.csv": Case(4, {"sum(rain_mm)": Decimal("17.0"), "max(observer)": "z"}, draft=("skip=3,",)),
+    "names_in_comment.csv": Case(
+        3, {"sum(rain_mm)": Decimal("14.0"), "max(day)": date(2026, 1, 3)}, draft=('names=("day", "rain_mm", "flag"),',)
+    ),
     "title_line.csv": Case(2, {"sum(amount)": Decimal("8.00")}, draft=("skip=1,",)),
     "c11b_trailing_rows.csv": Case(40, {"sum(c)": 2460, "count(column_4)": 0}),
     "trailing_comma.csv": Case(3, {"max(city)": "Ulm", "count(column_4)": 0}),

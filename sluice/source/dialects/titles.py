@@ -1,0 +1,72 @@
+"""How many lines stand above the header of a CSV file: titles, and what is said of all rows. Pure."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+
+from sluice.source.dialects.comments import MOST_SKIPPED
+
+ROWS = 20  # below a header that show whether it is one
+SAID = 2  # fields of a line that says something of all rows: what it is, and its value
+_FIGURE = re.compile(r"[-+(<>~ ]*[0-9][0-9.,:/+\-TZ ]*[%)]?")  # a number, a date, a time
+
+Records = Sequence[Sequence[str]]
+
+
+def skipped(records: Records, ends: Sequence[int], width: int) -> int:
+    """Lines before the header: records narrower than the rows by more than an unnamed field. Wider ones are rows.
+
+    Args:
+        ends: lines up to the end of each record.
+        width: fields of the rows.
+    """
+    first = next((n for n, record in enumerate(records) if len(record) == width), 0)
+    if not 0 < first <= MOST_SKIPPED or width == 1 or len(records[first - 1]) > width:
+        return 0
+    unnamed = len(records[first - 1]) == width - 1 and width > 2 and all(records[first - 1])
+    if unnamed and not is_header(records[first], records[first + 1 :]):
+        first -= 1  # a header, and rows with one field more than it names
+    return ends[first - 1] if first else 0
+
+
+def with_filled_up(records: Records, ends: Sequence[int], skip: int) -> int:
+    """Lines before the header, those among them that a sheet's export fills up with empty fields."""
+    rest = [(record, end) for record, end in zip(records, ends, strict=True) if end > skip]
+    filled = [_filled(record) for record, _ in rest]
+    for most in (SAID, 1):
+        first = next((n for n, cells in enumerate(filled) if cells > most), 0)
+        many = sum(cells > most for cells in filled) * 2 > len(rest)
+        header, *rows = [record for record, _ in rest[first:]] or [[]]
+        if many and 0 < first <= MOST_SKIPPED and (most == 1 or is_header(header, rows)):
+            return rest[first - 1][1]
+    return skip
+
+
+def _filled(record: Sequence[str]) -> int:
+    return sum(bool(cell.strip()) for cell in record)
+
+
+def names_in_comment(lines: Sequence[str], comment: str, delimiter: str) -> tuple[str, ...]:
+    """The names in the last line of comment above the rows, which have no other header; empty if it has none."""
+    first = next((n for n, line in enumerate(lines) if line.strip() and not line.startswith(comment)), 0)
+    above = [line for line in lines[:first] if line.strip()]
+    rows = list(csv.reader([line for line in lines[first : first + ROWS] if line.strip()], delimiter=delimiter))
+    if not above or not rows or len(rows[0]) < 2:
+        return ()
+    names = [name.strip() for name in next(csv.reader([above[-1].removeprefix(comment).strip()], delimiter=delimiter))]
+    named = len(names) == len(rows[0]) and is_header(names, rows) and not is_header(rows[0], rows[1:])
+    return tuple(names) if named else ()
+
+
+def is_header(header: Sequence[str], rows: Records) -> bool:
+    """Whether a record names the fields below it: texts, over numbers or dates in at least one field."""
+    names = [cell.strip() for cell in header]
+    while names and not names[-1]:
+        names.pop()
+    below = [row for row in rows[:ROWS] if len(row) >= len(names)]
+    if len({*names}) < len(names) or not all(names) or any(map(_FIGURE.fullmatch, names)):
+        return False
+    figures = [sum(bool(_FIGURE.fullmatch(row[place].strip())) for row in below) for place in range(len(names))]
+    return any(count * 2 > len(below) for count in figures)
