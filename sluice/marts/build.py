@@ -109,8 +109,8 @@ def build(
         begun = Begun(side, build_id, loads, prepared.args)
         run = _run(warehouse, begun, start.everything, choice, progress)
         manifest = run.artifact("manifest")
-        own_project.refuse_compiled(warehouse, side, manifest)
         models = mart_models(warehouse, manifest)
+        own_project.refuse_built(warehouse, side, manifest, models)
     except DbtDidNotRun as error:
         end("failed" if touched else "not run", None, error)
         raise

@@ -160,7 +160,12 @@ def _refuse_left_behind(connection: sa.Connection, schemas: Schemas, shown: Sequ
 def _write(connection: sa.Connection, publication: Publication, warehouse: Warehouse) -> Grants:
     """Write the publication, unless the old one stays. Returns what others may do with its views."""
     now = builds.live(connection)
-    grants = warehouse.data.mart_grants(connection, (now.grants if now is not None else None) or {})
+    before: Grants = (now.grants if now is not None else None) or {}
+    if publication.kind == "rollback":  # of a mart that was gone in between
+        shown = publications.c
+        there = sa.select(shown.grants).where(shown.side == publication.side)
+        before = {**(connection.scalar(there.order_by(shown.publication_id.desc()).limit(1)) or {}), **before}
+    grants = warehouse.data.mart_grants(connection, before)
     if publication.kind == RESTORE:
         return grants
     for mart, pairs in warehouse.data.hand_on(connection, publication.side, publication.models).items():

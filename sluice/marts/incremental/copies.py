@@ -16,10 +16,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from sluice.contract.derive.schemas import Schemas
+from sluice.contract.errors import ConfigError
 from sluice.ledger import builds, write_right
 from sluice.marts.dbt.runner import Progress
 from sluice.marts.incremental import full_refresh
-from sluice.marts.incremental.full_refresh import REFILLED, Refresh, label, only_here
+from sluice.marts.incremental.full_refresh import KINDS, REFILLED, Refresh, label, only_here
 from sluice.project import fingerprints
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -32,9 +33,10 @@ COLUMNS = sa.text(
     "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '' FROM pg_attribute "
     "WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
 )
-REFERENCED = sa.text("SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = to_regclass(:name))")
+REFERENCED = sa.text(
+    "SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND to_regclass(:name) IN (confrelid, conrelid))"
+)
 OWNER = sa.text("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass(:name)")
-DROPS = {"r": "DROP TABLE %(target)s CASCADE", "v": "DROP VIEW %(target)s CASCADE"}
 # LIKE would give them other names, and a hook with `create index if not exists` would make them twice
 INDEXES = sa.text(
     "SELECT relname, indisunique, pg_get_constraintdef(k.oid), substr(pg_get_indexdef(c.oid), strpos("
@@ -165,17 +167,23 @@ def _copy(connection: sa.Connection, source: tuple[str, str], target: tuple[str,
     def found(query: sa.TextClause, name: str) -> Any:
         return connection.execute(query, {"name": words[name]})
 
-    if found(KIND, "source").scalar() != "r":
+    there = found(KIND, "source").scalar()
+    if there == "p":
+        raise ConfigError(
+            f"{'.'.join(source)} is a partitioned table, and Sluice cannot copy one to the other side, where the "
+            "incremental model would lack the last build's rows. Build it without partitions. The old marts stay"
+        )
+    if there != "r":
         return
     columns = found(COLUMNS, "source").tuples().all()
     kind = found(KIND, "target").scalar()
     same = kind == "r" and found(COLUMNS, "target").tuples().all() == columns
-    emptied = same and not found(REFERENCED, "target").scalar()  # else it cannot be emptied alone
+    emptied = same and not found(REFERENCED, "target").scalar()  # else its rows and those of another need each other
     if emptied:
         _run(connection, "TRUNCATE %(target)s", words)
     else:
-        if kind in DROPS:
-            _run(connection, DROPS[kind], words)
+        if kind in KINDS:
+            _run(connection, f"DROP {KINDS[kind]} %(target)s CASCADE", words)
         _run(connection, CREATE, words)
     listed = ", ".join(quote(name) for name, _, generated in columns if not generated)
     _run(connection, COPY, {**words, "columns": listed})

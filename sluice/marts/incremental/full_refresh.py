@@ -27,8 +27,12 @@ from sluice.warehouse.warehouse import Warehouse
 # the configuration of a source says how fresh it is to be, and the like.
 MODIFIED = [f"state:modified.{what}" for what in ("body", "contract", "macros", "relation")]
 MODIFIED += [f"state:modified.configs,resource_type:{kind}" for kind in ("model", "seed", "snapshot")]
-DROP = sa.DDL("DROP TABLE %(fullname)s CASCADE")
-REFILLED = ("seed", "incremental")  # what dbt fills again instead of rebuilding it
+KIND = sa.text(
+    "SELECT relkind FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+    "WHERE nspname = :part AND relname = :name"
+)
+KINDS = {"r": "TABLE", "p": "TABLE", "f": "FOREIGN TABLE", "v": "VIEW", "m": "MATERIALIZED VIEW"}
+REFILLED = ("seed", "incremental", "materialized_view")  # what dbt fills again instead of rebuilding it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ def changed(warehouse: Warehouse, side: str, project: str, bases: Sequence[Base]
 
 
 def drop(warehouse: Warehouse, side: str, build_id: int, models: Iterable[str]) -> None:
-    """Drop the models' tables on the side, with the side's views over them; dbt recreates them.
+    """Drop the models' tables on the side, with the side's views over them; dbt recreates them. Views, too: a model
+    that was one may be a table now.
 
     Each in a separate transaction, as dbt does: a reader's prepared statement, planned while the side was live,
     locks the tables it knew, in any order, before it finds that the views show others.
@@ -73,10 +78,11 @@ def drop(warehouse: Warehouse, side: str, build_id: int, models: Iterable[str]) 
     """
     with write_right.held(warehouse, side, build_id) as connection:
         for part, table in sorted({_table(warehouse.schemas, side, model) for model in models}):
-            found = sa.inspect(connection).has_table(table, schema=part)
+            kind = connection.scalar(KIND, {"part": part, "name": table})
             connection.commit()
-            if found:
-                connection.execute(DROP.against(sa.Table(table, sa.MetaData(), schema=part)))
+            if kind in KINDS:
+                drop = sa.DDL(f"DROP {KINDS[kind]} %(fullname)s CASCADE")
+                connection.execute(drop.against(sa.Table(table, sa.MetaData(), schema=part)))
                 connection.commit()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from sluice.contract.formatting import counted
 from sluice.ledger import builds
 from sluice.marts.dbt import run as dbt_run
 from sluice.marts.dbt.runner import Progress
-from sluice.marts.own_project import packages
+from sluice.marts.own_project import built, packages
 from sluice.marts.own_project.refusals import Project
 from sluice.project import paths
 from sluice.warehouse.postgres.transactions import transaction
@@ -64,17 +64,21 @@ def prepare(warehouse: Warehouse) -> Prepared:
     return Prepared(tuple(snapshots), manifest)
 
 
-def refuse_compiled(warehouse: Warehouse, side: str, manifest: Mapping[str, Any]) -> None:
+def refuse_built(warehouse: Warehouse, side: str, manifest: Mapping[str, Any], models: Collection[str]) -> None:
     """Refuse a side of which a node has read what readers have, or the other side: only its compiled SQL shows that.
+
+    And one whose marts would show what no test has seen, or rows that not every reader may see.
 
     Args:
         manifest: of the build.
+        models: the marts.
 
     Raises:
         ConfigError: names each such node. The side is not to be published.
     """
-    if paths.project().settings.marts.schemas is not None:
-        _refuse("Readers keep what they have", _project(warehouse, side, manifest).compiled())
+    own = paths.project().settings.marts.schemas is not None
+    compiled = _project(warehouse, side, manifest).compiled() if own else ()
+    _refuse("Readers keep what they have", [*compiled, *built.refusals(warehouse, side, models, shared=own)])
 
 
 def _project(warehouse: Warehouse, side: str, manifest: Mapping[str, Any]) -> Project:

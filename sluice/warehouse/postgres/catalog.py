@@ -27,6 +27,8 @@ HOLDING_ROWS = sa.text(
 
 IN_THE_WAY = "{}.{} is a table, where readers should have Sluice's view: drop it or rename it, and publish again"
 
+OTHER_VIEW = "{}.{} is a view that Sluice did not make: drop it or rename it, and publish again"
+
 
 def relations(connection: sa.Connection, schema: str) -> dict[str, int]:
     """The OID of each relation of a schema, by its name."""

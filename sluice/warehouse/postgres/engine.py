@@ -37,7 +37,7 @@ class Postgres:
     drop_quarantined = staticmethod(batch_tables.drop_quarantined)
     publish = staticmethod(batch_tables.replace_published)
     wait_for_readers = staticmethod(other_sessions.wait_for_old)
-    mart_grants = staticmethod(mart_views.granted)
+    mart_grants = staticmethod(side_rights.granted)
     hand_on = staticmethod(side_rights.hand_on)
     point_marts = staticmethod(mart_views.point)
     misplaced_marts = staticmethod(mart_views.misplaced)

@@ -21,11 +21,12 @@ from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.warehouse.batch import schemas_of
 from sluice.warehouse.engine import Grants
-from sluice.warehouse.postgres import catalog, view_locks
+from sluice.warehouse.postgres import catalog, side_rights, view_locks
 from sluice.warehouse.postgres.session import execute
 
 Columns = Mapping[str, str]  # type by name, in order
 Relation = tuple[str, str]  # schema and name
+Named = Mapping[Relation, set[str]]
 GATE = "_gate"
 # Which relations each view names, but for itself
 NAMED = sa.text(
@@ -34,11 +35,6 @@ NAMED = sa.text(
     "JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid "
     "JOIN pg_class r ON d.refclassid = 'pg_class'::regclass AND r.oid = d.refobjid AND r.oid <> c.oid "
     "JOIN pg_namespace rn ON rn.oid = r.relnamespace WHERE n.nspname = ANY(:schemas) GROUP BY 1, 2"
-)
-GRANTED = sa.text(
-    "SELECT nspname, relname, privilege_type, CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END FROM pg_class c "
-    "JOIN pg_namespace n ON n.oid = relnamespace LEFT JOIN aclexplode(relacl) ON grantee <> relowner "
-    "WHERE nspname = ANY(:schemas) AND relkind = 'v' ORDER BY 1, 2, 3, 4"
 )
 OUTER = sql.SQL(
     "CREATE OR REPLACE VIEW {view} AS WITH gate AS (SELECT 1 FROM {gate}), "
@@ -77,14 +73,25 @@ def _make_gate(connection: sa.Connection) -> None:
     execute(connection, sql.SQL("CREATE TABLE IF NOT EXISTS {} ()").format(sql.Identifier(schemas.live, GATE)))
 
 
-def _existing(connection: sa.Connection) -> set[str]:
-    """The marts that readers have a view of."""
+def _existing(connection: sa.Connection, named: Named) -> tuple[set[str], set[Relation]]:
+    """The marts that readers have a view of; and other views there, which somebody made and Sluice does not touch."""
     schemas, found = schemas_of(connection), sa.inspect(connection)
-    return {schemas.mart(each, view) for each in schemas.published for view in found.get_view_names(each)}
+    marts: set[str] = set()
+    others: set[Relation] = set()
+    for schema in schemas.published:
+        behind = found.get_view_names(schemas.behind(schema))
+        for view in found.get_view_names(schema):
+            mart = schemas.mart(schema, view)
+            tables = [{".".join(schemas.table(mart, side))} for side in schemas.sides]
+            if view in behind or named.get((schema, view)) in tables:  # the second as an older Sluice made it
+                marts.add(mart)
+            else:
+                others.add((schema, view))
+    return marts, others
 
 
 def point(connection: sa.Connection, side: str, models: Sequence[str], milliseconds: int, grants: Grants) -> None:
-    """Make each mart a view for readers over the side's table of that name; drop views of other names.
+    """Make each mart a view for readers over the side's table of that name; drop the views of other marts.
 
     From the lock to the end of the transaction readers wait, and each round trip of a busy machine makes them wait
     longer: so everything is looked up before, and the lock and every change are one message to the server.
@@ -98,15 +105,18 @@ def point(connection: sa.Connection, side: str, models: Sequence[str], milliseco
 
     Raises:
         psycopg2.errors.LockNotAvailable, QueryCanceled: readers hold some of them longer than that.
-        ConfigError: a column was dropped or retyped, or a model is gone, while a user's own view needs it; or a table
-            has the name of a view.
+        ConfigError: a column was dropped or retyped, or a model is gone, while a user's own view needs it; or a table,
+            or somebody's own view, has the name of a mart.
     """
     _make_gate(connection)
-    schemas, existing = schemas_of(connection), _existing(connection)
+    schemas, named = schemas_of(connection), _named(connection)
+    existing, others = _existing(connection, named)
     views = {mart: _Views.of(schemas, mart, side) for mart in {*existing, *models}}
     if blocked := sorted({each.reader for each in views.values()} & catalog.tables(connection, schemas.published)):
         raise ConfigError(f"the marts were not published: {catalog.IN_THE_WAY.format(*blocked[0])}. The old ones stay.")
-    named, held = _named(connection), granted(connection, {})
+    if blocked := sorted({views[mart].reader for mart in models} & others):
+        raise ConfigError(f"the marts were not published: {catalog.OTHER_VIEW.format(*blocked[0])}. The old ones stay.")
+    held = side_rights.granted(connection, {})
     stay = {mart for mart in existing & {*models} if _stays(connection, named, views[mart])}
     changes: list[sql.Composable] = []
     for mart in sorted(existing - set(models)):
@@ -115,7 +125,7 @@ def point(connection: sa.Connection, side: str, models: Sequence[str], milliseco
     for mart in sorted(models):
         changes += _point(connection, views[mart], exists=mart in existing, stays=mart in stay)
         there = held.get(mart, ()) if mart in stay else ()
-        changes += _grant(views[mart].reader, [pair for pair in grants.get(mart, ()) if pair not in there])
+        changes += side_rights.grant(views[mart].reader, [pair for pair in grants.get(mart, ()) if pair not in there])
     leave = sorted(existing - stay)
     wanted = [views[mart].reader for mart in random.sample(leave, len(leave))]
     locked = view_locks.statements(connection, wanted, (schemas.live, GATE), milliseconds)
@@ -155,7 +165,7 @@ def missing_tables(connection: sa.Connection, side: str, models: Collection[str]
     return sorted(mart for mart in models if schemas.table(mart, side) not in there)
 
 
-def _named(connection: sa.Connection) -> dict[Relation, set[str]]:
+def _named(connection: sa.Connection) -> Named:
     schemas = schemas_of(connection)
     wanted = [name for each in schemas.published for name in (each, schemas.behind(each))]
     rows = connection.execute(NAMED, {"schemas": wanted}).tuples()
@@ -166,7 +176,7 @@ def _behind(views: _Views) -> set[str]:
     return {".".join(views.behind), ".".join(views.gate)}
 
 
-def _stays(connection: sa.Connection, named: Mapping[Relation, set[str]], views: _Views) -> bool:
+def _stays(connection: sa.Connection, named: Named, views: _Views) -> bool:
     """Whether what readers name may stay as it is, when the view behind it is pointed to the side."""
     if named.get(views.reader) != _behind(views):
         return False
@@ -224,27 +234,3 @@ def _refuse_dependents(connection: sa.Connection, view: Relation, change: str) -
             f"the marts were not published: {change}, and {', '.join(users)} reads {'.'.join(view)}. "
             f"The old marts stay. Change or drop {users[0]} first, or undo the change."
         )
-
-
-def granted(connection: sa.Connection, before: Grants) -> Grants:
-    """What others may do with each mart that readers have; with one that is missing, what they might `before`."""
-    roles = {None, *connection.scalars(sa.text("SELECT CAST(rolname AS text) FROM pg_roles"))}
-    found = {
-        view: [pair for pair in pairs if pair[1] in roles and str(pair[0]).isalpha()] for view, pairs in before.items()
-    }
-    now: dict[str, list[list[str | None]]] = {}
-    schemas = schemas_of(connection)
-    for schema, view, privilege, role in connection.execute(GRANTED, {"schemas": list(schemas.published)}).tuples():
-        now.setdefault(schemas.mart(schema, view), []).extend([[privilege, role]] if privilege else [])
-    return {**found, **now}
-
-
-def _grant(view: Relation, pairs: Sequence[Sequence[str | None]]) -> list[sql.Composable]:
-    return [
-        sql.SQL("GRANT {} ON {} TO {}").format(
-            sql.SQL(str(privilege)),
-            sql.Identifier(*view),
-            sql.SQL("PUBLIC") if role is None else sql.Identifier(role),
-        )
-        for privilege, role in pairs
-    ]

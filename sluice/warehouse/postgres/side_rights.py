@@ -34,6 +34,12 @@ READERS = sa.text(
     "CROSS JOIN aclexplode(nspacl) WHERE nspname = ANY(:schemas) AND privilege_type = 'USAGE' "
     "AND grantee NOT IN (nspowner, (SELECT oid FROM pg_roles WHERE rolname = current_user)) ORDER BY 1, 2, 3"
 )
+# What others may do with the views of these schemas
+GRANTED = sa.text(
+    "SELECT nspname, relname, privilege_type, CASE WHEN grantee <> 0 THEN pg_get_userbyid(grantee) END FROM pg_class c "
+    "JOIN pg_namespace n ON n.oid = relnamespace LEFT JOIN aclexplode(relacl) ON grantee <> relowner "
+    "WHERE nspname = ANY(:schemas) AND relkind = 'v' ORDER BY 1, 2, 3, 4"
+)
 WRITES = sql.SQL("INSERT, UPDATE, DELETE, TRUNCATE")
 
 
@@ -67,6 +73,31 @@ def hand_on(connection: sa.Connection, side: str, models: Sequence[str]) -> Gran
         if (known := schemas.known_as(part)) in schemas.published:
             execute(connection, sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(sql.Identifier(known), who))
     return found
+
+
+def granted(connection: sa.Connection, before: Grants) -> Grants:
+    """What others may do with each mart that readers have; with one that is missing, what they might `before`."""
+    roles = {None, *connection.scalars(sa.text("SELECT CAST(rolname AS text) FROM pg_roles"))}
+    found = {
+        view: [pair for pair in pairs if pair[1] in roles and str(pair[0]).isalpha()] for view, pairs in before.items()
+    }
+    now: dict[str, list[list[str | None]]] = {}
+    schemas = schemas_of(connection)
+    for schema, view, privilege, role in connection.execute(GRANTED, {"schemas": list(schemas.published)}).tuples():
+        now.setdefault(schemas.mart(schema, view), []).extend([[privilege, role]] if privilege else [])
+    return {**found, **now}
+
+
+def grant(view: tuple[str, str], pairs: Sequence[Sequence[str | None]]) -> list[sql.Composable]:
+    """The statements that give others these rights on a view: pairs of a privilege and a role, None for PUBLIC."""
+    return [
+        sql.SQL("GRANT {} ON {} TO {}").format(
+            sql.SQL(str(privilege)),
+            sql.Identifier(*view),
+            sql.SQL("PUBLIC") if role is None else sql.Identifier(role),
+        )
+        for privilege, role in pairs
+    ]
 
 
 def _change(connection: sa.Connection, side: str, verb: sql.SQL, link: sql.SQL) -> None:

@@ -173,3 +173,41 @@ def test_changed_logic_builds_a_model_from_its_sources_also_after_a_rollback(nig
         deliver(nights, day)
         publish(nights)
         assert [row.amount for row in nights.sql(amounts)] == [2] * day
+
+
+def test_a_model_that_was_a_view_may_become_incremental(nights: Team) -> None:
+    for day in (1, 2):
+        deliver(nights, day)
+        publish(nights)
+    newer = "select day, amount from {{ ref('window') }} {% if is_incremental() %}\n"
+    newer += "where day > (select max(day) from {{ this }}){% endif %}"
+    for kind, first in (("incremental", 3), ("view", 5), ("incremental", 7)):
+        dbt_shop.put(nights.project, "models/marts/shown.sql", f"{{{{ config(materialized='{kind}') }}}}\n{newer}")
+        for day in (first, first + 1):
+            deliver(nights, day)
+            assert publish(nights)["shown"] == [*range(1, day + 1)]
+
+
+def test_a_changed_materialized_view_shows_its_new_logic_on_both_sides(nights: Team) -> None:
+    for times, first in ((1, 1), (2, 3)):
+        text = f"select day, amount * {times} as amount from {{{{ ref('window') }}}}"
+        text = f"{{{{ config(materialized='materialized_view') }}}}\n{text}"
+        dbt_shop.put(nights.project, "models/marts/shown.sql", text)
+        for day in (first, first + 1):
+            deliver(nights, day)
+            publish(nights)
+            amounts = nights.sql("SELECT amount FROM marts.shown ORDER BY day")
+            assert [row.amount for row in amounts] == [times] * day
+
+
+def test_a_partitioned_incremental_model_is_refused_before_a_night_is_missing_from_it(nights: Team) -> None:
+    deliver(nights, 1)
+    publish(nights)
+    side = nights.sql("SELECT side FROM ops.publications")[0].side
+    nights.sql(
+        f"DROP TABLE {side}.newer CASCADE; CREATE TABLE {side}.newer (day int, amount int) PARTITION BY RANGE (day); "
+        f"CREATE TABLE {side}.newer_1 PARTITION OF {side}.newer DEFAULT"
+    )
+    deliver(nights, 2)
+    with pytest.raises(ConfigError, match=r"newer is a partitioned table, and Sluice cannot copy one"):
+        nights.build()
