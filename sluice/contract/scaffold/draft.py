@@ -60,16 +60,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Hollow:
-    """Rows without a cell, and a last row with a note in one cell: not records.
+    """Rows without a cell, and last rows with a note in one cell: not records.
 
     Attributes:
         filled: columns of which every other row fills one.
         note: what the last row holds.
+        start: the row where the notes begin.
     """
 
     count: int
     filled: tuple[str, ...]
     note: str = ""
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,35 +130,47 @@ def hollow_of(sample: Sample) -> Hollow | None:
         for column in sample.columns
     ]
     counts = np.sum(cells, axis=0)
-    place = next((place for place, filled in enumerate(cells) if filled[-1]), 0)
-    note = _note(sample, place) if sample.whole and counts[-1] == 1 and not (counts[:-1] == 1).any() else ""
+    place, start = _below(cells, counts) if sample.whole else (0, sample.rows)
+    note = _note(sample, place, (np.flatnonzero(counts[start:]) + start).tolist())
     left = counts > 0
-    count = sample.rows - int(left.sum()) + bool(note)
+    if note:
+        left[start:] = False
+    count = sample.rows - int(left.sum())
     if not count:
         return None
-    left[-1] &= not note
     named = [one for n, one in enumerate(zip(column_names(sample.names), cells, strict=True)) if not note or n != place]
     found: list[str] = []
     for name, filled in sorted(named, key=lambda column: -int(column[1].sum())):
         if len(found) < FEW or (filled & left).any():  # not fewer, as the next file may have a record without the first
             found.append(name)
             left &= ~filled
-    return None if left.any() else Hollow(count, tuple(found), note)
+    return None if left.any() else Hollow(count, tuple(found), note, start)
 
 
-def _note(sample: Sample, place: int) -> str:
-    """The text of the last row's one cell, if it is more than a value."""
-    cell = sample.columns[place][-1].as_py()
-    text = cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell)
-    few = sample.rows < LEAST_ROWS or len(sample.columns) < 3
-    return text if not few and re.search(r"[^\W\d_]{3}", text) else ""
+def _below(cells: Sequence[np.ndarray], counts: np.ndarray) -> tuple[int, int]:
+    """The column that the last rows fill alone, and the row where they begin, blank ones among them; none above."""
+    rows, filled = len(counts), np.flatnonzero(counts)
+    place = next((place for place, one in enumerate(cells) if len(filled) and one[filled[-1]]), 0)
+    start = rows
+    while start and counts[start - 1] <= 1 and counts[start - 1] == cells[place][start - 1]:
+        start -= 1
+    return (0, rows) if (counts[:start] == 1).any() else (place, start)
+
+
+def _note(sample: Sample, place: int, rows: Sequence[int]) -> str:
+    """The text of the last of these rows' one cell, if each is more than a value."""
+    if sample.rows < LEAST_ROWS or len(sample.columns) < 3:
+        return ""
+    cells = [sample.columns[place][row].as_py() for row in rows]
+    texts = [cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in cells]
+    return texts[-1] if texts and all(re.search(r"[^\W\d_]{3}", text) for text in texts) else ""
 
 
 def _columns_of(sample: Sample) -> list[Guess]:
     """What each column is by its own cells; a closing line of totals says nothing of its column."""
     names = column_names(sample.names)
     hollow = hollow_of(sample)
-    cells_of = [cells[:-1] for cells in sample.columns] if hollow and hollow.note else sample.columns
+    cells_of = [cells[: hollow.start] for cells in sample.columns] if hollow and hollow.note else sample.columns
     columns = list(zip(names, sample.names, cells_of, strict=True))
     commas = sample.delimiter == ","
     found = [
@@ -179,7 +193,7 @@ def _columns_of(sample: Sample) -> list[Guess]:
 
 def _total(one: Guess) -> str | None:
     """The word of the last row that makes it a total, if no other row has it."""
-    if one.type.name != "text" or len(one.values) < LEAST_ROWS or one.pii:
+    if one.type.name != "text" or len(one.values) < LEAST_ROWS:
         return None
     word = one.values[-1].as_py()
     if word is None or not _TOTAL.fullmatch(word.strip()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from shlex import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,10 +19,11 @@ from sluice.contract.scaffold.texts.source_lines import written_tuple
 
 SEEN = 1000  # rows that are looked at
 LEAST = 5  # rows below a second header, fewer show nothing
+MOST_ABOVE = 10  # rows that may be lines above the header
 FAR = 5  # how many times as far from zero as all other values a code for "no value" is
 _NUMBERS = ("integer", "float", "decimal")
 _CODES = re.compile(r"-?(99|9{3,6})(\.(0+|9+|25))?")  # -999, -999.25, 9999.0
-_TOTAL = re.compile(r"(?i)[ ]*((grand|sub)[ -]?)?totals?[ ]*:?[ ]*|[ ]*(zwischen)?summe[ ]*:?[ ]*")
+_TOTAL = re.compile(r"(?i)[ ]*(((grand|sub)[ -]?)?totals?|(zwischen)?summe|(ins)?gesamt|overall)[ ]*:?[ ]*")
 
 
 def misleading(files: Files, sample: Sample, guesses: Sequence[Guess]) -> list[str]:
@@ -60,27 +62,41 @@ def _lines_in_quotes(sample: Sample) -> Iterator[str]:
 
 
 def _second_header(files: Files, sample: Sample, guesses: Sequence[Guess]) -> Iterator[str]:
-    """A first row that alone makes columns text: units, or the second line of a header."""
-    if sample.typed or not files.header or sample.rows <= LEAST:
+    """First rows that alone make columns text: units, the second line of a header, or lines above the header."""
+    if sample.typed or not files.header:
         return
-    found = []
-    for one, cells in zip(guesses, sample.columns, strict=True):
-        if one.type.name == "text" and not one.undecided and pa.types.is_binary(cells.type) and cells[0].as_py():
-            kind = reading_of(one.name, cells[1:SEEN], False, sample.delimiter == ",").arrow
-            whole = reading_of(one.name, cells[:SEEN], False, sample.delimiter == ",").arrow
-            found += [one] if pa.types.is_string(whole) and not pa.types.is_string(kind) else []
-    if found:
+    found: list[Guess] = []
+    count = 0
+    while not found and count < MOST_ABOVE and sample.rows > LEAST + count:
+        count += 1
+        found = [one for one, cells in zip(guesses, sample.columns, strict=True) if _text_by(count, one, cells, sample)]
+    words = ", ".join(one.name for one in found[:5])
+    sign = "" if files.delimiter == "," else f" --delimiter {quote(files.delimiter)}"
+    if found and count == 1:
         names = ",".join(one.name for one in guesses[:5]) + (",..." if len(guesses) > 5 else "")
-        words = ", ".join(one.name for one in found[:5])
         yield (
             f"{words}: text because of the first row alone; if it is a second header line, or units: --replace "
-            f"--no-header --skip {files.skip + 2} --names {names}"
+            f"--no-header --skip {files.skip + 2} --names {names}{sign}"
         )
+    elif found:
+        yield (
+            f"{words}: text because of the first {count} rows alone; if the names are in the last of these, and what "
+            f"is above is not part of the table: --replace --skip {files.skip + count}{sign}"
+        )
+
+
+def _text_by(count: int, one: Guess, cells: pa.Array, sample: Sample) -> bool:
+    """Whether a column is text by its first rows alone, the last of which says something."""
+    if one.type.name != "text" or one.undecided or not pa.types.is_binary(cells.type) or not cells[count - 1].as_py():
+        return False
+    kind = reading_of(one.name, cells[count:SEEN], False, sample.delimiter == ",").arrow
+    whole = reading_of(one.name, cells[:SEEN], False, sample.delimiter == ",").arrow
+    return bool(pa.types.is_string(whole) and not pa.types.is_string(kind))
 
 
 def _totals(guesses: Sequence[Guess]) -> Iterator[str]:
     for one in guesses:
-        if one.type.name != "text" or one.total or one.pii:
+        if one.type.name != "text" or one.total:  # such a word is nobody's name
             continue
         words = [word for word in pc.unique(one.values.drop_null()).to_pylist() if _TOTAL.fullmatch(word)]
         count = pc.sum(pc.is_in(one.values, pa.array(words, one.values.type))).as_py() if words else 0

@@ -77,6 +77,9 @@ KINDS = {
     "excel_sep.csv": Case(2, {"max(name)": "Bob"}),
     "facts_above.csv": Case(3, {"sum(rain_mm)": Decimal("14.0"), "max(flag)": "B"}, draft=("skip=2,",)),
     "facts_filled_up.csv": Case(4, {"sum(rain_mm)": Decimal("17.0"), "max(observer)": "z"}, draft=("skip=3,",)),
+    "notes_below.csv": Case(60, {"sum(val)": 2655.0, "max(code)": "C059"}, 3),
+    "total_of_names.csv": Case(24, {"sum(qty)": 300}, 1),
+    "facts_of_two.csv": Case(12, {"max(day)": date(2026, 1, 12)}, options={"skip": 2}),
     "names_in_comment.csv": Case(
         3, {"sum(rain_mm)": Decimal("14.0"), "max(day)": date(2026, 1, 3)}, draft=('names=("day", "rain_mm", "flag"),',)
     ),
