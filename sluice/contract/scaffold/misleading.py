@@ -23,6 +23,7 @@ MOST_ABOVE = 10  # rows that may be lines above the header
 FAR = 5  # how many times as far from zero as all other values a code for "no value" is
 _NUMBERS = ("integer", "float", "decimal")
 _CODES = re.compile(r"-?(99|9{3,6})(\.(0+|9+|25))?")  # -999, -999.25, 9999.0
+_GROUPED = re.compile(r" *-?[1-9][0-9]{0,2}(\.[0-9]{3})+ *")
 _TOTAL = re.compile(r"(?i)[ ]*(((grand|sub)[ -]?)?totals?|(zwischen)?summe|(ins)?gesamt|overall)[ ]*:?[ ]*")
 
 
@@ -33,6 +34,7 @@ def misleading(files: Files, sample: Sample, guesses: Sequence[Guess]) -> list[s
         *_second_header(files, sample, guesses),
         *_hollow(sample, guesses),
         *_totals(guesses),
+        *_thousands(sample, guesses),
         *_codes(guesses),
     ]
 
@@ -104,6 +106,21 @@ def _totals(guesses: Sequence[Guess]) -> Iterator[str]:
             yield (
                 f"{one.name}: {quoted(words[0])} in {counted(count, 'row')} looks like a total, and is loaded as a "
                 f"record; to reject such rows: notin=[{', '.join(map(quoted, words[:3]))}]"
+            )
+
+
+def _thousands(sample: Sample, guesses: Sequence[Guess]) -> Iterator[str]:
+    """Numbers whose every point stands before three digits, in a file that has no comma between its fields."""
+    if sample.typed or sample.delimiter == ",":
+        return
+    for one, cells in zip(guesses, sample.columns, strict=True):
+        if one.type.name.split("(")[0] not in _NUMBERS or one.format or not pa.types.is_binary(cells.type):
+            continue
+        written = [cell.decode() for cell in pc.unique(cells[:SEEN].drop_null()).to_pylist() if b"." in cell]
+        if written and all(map(_GROUPED.fullmatch, written)):
+            yield (
+                f"{one.name}: {written[0]} is read with a decimal point, as {one.type}; if the point stands between "
+                'thousands: format="1.234"'
             )
 
 

@@ -69,6 +69,7 @@ SAID = {
     "header_again_text.csv": "row is well-formed: 1 row of 61 rejected.*the header again; the first: 'name,city'$",
     "codes_for_none.csv": r'temp: -999 stands 5 times.*null_values=\("-999", "-999.0"\)',
     "facts_of_two.csv": "text because of the first 2 rows alone.*--replace --skip 2",
+    "thousands_by_points.csv": r'einwohner: 1.008 is read with a decimal point.*format="1.234"',
     "units_below.csv": "at, speed: text because of the first row alone.*--no-header --skip 2 --names at,speed",
     "lines_in_quotes.csv": "quote: each line is one cell in quotes.*sed",
     "note_below.csv": "a row holds something: 1 row of 21 .*: 'Printed 3 May, room R-7'; such rows are rejected",
