@@ -117,6 +117,8 @@ def _best(lines: Sequence[str], files: Files, given: frozenset[str], said: objec
         _shape(lines, delimiter, quote, escape) for delimiter in delimiters for quote in quotes for escape in escapes
     ]
     best = max(shapes, key=lambda shape: shape.rank)  # the first of equals: the plainest
+    if best.delimiter == "," and _are_decimal(lines):
+        best = max((shape for shape in shapes if shape.delimiter == ";"), key=lambda shape: shape.rank, default=best)
     if "delimiter" not in given and not said and (rare := rare_delimiter(lines)):
         shape = max((_shape(lines, rare, quote, escapes[0]) for quote in quotes), key=lambda shape: shape.rank)
         if best.width == 1 or (len(rare) > 1 and (best.delimiter in rare or shape.width > best.width)):
@@ -125,6 +127,14 @@ def _best(lines: Sequence[str], files: Files, given: frozenset[str], said: objec
         bare = _shape(lines, "\t", "", "")  # inches in a file that knows no quotes
         best = max(best, bare, key=lambda shape: shape.rank)
     return best
+
+
+def _are_decimal(lines: Sequence[str]) -> bool:
+    """Whether commas stand within numbers, in lines that semicolons divide."""
+    some = [line for line in lines if line.strip()]
+    commas = [line for line in some if "," in line]
+    within = sum(not re.search(r"(?<![0-9]),|,(?![0-9])", line) for line in commas)
+    return within > 0.9 * len(commas) and sum(";" in line for line in some) > 0.9 * len(some)
 
 
 def _padded(lines: Sequence[str], plain: Shape, files: Files, given: frozenset[str], said: object) -> Shape | None:

@@ -231,3 +231,28 @@ def test_titles_above_a_sheet_are_left_out_where_its_header_is_said_to_be_one(pr
     new_dataset.new(new_dataset.Wish("case", "file", str(path), options={"header": True}))
     columns = contract_of(project / "contracts" / "case_file.py").columns
     assert [column.name for column in columns] == ["no", "shop", "area"]
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        (["", "capital", "language"], ["column_1", "capital", "language"]),  # as pandas writes an index
+        (["country", "capital", "language", ""], ["country", "capital", "language", "column_4"]),
+    ],
+)
+def test_a_header_with_a_column_that_has_no_name_is_not_taken_for_a_title(
+    project: Path, header: list[str], names: list[str]
+) -> None:
+    rows = [[f"{what} {n}" for what in ("land", "town", "speech", "note")[: len(header)]] for n in range(1, 15)]
+    path = workbook(project / "lands.xlsx", {"Lands": [header, *rows]})
+    new_dataset.new(new_dataset.Wish("case", "file", str(path)))
+    contract = contract_of(project / "contracts" / "case_file.py")
+    assert ([column.name for column in contract.columns], contract.files.skip) == (names, 0)
+
+
+def test_a_title_of_two_cells_above_a_sheet_is_not_taken_for_its_header(project: Path) -> None:
+    rows = [["Unit", "EUR", ""], ["no", "shop", "area"], *([n, f"shop {n}", n * 3] for n in range(1, 20))]
+    path = workbook(project / "shops.xlsx", {"Shops": rows})
+    new_dataset.new(new_dataset.Wish("case", "file", str(path)))
+    contract = contract_of(project / "contracts" / "case_file.py")
+    assert ([column.name for column in contract.columns], contract.files.skip) == (["no", "shop", "area"], 1)

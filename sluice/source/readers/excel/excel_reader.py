@@ -122,9 +122,13 @@ def proposed(file: SourceFile, files: Files, given: frozenset[str]) -> Files:
             files = replace(files, sheet=sheet.name)
         if {"skip", "names"} & given or not files.header:
             return files
-        widths = [sum(cell != "" for cell in row) for row in islice(sheet, HEAD)]
+        rows = list(islice(sheet, HEAD))
+    widths = [sum(cell != "" for cell in row) for row in rows]
     common = Counter(width for width in widths if width).most_common(1)
     if not common:
         return files
     first = next(place for place, width in enumerate(widths) if width >= 0.8 * common[0][0])
+    one_less = first and 1 < widths[first - 1] == common[0][0] - 1
+    if one_less and (not rows[first - 1][0] or (first == 1 and common[0][0] > 3)):
+        first -= 1  # a header with a column that has no name, as an index; a title is shorter, and begins in the first
     return replace(files, skip=first) if any(widths[:first]) and first <= MOST_SKIPPED else files
