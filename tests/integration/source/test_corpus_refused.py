@@ -18,6 +18,7 @@ REFUSED = {
     "json_array_of_texts.json": r"a JSON array of values.*jq -c '\.\[\] \| \{value: \.\}'",
     "json_array_of_arrays.json": r"rows are arrays.*jq -r '\.\[\] \| @csv'",
     "json_array_a_line.json": r"rows are arrays.*jq -r '@csv'",
+    "json_table_within.json": r"array of arrays inside, data, .*add --records \"\".*jq -r '\.data\[\] \| @csv'",
     "json_as_python_prints.json": "as Python prints it, not JSON",
     "json_in_a_call.json": "JavaScript around JSON",
     "header_wider.csv": 'header has 4 names, .* 3 fields.*--skip 0 --names "id,name,city"',

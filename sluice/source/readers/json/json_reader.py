@@ -97,7 +97,7 @@ class JsonReader:
                     break
         if not count:
             raise EmptyFile(f"{self._address}: holds no record; ask the provider to deliver it again")
-        if not found and not self._files.records and (inside := arrays_of(file, self._files)[0]):
+        if not found and not self._files.records and (inside := arrays_of(file, self._files).found):
             raise DataError(f"{self._address}: {one_object(inside)}")
         if not found:
             raise DataError(

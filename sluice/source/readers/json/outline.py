@@ -18,6 +18,7 @@ class Outline:
 
     Attributes:
         found: without a wanted array, the paths of arrays that begin with an object.
+        tables: the paths of arrays that begin with an array.
         ended: the object is closed.
         more: something stands after it.
     """
@@ -32,6 +33,7 @@ class Outline:
         self._begun = ""  # the path of an array whose first element is not seen yet
         self._depth, self._quoted, self._escapes = 0, False, Escapes("\\")
         self.found: list[str] = []
+        self.tables: list[str] = []
         self.ended = self.more = False
 
     def feed(self, block: bytes) -> int:
@@ -78,8 +80,8 @@ class Outline:
         return "" if _ARRAY in self._open else ".".join(self._keys)
 
     def _enter(self, sign: int) -> None:
-        if sign == _OBJECT and self._begun:
-            self.found.append(self._begun)
+        if self._begun:
+            (self.found if sign == _OBJECT else self.tables).append(self._begun)
         self._begun = self._path() if sign == _ARRAY else ""
         self._open.append(sign)
         self._keys.append("")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -80,14 +80,14 @@ class JsonLines(JsonText):
         if not outline.ended:
             raise DataError(f"{self._address}: its JSON is not closed; ask the provider to deliver it again")
         if array is None:
-            found = ", ".join(arrays_of(self._file, self._files)[0][:SHOWN]) or "none"
+            found = ", ".join(arrays_of(self._file, self._files).found[:SHOWN]) or "none"
             raise DataError(
                 f"{self._address}: has no array at Files(records={quoted(wanted)}); its arrays of objects: {found}"
             )
 
 
-def arrays_of(file: SourceFile, files: Files) -> tuple[list[str], bool]:
-    """The paths of arrays of objects within the file's first object, and whether that is all of the file."""
+def arrays_of(file: SourceFile, files: Files) -> Outline:
+    """The arrays of objects within the file's first object, those of arrays, and whether more is in the file."""
     outline, seen = Outline(), 0
     with closing(JsonText(file, replace(files, multiline=False))) as lines:
         for block in lines.text():
@@ -95,7 +95,7 @@ def arrays_of(file: SourceFile, files: Files) -> tuple[list[str], bool]:
             seen += len(block)
             if outline.more or seen >= SEEN_BYTES:
                 break
-    return outline.found, not outline.more
+    return outline
 
 
 def refuse_one_object(file: SourceFile, files: Files, draft: bool) -> None:
@@ -118,10 +118,9 @@ def refuse_one_object(file: SourceFile, files: Files, draft: bool) -> None:
     broken = first.endswith((b"{", b"[", b",", b":")) and (first.endswith(b"[") or not _is_object(second))
     if not (broken or draft):
         return
-    found, alone = arrays_of(file, files)
-    if not alone or not (broken or found):
-        return
-    raise DataError(f"{file.address}: {one_object(found, broken)}")
+    arrays = arrays_of(file, files)
+    if not arrays.more and (broken or arrays.found or arrays.tables):
+        raise DataError(f"{file.address}: {one_object(arrays.found, broken, arrays.tables)}")
 
 
 def _without_comments(blocks: Iterator[bytes], mark: bytes) -> Iterator[bytes]:
@@ -157,14 +156,19 @@ def _is_object(line: bytes) -> bool:
         return False
 
 
-def one_object(found: list[str], broken: bool = True) -> str:
-    """What is said of a file that is one object, with these arrays of objects inside."""
+def one_object(found: list[str], broken: bool = True, tables: Sequence[str] = ()) -> str:
+    """What is said of a file that is one object, with these arrays of objects inside, and these of arrays."""
+    row = "" if broken else ' If the object itself is a row, add --records "".'
+    if tables and not found:
+        return (
+            f"is one JSON object with an array of arrays inside, {tables[0]}, whose values have no names; rows are "
+            f"objects.{row} To make CSV of it: jq -r '.{tables[0]}[] | @csv' FILE > ROWS.csv"
+        )
     if not found:
         return (
             "is one JSON object without an array of objects inside; expected one object in each line, an array of "
             "objects, or an object that holds one. Ask the provider for one, or convert it before the run"
         )
-    row = "" if broken else ' If the object itself is a row, add --records "".'
     if len(found) == 1:
         return (
             f"is one JSON object with an array of objects inside, {found[0]}.{row} To read its rows, set "
