@@ -80,9 +80,10 @@ def proposed(head: bytes, files: Files, given: frozenset[str]) -> Files:
     if "trim" not in given and (padded := _padded(lines, shape, files, given, found.get("delimiter"))):
         shape, found["trim"] = padded, True
     found |= {"delimiter": shape.delimiter, "quote": shape.quote, "escape": shape.escape}
-    named = comment and len(shape.delimiter) == 1 and not {"header", "names"} & given
-    if named and (names := names_in_comment(with_comments, comment, shape.delimiter)):
-        found |= {"header": False, "names": names}
+    if comment and len(shape.delimiter) == 1 and not {"header", "names"} & given:
+        sign = " " if shape.width == 1 and "delimiter" not in given else shape.delimiter
+        if names := names_in_comment(with_comments, comment, sign):
+            found |= {"delimiter": sign, "header": False, "names": names}
     if not skipped and shape.skip:
         found["skip"] = shape.skip
     return replace(files, **{name: value for name, value in found.items() if name not in given})  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from sluice.source.dialects.comments import MOST_SKIPPED
 ROWS = 20  # below a header that show whether it is one
 SAID = 2  # fields of a line that says something of all rows: what it is, and its value
 _FIGURE = re.compile(r"[-+(<>~ ]*[0-9][0-9.,:/+\-TZ ]*[%)]?")  # a number, a date, a time
+_LABEL = re.compile(r"^\w+:\s+")  # of a line of comment: `#Fields: date time`
 
 Records = Sequence[Sequence[str]]
 
@@ -55,7 +56,8 @@ def names_in_comment(lines: Sequence[str], comment: str, delimiter: str) -> tupl
     rows = list(csv.reader([line for line in lines[first : first + ROWS] if line.strip()], delimiter=delimiter))
     if not above or not rows or len(rows[0]) < 2:
         return ()
-    names = [name.strip() for name in next(csv.reader([above[-1].removeprefix(comment).strip()], delimiter=delimiter))]
+    text = _LABEL.sub("", above[-1].removeprefix(comment).strip())
+    names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter))]
     named = len(names) == len(rows[0]) and is_header(names, rows) and not is_header(rows[0], rows[1:])
     return tuple(names) if named else ()
 

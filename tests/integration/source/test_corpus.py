@@ -79,6 +79,9 @@ KINDS = {
     "facts_filled_up.csv": Case(4, {"sum(rain_mm)": Decimal("17.0"), "max(observer)": "z"}, draft=("skip=3,",)),
     "decimal_commas_footer.csv": Case(28, {"sum(kurs)": 420.0}, 1, draft=('delimiter=";"',)),
     "facts_decimal_commas.csv": Case(28, {"sum(regen)": 420.0}, draft=('delimiter=";"', "skip=2,")),
+    "words_under_comment.log": Case(
+        28, {"max(date)": date(2026, 1, 28), "sum(status)": 5600}, draft=('delimiter=" "', 'names=("date", "time",')
+    ),
     "notes_below.csv": Case(60, {"sum(val)": 2655.0, "max(code)": "C059"}, 3),
     "total_of_names.csv": Case(24, {"sum(qty)": 300}, 1),
     "facts_of_two.csv": Case(12, {"max(day)": date(2026, 1, 12)}, options={"skip": 2}),
