@@ -72,12 +72,15 @@ def columns_of(connection: sa.Connection, mart: str, side: str) -> dict[str, Any
 def _key(node: Mapping[str, Any], nodes: Mapping[str, Any], columns: Collection[str]) -> tuple[str, ...]:
     """What identifies a row in any load: a tested key first, else the primary key.
 
-    A test may also name an expression, or a column as SQL would quote it: only what names columns is a key.
+    A test may also name an expression, or a column as SQL would quote it: only what names columns is a key. One of some
+    rows (`where`), or that only warns, names no row of the others.
     """
     found: list[tuple[str, ...]] = []
     for test in nodes.values():
-        facts = test.get("test_metadata") or {}
-        if test.get("attached_node") == node["unique_id"] and facts.get("name") in ("unique", "unique_combination"):
+        facts, config = test.get("test_metadata") or {}, test.get("config") or {}
+        strict = not config.get("where") and str(config.get("severity") or "error").lower() == "error"
+        keyed = strict and facts.get("name") in ("unique", "unique_combination")
+        if keyed and test.get("attached_node") == node["unique_id"]:
             kwargs = facts["kwargs"]
             found.append(tuple(kwargs.get("columns") or (kwargs.get("column_name"),)))
     found += [tuple(rule["columns"]) for rule in node["constraints"] if rule["type"] == "primary_key"]

@@ -11,6 +11,7 @@ from sluice.marts.own_project import hooks
 from sluice.project.marts.chosen import marts_in, meaning_nothing
 
 BUILT = ("model", "seed")
+CALLS = re.compile(r"\b(?:extract|substring|trim|overlay) ?\([^()]*?\bfrom\b", re.I)  # their FROM reads no relation
 Node = Mapping[str, Any]
 
 
@@ -121,7 +122,7 @@ class Project:
         macros = [each for each in self.manifest["macros"].values() if each["package_name"] not in hooks.DBT_S]
         texts = [(_of(node), node.get("raw_code") or "") for node in self.nodes.values()]
         for what, text in [*texts, *((f"macro {each['name']}", each["macro_sql"]) for each in macros)]:
-            if found := pattern.search(" ".join(hooks.COMMENTS.sub(" ", text).split())):
+            if found := pattern.search(_relations_of(text)):
                 schema = found["name"] or found["target"]
                 yield f"{what} names the schema {schema}: write ref(...) instead, so that it reads its own side"
         for source in self.manifest.get("sources", {}).values():
@@ -140,7 +141,7 @@ class Project:
         own = {f"{schema}{self.suffix}" for schema in self.schemas.built}
         pattern = _naming(self._named() - own)
         for node in self.nodes.values():
-            if found := pattern.search(" ".join(hooks.COMMENTS.sub(" ", node.get("compiled_code") or "").split())):
+            if found := pattern.search(_relations_of(node.get("compiled_code") or "")):
                 yield f"{_of(node)} reads the schema {found['name']}: write ref(...), so that it reads its own side"
 
 
@@ -151,6 +152,11 @@ def _naming(schemas: Collection[str]) -> re.Pattern[str]:
     database = rf"(?:{word}{spaces}\.{spaces})?"
     schema = rf"(?:\"?(?P<name>{'|'.join(map(re.escape, schemas))})\"?|(?P<target>\{{\{{-? ?target\.schema ?-?\}}\}}))"
     return re.compile(rf"(?<!distinct )\b(?:from|join) (?:only )?(?:{listed})*{database}{schema}{spaces}\.", re.I)
+
+
+def _relations_of(text: str) -> str:
+    """SQL with single spaces, without comments and without a FROM that names no relation."""
+    return CALLS.sub(" ", " ".join(hooks.COMMENTS.sub(" ", text).split()))
 
 
 def _is_model(node: Node) -> bool:

@@ -166,6 +166,17 @@ def test_a_tested_key_that_is_no_column_as_it_is_written_names_no_row(shop: Shop
     assert shop.difference()[1]["orders"].removed == 1
 
 
+@pytest.mark.parametrize("config", [{"where": "email is not null"}, {"severity": "WARN"}])
+def test_a_test_that_lets_a_key_stand_twice_names_no_row(shop: Shop, config: dict[str, str]) -> None:
+    twice = f"{ORDERS} UNION ALL {ORDERS}"
+    shop.night(orders=twice)
+    side = shop.build(orders=twice)
+    nodes = manifest("orders", keys=shop.keys)
+    nodes["nodes"]["test.shop.orders"]["config"] = config
+    (orders,) = compare.compare(shop.warehouse, 2, side, "other", nodes)
+    assert (orders.old, orders.new, orders.keys_added) == (20, 20, None)
+
+
 @pytest.mark.parametrize(
     ("before", "now", "said"),
     [

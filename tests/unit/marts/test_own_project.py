@@ -69,6 +69,7 @@ NAMING = [
     ('select * from x join "db"."finance"."orders" using (a)', "finance"),
     ("select * from {{ ref('a') }} as a,\n  finance.orders", "finance"),
     ("select * from a, b.c, marts__b.orders", "marts__b"),
+    ("select extract(month from a.at) from finance.orders a", "finance"),
 ]
 
 
@@ -83,6 +84,7 @@ def test_a_schema_written_into_a_model_is_refused_in_whichever_way_it_is_named(t
     [
         "select finance.a, marts.b from {{ ref('a') }} finance join {{ ref('b') }} as marts on finance.a = marts.a",
         "select extract(day from d), finance.a from {{ ref('a') }} finance",
+        "select extract(month from finance.sold_at), trim(both 'x' from finance.a) from {{ ref('a') }} finance",
         "select x is distinct from finance.a from {{ ref('a') }} finance -- from finance.a",
         "select * from {{ this.schema }}.orders, raw.finance",
         "select a from {{ ref('a') }} finance group by a, finance.b order by a, finance.b",
