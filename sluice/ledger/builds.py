@@ -172,6 +172,12 @@ def live(connection: sa.Connection) -> sa.Row | None:
     ).one_or_none()
 
 
+def last_shown(connection: sa.Connection, side: str) -> sa.Row | None:
+    """The newest publication of this side, which readers need not have now."""
+    newest = sa.select(publications).where(publications.c.side == side).order_by(publications.c.publication_id.desc())
+    return connection.execute(newest.limit(1)).one_or_none()
+
+
 def live_side(warehouse: Warehouse) -> str | None:
     """The side readers read, if the marts were ever published."""
     with warehouse.engine.begin() as connection:

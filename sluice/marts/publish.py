@@ -162,9 +162,8 @@ def _write(connection: sa.Connection, publication: Publication, warehouse: Wareh
     now = builds.live(connection)
     before: Grants = (now.grants if now is not None else None) or {}
     if publication.kind == "rollback":  # of a mart that was gone in between
-        shown = publications.c
-        there = sa.select(shown.grants).where(shown.side == publication.side)
-        before = {**(connection.scalar(there.order_by(shown.publication_id.desc()).limit(1)) or {}), **before}
+        shown = builds.last_shown(connection, publication.side)
+        before = {**((shown.grants if shown is not None else None) or {}), **before}
     grants = warehouse.data.mart_grants(connection, before)
     if publication.kind == RESTORE:
         return grants

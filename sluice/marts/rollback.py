@@ -114,9 +114,8 @@ def _step_back(connection: sa.Connection) -> tuple[sa.Row, int, sa.Row, sa.Row]:
 
 def _models(connection: sa.Connection, side: str) -> tuple[str, ...]:
     """The marts that the side's last publication showed."""
-    shown = tables.publications
-    query = sa.select(shown.c.models).where(shown.c.side == side).order_by(shown.c.publication_id.desc()).limit(1)
-    return tuple(connection.scalar(query) or ())
+    shown = builds.last_shown(connection, side)
+    return tuple(shown.models or ()) if shown is not None else ()
 
 
 def _incremental(manifest: bytes | None) -> tuple[str, ...]:

@@ -67,11 +67,15 @@ def _second_header(files: Files, sample: Sample, guesses: Sequence[Guess]) -> It
     """First rows that alone make columns text: units, the second line of a header, or lines above the header."""
     if sample.typed or not files.header:
         return
+    most = min(MOST_ABOVE, sample.rows - LEAST)  # a column that is text below these is text anyway
+    able = [
+        (one, cells) for one, cells in zip(guesses, sample.columns, strict=True) if _is_typed(most, one, cells, sample)
+    ]
     found: list[Guess] = []
     count = 0
-    while not found and count < MOST_ABOVE and sample.rows > LEAST + count:
+    while able and not found and count < most:
         count += 1
-        found = [one for one, cells in zip(guesses, sample.columns, strict=True) if _text_by(count, one, cells, sample)]
+        found = [one for one, cells in able if cells[count - 1].as_py() and _is_typed(count, one, cells, sample)]
     words = ", ".join(one.name for one in found[:5])
     sign = "" if files.delimiter == "," else f" --delimiter {quote(files.delimiter)}"
     if found and count == 1:
@@ -87,13 +91,14 @@ def _second_header(files: Files, sample: Sample, guesses: Sequence[Guess]) -> It
         )
 
 
-def _text_by(count: int, one: Guess, cells: pa.Array, sample: Sample) -> bool:
-    """Whether a column is text by its first rows alone, the last of which says something."""
-    if one.type.name != "text" or one.undecided or not pa.types.is_binary(cells.type) or not cells[count - 1].as_py():
+def _is_typed(count: int, one: Guess, cells: pa.Array, sample: Sample) -> bool:
+    """Whether a column of text has a type without its first so many rows."""
+    if count < 1 or one.type.name != "text" or one.undecided or not pa.types.is_binary(cells.type):
         return False
-    kind = reading_of(one.name, cells[count:SEEN], False, sample.delimiter == ",").arrow
-    whole = reading_of(one.name, cells[:SEEN], False, sample.delimiter == ",").arrow
-    return bool(pa.types.is_string(whole) and not pa.types.is_string(kind))
+    kinds = [
+        reading_of(one.name, some, False, sample.delimiter == ",").arrow for some in (cells[count:SEEN], cells[:SEEN])
+    ]
+    return not pa.types.is_string(kinds[0]) and bool(pa.types.is_string(kinds[1]))
 
 
 def _totals(guesses: Sequence[Guess]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from sluice.contract.contract import Files
 from sluice.source.dialects.comments import DELIMITERS, comment_of, is_comment, rule_of
 from sluice.source.dialects.encoding import encoding_of
-from sluice.source.dialects.titles import names_in_comment, skipped, with_filled_up
+from sluice.source.dialects.titles import names_in_comment, narrow_titles, padded_titles
 from sluice.source.dialects.undivided import rare_delimiter
 from sluice.source.readers.csv_quotes import Quotes
 from sluice.source.readers.csv_records import UNIT
@@ -191,11 +191,11 @@ def _shape(lines: Sequence[str], delimiter: str, quote: str, escape: str) -> Sha
     if not widths:
         return Shape(delimiter, quote, escape, 0, 0.0, 0, 0)
     width, rows = max(widths.items(), key=lambda item: (item[1], item[0]))
-    skip = skipped(records, ends, width)
+    skip = narrow_titles(records, ends, width)
     after = [record for record, end in zip(records, ends, strict=True) if end > skip]
     header = len(after[0]) if after else 0
     return Shape(
-        delimiter, quote, escape, width, rows / len(after or records), header, with_filled_up(records, ends, skip)
+        delimiter, quote, escape, width, rows / len(after or records), header, padded_titles(records, ends, skip)
     )
 
 

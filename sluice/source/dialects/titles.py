@@ -16,7 +16,7 @@ _LABEL = re.compile(r"^\w+:\s+")  # of a line of comment: `#Fields: date time`
 Records = Sequence[Sequence[str]]
 
 
-def skipped(records: Records, ends: Sequence[int], width: int) -> int:
+def narrow_titles(records: Records, ends: Sequence[int], width: int) -> int:
     """Lines before the header: records narrower than the rows by more than an unnamed field. Wider ones are rows.
 
     Args:
@@ -32,7 +32,7 @@ def skipped(records: Records, ends: Sequence[int], width: int) -> int:
     return ends[first - 1] if first else 0
 
 
-def with_filled_up(records: Records, ends: Sequence[int], skip: int) -> int:
+def padded_titles(records: Records, ends: Sequence[int], skip: int) -> int:
     """Lines before the header, those among them that a sheet's export fills up with empty fields."""
     rest = [(record, end) for record, end in zip(records, ends, strict=True) if end > skip]
     filled = [_filled(record) for record, _ in rest]
