@@ -13,8 +13,8 @@ import pandera.pandas as pa
 import pytest
 
 from sluice.contract.batches import Single
-from sluice.contract.checks.compile import checks_of
-from sluice.contract.checks.version import sql_of, version_of
+from sluice.contract.checks.compile import Check, checks_of, columns_read
+from sluice.contract.checks.version import sql_of, text_of, version_of
 from sluice.contract.columns import Float, Int, Money, Text, Timestamp, column
 from sluice.contract.contract import Contract, Files, Gate
 from sluice.contract.derive.odcs import odcs_yaml
@@ -45,6 +45,26 @@ def traced(rule: Callable[[Any], Any]) -> tuple[str, str]:
 
     [check] = [check for check in checks_of(contract(Model), "all") if check.name == "rule"]
     return check.kind, sql_of(check) or str(check.untraced)
+
+
+def test_the_columns_that_a_check_reads_are_those_it_names_and_those_of_its_sql() -> None:
+    class Model(Things):
+        counted: Int = column("A number.", unique=True)
+
+        @pa.dataframe_check(name="rule")
+        def rule(cls, things: Any) -> Any:
+            return things["at"] <= things["until"]
+
+        @pa.dataframe_check(name="hidden")
+        def hidden(cls, things: Any) -> Any:
+            return things["number"].rank() > 1
+
+    assert {check.name: columns_read(check) for check in checks_of(contract(Model), "all")} == {
+        "counted not null": {"counted"},
+        "counted unique": {"counted"},
+        "rule": {"at", "until"},
+        "hidden": set(),
+    }
 
 
 def or_else(rule: Callable[[], Any], otherwise: Any) -> Any:
@@ -274,6 +294,51 @@ def test_a_file_that_is_read_otherwise_is_loaded_again(options: dict[str, Any]) 
 
     files = Files("things.csv", Single(), **options)
     assert version_of(Contract("test", "things", "me@example.com", Model, files)) != version_of(contract(Model))
+
+
+def test_a_column_that_is_read_otherwise_is_loaded_again() -> None:
+    def version(**options: Any) -> str:
+        class Model(pa.DataFrameModel):
+            number: Int = column("A number.", ge=1, **options)
+
+        return version_of(contract(Model))
+
+    assert len({version(), version(null_values=("-",)), version(null_values=("?",)), version(format="1.234,5")}) == 4
+
+
+def test_where_a_file_lies_and_how_large_it_may_be_is_no_demand() -> None:
+    class Model(pa.DataFrameModel):
+        number: Int = column("A number.", ge=1)
+
+    def version(url: str = "things.csv", **options: Any) -> str:
+        files = Files(url, Single(), **options)
+        return version_of(Contract("test", "things", "me@example.com", Model, files))
+
+    assert version() == version("other.csv") == version(max_bytes=1000) == version(max_ratio=9)
+    assert version(null_values=("-",)) != version()
+
+
+def test_the_arguments_of_a_check_of_panderas_own_are_demanded_in_pandas_too() -> None:
+    def check(pattern: str) -> Check:
+        class Model(pa.DataFrameModel):
+            name: Text = column("A name.", nullable=True, str_matches=pattern)
+
+        [check] = checks_of(contract(Model), "all")
+        return check
+
+    one, again, other = map(check, (r"(?=a)b", r"(?=a)b", r"(?=a)c"))  # looking ahead is not traced
+    assert one.kind == "pandas"
+    assert text_of(one) == text_of(again) == "[('pattern', '(?=a)b')]"
+    assert text_of(other) != text_of(one)
+
+
+def test_a_key_demands_what_its_name_and_columns_say() -> None:
+    class Model(pa.DataFrameModel):
+        number: Int = column("A number.", nullable=True, unique=True)
+
+    [check] = checks_of(contract(Model), "all")
+    assert text_of(check) is None
+    assert "count(*) OVER (PARTITION BY batch.number)" in str(sql_of(check)), "the query is shown all the same"
 
 
 @pytest.mark.parametrize("dataset", contracts())
