@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pandera.pandas as pa
 import pytest
 import sqlalchemy as sa
@@ -114,6 +116,28 @@ def test_what_pandera_asks_value_by_value_or_by_group_goes_the_pandas_way(
     assert check.across == (None if why == "element_wise" else why), "value by value, no name in its code counts"
 
 
+def test_a_check_is_asked_with_the_arguments_that_its_author_gave() -> None:
+    class Model(pa.DataFrameModel):
+        n: Int = column("A number.", nullable=True)
+
+        @pa.check("n", name="rule", least=2)
+        def rule(cls, numbers: Any, least: int) -> Any:
+            return numbers >= least
+
+        @pa.check("n", name="mean")
+        def mean(cls, numbers: Any) -> Any:
+            return numbers.mean() > 1
+
+        @pa.check("n", name="by type")
+        def by_type(cls, numbers: Any) -> Any:
+            return numbers > 1 if type(numbers) is pd.Series else numbers > 2
+
+    rule, mean, by_type = sorted(found(Model), key=lambda check: ("rule" not in check.name, check.kind))
+    assert sql_of(rule) == "n >= 2"
+    assert (mean.kind, mean.pandera) == ("aggregate", Model.to_schema().columns["n"].checks[1])
+    assert (by_type.kind, by_type.untraced) == ("pandas", "type()")
+
+
 # ---- keys
 
 
@@ -138,6 +162,26 @@ def test_keys_are_checks_with_queries_of_their_own() -> None:
     assert (across.severity, across.tolerance) == ("warn", None)
     assert (both.name, both.kind, both.columns) == ("(n, shop) unique", "unique", ("n", "shop"))
     assert (both.severity, both.tolerance, both.keep) == ("error", None, False)
+
+
+def test_one_column_may_be_the_key_of_a_table_and_two_may_refer_together() -> None:
+    class Model(pa.DataFrameModel):
+        shop: Text = column("A shop.", nullable=True)
+        n: Int = column("A number.", nullable=True)
+
+        class Config:
+            unique = "n"
+
+    contract = replace(contract_of(Model), references={("shop", "n"): "shop__receipts(shop, number)"})
+    assert [(each.name, each.kind, each.columns, each.looks_up) for each in checks_of(contract, "all")] == [
+        ("(n) unique", "unique", ("n",), None),
+        (
+            "(shop, n) references shop__receipts(shop, number)",
+            "reference",
+            ("shop", "n"),
+            ("shop__receipts", ("shop", "number")),
+        ),
+    ]
 
 
 TABLE = sa.table("batch", *(sa.column(name) for name in ("_row_number", "_unparsed", "n", "m")))
@@ -185,8 +229,10 @@ def test_keys_that_are_looked_up_are_those_of_other_batches_or_of_another_datase
 )
 def test_a_row_must_be_of_its_batch_by_the_local_calendar(kind: Any, inside: str) -> None:
     body = {"__annotations__": {"at": kind}, "at": column("A moment.", nullable=True)}
-    batches = Monthly(start="2024-01", by="at", timezone="America/New_York")
-    [check] = found(type("Model", (pa.DataFrameModel,), body), batches, "2024-02")
+    model = type("Model", (pa.DataFrameModel,), body)
+    [check] = found(model, Monthly(start="2024-01", by="at", timezone="America/New_York"), "2024-02")
+    [east] = found(model, Monthly(start="2024-01", by="at", timezone="Asia/Tokyo"), "2024-02")
+    assert (sql_of(east) == inside) == (kind is not UtcTimestamp)
     assert (check.name, check.kind, check.columns) == ("at in batch", "row", ("at",))
     assert (check.severity, check.tolerance) == ("error", None)
     assert sql_of(check) == inside
@@ -239,6 +285,14 @@ def test_a_contract_that_cannot_be_checked_is_refused_with_what_to_do() -> None:
     assert refusal(Twice) == "shop__orders: two checks have the name 'z'; name one of them"
     for model, name in ((Taken, "n is integer"), (Canary, "canary rows are rejected")):
         assert refusal(model) == f"shop__orders: {name!r} is the name of a built-in check; choose another name"
+
+    class Spelled(pa.DataFrameModel):
+        n: Int = column("A number.", format="1,000")
+
+    assert refusal(Spelled) == (
+        "shop__orders: n: format='1,000' does not fit integer: write the number 1234.5 as the source does: "
+        '"1.234,5" or "$1,234.5"'
+    )
     assert refusal(Checked, tolerance={"n unique": 0.1}) == (
         "shop__orders: the gate has a tolerance for 'n unique', which is not one of its checks"
     )
