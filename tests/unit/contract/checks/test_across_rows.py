@@ -12,6 +12,7 @@ import pyarrow
 import pytest
 
 from sluice.contract.batches import Single
+from sluice.contract.checks.across_rows import across_rows
 from sluice.contract.checks.compile import Check, checks_of
 from sluice.contract.checks.in_pandas import failing_rows
 from sluice.contract.checks.row_independence import NotARowCheck, examples, refuse
@@ -81,6 +82,10 @@ def test_it_is_told_by_the_names_in_its_code(rule: Callable[[Any], Any], why: st
 @pytest.mark.parametrize("name", ["duplicated", "rank", "std", "cumsum"])
 def test_it_is_told_by_what_a_library_asks_of_a_symbol(name: str) -> None:
     assert check_of(lambda t: hidden(name)(t["n"])).across == f".{name}()"
+
+
+def test_an_attribute_is_seen_as_a_method_is() -> None:
+    assert across_rows(lambda values: values.is_unique) == "is_unique"
 
 
 HIDDEN = [name for name, value in vars(hidden_rules).items() if callable(value) and name[0].islower()]

@@ -306,6 +306,15 @@ def test_a_column_that_is_read_otherwise_is_loaded_again() -> None:
     assert len({version(), version(null_values=("-",)), version(null_values=("?",)), version(format="1.234,5")}) == 4
 
 
+def test_versions_that_ledgers_hold_stay() -> None:
+    class Model(pa.DataFrameModel):
+        number: Int = column("A number.", ge=1)
+
+    files = Files("things.csv", Single(), null_values=("-",), delimiter=";")
+    options = Contract("test", "things", "me@example.com", Model, files)
+    assert (version_of(contract(Model)), version_of(options)) == ("bc7a1a4b16ad", "d8e1e72a4e98")
+
+
 def test_where_a_file_lies_and_how_large_it_may_be_is_no_demand() -> None:
     class Model(pa.DataFrameModel):
         number: Int = column("A number.", ge=1)

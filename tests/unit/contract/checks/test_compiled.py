@@ -170,11 +170,11 @@ def test_one_column_may_be_the_key_of_a_table_and_two_may_refer_together() -> No
         n: Int = column("A number.", nullable=True)
 
         class Config:
-            unique = "n"
+            unique = "shop"
 
     contract = replace(contract_of(Model), references={("shop", "n"): "shop__receipts(shop, number)"})
     assert [(each.name, each.kind, each.columns, each.looks_up) for each in checks_of(contract, "all")] == [
-        ("(n) unique", "unique", ("n",), None),
+        ("(shop) unique", "unique", ("shop",), None),
         (
             "(shop, n) references shop__receipts(shop, number)",
             "reference",

@@ -24,9 +24,8 @@ from sluice.contract.checks.row_independence import NotARowCheck, examples
 from sluice.contract.columns import Float, Int, Text, column
 from sluice.contract.contract import Contract, Files
 
-FRAME = frame_of(
-    pyarrow.table({"n": [1, 2, None, 4], "v": [1.0, None, 3.0, 4.0], "word": ["a", "b", "c", None]}), [11, 12, 13, 14]
-)
+ROWS = pyarrow.table({"n": [1, 2, None, 4], "v": [1.0, None, 3.0, 4.0], "word": ["a", "b", "c", None]})
+FRAME = frame_of(ROWS, [11, 12, 13, 14])
 
 
 def contract_of(rule: Callable[..., Any], pii: bool = False, **options: Any) -> Contract:
@@ -59,8 +58,9 @@ def check_of(rule: Callable[..., Any], **options: Any) -> Check:
 
 
 def test_rows_are_given_as_arrow_holds_them_and_by_their_numbers() -> None:
-    assert list(map(str, FRAME.dtypes)) == ["int64[pyarrow]", "double[pyarrow]", "string[pyarrow]"]
-    assert (FRAME.index.name, list(FRAME.index)) == ("_row_number", [11, 12, 13, 14])
+    frame = frame_of(ROWS, [21, 22, 23, 24])
+    assert list(map(str, frame.dtypes)) == ["int64[pyarrow]", "double[pyarrow]", "string[pyarrow]"]
+    assert (frame.index.name, list(frame.index)) == ("_row_number", [21, 22, 23, 24])
 
 
 @pytest.mark.parametrize(
