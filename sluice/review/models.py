@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from sluice.marts.own_project import packages
 from sluice.marts.own_project.refusals import Project
 from sluice.project import fingerprints, paths, personal_columns
 from sluice.project.marts.chosen import marts_in
-from sluice.review import scratch
+from sluice.review import live_manifest, scratch
 from sluice.review.base import Base
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -171,7 +170,7 @@ def _live(connection: sa.Connection, base: Base, was: Path | None) -> _Live | No
         )
     if was is not None and fingerprints.project(was) != build.project:
         notes.append(f"readers have marts of another version of the dbt project than {base}, which may differ, too")
-    return _Live(now.side, frozenset(now.models), gzip.decompress(build.manifest), tuple(notes))
+    return _Live(now.side, frozenset(now.models), live_manifest.read(connection, build.manifest), tuple(notes))
 
 
 def _built(
