@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import warnings
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.main import get_command
 
 from sluice.cli import dataset_commands, exit_codes, project_commands, run_commands, server_commands
 from sluice.cli.alerts_commands import alerts_app
@@ -109,11 +112,20 @@ for name, group in GROUPS.items():
     app.add_typer(with_whole_sentences(group), name=name, short_help=group.info.help)
 
 
+@cache
+def _commands() -> Any:
+    """All of them as typer runs them, made once: a process may call main() more than once, as tests do."""
+    return get_command(app)
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; a user's mistake is one message, not a traceback."""
     for name, value in PREFECT_SETTINGS.items():  # no module of the command line imports Prefect before this
         os.environ.setdefault(name, value)
+    gc.set_threshold(50_000, 20, 100)  # each looks through all that Prefect and dbt have made: 1.3 s of a night
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as fast here, and returns what it no longer uses
     # What cannot do without that folder says so itself.
     warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
-    exit_codes.end(lambda: app(arguments, standalone_mode=False))  # the code of a typer.Exit comes back as a value
+    exit_codes.end(
+        lambda: _commands()(arguments, standalone_mode=False)
+    )  # the code of a typer.Exit comes back as a value

@@ -95,10 +95,8 @@ def _is_typed(count: int, one: Guess, cells: pa.Array, sample: Sample) -> bool:
     """Whether a column of text has a type without its first so many rows."""
     if count < 1 or one.type.name != "text" or one.undecided or not pa.types.is_binary(cells.type):
         return False
-    kinds = [
-        reading_of(one.name, some, False, sample.delimiter == ",").arrow for some in (cells[count:SEEN], cells[:SEEN])
-    ]
-    return not pa.types.is_string(kinds[0]) and bool(pa.types.is_string(kinds[1]))
+    some = (reading_of(one.name, part, False, sample.delimiter == ",") for part in (cells[count:SEEN], cells[:SEEN]))
+    return not pa.types.is_string(next(some).arrow) and bool(pa.types.is_string(next(some).arrow))
 
 
 def _totals(guesses: Sequence[Guess]) -> Iterator[str]:
