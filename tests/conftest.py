@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import certifi
 import pytest
 import sqlalchemy as sa
 from hypothesis import settings
@@ -46,6 +47,10 @@ settings.load_profile("ci")
 os.environ["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "false"  # 8 s of each server's start
 os.environ["PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+# One in place of all, which each client of Prefect's reads, 40 ms, though no test asks an API by https.
+CERTIFICATE = HOME / "certificate.pem"
+CERTIFICATE.write_text("".join(certifi.contents().partition("-----END CERTIFICATE-----\n")[:2]))
+os.environ["PREFECT_API_SSL_CERT_FILE"] = str(CERTIFICATE)
 os.environ["SLUICE_SOURCE_HOSTS"] = "127.0.0.1,localhost"  # where tests serve files
 
 # A shell that starts the suite in the background has it ignore Ctrl-C, and so would every program that a test starts.
@@ -87,9 +92,16 @@ def no_server_left() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
-    """The embedded server of this test session: its database `sluice`, shared by all who ask."""
+    """The embedded server of this test session: its database `sluice`, shared by all who ask.
+
+    It does not wait for the disk, as most of a test's database took: tests end the server, not the machine.
+    """
     home = tmp_path_factory.mktemp("home") / ".sluice"
-    yield embedded.start(home).set(username="postgres")
+    url = embedded.start(home).set(username="postgres")
+    with administrator(url) as connection:
+        connection.execute(sa.text("ALTER SYSTEM SET fsync = off"))
+        connection.execute(sa.text("SELECT pg_reload_conf()"))
+    yield url
     embedded.remove(home)
 
 
@@ -116,7 +128,7 @@ def new_database(server: URL, owner: str = "postgres", template: str = "template
     """A copy of the template, dropped at the end, whoever is still connected."""
     name = f"test_{uuid4().hex[:12]}"
     with administrator(server) as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template}"))
+        connection.execute(sa.text(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template} STRATEGY file_copy"))
     try:
         yield server.set(database=name)
     finally:

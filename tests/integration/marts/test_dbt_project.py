@@ -238,6 +238,7 @@ models:
 """
 
 
+@pytest.mark.long
 def test_a_tolerance_is_a_share_of_rows_for_every_kind_of_test(warehouse: Warehouse, tmp_path: Path) -> None:
     project = tmp_path / "dbt_project"
     shutil.copytree(PROJECT / "dbt_project", project, ignore=shutil.ignore_patterns("target", "logs"))

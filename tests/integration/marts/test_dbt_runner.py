@@ -505,6 +505,7 @@ def test_a_signal_that_is_lost_while_dbt_parses_lets_no_node_begin_and_fails_non
     assert sleeping(sa.create_engine(tiny.url)) == 0
 
 
+@pytest.mark.long
 @in_this_process
 def test_a_signal_while_dbt_parses_prints_nothing_of_dbt(tiny: Tiny) -> None:
     asked = "import os\nimport dbt.parser.manifest as parser\n"

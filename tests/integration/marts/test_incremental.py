@@ -83,6 +83,7 @@ def test_no_night_is_missing_from_a_window_or_from_rows_that_are_nowhere_else(ni
     assert after["newer"] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.long
 def test_a_night_that_failed_elsewhere_or_was_not_published_is_not_missing_from_a_window(nights: Team) -> None:
     for day in (1, 2):
         deliver(nights, day)
@@ -100,6 +101,7 @@ def test_a_night_that_failed_elsewhere_or_was_not_published_is_not_missing_from_
     assert {seen[name] == [*range(1, 7)] for name in ("window", "hooked", "newer")} == {True}, seen
 
 
+@pytest.mark.long
 def test_a_night_whose_rows_failed_their_test_is_not_kept_in_a_window(nights: Team) -> None:
     for day in (1, 2):
         deliver(nights, day)
@@ -113,6 +115,7 @@ def test_a_night_whose_rows_failed_their_test_is_not_kept_in_a_window(nights: Te
     assert publish(nights)["window"] == [1, 2, 4]
 
 
+@pytest.mark.long
 def test_changed_logic_does_not_take_rows_that_are_nowhere_else(nights: Team) -> None:
     for day in (1, 2):
         deliver(nights, day)
@@ -131,6 +134,7 @@ def test_changed_logic_does_not_take_rows_that_are_nowhere_else(nights: Team) ->
         candidate.publish_passed(nights.warehouse)
 
 
+@pytest.mark.long
 def test_a_late_row_is_as_dbt_alone_has_it_on_every_night(nights: Team) -> None:
     """`newer` leaves it out, as it is older than its newest row: on each night, and not on every second one."""
     for day in (1, 10):
@@ -143,6 +147,7 @@ def test_a_late_row_is_as_dbt_alone_has_it_on_every_night(nights: Team) -> None:
         assert publish(nights)["newer"] == [1, 10, *range(11, day + 1)]
 
 
+@pytest.mark.long
 def test_rows_that_a_source_has_no_longer_stay_although_a_side_is_built_for_the_first_time(nights: Team) -> None:
     deliver(nights, 1)
     nights.build()
@@ -156,6 +161,7 @@ def test_rows_that_a_source_has_no_longer_stay_although_a_side_is_built_for_the_
         assert (seen["window"], seen["newer"]) == ([-1, *range(1, day + 1)], [-1, *range(1, day + 1)])
 
 
+@pytest.mark.long
 def test_changed_logic_builds_a_model_from_its_sources_also_after_a_rollback(nights: Team) -> None:
     for day in (1, 2):
         deliver(nights, day)
@@ -175,6 +181,7 @@ def test_changed_logic_builds_a_model_from_its_sources_also_after_a_rollback(nig
         assert [row.amount for row in nights.sql(amounts)] == [2] * day
 
 
+@pytest.mark.long
 def test_a_model_that_was_a_view_may_become_incremental(nights: Team) -> None:
     for day in (1, 2):
         deliver(nights, day)
@@ -188,6 +195,7 @@ def test_a_model_that_was_a_view_may_become_incremental(nights: Team) -> None:
             assert publish(nights)["shown"] == [*range(1, day + 1)]
 
 
+@pytest.mark.long
 def test_a_changed_materialized_view_shows_its_new_logic_on_both_sides(nights: Team) -> None:
     for times, first in ((1, 1), (2, 3)):
         text = f"select day, amount * {times} as amount from {{{{ ref('window') }}}}"

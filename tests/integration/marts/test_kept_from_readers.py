@@ -19,6 +19,7 @@ def publish(team: Team) -> None:  # noqa: F811
     candidate.publish_passed(team.warehouse)
 
 
+@pytest.mark.long
 def test_somebodys_own_view_beside_the_marts_stays_and_is_not_replaced(nights: Team) -> None:  # noqa: F811
     deliver(nights, 1)
     publish(nights)
@@ -38,6 +39,7 @@ def test_somebodys_own_view_beside_the_marts_stays_and_is_not_replaced(nights: T
     assert nights.count("marts.report") == 3
 
 
+@pytest.mark.long
 def test_a_view_over_rows_that_no_test_has_seen_is_refused_also_where_dbt_does_not_know_them(
     nights: Team,  # noqa: F811
 ) -> None:

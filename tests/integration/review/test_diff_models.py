@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from tests.support.documented import fields, json_fields
@@ -99,6 +100,7 @@ def test_what_fails_is_shown_and_a_mart_that_is_gone_is_compared(
     assert (data(), schemas(engine)) == (before, there)
 
 
+@pytest.mark.long
 def test_a_kill_leaves_nothing_that_readers_see_and_the_next_diff_cleans_up(
     repository: Repository, sluice, data, engine: sa.Engine, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from sluice.marts import candidate
@@ -16,6 +17,7 @@ from tests.support import dbt_shop
 DIM = "models/marts/sales/dim_customers.sql"
 
 
+@pytest.mark.long
 def test_models_of_several_schemas_are_built_beside_each_and_compared(team: Team, tmp_path: Path) -> None:  # noqa: F811
     def diff(keep: bool) -> models.Models:
         folder = tmp_path / f"kept {keep}"

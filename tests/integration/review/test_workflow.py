@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 import yaml
 
@@ -26,6 +27,7 @@ def workflow(root: Path) -> dict[Any, Any]:
     return found
 
 
+@pytest.mark.long
 def test_the_workflow_comments_on_what_a_pull_request_changes(
     repository: Repository, database: sa.URL, tmp_path: Path
 ) -> None:

@@ -103,6 +103,7 @@ def test_it_records_the_run_asks_for_a_password_and_ends_with_the_command(tmp_pa
     assert command.states() == [("night", "Completed")]
 
 
+@pytest.mark.long
 def test_a_killed_command_leaves_none(tmp_path: Path) -> None:
     command = Command(tmp_path)
     command.api()

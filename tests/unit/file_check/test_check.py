@@ -317,6 +317,7 @@ def test_a_full_disk_is_one_message(desk: Path) -> None:
     assert "Set TMPDIR" in said.stderr
 
 
+@pytest.mark.long
 def test_the_hook_of_the_guide_refuses_a_bad_file(desk: Path) -> None:
     text = (ROOT / "docs/check.md").read_text().split("```yaml\n")[1].split("```")[0]
     config = yaml.safe_load(text)
