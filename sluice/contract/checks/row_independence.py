@@ -56,7 +56,7 @@ def _named(contract: Contract, column: Column) -> Iterator[object]:
 
 def _fits(value: Any, column: Column) -> bool:
     try:
-        pyarrow.array([value], column.type.arrow)
+        pyarrow.array([value], column.type.arrow)[0].as_py()  # a number of days may be no date of Python's
     except (pyarrow.ArrowException, TypeError, ValueError, OverflowError):
         return False
     return True
