@@ -11,6 +11,7 @@ prefect_server  one standing Prefect server; from then on the session's PREFECT_
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -36,6 +37,8 @@ from tests.support import quick_project as quick
 from tests.support import user_folders
 from tests.support.ledger_template import ledger_template
 from tests.support.postgres15 import find_binaries, running_server
+
+gc.set_threshold(50_000, 20, 100)  # as in a command: each collection looks through all that dbt and Prefect made
 
 # Before any test imports Prefect.
 THEIRS = user_folders.of_this_user()

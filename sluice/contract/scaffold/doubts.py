@@ -19,6 +19,7 @@ from sluice.contract.formatting import counted
 from sluice.contract.scaffold.draft import Sample
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import NO_OWNER, NewDataset
+from sluice.contract.scaffold.spellings import undecided_words
 from sluice.contract.scaffold.texts.contract_file import odd_words
 from sluice.contract.values.casts import read
 from sluice.contract.values.spellings import FINEST
@@ -210,8 +211,7 @@ def _of_values(guesses: Sequence[Guess], rows: int) -> Iterator[str]:
         if one.damaged:
             yield f"{one.name}: {one.damaged:,} of {rows:,} are not valid UTF-8; such rows are rejected"
         if one.undecided:
-            ways = " or ".join(f"format={quoted(way)}" for way in one.undecided[:2])
-            yield f"{one.name}: dates whose order the sample does not decide, kept as text; make it a Date with {ways}"
+            yield f"{one.name}: {', kept as text; '.join(undecided_words(one.undecided))}"
     for one in guesses:
         if one.words:
             yield f"{one.name}: {', '.join(map(quoted, one.words))} is read as null (null_values)"

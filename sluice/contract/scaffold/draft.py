@@ -20,6 +20,7 @@ from sluice.contract.columns import ColumnType
 from sluice.contract.contract import DATING, Contract
 from sluice.contract.errors import ConfigError
 from sluice.contract.scaffold import examples
+from sluice.contract.scaffold.formats import Signs, decimal_sign
 from sluice.contract.scaffold.guess import Guess, with_one_key, with_words_of_others
 from sluice.contract.scaffold.guess import guess as guess_column
 from sluice.contract.scaffold.new_dataset import NewDataset
@@ -172,17 +173,22 @@ def _columns_of(sample: Sample) -> list[Guess]:
     hollow = hollow_of(sample)
     cells_of = [cells[: hollow.start] for cells in sample.columns] if hollow and hollow.note else sample.columns
     columns = list(zip(names, sample.names, cells_of, strict=True))
-    commas = sample.delimiter == ","
-    found = [
-        guess_column(
-            *column, sample.whole, sample.typed and column[1] not in sample.texts, commas, sample.kinds.get(column[1])
-        )
-        for column in columns
-    ]
+    signs = Signs(sample.delimiter == ",")
+
+    def read(column: tuple[str, str, pa.Array]) -> Guess:
+        typed = sample.typed and column[1] not in sample.texts
+        return guess_column(*column, sample.whole, typed, signs, sample.kinds.get(column[1]))
+
+    found = [read(column) for column in columns]
+    shown = {decimal_sign(one.type.name, one.format, cells) for one, cells in zip(found, cells_of, strict=True)} - {""}
+    if len(shown) == 1:  # it decides columns that do not show it themselves
+        signs = replace(signs, decimal=shown.pop())
+        unsure = [bool(one.undecided) or (one.type.name == "float" and not one.format) for one in found]
+        found = [read(column) if open_ else one for column, one, open_ in zip(columns, found, unsure, strict=True)]
     total = next((place for place, one in enumerate(found) if _total(one)), None) if sample.whole else None
     if total is None and not any(one.closing for one in found):
         return found
-    rest = [guess_column(name, source, cells[:-1], commas=commas) for name, source, cells in columns]
+    rest = [guess_column(name, source, cells[:-1], signs=signs) for name, source, cells in columns]
     odd = [replace(new, odd=old.odd) if old.closing else new for old, new in zip(found, rest, strict=True)]
     if total is not None and not any(one.closing for one in found):
         word = _total(found[total])

@@ -19,6 +19,7 @@ from sluice.contract.columns import ColumnType, column_type
 from sluice.contract.values.casts import cast
 from sluice.contract.values.spellings import spelling
 
+_BEFORE_DECIMALS = r"^[ ]*-?([0-9]*\.([0-9]{1,2}|[0-9]{4,})|0\.[0-9]+|[0-9]{4,}\.[0-9]+)[ ]*$"
 FIRST = 50  # cells that rule out most formats
 _DATES = (
     *(f"%d{sign}%m{sign}%{year}" for sign, year in product("./-", "Yy")),
@@ -47,18 +48,33 @@ class Format:
     cells: pa.Array
 
 
-def formats_of(cells: pa.Array, commas: bool) -> Iterator[Format]:
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What a file says of the signs in its numbers.
+
+    Attributes:
+        commas: whether commas separate its fields, so that one in a number is hardly its decimal sign.
+        decimal: the decimal sign of its other columns, if they show one.
+    """
+
+    commas: bool = True
+    decimal: str = ""
+
+
+ORDINARY = Signs()
+
+
+def formats_of(cells: pa.Array, signs: Signs) -> Iterator[Format]:
     """The formats that at least one of the first cells has, likeliest first; several where the cells do not decide.
 
     Args:
         cells: text, without null.
-        commas: whether commas separate the file's fields, so that one in a number is hardly its decimal sign.
     """
     texts = pc.utf8_trim(cells, " \t\u00a0")
     yield from _truths(texts)
     yield from _moments("date", pa.date32(), _DATES, texts)
     yield from _moments("timestamp", pa.timestamp("us"), _MOMENTS, texts)
-    yield from _numbers(texts, commas)
+    yield from _numbers(texts, signs)
 
 
 def _truths(texts: pa.Array) -> Iterator[Format]:
@@ -82,7 +98,32 @@ def _moments(kind: str, arrow: pa.DataType, known: tuple[str, ...], texts: pa.Ar
             yield Format(written, column_type(arrow), read(texts))
 
 
-def _numbers(texts: pa.Array, commas: bool) -> Iterator[Format]:
+def two_ways(cells: pa.Array) -> tuple[str, ...]:
+    """Both formats of numbers whose one comma may stand between thousands or before decimals, as in `1,234`."""
+    texts = pc.utf8_trim(cells, " \t\u00a0")
+    plain = pc.match_substring_regex(texts, r"^-?([0-9]+|[1-9][0-9]{0,2},[0-9]{3})$")
+    comma = pc.match_substring(texts, ",")
+    return ("1,234", "1234,5") if pc.all(plain).as_py() and pc.any(comma).as_py() else ()
+
+
+def decimal_sign(name: str, written: str | None, cells: pa.Array) -> str:
+    """The decimal sign that a column of numbers shows: by its format, or by points that stand before no thousands.
+
+    Args:
+        name: of its type.
+        cells: as the source spells them; typed where they were not text.
+    """
+    if name.split("(")[0] not in ("integer", "float", "decimal"):
+        return ""
+    if written is not None:
+        signs = re.sub(r"[^.,]", "", written)
+        ends = bool(re.search(r"[.,]5", written))
+        return signs[-1:] if ends else {",": ".", ".": ","}.get(signs[-1:], "")
+    shown = pa.types.is_binary(cells.type) and pc.any(pc.match_substring_regex(cells[:1000], _BEFORE_DECIMALS)).as_py()
+    return "." if shown else ""
+
+
+def _numbers(texts: pa.Array, file: Signs) -> Iterator[Format]:
     """The one format of numbers that the signs of the cells show."""
     first = texts[:1000].to_pylist()
     affixes = [found for text in first if (found := _affixes(text))]
@@ -90,7 +131,7 @@ def _numbers(texts: pa.Array, commas: bool) -> Iterator[Format]:
         return
     before, after = max(set(affixes), key=affixes.count)
     bodies = [re.sub(r"[^0-9.,' \u00a0\u2009\u202f]", "", text).strip() for text in first if _affixes(text)]
-    signs = _group_and_point(bodies, commas)
+    signs = _group_and_point(bodies, file)
     if signs is None:
         return
     group, point = signs
@@ -127,7 +168,7 @@ def _affixes(text: str) -> tuple[str, str] | None:
     return found[1], found[3]
 
 
-def _group_and_point(bodies: list[str], commas: bool) -> tuple[str, str] | None:
+def _group_and_point(bodies: list[str], file: Signs) -> tuple[str, str] | None:
     """The sign between thousands and the decimal sign; None if the numbers do not decide them, or are not numbers."""
     blank = any(re.search(r"[0-9][ \u00a0\u2009\u202f][0-9]{3}", body) for body in bodies)
     quote = any("'" in body for body in bodies)
@@ -156,12 +197,14 @@ def _group_and_point(bodies: list[str], commas: bool) -> tuple[str, str] | None:
             re.fullmatch(rf"[1-9][0-9]{{0,2}}({re.escape(sign)}[0-9]{{3}})+", body) for body in bodies if sign in body
         )
         several = any(body.count(sign) > 1 for body in bodies)
+        if grouped and not group and file.decimal:
+            return (sign, "") if several or sign != file.decimal else ("", sign)
         if sign == "." and not several:
             return group, "."
         if grouped and not group:
             plain = [body for body in bodies if sign not in body]
             small = all(len(body) <= 3 for body in plain)
-            sure = several or (plain and small) or (commas and sign == "," and small)
+            sure = several or (plain and small) or (file.commas and sign == "," and small)
             return (sign, "") if sure else None
         return None if several else (group, sign)
     return group, ""

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from sluice.contract.authoring.annotations import holding
 from sluice.contract.columns import Column, ColumnType, column_type
 from sluice.contract.errors import DataError
+from sluice.contract.scaffold.formats import ORDINARY, Signs
 from sluice.contract.scaffold.readings import MONEY, MONEY_NAME, Reading, reading_of
 from sluice.contract.values.casts import cast, delivered, read
 from sluice.contract.values.spellings import FINEST
@@ -87,14 +88,14 @@ def guess(
     cells: pa.Array,
     whole: bool = False,
     typed: bool = False,
-    commas: bool = True,
+    signs: Signs = ORDINARY,
     known: ColumnType | None = None,
 ) -> Guess:
     """What a column is, by its cells: bytes from CSV, typed values from Parquet.
 
     Args:
         whole: whether the cells are all that the file has, so that the last one may be of a closing line.
-        commas: whether commas separate the file's fields.
+        signs: what the file says of the signs in numbers.
         typed: whether the file gives its columns types, so that bytes are bytes, and no text to be parsed.
         known: the type, where it is not to be guessed.
 
@@ -106,7 +107,7 @@ def guess(
         kind = known
         values, unread = read(cells, Column(name, kind, "", (), True, True))
     elif pa.types.is_binary(cells.type) and not typed:
-        reading = reading_of(name, cells, whole, commas)
+        reading = reading_of(name, cells, whole, signs)
         kind = column_type(reading.arrow)
         column = Column(name, kind, "", (), True, True, format=reading.format, null_values=reading.words)
         values, unread = read(cells, column)

@@ -13,6 +13,7 @@ from sluice.contract.authoring.annotations import quoted
 from sluice.contract.contract import Files
 from sluice.contract.formatting import counted
 from sluice.contract.scaffold.draft import Sample, hollow_of
+from sluice.contract.scaffold.formats import Signs
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.readings import reading_of
 from sluice.contract.scaffold.texts.source_lines import written_tuple
@@ -95,7 +96,9 @@ def _is_typed(count: int, one: Guess, cells: pa.Array, sample: Sample) -> bool:
     """Whether a column of text has a type without its first so many rows."""
     if count < 1 or one.type.name != "text" or one.undecided or not pa.types.is_binary(cells.type):
         return False
-    some = (reading_of(one.name, part, False, sample.delimiter == ",") for part in (cells[count:SEEN], cells[:SEEN]))
+    some = (
+        reading_of(one.name, part, False, Signs(sample.delimiter == ",")) for part in (cells[count:SEEN], cells[:SEEN])
+    )
     return not pa.types.is_string(next(some).arrow) and bool(pa.types.is_string(next(some).arrow))
 
 

@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 
 from sluice.contract import columns
 from sluice.contract.columns import column_type
-from sluice.contract.scaffold.formats import formats_of
+from sluice.contract.scaffold.formats import Signs, formats_of, two_ways
 from sluice.contract.values.casts import cast
 from sluice.contract.values.spellings import UNREAD
 
+_POINTS = r"^[ ]*-?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+)[ ]*$"
 FIRST_ROWS = 1000  # tried before all others, as most types are ruled out by a few cells
 MOST_UNREAD = 0.05  # share of cells; the gate that a draft has stays closed beyond it
 LEAST_ROWS = 10  # fewer do not say which of them are odd
@@ -60,12 +61,12 @@ class Reading:
     closing: bool = False
 
 
-def reading_of(name: str, cells: pa.Array, whole: bool, commas: bool) -> Reading:
+def reading_of(name: str, cells: pa.Array, whole: bool, signs: Signs) -> Reading:
     """The type of a column of text: one that reads all cells, or all but words for null and a few odd ones."""
     held = cells.filter(pc.invert(pc.match_substring_regex(cells, r"^[ \t]*$").fill_null(True)))
     if not len(held):
         return Reading(pa.string())
-    plain = _plain(name, held)
+    plain = _as_it_is(name, held, signs)
     if plain is not None:
         return Reading(plain)
     words = pa.array([word.encode() for word in _NULLS])
@@ -76,11 +77,17 @@ def reading_of(name: str, cells: pa.Array, whole: bool, commas: bool) -> Reading
         found = tuple(sorted(word.decode() for word in pc.unique(held.filter(given)).to_pylist()))
         if not len(rest):
             return Reading(pa.string())
-        if (arrow := _plain(name, rest)) is not None:
+        if (arrow := _as_it_is(name, rest, signs)) is not None:
             return Reading(arrow, None, found)
     else:
         rest = held
-    return _with_format(rest, found, commas) or _with_odd(name, rest, found, whole) or Reading(pa.string())
+    return _with_format(rest, found, signs) or _with_odd(name, rest, found, whole) or Reading(pa.string())
+
+
+def _as_it_is(name: str, held: pa.Array, signs: Signs) -> pa.DataType | None:
+    """The type that needs no format; None if the file's decimal sign says that the points stand between thousands."""
+    grouped = signs.decimal == "," and _all(held, _POINTS) and _any(held, r"\.")
+    return None if grouped else _plain(name, held)
 
 
 def _plain(name: str, held: pa.Array) -> pa.DataType | None:
@@ -112,13 +119,13 @@ def _exact(held: pa.Array) -> pa.DataType:
     return pa.decimal128(min(38, whole + scale + 4), scale) if whole + scale <= 38 else pa.string()
 
 
-def _with_format(held: pa.Array, words: tuple[str, ...], commas: bool) -> Reading | None:
+def _with_format(held: pa.Array, words: tuple[str, ...], signs: Signs) -> Reading | None:
     """A type by a format that all cells have, or all but a few that look like it."""
     texts = _texts(held)
     if texts is None:
         return None
     found: list[tuple[str, pa.DataType, int]] = []
-    for one in formats_of(texts, commas):
+    for one in formats_of(texts, signs):
         if found and one.type.arrow != found[0][1]:
             break
         arrow = one.type.arrow
@@ -132,7 +139,8 @@ def _with_format(held: pa.Array, words: tuple[str, ...], commas: bool) -> Readin
         elif pc.sum(bad).as_py() <= MOST_UNREAD * len(held) and _all(held.filter(bad), _ODD_DATE):
             found.append((one.written, arrow, pc.sum(bad).as_py()))
     if not found:
-        return None
+        ways = two_ways(texts)
+        return Reading(pa.string(), undecided=ways) if ways else None
     best = [one for one in found if one[2] == min(each[2] for each in found)]
     if len(best) > 1:  # day or month first: nothing in the sample says which
         return Reading(pa.string(), undecided=tuple(one[0] for one in best))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from sluice.contract.authoring.annotations import quoted
 
 # (pattern of every cell, pattern of one at least, what is seen, how a model makes a value of it)
 _LOOKS = (
@@ -45,6 +49,16 @@ def looks_like(texts: pa.Array) -> tuple[str, str] | None:
         if _matches(held, every, pc.all) and _matches(held, one, pc.any):
             return what, read
     return None
+
+
+def undecided_words(ways: Sequence[str]) -> tuple[str, str]:
+    """What a sample does not decide of a column that stays text, and how to give it a type by one of these formats."""
+    named = [f"format={quoted(way)}" for way in ways[:3]]
+    if "%" not in ways[0]:
+        what = "numbers whose comma may stand before decimals or between thousands"
+        return what, f"make it an Int with {named[0]} or a Float with {named[1]}"
+    kind = "Timestamp" if any(part in ways[0] for part in ("%H", "%I")) else "Date"
+    return "dates whose order the sample does not decide", f"make it a {kind} with {' or '.join(named)}"
 
 
 def _matches(texts: pa.Array, pattern: str, how: object) -> bool:

@@ -172,6 +172,12 @@ KINDS = {
     "footer_left_out.csv": Case(3, {"sum(id)": 6}, options={"comment": "Total:"}),
     "utf16_no_mark.csv": Case(40, {"sum(id)": 820, "max(name)": "n9"}),
     "header_of_years.csv": Case(12, {"sum(column_2021)": 3040, "sum(column_2018)": 650}),
+    # signs in numbers that another column decides
+    "thousands_by_points.csv": Case(19, {"sum(einwohner)": 18140, "pg_typeof(min(einwohner))::text": "bigint"}),
+    "commas_before_decimals.csv": Case(
+        40, {"sum(weight::numeric)": Decimal("213.94"), "sum(share::numeric)": Decimal("8.20")}
+    ),
+    "commas_of_thousands.csv": Case(40, {"sum(people)": 213940, "sum(share::numeric)": Decimal("8.20")}),
     "note_below.csv": Case(20, {"count(distinct place)": 3, "sum(amount)": Decimal("2320.00")}, 1),
     "row_of_delimiters.csv": Case(20, {"sum(amount)": Decimal("2320.00")}, 1),
     "quoted_nothing.csv": Case(20, {"sum(fee)": Decimal("10112.50"), "count(fee)": 10}),

@@ -164,6 +164,7 @@ def test_what_the_sample_does_not_decide_stays_text(project: Path, cells: list[s
     sample.write_text("\n".join(["id;what", *(f"{n};{cell}" for n, cell in enumerate(cells))]) + "\n")
     make(sample, "shop", "orders")
     assert str(columns_of(project / "contracts/shop_orders.py")["what"].type) == "text"
+    assert_draft_is_formatted(project)
 
 
 def columns_of(path: Path) -> dict[str, Column]:

@@ -10,7 +10,7 @@ from sluice.contract.authoring.names import class_name, in_words
 from sluice.contract.batches import CALENDARS, EachFile, Single
 from sluice.contract.scaffold.guess import Guess
 from sluice.contract.scaffold.new_dataset import NewDataset
-from sluice.contract.scaffold.spellings import looks_like
+from sluice.contract.scaffold.spellings import looks_like, undecided_words
 from sluice.contract.scaffold.texts import source_lines
 from sluice.contract.scaffold.texts.source_lines import written_tuple
 from sluice.contract.sources import Table
@@ -147,8 +147,8 @@ def _hints(guess: Guess, rows: int) -> list[str]:
     if guess.damaged:
         lines.append(f"    # confirm: {guess.damaged:,} of {rows:,} are not valid UTF-8; their rows are rejected")
     if guess.undecided:
-        lines.append("    # confirm: dates whose order the sample does not decide, kept as text. Make it a Date with")
-        lines.append(f"    # {' or '.join(f'format={quoted(one)}' for one in guess.undecided[:3])}")
+        what, make = undecided_words(guess.undecided)
+        lines += [f"    # confirm: {what}, kept as text;", f"    # {make}"]
     elif guess.type.name == "text" and (looks := looks_like(guess.values)):
         lines += [f"    # confirm: looks like {looks[0]}, kept as text; a model reads it by", f"    # {looks[1]}"]
     return lines
