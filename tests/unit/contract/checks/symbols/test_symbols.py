@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pa
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from sluice.contract.batches import Single
-from sluice.contract.checks.symbols.literals import AcrossRows, Nulls, Untraceable
+from sluice.contract.checks.symbols.literals import AcrossRows, Nulls, Untraceable, literal
 from sluice.contract.checks.symbols.symbol import Symbol
 from sluice.contract.checks.symbols.table import SymbolicTable
 from sluice.contract.columns import Bool, Date, Float, Int, Money, Text, Timestamp, UtcTimestamp, column
@@ -366,6 +367,26 @@ def test_an_operation_without_an_equal_is_refused_by_name(expression: str) -> No
         (REFUSED | ACROSS)[expression],
         AcrossRows if expression in ACROSS else Untraceable,
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (1, sa.BigInteger()),
+        (1.5, sa.Double()),
+        (Decimal("1.5"), sa.Numeric()),
+        ("a", sa.Text()),
+        (datetime(2024, 1, 2), sa.DateTime()),
+        (datetime(2024, 1, 2, tzinfo=timezone.utc), sa.DateTime(timezone=True)),  # noqa: UP017 - as users write it
+        (date(2024, 1, 2), sa.Date()),
+        (timedelta(hours=1), sa.Interval()),
+    ],
+)
+def test_a_value_goes_to_the_server_as_its_type(value: object, kind: Any) -> None:
+    bound, _ = literal(value)
+    inner = getattr(bound, "clause", bound)  # of a float, that is cast
+    assert type(inner.type) is type(kind)
+    assert getattr(inner.type, "timezone", None) == getattr(kind, "timezone", None)
 
 
 def dropped(name: str) -> Symbol:
