@@ -101,9 +101,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     """
     home = tmp_path_factory.mktemp("home") / ".sluice"
     url = embedded.start(home).set(username="postgres")
-    with administrator(url) as connection:
-        connection.execute(sa.text("ALTER SYSTEM SET fsync = off"))
-        connection.execute(sa.text("SELECT pg_reload_conf()"))
+    set_fsync(url, "off")
     yield url
     embedded.remove(home)
 
@@ -116,6 +114,26 @@ def postgres15_url() -> Iterator[URL]:
         pytest.skip("no PostgreSQL 15 or newer is installed (looked in /usr/lib/postgresql and on PATH)")
     with running_server(binaries) as url:
         yield url
+
+
+@pytest.fixture
+def durable(postgres_url: URL) -> Iterator[None]:
+    """Let that server wait for the disk, as `sluice doctor` asks of a warehouse."""
+    set_fsync(postgres_url, "on")
+    yield
+    set_fsync(postgres_url, "off")
+
+
+def set_fsync(server: URL, value: str) -> None:
+    """Let a server that runs wait for the disk, or not: in each session that begins from now on."""
+    with administrator(server) as connection:
+        connection.execute(sa.text(f"ALTER SYSTEM SET fsync = {value}"))
+        connection.execute(sa.text("SELECT pg_reload_conf()"))
+    while True:
+        with administrator(server) as connection:
+            if connection.scalar(sa.text("SHOW fsync")) == value:
+                return
+        time.sleep(0.01)
 
 
 @contextmanager

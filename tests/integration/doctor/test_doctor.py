@@ -33,6 +33,7 @@ def verdicts(findings_: list[dict]) -> set[str]:
 
 
 @pytest.mark.whole_project
+@pytest.mark.usefixtures("durable")
 def test_a_sound_installation_has_no_failure_and_the_canaries_leave_nothing_behind(sluice, engine) -> None:
     said = sluice("doctor", "--json")
     assert said.code == 0, said.out

@@ -66,6 +66,7 @@ def told(said) -> dict[str, list[str]]:
     return areas
 
 
+@pytest.mark.usefixtures("durable")
 def test_blocks_and_automations_are_made_once_and_checked(
     bare: pytest.MonkeyPatch, sluice: Callable, database: sa.URL, engine: sa.Engine, httpserver: HTTPServer
 ) -> None:
@@ -151,6 +152,7 @@ def test_what_nobody_said_and_what_cannot_work_is_told_with_the_cure(
     assert PASSWORD not in said.out + said.err
 
 
+@pytest.mark.usefixtures("durable")
 def test_a_block_made_by_hand_works_the_same(
     bare: pytest.MonkeyPatch, sluice: Callable, httpserver: HTTPServer
 ) -> None:

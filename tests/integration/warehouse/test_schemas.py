@@ -111,6 +111,7 @@ def test_two_projects_in_one_database_have_locks_and_ledgers_of_their_own(databa
     assert tables["ops"] == tables["bank_ops"] >= {"batches", "incidents", "outbox", "builds", "publications"}
 
 
+@pytest.mark.usefixtures("durable")
 def test_a_pooler_that_shares_sessions_between_transactions_is_refused_before_anything_is_written(database) -> None:
     with pooled(database) as pooler:
         with pytest.raises(ConfigError) as refused:
