@@ -197,10 +197,10 @@ def _group_and_point(bodies: list[str], file: Signs) -> tuple[str, str] | None:
             re.fullmatch(rf"[1-9][0-9]{{0,2}}({re.escape(sign)}[0-9]{{3}})+", body) for body in bodies if sign in body
         )
         several = any(body.count(sign) > 1 for body in bodies)
-        if grouped and not group and file.decimal:
-            return (sign, "") if several or sign != file.decimal else ("", sign)
+        if grouped and not group and not several and sign == file.decimal:
+            return "", sign
         if sign == "." and not several:
-            return group, "."
+            return (sign, "") if grouped and not group and file.decimal == "," else (group, ".")
         if grouped and not group:
             plain = [body for body in bodies if sign not in body]
             small = all(len(body) <= 3 for body in plain)

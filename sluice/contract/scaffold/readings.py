@@ -20,6 +20,7 @@ from sluice.contract.values.casts import cast
 from sluice.contract.values.spellings import UNREAD
 
 _POINTS = r"^[ ]*-?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+)[ ]*$"
+_NOT_ONE_POINT = r"^[^.]*(\..*\..*)?$"
 FIRST_ROWS = 1000  # tried before all others, as most types are ruled out by a few cells
 MOST_UNREAD = 0.05  # share of cells; the gate that a draft has stays closed beyond it
 LEAST_ROWS = 10  # fewer do not say which of them are odd
@@ -85,9 +86,13 @@ def reading_of(name: str, cells: pa.Array, whole: bool, signs: Signs) -> Reading
 
 
 def _as_it_is(name: str, held: pa.Array, signs: Signs) -> pa.DataType | None:
-    """The type that needs no format; None if the file's decimal sign says that the points stand between thousands."""
-    grouped = signs.decimal == "," and _all(held, _POINTS) and _any(held, r"\.")
-    return None if grouped else _plain(name, held)
+    """The type that needs no format; None if the points stand between thousands.
+
+    A decimal comma elsewhere in the file is not enough to say so: a degree of latitude has a point there, too. There
+    must be numbers below a thousand, or above a million.
+    """
+    grouped = signs.decimal == "," and not _MEASURE.search(name) and _all(held, _POINTS) and _any(held, _NOT_ONE_POINT)
+    return None if grouped and _any(held, r"\.") else _plain(name, held)
 
 
 def _plain(name: str, held: pa.Array) -> pa.DataType | None:

@@ -177,7 +177,6 @@ KINDS = {
     "commas_before_decimals.csv": Case(
         40, {"sum(weight::numeric)": Decimal("213.94"), "sum(share::numeric)": Decimal("8.20")}
     ),
-    "commas_of_thousands.csv": Case(40, {"sum(people)": 213940, "sum(share::numeric)": Decimal("8.20")}),
     "note_below.csv": Case(20, {"count(distinct place)": 3, "sum(amount)": Decimal("2320.00")}, 1),
     "row_of_delimiters.csv": Case(20, {"sum(amount)": Decimal("2320.00")}, 1),
     "quoted_nothing.csv": Case(20, {"sum(fee)": Decimal("10112.50"), "count(fee)": 10}),

@@ -71,6 +71,8 @@ SAID = {
     "codes_for_none.csv": r'temp: -999 stands 5 times.*null_values=\("-999", "-999.0"\)',
     "facts_of_two.csv": "text because of the first 2 rows alone.*--replace --skip 2",
     "commas_undecided.csv": 'amount: numbers whose comma may stand .*Int with format="1,234" or a Float .*"1234,5"',
+    "commas_beside_points.csv": "people: numbers whose comma may stand before decimals or between thousands",
+    "points_of_degrees.csv": r'n: 2.137 is read with a decimal point.*format="1.234"',
     "points_undecided.csv": r'einwohner: 1.008 is read with a decimal point.*format="1.234"',
     "units_below.csv": "at, speed: text because of the first row alone.*--no-header --skip 2 --names at,speed",
     "lines_in_quotes.csv": "quote: each line is one cell in quotes.*sed",
