@@ -204,8 +204,8 @@ def _of_reading(files: Files) -> Iterator[str]:
 
 def _of_values(guesses: Sequence[Guess], rows: int) -> Iterator[str]:
     for one in guesses:
-        if one.total:
-            yield f"{one.name}: the last row ({one.total!r}) looks like a total; it is rejected (notin)"
+        if one.totals:
+            yield f"{one.name}: {', '.join(map(repr, one.totals))} in the last rows: totals, which are rejected (notin)"
         if one.odd[0]:
             yield f"{one.name}: {odd_words(one, rows)}; such rows are rejected, unless null_values names them"
         if one.damaged:

@@ -185,26 +185,29 @@ def _columns_of(sample: Sample) -> list[Guess]:
         signs = replace(signs, decimal=shown.pop())
         unsure = [bool(one.undecided) or (one.type.name == "float" and not one.format) for one in found]
         found = [read(column) if open_ else one for column, one, open_ in zip(columns, found, unsure, strict=True)]
-    total = next((place for place, one in enumerate(found) if _total(one)), None) if sample.whole else None
+    total = next((place for place, one in enumerate(found) if _totals(one)), None) if sample.whole else None
     if total is None and not any(one.closing for one in found):
         return found
-    rest = [guess_column(name, source, cells[:-1], signs=signs) for name, source, cells in columns]
+    words = _totals(found[total]) if total is not None else ()
+    last = 1 if any(one.closing for one in found) else len(words)
+    rest = [guess_column(name, source, cells[:-last], signs=signs) for name, source, cells in columns]
     odd = [replace(new, odd=old.odd) if old.closing else new for old, new in zip(found, rest, strict=True)]
     if total is not None and not any(one.closing for one in found):
-        word = _total(found[total])
-        text = odd[total].type.name == "text"  # of another type, the word is not a value
-        odd[total] = replace(odd[total], **({"total": word} if text else {"odd": (1, (word,)), "closing": True}))
+        text = odd[total].type.name == "text"  # of another type, the words are not values
+        of_words = {"totals": words} if text else {"odd": (last, words), "closing": True}
+        odd[total] = replace(odd[total], **of_words)
     return odd
 
 
-def _total(one: Guess) -> str | None:
-    """The word of the last row that makes it a total, if no other row has it."""
-    if one.type.name != "text" or len(one.values) < LEAST_ROWS:
-        return None
-    word = one.values[-1].as_py()
-    if word is None or not _TOTAL.fullmatch(word.strip()):
-        return None
-    return word if pc.sum(pc.equal(one.values, word)).as_py() == 1 else None
+def _totals(one: Guess) -> tuple[str, ...]:
+    """The words of the last rows that make them totals, if no other row has them."""
+    words: list[str] = []
+    for place in range(len(one.values) - 1, LEAST_ROWS - 2, -1) if one.type.name == "text" else ():
+        word = one.values[place].as_py()
+        if word is None or not _TOTAL.fullmatch(word.strip()) or pc.sum(pc.equal(one.values, word)).as_py() > 1:
+            break
+        words.insert(0, word)
+    return tuple(words)
 
 
 def _check_dated(new: NewDataset, guesses: Sequence[Guess]) -> None:

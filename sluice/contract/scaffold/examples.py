@@ -77,8 +77,8 @@ def _spoilt(guess: Guess) -> Iterable[tuple[str, Any]]:
         yield f"{spec} is {guess.type}", "?"
     if guess.required:
         yield f"{spec} not null", None
-    if guess.total:
-        yield short(f"{spec} not in ({guess.total!r})"), guess.total
+    if guess.totals:
+        yield short(f"{spec} not in ({', '.join(map(repr, guess.totals))})"), guess.totals[0]
 
 
 def _csv(contract: Contract, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -52,7 +52,7 @@ class Guess:
         odd: how many cells are not a value of the type, and the first of them.
         damaged: how many cells are not valid UTF-8.
         undecided: the formats that all values have alike.
-        closing: whether the one odd cell stands in the file's last row, which is a total then, not a record.
+        closing: whether the odd cells stand in the file's last rows, which are totals then, not records.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Guess:
     damaged: int = 0
     undecided: tuple[str, ...] = ()
     closing: bool = False
-    total: str | None = None  # the word in the file's last row that makes it a total
+    totals: tuple[str, ...] = ()  # the words in the file's last rows that make them totals
     cells: pa.Array | None = field(repr=False, default=None)  # as the source spells them, where it has a format
     required: bool = False  # a null is rejected: a key's, or of the column that dates rows
 

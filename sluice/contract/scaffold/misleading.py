@@ -104,14 +104,15 @@ def _is_typed(count: int, one: Guess, cells: pa.Array, sample: Sample) -> bool:
 
 def _totals(guesses: Sequence[Guess]) -> Iterator[str]:
     for one in guesses:
-        if one.type.name != "text" or one.total:  # such a word is nobody's name
+        if one.type.name != "text":
             continue
-        words = [word for word in pc.unique(one.values.drop_null()).to_pylist() if _TOTAL.fullmatch(word)]
+        found = pc.unique(one.values.drop_null()).to_pylist()
+        words = [word for word in found if _TOTAL.fullmatch(word) and word not in one.totals]  # is nobody's name
         count = pc.sum(pc.is_in(one.values, pa.array(words, one.values.type))).as_py() if words else 0
         if count and count * 2 < len(one.values):
             yield (
                 f"{one.name}: {quoted(words[0])} in {counted(count, 'row')} looks like a total, and is loaded as a "
-                f"record; to reject such rows: notin=[{', '.join(map(quoted, words[:3]))}]"
+                f"record; to reject such rows: notin=[{', '.join(map(quoted, [*one.totals, *words[:3]]))}]"
             )
 
 

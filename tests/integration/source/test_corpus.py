@@ -177,6 +177,8 @@ KINDS = {
     "commas_before_decimals.csv": Case(
         40, {"sum(weight::numeric)": Decimal("213.94"), "sum(share::numeric)": Decimal("8.20")}
     ),
+    "closing_totals.csv": Case(60, {"sum(id)": 1830, "sum(amount)": Decimal("5490.00")}, 2),
+    "closing_totals_of_names.csv": Case(60, {"sum(sales)": 5490, "count(distinct shop)": 60}, 2),
     "note_below.csv": Case(20, {"count(distinct place)": 3, "sum(amount)": Decimal("2320.00")}, 1),
     "row_of_delimiters.csv": Case(20, {"sum(amount)": Decimal("2320.00")}, 1),
     "quoted_nothing.csv": Case(20, {"sum(fee)": Decimal("10112.50"), "count(fee)": 10}),

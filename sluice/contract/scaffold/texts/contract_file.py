@@ -51,7 +51,7 @@ def contract_file(new: NewDataset, guesses: Sequence[Guess], rows: int, filled: 
 
 
 def _checked(guess: Guess) -> bool:
-    return bool(not guess.nullable or guess.codes or guess.bounds or guess.unique or guess.total)
+    return bool(not guess.nullable or guess.codes or guess.bounds or guess.unique or guess.totals)
 
 
 def _holding(guesses: Sequence[Guess], filled: Sequence[str]) -> list[str]:
@@ -107,8 +107,8 @@ def _column(guess: Guess, rows: int) -> list[str]:
     if words:
         why = "confirm: what means null" if guess.words else "as in other columns"
         lines.append(f"        null_values={written_tuple(words)},  # {why}")
-    if guess.total:
-        lines.append(f"        notin=[{quoted(guess.total)}],  # confirm: the last row is a total, not a record")
+    if guess.totals:
+        lines.append(f"        notin=[{', '.join(map(quoted, guess.totals))}],  # confirm: totals, not records")
     if guess.unique:
         lines.append(f"        unique=True,  # confirm: all {rows:,} of the sample differ")
     lines += _codes(guess)
