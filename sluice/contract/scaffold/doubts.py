@@ -172,9 +172,10 @@ def of_malformed(files: Files, sample: Sample, guesses: Sequence[Guess]) -> list
         return []
     personal = any(one.pii for one in guesses) and re.search("[@]|[0-9]{5}", first)
     shown = "not shown, as it may be personal" if personal else repr(first[:SHOWN])
-    word = re.match(r"[^\W\d_]{3,}:?|[#(*=-]+", first) if count == 1 and not files.comment else None
-    alone = word is not None and not _begin([sample.names[0], *sample.columns[0].to_pylist()], word[0])
-    way = f"; to leave out lines that begin so: --replace --comment {quoted(word[0])}" if word and alone else ""
+    begin = {one and one[0] for one in (re.match(r"[^\W\d_]{3,}:?|[#(*=%/-]+", row) for row in sample.malformed)}
+    word = begin.pop() if len(begin) == 1 and not files.comment else None
+    alone = word is not None and not _begin([sample.names[0], *sample.columns[0].to_pylist()], word)
+    way = f"; to leave out lines that begin so: --replace --comment {quoted(word)}" if word and alone else ""
     more = "; more than 5% of the rows close the gate (max_rejected)" if count > 0.05 * (sample.rows + count) else ""
     return [
         f"row is well-formed: {counted(count, 'row')} of {sample.rows + count:,} rejected, as malformed (another "

@@ -24,17 +24,16 @@ FIRST = 50  # cells that rule out most formats
 _DATES = (
     *(f"%d{sign}%m{sign}%{year}" for sign, year in product("./-", "Yy")),
     *(f"%m{sign}%d{sign}%{year}" for sign, year in product("/-", "Yy")),
-    *(f"%Y{sign}%m{sign}%d" for sign in "/."),
+    *(f"%Y{sign}%m{sign}%d" for sign in "/.-"),
     *(f"%d{sign}%b{sign}%{year}" for sign, year in product("- ", "Yy")),
     "%b %d, %Y",
     "%d. %b %Y",
 )
 _TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
-_MOMENTS = tuple(
-    f"{date}{between}{time}"
-    for date, between, time in product((*_DATES, "%Y-%m-%d"), (" ", "T"), _TIMES)
-    if not (date == "%Y-%m-%d" and time in ("%H:%M:%S", "%H:%M:%S.%f"))  # no format is needed for it
-)
+_MOMENTS = tuple(f"{date}{between}{time}" for date, between, time in product(_DATES, (" ", "T"), _TIMES))
+# No format is needed for these, unless a month or a day has one digit.
+_ISO = re.compile(r"%Y-%m-%d([ T]%H:%M:%S(\.%f)?)?")
+_ONE_DIGIT = r"^[0-9]{4}-([0-9]-[0-9]{1,2}|[0-9]{1,2}-[0-9])([ T]|$)"
 _TRUTHS = (("yes", "no"), ("y", "n"), ("true", "false"), ("t", "f"), ("j", "n"), ("ja", "nein"), ("oui", "non"),
            ("si", "no"), ("sí", "no"), ("s", "n"))  # fmt: skip
 
@@ -91,7 +90,10 @@ def _moments(kind: str, arrow: pa.DataType, known: tuple[str, ...], texts: pa.Ar
     first = texts[:FIRST]
     if not pc.any(pc.match_substring_regex(first, r"[0-9][-/.: ].*[0-9]")).as_py():
         return
+    short = pc.any(pc.match_substring_regex(texts, _ONE_DIGIT)).as_py()
     for written in known:
+        if _ISO.fullmatch(written) and not short:
+            continue
         read = spelling(kind, written)
         _, bad = cast(read(first), column_type(arrow))
         if bad is None or pc.sum(bad).as_py() * 5 < len(first):
@@ -135,7 +137,9 @@ def _numbers(texts: pa.Array, file: Signs) -> Iterator[Format]:
     if signs is None:
         return
     group, point = signs
-    if (group, point, before, after) == ("", ".", "", "") and not any("(" in text for text in first):
+    if (group, point, before, after) == ("", ".", "", "") and not any(
+        "(" in text or "\u2212" in text or text.endswith("-") for text in first
+    ):
         return
     written = f"{before}1{group}234{point}{'5' if point else ''}{after}"
     if any(text.startswith("(") for text in first):

@@ -179,6 +179,15 @@ KINDS = {
     ),
     "closing_totals.csv": Case(60, {"sum(id)": 1830, "sum(amount)": Decimal("5490.00")}, 2),
     "closing_totals_of_names.csv": Case(60, {"sum(sales)": 5490, "count(distinct shop)": 60}, 2),
+    "minus_and_short_dates.csv": Case(
+        40,
+        {
+            "sum(delta)": Decimal("390.00"),
+            "sum(rest)": Decimal("277.50"),
+            "max(day) filter (where id = 3)": date(2024, 4, 4),
+            "max(at) filter (where id = 3)": datetime(2024, 4, 4, 10, 3),
+        },
+    ),
     "note_below.csv": Case(20, {"count(distinct place)": 3, "sum(amount)": Decimal("2320.00")}, 1),
     "row_of_delimiters.csv": Case(20, {"sum(amount)": Decimal("2320.00")}, 1),
     "quoted_nothing.csv": Case(20, {"sum(fee)": Decimal("10112.50"), "count(fee)": 10}),

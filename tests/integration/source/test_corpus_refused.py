@@ -73,6 +73,7 @@ SAID = {
     "commas_undecided.csv": 'amount: numbers whose comma may stand .*Int with format="1,234" or a Float .*"1234,5"',
     "commas_beside_points.csv": "people: numbers whose comma may stand before decimals or between thousands",
     "points_of_degrees.csv": r'n: 2.137 is read with a decimal point.*format="1.234"',
+    "comments_between.csv": "row is well-formed: 12 rows of 132 rejected.*'# block 10'; .*--replace --comment \"#\"",
     "points_undecided.csv": r'einwohner: 1.008 is read with a decimal point.*format="1.234"',
     "units_below.csv": "at, speed: text because of the first row alone.*--no-header --skip 2 --names at,speed",
     "lines_in_quotes.csv": "quote: each line is one cell in quotes.*sed",
