@@ -134,8 +134,11 @@ def _with_format(held: pa.Array, words: tuple[str, ...], signs: Signs) -> Readin
         if found and one.type.arrow != found[0][1]:
             break
         arrow = one.type.arrow
+        read = one.cells.filter(pc.not_equal(one.cells, UNREAD)).cast(pa.binary())
+        if arrow == pa.int64() and not _likely("", arrow, read):  # $1,500.00 may be followed by $1,500.50
+            continue
         if arrow == pa.float64():
-            arrow = _plain("", one.cells.filter(pc.not_equal(one.cells, UNREAD)).cast(pa.binary())) or pa.string()
+            arrow = _plain("", read) or pa.string()
             if pa.types.is_string(arrow) or pa.types.is_boolean(arrow):
                 continue
         bad = cast(one.cells, column_type(arrow))[1]

@@ -158,6 +158,15 @@ def test_dates_numbers_and_booleans_in_another_spelling_have_a_format(project: P
     }
 
 
+def test_whole_amounts_that_are_written_with_cents_are_amounts(project: Path) -> None:
+    sample = project.parent / "orders.csv"
+    sample.write_text("\n".join(["id,price,people", *(f'{n},"US${n},137.00","{n},137"' for n in range(1, 31))]) + "\n")
+    make(sample, "shop", "orders")
+    found = columns_of(project / "contracts/shop_orders.py")
+    assert (str(found["price"].type), found["price"].format) == ("decimal(10,2)", "US$1,234.5")
+    assert (str(found["people"].type), found["people"].format) == ("integer", "1,234")
+
+
 @pytest.mark.parametrize("cells", [["03/04/2024", "05/06/2024"], ["1,234", "5,678"]])
 def test_what_the_sample_does_not_decide_stays_text(project: Path, cells: list[str]) -> None:
     sample = project.parent / "orders.csv"
