@@ -185,24 +185,27 @@ def _columns_of(sample: Sample) -> list[Guess]:
         signs = replace(signs, decimal=shown.pop())
         unsure = [bool(one.undecided) or (one.type.name == "float" and not one.format) for one in found]
         found = [read(column) if open_ else one for column, one, open_ in zip(columns, found, unsure, strict=True)]
-    total = next((place for place, one in enumerate(found) if _totals(one)), None) if sample.whole else None
-    if total is None and not any(one.closing for one in found):
+    closing = any(one.closing for one in found)
+    named = {place: words for place, one in enumerate(found) if (words := _totals(one))} if sample.whole else {}
+    total = None if closing or not named else min(named)
+    if total is None and not closing:
         return found
-    words = _totals(found[total]) if total is not None else ()
-    last = 1 if any(one.closing for one in found) else len(words)
+    last = 1 if total is None else len(named[total])
     rest = [guess_column(name, source, cells[:-last], signs=signs) for name, source, cells in columns]
     odd = [replace(new, odd=old.odd) if old.closing else new for old, new in zip(found, rest, strict=True)]
-    if total is not None and not any(one.closing for one in found):
-        text = odd[total].type.name == "text"  # of another type, the words are not values
-        of_words = {"totals": words} if text else {"odd": (last, words), "closing": True}
-        odd[total] = replace(odd[total], **of_words)
+    if total is not None and odd[total].type.name == "text":
+        odd[total] = replace(odd[total], totals=named[total])
+    elif total is not None:  # of another type, the words are not values
+        odd[total] = replace(odd[total], odd=(last, named[total]), closing=True)
     return odd
 
 
 def _totals(one: Guess) -> tuple[str, ...]:
     """The words of the last rows that make them totals, if no other row has them."""
     words: list[str] = []
-    for place in range(len(one.values) - 1, LEAST_ROWS - 2, -1) if one.type.name == "text" else ():
+    if one.type.name != "text":
+        return ()
+    for place in range(len(one.values) - 1, LEAST_ROWS - 2, -1):
         word = one.values[place].as_py()
         if word is None or not _TOTAL.fullmatch(word.strip()) or pc.sum(pc.equal(one.values, word)).as_py() > 1:
             break

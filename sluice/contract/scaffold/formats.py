@@ -19,6 +19,7 @@ from sluice.contract.columns import ColumnType, column_type
 from sluice.contract.values.casts import cast
 from sluice.contract.values.spellings import spelling
 
+# A point that does not stand before three digits of a larger number: what follows it are decimals
 _BEFORE_DECIMALS = r"^[ ]*-?([0-9]*\.([0-9]{1,2}|[0-9]{4,})|0\.[0-9]+|[0-9]{4,}\.[0-9]+)[ ]*$"
 FIRST = 50  # cells that rule out most formats
 _DATES = (

@@ -19,6 +19,7 @@ from sluice.contract.scaffold.formats import Signs, formats_of, two_ways
 from sluice.contract.values.casts import cast
 from sluice.contract.values.spellings import UNREAD
 
+# Integers, with points between thousands or without; and of these, what only an integer is
 _POINTS = r"^[ ]*-?([0-9]+|[1-9][0-9]{0,2}(\.[0-9]{3})+)[ ]*$"
 _NOT_ONE_POINT = r"^[^.]*(\..*\..*)?$"
 FIRST_ROWS = 1000  # tried before all others, as most types are ruled out by a few cells
@@ -134,11 +135,11 @@ def _with_format(held: pa.Array, words: tuple[str, ...], signs: Signs) -> Readin
         if found and one.type.arrow != found[0][1]:
             break
         arrow = one.type.arrow
-        read = one.cells.filter(pc.not_equal(one.cells, UNREAD)).cast(pa.binary())
-        if arrow == pa.int64() and not _likely("", arrow, read):  # $1,500.00 may be followed by $1,500.50
-            continue
-        if arrow == pa.float64():
-            arrow = _plain("", read) or pa.string()
+        if arrow in (pa.int64(), pa.float64()):
+            read = one.cells.filter(pc.not_equal(one.cells, UNREAD)).cast(pa.binary())
+            if arrow == pa.int64() and not _likely("", arrow, read):  # $1,500.00 may be followed by $1,500.50
+                continue
+            arrow = _plain("", read) or pa.string() if arrow == pa.float64() else arrow
             if pa.types.is_string(arrow) or pa.types.is_boolean(arrow):
                 continue
         bad = cast(one.cells, column_type(arrow))[1]

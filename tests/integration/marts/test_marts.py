@@ -312,5 +312,7 @@ def test_readers_never_see_a_torn_or_empty_state_through_200_publishes(night: Ni
     assert len(read[True]) >= 10_000, f"of {len(spans):,} statements, in {sum(ends) - sum(starts):.0f} s of publishes"
     busy = max(end - start for start, end in read[False])  # how long a statement takes that waits for the machine alone
     slow = [(start, end) for start, end in read[True] if end - start > max(0.7, 0.5 + 2 * busy)]
-    paused = not slow or max(start for start, _ in slow) < min(end for _, end in slow)  # the machine, once for them all
-    assert paused, f"{len(slow)} statements; without a publish they take at most {busy:.2f} s"
+    # At one moment alone, and for 3 s at most: a machine whose disk is busy pauses so, once in some runs
+    once = not slow or max(start for start, _ in slow) < min(end for _, end in slow)
+    assert once, f"{len(slow)} slow statements; without a publish they take at most {busy:.2f} s"
+    assert max(end - start for start, end in read[True]) <= 3
