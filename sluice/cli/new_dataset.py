@@ -6,6 +6,7 @@ Looks before it writes: a name, a file or a value that does not do is one error,
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from sluice.cli.output.tables import out
@@ -16,6 +17,7 @@ from sluice.contract.errors import ConfigError, ToolError
 from sluice.contract.scaffold.doubts import datable, dated, doubts_of
 from sluice.contract.scaffold.draft import Draft, draft
 from sluice.contract.scaffold.new_dataset import NewDataset
+from sluice.contract.scaffold.rejected import max_rejected, of_gate, share_rejected
 from sluice.project import paths
 from sluice.project.datasets import contracts
 from sluice.project.derived import place, stale_files
@@ -33,6 +35,8 @@ def new(wish: Wish) -> None:
     batches = of_file.batches_of(wish)
     _refuse_existing(NewDataset(wish.source, wish.entity, wish.owner, Files("", batches)), wish.replace)
     learned = _learned(wish)
+    share = share_rejected(learned.sample, learned.guesses)
+    learned = replace(learned, doubts=[*learned.doubts, *of_gate(share)])
     named = NewDataset(
         wish.source,
         wish.entity,
@@ -41,6 +45,7 @@ def new(wish: Wish) -> None:
         datable(learned.guesses),
         learned.function,
         learned.package,
+        max_rejected(share),
     )
     made = draft(named, learned.sample, learned.guesses)
     texts = {place(path): text for path, text in made.files.items()} | _derived(made)

@@ -127,9 +127,9 @@ def rollback(as_json: Json = False) -> None:
 
     Batches in `staging` are not changed. The next run rebuilds and publishes the marts.
     """
-    from sluice.cli.output import runs
+    from sluice.cli.marts import shown
 
-    runs.rollback(as_json)
+    shown.rollback(as_json)
 
 
 @app.command()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Hashable, Sequence
 from hashlib import sha256
+from typing import TypeVar
 
+T = TypeVar("T")
+FEW = 5  # that are alike, and are shown one by one
 HIDDEN = "..."
 # Parameters that sign or open an address, in lower case: of S3, Google, Azure, CloudFront, Akamai, and usual ones.
 _SIGNING = re.compile(
@@ -26,6 +30,30 @@ def percent(share: float | None) -> str:
         return "-"
     text = f"{share * 100:.2f}".rstrip("0").rstrip(".")
     return f"{text}%" if text != "0" or share == 0 else "<0.01%"
+
+
+def folded(items: Sequence[T], alike: Callable[[T], Hashable]) -> list[list[T]]:
+    """Items to be shown, in their order: each alone, or, where more than a few are alike, these as one.
+
+    Args:
+        alike: what items are known by that are shown as one; None for an item that is always shown alone.
+    """
+    groups: dict[Hashable, list[T]] = {}
+    keys = [alike(item) for item in items]
+    for key, item in zip(keys, items, strict=True):
+        groups.setdefault(key, []).append(item)
+    shown = []
+    for key, item in zip(keys, items, strict=True):
+        if key is None or len(groups[key]) <= FEW:
+            shown.append([item])
+        elif item is groups[key][0]:
+            shown.append(groups[key])
+    return shown
+
+
+def span(names: Sequence[str]) -> str:
+    """One name, or how many there are: `300 batches, 2021-01-01 to 2021-10-27`."""
+    return names[0] if len(names) == 1 else f"{len(names):,} batches, {names[0]} to {names[-1]}"
 
 
 def address_name(address: str) -> str:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sluice.contract.errors import BusyError, SluiceError
-from sluice.contract.formatting import percent
+from sluice.contract.formatting import folded, percent, span
 from sluice.contract.gate import AuditReport, Decision
 from sluice.marts.dbt.results import DbtRun
 from sluice.project.marts.chosen import no_marts
@@ -229,13 +229,19 @@ def name_of(datasets: Sequence[str] | None, batches: Sequence[str] | None) -> st
     return f"{','.join(datasets or ['all datasets'])} {','.join(batches or ['what is new'])}"[:200]
 
 
-def _shown(outcome: Outcome) -> dict[str, str]:
+def _shown(outcome: Outcome, batch: str) -> dict[str, str]:
     numbers = [f"{n:,}" if outcome.rows else "" for n in (outcome.rows, outcome.accepted, outcome.rejected)]
     share = percent(outcome.rejected / outcome.rows) if outcome.rows else ""
     names = ("dataset", "batch", "verdict", "read", "accepted", "rejected", "share rejected")
-    return dict(zip(names, (outcome.dataset_id, outcome.batch, outcome.verdict.shown, *numbers, share), strict=True))
+    return dict(zip(names, (outcome.dataset_id, batch, outcome.verdict.shown, *numbers, share), strict=True))
 
 
 def rows_of(summary: Summary) -> Sequence[dict[str, str]]:
     """The outcomes as the console's table shows them."""
-    return [_shown(outcome) for outcome in summary.outcomes]
+    return [_shown(group[0], span([each.batch for each in group])) for group in by_line(summary.outcomes)]
+
+
+def by_line(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
+    """The outcomes of each line that is shown: one, or all of a dataset to which nothing happened, if they are many."""
+    quiet = (Verdict.UNCHANGED, Verdict.NOT_DELIVERED)
+    return folded(outcomes, lambda one: (one.dataset_id, one.verdict) if one.verdict in quiet else None)

@@ -101,7 +101,7 @@ def _listed(name: str, variable: str, between: str) -> list[str]:
     if (given := os.environ.get(variable)) is not None:
         return [each.strip() for each in given.split(between) if each.strip()]
     try:
-        paths.root()
+        root = paths.root()
     except ConfigError:  # a file that is checked outside of any project
         return []
-    return list(paths.project().settings.sources.get(name, ()))
+    return list(paths.project_in(root).settings.sources.get(name, ()))

@@ -66,6 +66,6 @@ def publish(
 @marts_app.command()
 def rollback(as_json: Json = False) -> None:
     """Return readers to the marts before the last publish, in one step: the same as `sluice rollback`."""
-    from sluice.cli.output import runs
+    from sluice.cli.marts import shown
 
-    runs.rollback(as_json)
+    shown.rollback(as_json)

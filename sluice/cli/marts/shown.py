@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import asdict
 from typing import Any
 
 from sluice.alerts import outbox
 from sluice.cli.output import runs
 from sluice.cli.output.tables import err, one_form, out, print_json, print_table
-from sluice.contract.errors import SluiceError
+from sluice.contract.errors import SluiceError, ToolError
 from sluice.contract.formatting import counted
 from sluice.marts import build as building
 from sluice.marts import candidate
+from sluice.marts import rollback as back
 from sluice.marts.build import Built
 from sluice.project.marts.chosen import no_marts
 from sluice.runs import lifecycle, logs, progress
@@ -100,4 +102,18 @@ def _renew_site(warehouse: Warehouse) -> None:
     try:
         write.write(warehouse)
     except SluiceError as error:  # readers have their marts
+        err.print(f"Warning: the site was not updated, the previous one is kept: {error}", markup=False, soft_wrap=True)
+
+
+def rollback(as_json: bool) -> None:
+    """Give readers the marts back that they had before, and say which."""
+    warehouse = open_warehouse()
+    done = back.rollback(warehouse)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        out.print(str(done), markup=False, highlight=False, soft_wrap=True)
+    try:
+        write.write(warehouse)
+    except ToolError as error:  # readers have their marts
         err.print(f"Warning: the site was not updated, the previous one is kept: {error}", markup=False, soft_wrap=True)

@@ -10,7 +10,6 @@ import signal
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,9 @@ from sluice.alerts import downstream
 from sluice.cli import exit_codes
 from sluice.cli.output.tables import err, out, print_json, print_table
 from sluice.contract.errors import SluiceError, ToolError
-from sluice.contract.formatting import counted
+from sluice.contract.formatting import counted, folded, span
 from sluice.ledger import builds
 from sluice.ledger.reading import read_only
-from sluice.marts import rollback as back
 from sluice.project.datasets import contracts
 from sluice.project.flows import call_flow
 from sluice.project.paths import project
@@ -112,7 +110,7 @@ def show_summary(summary: Summary, as_json: bool) -> None:
         else:
             err.print(f"Warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     if {summary.marts.verdict, *(outcome.verdict for outcome in summary.outcomes)} == {Verdict.UNCHANGED}:
-        batches = len(rows)
+        batches = len(summary.outcomes)
         out.print(f"\nNothing new: {batches} batch{'es' if batches > 1 else ''} checked, already published.")
         return
     print_table("Batches", rows, right=("read", "accepted", "rejected", "share rejected"))
@@ -163,20 +161,6 @@ def _program() -> str:
     """What to type for this program: its name, or its path where it is on no PATH (as after `make run`)."""
     beside_python = Path(sys.executable).with_name("sluice")
     return "sluice" if shutil.which("sluice") or not beside_python.exists() else os.path.relpath(beside_python)
-
-
-def rollback(as_json: bool) -> None:
-    """Give readers the marts back that they had before, and say which."""
-    warehouse = open_warehouse()
-    done = back.rollback(warehouse)
-    if as_json:
-        print_json(asdict(done))
-    else:
-        out.print(str(done), markup=False, highlight=False, soft_wrap=True)
-    try:
-        write.write(warehouse)
-    except ToolError as error:  # readers have their marts
-        err.print(f"Warning: the site was not updated, the previous one is kept: {error}", markup=False, soft_wrap=True)
 
 
 def docs(open_browser: bool, port: int | None) -> None:
@@ -230,15 +214,17 @@ def plan(datasets: list[str] | None, batches: list[str] | None, url: str | None,
 
 
 def _print_plan(foreseen: preview.Plan) -> None:
+    quiet = (preview.Would.UNCHANGED, preview.Would.NOT_DELIVERED)
+    groups = folded(foreseen.batches, lambda one: (one.dataset, one.would) if one.would in quiet else None)
     rows = [
         {
-            "dataset": batch.dataset,
-            "batch": batch.batch,
-            "would": batch.would.shown,
-            "why": "\n".join(batch.why),
-            "checks": str(len(batch.checks) or ""),
+            "dataset": first.dataset,
+            "batch": span([each.batch for each in (first, *others)]),
+            "would": first.would.shown,
+            "why": "\n".join(first.why),
+            "checks": str(len(first.checks) or ""),
         }
-        for batch in foreseen.batches
+        for first, *others in groups
     ]
     print_table("Plan", rows, right=("checks",))
     models = foreseen.models

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
@@ -69,9 +70,8 @@ class Calendar:
         Raises:
             ConfigError: the name is not one of a period.
         """
-        match = re.fullmatch(self.form(), batch) if isinstance(batch, str) else None
         try:
-            if match is None:
+            if not isinstance(batch, str) or not re.fullmatch(self.form(), batch):
                 raise ValueError
             numbers = {field: int(text) for field, text in self.parts(batch).items()}
             found = pd.Period(self._begins(**numbers), self.frequency)
@@ -81,6 +81,7 @@ class Calendar:
             raise ConfigError(f"batch {batch!r} is not {article} {self.noun}: write it as {self.example}") from None
         return found
 
+    @lru_cache(maxsize=1 << 16)  # noqa: B019 - of few calendars; a run asks four times for each file of a folder
     def validate(self, batch: str) -> None:
         """Raises ConfigError unless `batch` is a period of the time zone's clock, not before `start`."""
         self.period(batch)
@@ -116,8 +117,8 @@ class Calendar:
 
     def instants(self, batch: str) -> Window:
         """The same moments in UTC."""
-        first, after = (each.replace(tzinfo=ZoneInfo(self.timezone)).astimezone(UTC) for each in self.window(batch))
-        return first, after
+        zone, (first, after) = ZoneInfo(self.timezone), self.window(batch)
+        return first.replace(tzinfo=zone).astimezone(UTC), after.replace(tzinfo=zone).astimezone(UTC)
 
     def parts(self, batch: str) -> Mapping[str, str]:
         """The fields of a name; none of what is not written as one."""
@@ -131,8 +132,7 @@ class Calendar:
         return cls.layout.format(**cls.fields)
 
     def _names(self, periods: Iterable[pd.Period]) -> tuple[str, ...]:
-        names = map(self._name, periods)
-        return tuple(name for name in names if name >= self.start and self._lasts(name))
+        return tuple(name for name in map(self._name, periods) if name >= self.start and self._lasts(name))
 
     def _lasts(self, batch: str) -> bool:
         first, after = self.instants(batch)

@@ -61,7 +61,7 @@ def _in_words(column: str, check: pa.Check) -> str:
         return f"{column} {_length(**statistics)}"
     if name not in _LABELS or not statistics:
         return f"{column}: {name}"
-    if name == "in_range" and not (statistics.get("include_min", True) and statistics.get("include_max", True)):
+    if name == "in_range" and not (statistics["include_min"] and statistics["include_max"]):
         return f"{column} in range {statistics}"
     words = {
         key: ", ".join(map(_word, listed(value))) if key.endswith("_values") else _word(value)

@@ -176,10 +176,9 @@ def of_malformed(files: Files, sample: Sample, guesses: Sequence[Guess]) -> list
     word = begin.pop() if len(begin) == 1 and not files.comment else None
     alone = word is not None and not _begin([sample.names[0], *sample.columns[0].to_pylist()], word)
     way = f"; to leave out lines that begin so: --replace --comment {quoted(word)}" if word and alone else ""
-    more = "; more than 5% of the rows close the gate (max_rejected)" if count > 0.05 * (sample.rows + count) else ""
     return [
         f"row is well-formed: {counted(count, 'row')} of {sample.rows + count:,} rejected, as malformed (another "
-        f"number of fields, a stray quote, not an object) or the header again; the first: {shown}{way}{more}"
+        f"number of fields, a stray quote, not an object) or the header again; the first: {shown}{way}"
     ]
 
 

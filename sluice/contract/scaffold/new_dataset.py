@@ -43,6 +43,7 @@ class NewDataset:
     dated: bool = True  # a column of dates or times can distinguish its batches
     function: Function | None = None  # that gives the rows, where no file does
     package: str = ""  # that the contract's module is part of, so that it can import its neighbours
+    max_rejected: float = 0.05  # the share of rejected rows above which the gate closes
 
     def __post_init__(self) -> None:
         for name in (self.source, self.entity):

@@ -38,7 +38,8 @@ def padded_titles(records: Records, ends: Sequence[int], skip: int) -> int:
     filled = [_filled(record) for record, _ in rest]
     for most in (SAID, 1):
         first = next((n for n, cells in enumerate(filled) if cells > most), 0)
-        many = sum(cells > most for cells in filled) * 2 > len(rest)
+        below = [cells for cells in filled[first:] if cells]  # a sheet's export may end in rows of nothing
+        many = sum(cells > most for cells in below) * 2 > max(len(below), first)
         header, *rows = [record for record, _ in rest[first:]] or [[]]
         if many and 0 < first <= MOST_SKIPPED and (most == 1 or is_header(header, rows)):
             return rest[first - 1][1]
@@ -46,7 +47,9 @@ def padded_titles(records: Records, ends: Sequence[int], skip: int) -> int:
 
 
 def _filled(record: Sequence[str]) -> int:
-    return sum(bool(cell.strip()) for cell in record)
+    """Cells that hold something; where only the first does not, all: it may be above an index, which has no name."""
+    filled = [bool(cell.strip()) for cell in record]
+    return len(filled) if filled[1:] and all(filled[1:]) else sum(filled)
 
 
 def names_in_comment(lines: Sequence[str], comment: str, delimiter: str) -> tuple[str, ...]:

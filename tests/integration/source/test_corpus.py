@@ -42,6 +42,10 @@ class Case:
 
 
 KINDS = {
+    "index_of_two_columns.csv": Case(6, {"sum(visits)": 616, "min(column_1)": "centre"}),
+    "titles_above_years.csv": Case(
+        2, {"sum(column_2000)": 103692, "max(kind)": "total"}, 1, draft=("skip=2", "max_rejected=0.35")
+    ),
     # wrong without a word
     "no_header.csv": Case(
         3,

@@ -176,11 +176,11 @@ def _codes(guess: Guess) -> list[str]:
 
 def _contract(new: NewDataset, name: str) -> list[str]:
     batches = new.files.batches
-    limits = "max_rejected=0.05, rows_vs_last=(0.5, 2.0)"
-    if isinstance(new.files, Table) and not isinstance(batches, Single):
-        limits = "max_rejected=0.05"  # the rows of a period that has not ended grow from night to night
-    elif isinstance(batches, Single) or not new.dated:
-        limits += ', same_bytes="accept"'
+    limits = f"max_rejected={new.max_rejected}"
+    whole = isinstance(batches, Single) or not isinstance(new.files, Table)
+    if whole:  # the rows of a table's last period grow from night to night
+        limits += ", rows_vs_last=(0.5, 2.0)"
+        limits += ', same_bytes="accept"' if isinstance(batches, Single) or not new.dated else ""
     return [
         f"# confirm: owner, {source_lines.to_confirm(new)}, and how bad a delivery may be (gate)",
         "CONTRACT = Contract(",

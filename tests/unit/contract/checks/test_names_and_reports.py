@@ -10,10 +10,11 @@ import pytest
 
 from sluice.contract.batches import Single
 from sluice.contract.checks.compile import checks_of
-from sluice.contract.checks.names import LONGEST, check_name, short
+from sluice.contract.checks.names import LONGEST, check_name, references_of, short
 from sluice.contract.checks.report import canary_result, columns_shown, due_of_empty_row, report_of
-from sluice.contract.columns import Int, Text, column
+from sluice.contract.columns import Int, Reference, Text, column
 from sluice.contract.contract import Contract, Files
+from sluice.contract.errors import ContractError
 from sluice.contract.gate import CANARY, CheckResult
 
 
@@ -81,6 +82,51 @@ def test_a_long_name_is_cut_and_stays_different_from_others() -> None:
     assert one != other
     assert check_name("c", pa.Check.eq("x" * LONGEST)).startswith("c = 'xxx")
     assert len(check_name("c", pa.Check.eq("x" * LONGEST))) < LONGEST
+
+
+def with_references(references: Any) -> Contract:
+    return Contract("shop", "orders", "me", Orders, Files("orders.csv", Single()), references=references)
+
+
+def test_a_reference_of_several_columns_is_read_with_its_pairs_in_order() -> None:
+    contract = with_references({("order_id", "shop"): " shop__lines(number, place) "})
+    assert references_of(contract) == (Reference(("order_id", "shop"), "shop__lines", ("number", "place")),)
+
+
+EXAMPLE = 'as in references={("order_id", "line"): "shop__lines(order_id, line)"}'
+NOT_NAMED = "name a dataset and its columns, " + EXAMPLE
+
+
+@pytest.mark.parametrize(
+    ("references", "message"),
+    [
+        ({("order_id", "shop"): "shop__lines"}, f"'shop__lines': {NOT_NAMED}"),
+        ({("order_id", "shop"): "lines(number, place)"}, f"'lines(number, place)': {NOT_NAMED}"),
+        ({("order_id", "shop"): "shop__Lines(number, place)"}, f"'shop__Lines(number, place)': {NOT_NAMED}"),
+        ({("order_id", "shop"): "shop__lines(number, 1)"}, f"'shop__lines(number, 1)': {NOT_NAMED}"),
+        (
+            {("order_id", "shop"): "shop__lines(number)"},
+            f"('order_id', 'shop') and ('number',) are not pairs of columns, {EXAMPLE}",
+        ),
+        (
+            {("order_id", "order_id"): "shop__lines(number, place)"},
+            f"('order_id', 'order_id') and ('number', 'place') are not pairs of columns, {EXAMPLE}",
+        ),
+        (
+            {("order_id", "shop"): "shop__lines(number, number)"},
+            f"('order_id', 'shop') and ('number', 'number') are not pairs of columns, {EXAMPLE}",
+        ),
+        (
+            {"order_id": "shop__lines(number)"},
+            "'shop__lines(number)' is one column: use column(references='shop__lines.number')",
+        ),
+        ({("order_id", "line"): "shop__lines(number, place)"}, "it has no column 'line'"),
+    ],
+)
+def test_a_reference_that_cannot_be_read_says_what_to_write(references: Any, message: str) -> None:
+    with pytest.raises(ContractError) as error:
+        references_of(with_references(references))
+    assert str(error.value) == f"shop__orders: references: {message}"
 
 
 # ---- reports
