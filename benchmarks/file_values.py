@@ -42,12 +42,14 @@ class Loaded:
     Attributes:
         refused: its message, if it loaded nothing.
         rejected: numbers of the rows, from 1, that it reports as rejected.
+        option: what its refusal said to add, with which it was asked again.
     """
 
     columns: list[str] = field(default_factory=list)
     rows: list[list[Cell]] = field(default_factory=list)
     refused: str | None = None
     rejected: list[int] = field(default_factory=list)
+    option: str = ""
 
 
 def truth_of(path: Path) -> Truth:
@@ -85,7 +87,7 @@ def _table(text: str, sign: str) -> list[list[str]] | None:
 
 
 def verdict_of(truth: Truth, loaded: Loaded) -> tuple[str, str]:
-    """`right`, `rejected visibly`, `refused` or `silently wrong`; and why."""
+    """`right`, `right with an option`, `rejected visibly`, `refused` or `silently wrong`; and why."""
     if loaded.refused is not None:
         return "refused", loaded.refused
     rejected = set(loaded.rejected)
@@ -102,7 +104,9 @@ def verdict_of(truth: Truth, loaded: Loaded) -> tuple[str, str]:
         got = [row[places[place]] for row in loaded.rows]
         if wrong := _first_wrong(cells, got, truth.typed):
             return "silently wrong", f"column {name!r}: {wrong[0]!r} became {wrong[1]!r}"
-    return ("rejected visibly", f"{len(rejected)} rows") if rejected - truth.bad_rows else ("right", "")
+    if rejected - truth.bad_rows:
+        return "rejected visibly", f"{len(rejected)} rows"
+    return ("right with an option", loaded.option) if loaded.option else ("right", "")
 
 
 def _places(truth: Truth, loaded: Loaded) -> list[int | None]:
@@ -170,6 +174,9 @@ def _same_value(expected: Any, cell: list[str]) -> bool:
         return bool(json.loads(other[1]) == json.loads(cell[1]))
     if other[0] == "t" and cell[0] == "t":
         return bool(_moments(other[1], []) & _moments(cell[1], []))
+    if other[0] in "nfd" and cell[0] == "s":  # as text, for other cells of its column
+        with suppress(InvalidOperation):
+            return Decimal(other[1]) == Decimal(cell[1])
     return other[1] == cell[1]
 
 

@@ -26,7 +26,7 @@ LOADERS: dict[str, tuple[str, str | None]] = {
     "DuckDB": ("duckdb_files.py", "duckdb==2.0.1 pytz"),
     "dlt": ("dlt_files.py", "dlt[duckdb,filesystem,parquet]==1.31.0 pandas pytz"),
 }
-VERDICTS = ("right", "rejected visibly", "refused", "silently wrong")
+VERDICTS = ("right", "right with an option", "rejected visibly", "refused", "silently wrong")
 
 
 def files_in(folder: Path) -> dict[Path, Truth]:
@@ -65,10 +65,10 @@ def show(verdicts: dict[str, dict[str, tuple[str, str]]]) -> None:
             verdict, why = found[file]
             if verdict != "right":
                 print(f"{file}: {name}: {verdict}: {why[:160]}")
-    print(f"\n{'':10}" + "".join(f"{verdict:>18}" for verdict in VERDICTS))
+    print(f"\n{'':10}" + "".join(f"{verdict:>22}" for verdict in VERDICTS))
     for name, found in verdicts.items():
         counts = Counter(verdict for verdict, _ in found.values())
-        print(f"{name:10}" + "".join(f"{counts[verdict]:18}" for verdict in VERDICTS))
+        print(f"{name:10}" + "".join(f"{counts[verdict]:22}" for verdict in VERDICTS))
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """Load files with Sluice: a draft of each by `sluice new`, without an edit, then one `sluice run` of all.
 
+A file that is refused because its first line looks like a row is tried again as the refusal says: with --no-header.
+
 python sluice_files.py LIST OUTPUT     (a file with one path a line; lines of JSON)
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,14 +32,18 @@ def sluice(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
 
 
-def draft(folder: Path, files: list[str]) -> dict[str, str]:
-    """Why each file was refused that has no draft."""
-    refused = {}
+def draft(folder: Path, files: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Why each file was refused that has no draft; and the option that others were refused without."""
+    refused, options = {}, {}
     for number, path in enumerate(files):
-        said = sluice(folder, "new", "files", f"f{number}", "--from", path)
+        command = ("new", "files", f"f{number}", "--from", path)
+        said = sluice(folder, *command)
+        if said.returncode and (named := re.search(r"If the file has no header, .*?: (--no-header)", said.stderr)):
+            options[path] = named[1]
+            said = sluice(folder, *command, named[1])
         if said.returncode:
             refused[path] = said.stderr.strip().splitlines()[-1]
-    return refused
+    return refused, options
 
 
 def table_of(connection: sa.Connection, dataset: str) -> dict:
@@ -54,7 +61,7 @@ def main(listed: str, output: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         sluice(folder, "init", ".")
-        refused = draft(folder, files)
+        refused, options = draft(folder, files)
         drafted = [f"files__f{number}" for number, path in enumerate(files) if path not in refused]
         said = sluice(folder, "run", *drafted, "--json")
         outcomes = {each["dataset_id"]: each for each in json.loads(said.stdout)["batches"]} if drafted else {}
@@ -69,7 +76,7 @@ def main(listed: str, output: str) -> None:
                     elif outcome is None or outcome["verdict"] != "published":
                         found = {"refused": "; ".join(outcome["reasons"]) if outcome else said.stderr[-300:]}
                     else:
-                        found = table_of(connection, f"files__f{number}")
+                        found = {**table_of(connection, f"files__f{number}"), "option": options.get(path, "")}
                     out.write(json.dumps({"file": path, **found}) + "\n")
         finally:
             embedded.remove(home)

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 QUERY, COPY_DONE = b"Q", b"c"  # psycopg2 speaks the simple protocol
 COMMIT, OF = "COMMIT", "COMMIT of "
-VALUES = re.compile(r"E?'(?:[^'\\]|''|\\.)*'|\b\d+\b|\b[0-9a-f]{32}\b")
+VALUES = re.compile(r"E?'(?:[^'\\]|''|\\.)*'|\b\d+\b|\b[0-9a-f]{32}\b|(?<=__dbt_tmp)\d+")
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)  # dbt's begin with one
 LONGEST = 100  # of a name, in characters
 ERROR = "DO $$BEGIN RAISE EXCEPTION 'could not serialize access (injected)' USING ERRCODE = '40001'; END$$"

@@ -15,6 +15,7 @@ from tests.sweep.sweep import FAULTS, NIGHTS, NOT_REACHED, STOPPED, Sweep
 
 AT_A_TIME = 2  # nights; each has a database and a process of its own, and all have one server
 POINTS = int(os.environ.get("SWEEP_POINTS", "26"))  # of each fault, from the first to the last; 1000 for all: hours
+FIRST = bool(os.environ.get("SWEEP_FIRST"))  # only the first of all statements that differ in their values only
 FROM = os.environ.get("SWEEP_FROM", "")  # a part of a statement: so many points from there on, without leaving any out
 NUMBER = re.compile(r" #(\d+)$")
 
@@ -36,11 +37,13 @@ def points(sweep: Sweep, fault: str) -> list[str]:
     """Where this fault is tried: the first and the last of all statements that differ in their values only."""
     if fault == "answer lost":
         return commits(sweep)
-    first_and_last: dict[str, list[str]] = {}
+    first: dict[str, str] = {}
+    last: dict[str, str] = {}
     for point in sweep.points:
         shape = NUMBER.sub("", point)
-        first_and_last[shape] = [*first_and_last.get(shape, [])[:1], point]
-    chosen = {point for found in first_and_last.values() for point in found}
+        first.setdefault(shape, point)
+        last[shape] = point
+    chosen = {*first.values(), *(() if FIRST else last.values())}
     return [point for point in sweep.points if point in chosen]
 
 

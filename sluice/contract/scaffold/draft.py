@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import PurePosixPath
 from types import ModuleType
 
@@ -33,8 +34,7 @@ _TOTAL = re.compile(
     r"(?i)(grand[ -]?|sub[ -]?)?totals?:?|sums?:?|summen?:?|gesamt(summe)?:?|insgesamt|overall|total(e|es)?( .*)?|"
     r"all|average|mean|[0-9,]+ (rows?|records?)|end of (file|report).*"
 )
-
-
+_WORD = re.compile(r"[^\W\d_]{3}")
 FEW = 3  # columns of which a record fills one
 
 
@@ -159,12 +159,19 @@ def _below(cells: Sequence[np.ndarray], counts: np.ndarray) -> tuple[int, int]:
 
 
 def _note(sample: Sample, place: int, rows: Sequence[int]) -> str:
-    """The text of the last of these rows' one cell, if each is more than a value."""
+    """The text of the last of these rows' one cell, if each is more than a value, and does not end a sorted list."""
     if sample.rows < LEAST_ROWS or len(sample.columns) < 3:
         return ""
     cells = [sample.columns[place][row].as_py() for row in rows]
-    texts = [cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in cells]
-    return texts[-1] if texts and all(re.search(r"[^\W\d_]{3}", text) for text in texts) else ""
+    tail = sample.columns[place].drop_null()[-2 * LEAST_ROWS :].to_pylist()
+    texts, last = (
+        [cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in some]
+        for some in (cells, tail)
+    )
+    if not texts or not all(map(_WORD.search, texts)):
+        return ""
+    rising = [before < after and bool(_WORD.search(before)) for before, after in pairwise(last)]
+    return "" if rising[-1] and sum(rising) > 0.8 * len(rising) else texts[-1]
 
 
 def _columns_of(sample: Sample) -> list[Guess]:

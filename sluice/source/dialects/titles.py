@@ -71,7 +71,8 @@ def is_header(header: Sequence[str], rows: Records) -> bool:
     while names and not names[-1]:
         names.pop()
     below = [row for row in rows[:ROWS] if len(row) >= len(names)]
-    if len({*names}) < len(names) or not all(names) or any(map(_FIGURE.fullmatch, names)):
+    named = names[1:] if len(names) > 2 else names  # above an index, the first field has no name
+    if len({*names}) < len(names) or not all(named) or any(map(_FIGURE.fullmatch, names)):
         return False
     figures = [sum(bool(_FIGURE.fullmatch(row[place].strip())) for row in below) for place in range(len(names))]
     return any(count * 2 > len(below) for count in figures)

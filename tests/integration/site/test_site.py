@@ -22,7 +22,7 @@ from sluice.contract.columns import Text, column
 from sluice.contract.contract import Contract, Files
 from sluice.ledger import loads, schema, tables
 from sluice.project import paths
-from sluice.runs.outcomes import Marts, Summary
+from sluice.runs.outcomes import Marts, Outcome, Summary, Verdict
 from sluice.site import folder as place
 from sluice.site import write
 from sluice.site.pages.wording import NONE
@@ -447,3 +447,14 @@ def test_a_stale_source_is_on_the_page_of_the_run(warehouse: Warehouse, home: Pa
     write.write(warehouse, Summary((), Marts.unchanged(), stale=(told,)), "a run", known={})
     section = re.search(r'<section aria-labelledby="sources">.*?</section>', pages(home)["run.html"], re.S).group()
     assert told in section
+
+
+def test_thousands_of_unchanged_batches_are_one_line_of_the_run(warehouse: Warehouse, home: Path) -> None:
+    same = [Outcome("shop__orders", f"2021-{day:03}", Verdict.UNCHANGED) for day in range(1, 301)]
+    new = Outcome("shop__orders", "2021-301", Verdict.PUBLISHED, 20, 20)
+    write.write(warehouse, Summary((*same, new), Marts.unchanged()), "a run", known={})
+    page = pages(home)["run.html"]
+    assert re.findall(r'data-label="Batch">([^<]*)<', page) == ["300 batches, 2021-001 to 2021-300", "2021-301"]
+    assert "300 unchanged" in page
+    assert "1 published" in page
+    assert len((home / "runs.json").read_text()) < 2_000
