@@ -181,7 +181,7 @@ def _same_value(expected: Any, cell: list[str]) -> bool:
 
 
 def _same_number(expected: str, kind: str, text: str) -> bool:
-    if re.match(r"-?0[0-9]", expected):  # a code: as a number it has lost its zeros
+    if re.fullmatch(r"-?0[0-9]+", expected):  # a code: as a number it has lost its zeros
         return False
     if kind == "f" and len(re.sub(r"[eE].*|[^0-9]", "", expected).lstrip("0")) > 17:
         return False

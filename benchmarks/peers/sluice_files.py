@@ -1,6 +1,7 @@
 """Load files with Sluice: a draft of each by `sluice new`, without an edit, then one `sluice run` of all.
 
-A file that is refused because its first line looks like a row is tried again as the refusal says: with --no-header.
+A file that is refused as its first line looks like a row is tried again as the refusal says, with --no-header, where
+its sidecar says that it has none ("header": false).
 
 python sluice_files.py LIST OUTPUT     (a file with one path a line; lines of JSON)
 """
@@ -9,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -38,12 +38,17 @@ def draft(folder: Path, files: list[str]) -> tuple[dict[str, str], dict[str, str
     for number, path in enumerate(files):
         command = ("new", "files", f"f{number}", "--from", path)
         said = sluice(folder, *command)
-        if said.returncode and (named := re.search(r"If the file has no header, .*?: (--no-header)", said.stderr)):
-            options[path] = named[1]
-            said = sluice(folder, *command, named[1])
+        if "If the file has no header, name its columns: --no-header" in said.stderr and has_no_header(path):
+            options[path] = "--no-header"
+            said = sluice(folder, *command, options[path])
         if said.returncode:
             refused[path] = said.stderr.strip().splitlines()[-1]
     return refused, options
+
+
+def has_no_header(path: str) -> bool:
+    sidecar = Path(f"{path}.expected.json")
+    return sidecar.exists() and json.loads(sidecar.read_text()).get("header") is False
 
 
 def table_of(connection: sa.Connection, dataset: str) -> dict:
