@@ -29,7 +29,6 @@ from uuid import uuid4
 import certifi
 import pytest
 import sqlalchemy as sa
-from dbt_common.tests import enable_test_caching
 from hypothesis import settings
 from sqlalchemy import URL
 
@@ -40,9 +39,6 @@ from tests.support.ledger_template import ledger_template
 from tests.support.postgres15 import find_binaries, running_server
 
 gc.set_threshold(50_000, 20, 100)  # as in a command: each collection looks through all that dbt and Prefect made
-
-# dbt's switch for tests: what it made of a text of Jinja is kept, so that a process reads its macros in one build only.
-enable_test_caching()
 
 # Before any test imports Prefect.
 THEIRS = user_folders.of_this_user()

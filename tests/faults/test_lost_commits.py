@@ -19,7 +19,9 @@ from sluice.runs import lifecycle
 from sluice.source import fetch
 from sluice.source.readers.row_stream import open_rows
 from sluice.staging import audit, load, publish
-from sluice.warehouse.postgres.transactions import transaction
+from sluice.warehouse import embedded
+from sluice.warehouse.embedded import location
+from sluice.warehouse.postgres.transactions import Unknown, settled, transaction
 from sluice.warehouse.warehouse import Warehouse
 from tests.integration.conftest import new_warehouse
 from tests.integration.marts.test_marts import Night
@@ -103,6 +105,32 @@ def test_the_marts_are_published_once_whichever_commit_of_it_is_cut(
         if not proxy.cut:
             break
     assert number > 1
+
+
+@pytest.mark.long
+def test_a_number_that_a_crashed_server_gave_to_another_transaction_is_not_taken_for_the_first(tmp_path: Path) -> None:
+    home = tmp_path / ".sluice"
+    engine = sa.create_engine(embedded.start(home).set(username="postgres"), poolclass=sa.NullPool)
+    others = sa.create_engine(engine.url, poolclass=sa.NullPool)
+
+    def crash(_: sa.Connection) -> None:  # before the transaction has reached the disk
+        place = location.find_place(home)
+        place.run("pg_ctl", "-w", "-D", str(place.data), "-m", "immediate", "stop")
+        embedded.start(home)
+        for _again in range(5):
+            with others.begin() as connection:
+                connection.execute(sa.text("INSERT INTO notes VALUES ('another')"))
+
+    try:
+        with engine.begin() as connection:
+            connection.execute(sa.text("CREATE TABLE notes (note text)"))
+        sa.event.listen(engine, "commit", crash, once=True)
+        with pytest.raises(Unknown, match="the server has crashed since"), settled(engine) as connection:
+            connection.execute(sa.text("INSERT INTO notes VALUES ('the first')"))
+        with others.connect() as connection:
+            assert set(connection.scalars(sa.text("SELECT note FROM notes"))) == {"another"}
+    finally:
+        embedded.remove(home)
 
 
 def test_an_error_of_the_driver_that_nobody_expected_ends_a_command_with_one_message_and_code_3(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -15,8 +16,11 @@ ASK_SECONDS = 60.0  # for a server that restarts, and for a COMMIT whose answer 
 PAUSE = 0.2  # s between questions
 # In place of the ten minutes that a session may be idle within a transaction
 BRIEF = sa.text("SET LOCAL idle_in_transaction_session_timeout = '30s'")
-NUMBER = sa.text("SELECT CAST(pg_current_xact_id_if_assigned() AS text)")  # null where nothing was written
-FATE = sa.text("SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8))")
+# After a crash, the server may give a number to another transaction whose first owner had not reached the disk. From
+# PostgreSQL 15 on, its counters begin anew with a crash, and with nothing else but an administrator's wish.
+CRASH = "(SELECT stats_reset FROM pg_stat_bgwriter)"
+NUMBER = sa.text(f"SELECT CAST(pg_current_xact_id_if_assigned() AS text), {CRASH}")  # null where nothing was written
+FATE = sa.text(f"SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8)), {CRASH}")
 
 
 class Unknown(ToolError):
@@ -32,13 +36,15 @@ def settled(engine: sa.Engine) -> Iterator[sa.Connection]:
         Unknown: the link broke in the middle of COMMIT, and the server answers no more.
     """
     number: str | None = None
+    crash: datetime | None = None
     ended = False
     try:
         with engine.connect() as connection, connection.begin():
             yield connection
-            number, ended = connection.scalar(NUMBER), True
+            number, crash = connection.execute(NUMBER).one()
+            ended = True
     except DATABASE_ERRORS:
-        if not ended or (number is not None and not committed(engine, number)):
+        if not ended or (number is not None and not committed(engine, number, crash)):
             raise
 
 
@@ -78,23 +84,28 @@ def brief(engine: sa.Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
-def committed(engine: sa.Engine, number: str, seconds: float = ASK_SECONDS) -> bool:
+def committed(engine: sa.Engine, number: str, crash: datetime | None, seconds: float = ASK_SECONDS) -> bool:
     """Whether the transaction of this number was committed. Waits while it is under way, or the server restarts.
 
+    Args:
+        crash: when the server's last crash was before the transaction.
+
     Raises:
-        Unknown: there is no answer within `seconds`.
+        Unknown: there is no answer within `seconds`, or only one that may be about another transaction.
     """
     deadline = time.monotonic() + seconds
     while True:
         try:
             with engine.connect() as connection:
-                fate = connection.scalar(FATE, {"number": number})
+                fate, last_crash = connection.execute(FATE, {"number": number}).one()
             why = "it is still under way"
         except DATABASE_ERRORS as error:
-            fate, why = None, first_line(error)
-        if fate in ("committed", "aborted"):
-            return bool(fate == "committed")
-        if time.monotonic() > deadline:
+            fate, last_crash, why = None, crash, first_line(error)
+        if fate == "aborted" or (fate == "committed" and last_crash == crash):
+            return bool(fate == "committed" and last_crash == crash)
+        if fate == "committed":
+            why = "the server has crashed since"
+        if fate == "committed" or time.monotonic() > deadline:
             raise Unknown(
                 f"the link broke while it was being committed, and whether it was cannot be found out: {why}. "
                 "Run again: what was done is found, and what was not is done."
