@@ -17,7 +17,7 @@ PAUSE = 0.2  # s between questions
 # In place of the ten minutes that a session may be idle within a transaction
 BRIEF = sa.text("SET LOCAL idle_in_transaction_session_timeout = '30s'")
 # After a crash, the server may give a number to another transaction whose first owner had not reached the disk. From
-# PostgreSQL 15 on, its counters begin anew with a crash, and with nothing else but an administrator's wish.
+# PostgreSQL 15 on, its counters are reset by a crash, and else only by an administrator.
 CRASH = "(SELECT stats_reset FROM pg_stat_bgwriter)"
 NUMBER = sa.text(f"SELECT CAST(pg_current_xact_id_if_assigned() AS text), {CRASH}")  # null where nothing was written
 FATE = sa.text(f"SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8)), {CRASH}")
@@ -102,7 +102,7 @@ def committed(engine: sa.Engine, number: str, crash: datetime | None, seconds: f
         except DATABASE_ERRORS as error:
             fate, last_crash, why = None, crash, first_line(error)
         if fate == "aborted" or (fate == "committed" and last_crash == crash):
-            return bool(fate == "committed" and last_crash == crash)
+            return bool(fate == "committed")
         if fate == "committed":
             why = "the server has crashed since"
         if fate == "committed" or time.monotonic() > deadline:
