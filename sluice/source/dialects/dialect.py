@@ -218,6 +218,8 @@ def _read(lines: Sequence[str], delimiter: str, quote: str, escape: str) -> tupl
                 records.append(record)
                 ends.append(reader.line_num)
     except csv.Error:
+        if reader.line_num == len(lines) and ends and ends[-1] * 2 > len(lines):
+            return records, ends  # the sample's end cuts a field of several lines
         # Text after a closing quote, or a quote that stays open: read on without strictness, and rank it lower.
         return _loosely(lines, delimiter, quote, escape)
     return records, ends

@@ -47,9 +47,14 @@ def padded_titles(records: Records, ends: Sequence[int], skip: int) -> int:
 
 
 def _filled(record: Sequence[str]) -> int:
-    """Cells that hold something; where only the first does not, all: it may be above an index, which has no name."""
+    """Cells that hold something; where only the first does not, all: it may be above an index, which has no name.
+
+    Where most of the others are the same, it is a line that names groups of columns.
+    """
     filled = [bool(cell.strip()) for cell in record]
-    return len(filled) if filled[1:] and all(filled[1:]) else sum(filled)
+    if not filled[1:] or not all(filled[1:]) or filled[0]:
+        return sum(filled)
+    return 1 if len({*record[1:]}) * 2 <= len(record) - 1 else len(filled)
 
 
 def names_in_comment(lines: Sequence[str], comment: str, delimiter: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -43,7 +44,7 @@ def head_of(data: bytes, files: Files, address: str) -> Head | None:
     Raises:
         DataError: the header is not CSV.
     """
-    place = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    place = len(BOM_UTF8) if data.startswith(BOM_UTF8) else 0
     for _ in range(files.skip):
         place = _end(_LINE, data, place)
     delimiter = files.delimiter
@@ -51,7 +52,8 @@ def head_of(data: bytes, files: Files, address: str) -> Head | None:
     if said := _SEP.match(data, place):
         delimiter, place = said[1].decode("latin-1"), _after_blank(data, said.end())
     if not files.header:
-        return Head(list(files.names) or None, delimiter, place, *_lines(data[:place]))
+        before = b"" if data[:place] == BOM_UTF8 else data[:place]  # the mark alone does not count as a line
+        return Head(list(files.names) or None, delimiter, place, *_lines(before))
     if place == len(data):
         return None
     end = _header_end(data, place, files)

@@ -42,6 +42,10 @@ class Case:
 
 
 KINDS = {
+    "no_header_bom.csv": Case(
+        3, {"sum(id)": 3006, "max(town)": "Köln"}, options={"header": False, "names": ("id", "town", "share")}
+    ),
+    "groups_of_columns.csv": Case(24, {"max(date)": date(2008, 5, 24), "max(mean)": 17.4}, draft=("skip=3",)),
     "sorted_to_the_end.csv": Case(13, {"max(country)": "zimbabwe", "count(people)": 12}),
     "header_of_two_levels.csv": Case(24, {"sum(hywel_dda)": 7500, "max(powys_19)": "."}, draft=("skip=3",)),
     "index_of_two_columns.csv": Case(6, {"sum(visits)": 616, "min(column_1)": "centre"}),
