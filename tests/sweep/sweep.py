@@ -179,7 +179,10 @@ class Sweep:
         the point is tried again, `NIGHTS` times in all, each time at the statement of this text before that one.
         """
         for _ in range(NIGHTS):
-            wrong = self._case(point, fault, bug)
+            try:
+                wrong = self._case(point, fault, bug)
+            except AssertionError as error:  # a night that does not end; other cases are to be tried, too
+                wrong = [f"{fault} at {point}: {error}"]
             if not any(NOT_REACHED in each for each in wrong):
                 break
             statement, _, number = point.rpartition(" #")
