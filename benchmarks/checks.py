@@ -102,7 +102,7 @@ def main() -> None:
         return
     names = [name for name in PEERS if name in (options.only or PEERS)]
     facts = measure.hardware()
-    spec = prepare(Database(embedded.start(HOME)))
+    spec = prepare(Database(embedded.start(HOME).set(username="postgres")))
     path = HOME / "checks_spec.json"
     path.write_text(json.dumps(spec))
     runs: dict[str, list[dict]] = {name: [] for name in names}
