@@ -9,7 +9,7 @@ from typing import Any
 from sluice.alerts import outbox
 from sluice.cli.output import runs
 from sluice.cli.output.tables import err, one_form, out, print_json, print_table
-from sluice.contract.errors import SluiceError, ToolError
+from sluice.contract.errors import SluiceError
 from sluice.contract.formatting import counted
 from sluice.marts import build as building
 from sluice.marts import candidate
@@ -113,7 +113,4 @@ def rollback(as_json: bool) -> None:
         print_json(asdict(done))
     else:
         out.print(str(done), markup=False, highlight=False, soft_wrap=True)
-    try:
-        write.write(warehouse)
-    except ToolError as error:  # readers have their marts
-        err.print(f"Warning: the site was not updated, the previous one is kept: {error}", markup=False, soft_wrap=True)
+    _renew_site(warehouse)

@@ -103,7 +103,6 @@ def show_summary(summary: Summary, as_json: bool) -> None:
     if as_json:
         print_json(summary.as_dict())
         return
-    rows = rows_of(summary)
     for warning in (*summary.warnings, *summary.stale, *summary.marts.warnings):
         if logs.wanted():
             logs.write("warning", warning)
@@ -113,7 +112,7 @@ def show_summary(summary: Summary, as_json: bool) -> None:
         batches = len(summary.outcomes)
         out.print(f"\nNothing new: {batches} batch{'es' if batches > 1 else ''} checked, already published.")
         return
-    print_table("Batches", rows, right=("read", "accepted", "rejected", "share rejected"))
+    print_table("Batches", rows_of(summary), right=("read", "accepted", "rejected", "share rejected"))
     if summary.marts.layers:
         names = ("layer", "models", "tests", "warnings", "failed")
         layers = [dict(zip(names, map(str, layer), strict=True)) for layer in summary.marts.layers]

@@ -10,6 +10,7 @@ from sluice.contract.contract import LONGEST_ID, PART, Files
 from sluice.contract.errors import ConfigError
 from sluice.contract.sources import Table
 
+MAX_REJECTED = 0.05  # of an ordinary draft's gate
 NO_OWNER = "you@example.com"  # where the user names none
 OWN_SCHEMAS = ("ops", "staging", "quarantine", "marts")  # a source of this name would be taken for Sluice's own
 
@@ -43,7 +44,7 @@ class NewDataset:
     dated: bool = True  # a column of dates or times can distinguish its batches
     function: Function | None = None  # that gives the rows, where no file does
     package: str = ""  # that the contract's module is part of, so that it can import its neighbours
-    max_rejected: float = 0.05  # the share of rejected rows above which the gate closes
+    max_rejected: float = MAX_REJECTED  # the share of rejected rows above which the gate closes
 
     def __post_init__(self) -> None:
         for name in (self.source, self.entity):

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 from sluice.contract.formatting import percent
 from sluice.contract.scaffold.draft import Sample, hollow_of
 from sluice.contract.scaffold.guess import Guess
+from sluice.contract.scaffold.new_dataset import MAX_REJECTED
 
-USUAL, MOST = 0.05, 0.5  # shares; of a sample that is worse, another is needed, and not another gate
+MOST = 0.5  # of a sample that is worse, another sample is needed, and not another gate
 STEP = 0.05
 
 
@@ -32,14 +33,14 @@ def _totals(one: Guess) -> int:
 
 def max_rejected(share: float) -> float:
     """The limit of the draft's gate."""
-    return round(math.ceil(share / STEP - 1e-9) * STEP, 2) if USUAL < share <= MOST else USUAL
+    return round(math.ceil(share / STEP - 1e-9) * STEP, 2) if MAX_REJECTED < share <= MOST else MAX_REJECTED
 
 
 def of_gate(share: float) -> list[str]:
     """What is said of a sample that the usual gate would not let pass."""
-    if share <= USUAL:
+    if share <= MAX_REJECTED:
         return []
     said = f"max_rejected: {percent(share)} of the sample's rows are rejected"
     if share > MOST:
-        return [f"{said}; more than {percent(USUAL)} close the gate"]
+        return [f"{said}; more than {percent(MAX_REJECTED)} close the gate"]
     return [f"{said}; the gate stays open up to {percent(max_rejected(share))}"]

@@ -33,7 +33,7 @@ def settled(engine: sa.Engine) -> Iterator[sa.Connection]:
 
     Raises:
         DBAPIError, psycopg2.Error: it was not committed.
-        Unknown: the link broke in the middle of COMMIT, and the server answers no more.
+        Unknown: the link broke in the middle of COMMIT, and the server answers no more, or has crashed since.
     """
     number: str | None = None
     crash: datetime | None = None
