@@ -25,6 +25,11 @@ class Base:
     manifest: bytes | None
 
 
+# How long readers keep what a rollback gave them
+UNTIL = (
+    "until a run after a batch was published or withdrawn, or the dbt project changed; sooner: sluice marts build, and "
+    "then sluice marts publish"
+)
 ALL = "marts"  # the lock of who begins a build or publishes
 
 
@@ -170,6 +175,14 @@ def live(connection: sa.Connection) -> sa.Row | None:
     return connection.execute(
         sa.select(publications).order_by(publications.c.publication_id.desc()).limit(1)
     ).one_or_none()
+
+
+def taken_out(connection: sa.Connection, now: sa.Row) -> str | None:
+    """Fingerprint of the loads and the project that a rollback took out, if that is how readers got what they have now."""
+    if now.kind != "rollback":
+        return None
+    before = sa.select(publications.c.inputs).where(publications.c.publication_id < now.publication_id)
+    return connection.scalar(before.order_by(publications.c.publication_id.desc()).limit(1))
 
 
 def last_shown(connection: sa.Connection, side: str) -> sa.Row | None:

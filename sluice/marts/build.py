@@ -54,19 +54,19 @@ class Built:
 def due(warehouse: Warehouse) -> bool:
     """Whether the marts lack a load or a table, or were built by another dbt project than this.
 
-    Before anything was ever published there is nothing to transform. Changes nothing: a plan asks, too.
+    Nothing is due before the first publish, and what a rollback took out not from the same loads. A plan asks, too.
     """
     with transaction(warehouse.engine, "cannot determine whether the marts must be rebuilt") as connection:
         now = builds.live(connection)
         if now is None and not connection.scalar(sa.select(sa.exists().where(tables.batches.c.status == "published"))):
             return False
         inputs = builds.fingerprint(published_loads(connection), fingerprints.project())
-        lacking = now is None or now.inputs != inputs
+        lacking = now is None or inputs not in (now.inputs, builds.taken_out(connection, now))
         return lacking or bool(warehouse.data.missing_marts(connection, now.side, now.models))  # type: ignore[union-attr]
 
 
 def report_up_to_date(warehouse: Warehouse) -> None:
-    """Close the incidents of a failed build, where readers have every load. For runs: a plan asks only `due`."""
+    """Close the incidents of a failed build, where none is due. For runs: a plan asks only `due`."""
     with transaction(warehouse.engine, "cannot report that the marts are up to date") as connection:
         if builds.live(connection) is not None:
             rules.marts_are_new(connection, warehouse.now())

@@ -51,7 +51,7 @@ class RolledBack:
                 "since is taken in again only if they ask for it; otherwise build them whole, with full_refresh: true"
             ]
         lines += [
-            "`staging` keeps every published batch. The next `sluice run`, or `sluice marts build`, rebuilds the marts."
+            f"`staging` keeps every published batch. Readers keep these marts {builds.UNTIL}."
         ]
         return "\n".join(lines)
 
@@ -84,6 +84,15 @@ def rollback(warehouse: Warehouse, patience: publish.Patience | None = None) -> 
         what = publish.Publication(back.side, models, made_of, back.build_id, now.run_id, "rollback")
         publish.publish_marts(warehouse, what, fence, patience)
         return result
+
+
+def in_effect(warehouse: Warehouse) -> tuple[str, ...]:
+    """A warning, where readers have what a rollback gave them."""
+    with transaction(warehouse.engine, "the ledger cannot be read") as connection:
+        now = builds.live(connection)
+    if now is None or now.kind != "rollback":
+        return ()
+    return (f"readers have an older build of the marts, rolled back {now.published_at:%Y-%m-%d %H:%M} UTC, {builds.UNTIL}",)
 
 
 def _step_back(connection: sa.Connection) -> tuple[sa.Row, int, sa.Row, sa.Row]:

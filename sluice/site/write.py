@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sluice.contract.contract import Contract
+from sluice.ledger import builds
 from sluice.project.datasets import contracts
 from sluice.project.paths import home, project
 from sluice.runs.outcomes import Summary
@@ -108,6 +109,7 @@ def _environment() -> Environment:
         "css": css,
         "quarantine_show": commands.quarantine_show,
         "share": share,
+        "until": builds.UNTIL,
     }
     return made
 

@@ -14,7 +14,7 @@ from sluice.alerts import incidents
 from sluice.contract.errors import SluiceError
 from sluice.ledger import loads
 from sluice.lineage import client as lineage
-from sluice.marts import build, freshness, restore_views
+from sluice.marts import build, freshness, restore_views, rollback
 from sluice.project.flows import is_shipped
 from sluice.project.paths import home
 from sluice.runs import heartbeat, lifecycle, plan, progress
@@ -106,7 +106,8 @@ def _recorded(warehouse: Warehouse, looked: Looked, name: str, night: bool) -> S
         if not build.due(warehouse):  # a run of other datasets may have published since, and failed to build
             build.report_up_to_date(warehouse)
         stale = _stale(warehouse) if night else ()
-        summary = Summary(tuple(outcomes), Marts.unchanged(), warnings=shown.keys_lost(), stale=stale)
+        marts = Marts.unchanged(rollback.in_effect(warehouse))
+        summary = Summary(tuple(outcomes), marts, warnings=shown.keys_lost(), stale=stale)
         summary = shown.browsable(summary, lambda ended: _written(warehouse, ended))
     if night:
         with suppress(OSError):  # then the monitor rings, as it should

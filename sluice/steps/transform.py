@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect.runtime import flow_run
 
-from sluice.marts import build, restore_views
+from sluice.marts import build, restore_views, rollback
 from sluice.runs import tasks
 from sluice.runs.outcomes import EXPECTED, Marts, in_short
 from sluice.site import tasks as site_tasks
@@ -32,7 +32,7 @@ def refresh_marts() -> Marts:
         damage = _views_put_back(warehouse)
         if not build.due(warehouse):
             build.report_up_to_date(warehouse)
-            return Marts.unchanged(damage)
+            return Marts.unchanged((*damage, *rollback.in_effect(warehouse)))
         with warehouse.lock("dbt"):
             run_id = flow_run.get_id()
             built = tasks.build_marts(run_id)

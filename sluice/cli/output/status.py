@@ -94,7 +94,7 @@ def _marts(live: sa.Row | None) -> str:
         return "not published yet"
     since = f"{live.published_at:%Y-%m-%d %H:%M} UTC"
     if live.kind == "rollback":
-        return f"{live.side}, an older build, rolled back {since}. The next run rebuilds and publishes the marts."
+        return f"{live.side}, an older build, rolled back {since}, {builds.UNTIL}."
     return f"{live.side}, published {since}"
 
 

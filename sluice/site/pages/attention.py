@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sluice.contract.formatting import percent
+from sluice.ledger.builds import UNTIL
 from sluice.site.pages.datasets import DatasetView
 from sluice.site.pages.models import BAD, ModelView
 
@@ -48,7 +49,7 @@ def items(
     reported = {view.contract.dataset_id for view in datasets}  # by its dataset: how old a source is
     found += [item for model in models for item in _of_model(model, reported)]
     if publication is not None and publication.kind == "rollback":
-        why = f"since {publication.published_at:%Y-%m-%d %H:%M}; the next run rebuilds and publishes them"
+        why = f"since {publication.published_at:%Y-%m-%d %H:%M}, {UNTIL}"
         found.append(Item("rolled back", "marts", why, "run.html#marts"))
     found.sort(key=lambda item: (item.word in (*LATER, *LAST), item.word in LAST))
     return tuple(found[:ITEMS])

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sluice.alerts import rules
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.ledger import builds, loads, tables
-from sluice.marts import freshness
+from sluice.marts import build, freshness
 from sluice.project import fingerprints, paths
 from sluice.project.datasets import contract_for
 from sluice.project.init.write import init
@@ -130,6 +130,29 @@ def test_an_idle_night_imports_neither_prefect_nor_dbt_and_leaves_one_record(sho
     assert shop.count("select count(*) from ops.runs where nightly and ended_as = 'finished'") == 1
     beat = json.loads((shop.root / ".sluice" / "heartbeat.json").read_text())["finished_at"]
     assert (datetime.now(UTC) - datetime.fromisoformat(beat)).total_seconds() < 60
+
+
+def test_what_a_rollback_gave_readers_stays_until_there_is_something_new(shop: Shop) -> None:
+    with shop.warehouse.engine.begin() as connection:
+        back = {"side": "marts__b", "models": [], "inputs": "of an older build", "kind": "rollback"}
+        connection.execute(tables.publications.insert().values(back))
+    said, imported = shop.command("run", "--json")
+    summary = json.loads(said)
+    assert imported == "[]"
+    assert summary["marts"]["verdict"] == "unchanged"
+    [warning] = summary["marts"]["warnings"]
+    assert "readers have an older build of the marts, rolled back 2" in warning
+    assert not build.due(shop.warehouse)
+    model = shop.root / "dbt_project/models/marts/other.sql"
+    try:
+        model.parent.mkdir(exist_ok=True)
+        model.write_text("select 1 as one")
+        assert build.due(shop.warehouse), "another project"
+    finally:
+        model.unlink()
+    with shop.warehouse.engine.begin() as connection:
+        connection.execute(tables.batches.update().values(status="abandoned"))
+    assert build.due(shop.warehouse), "a load is gone"
 
 
 def test_the_age_of_a_source_is_read_from_the_ledger_as_dbt_reads_it(shop: Shop) -> None:
