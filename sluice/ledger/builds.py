@@ -178,7 +178,7 @@ def live(connection: sa.Connection) -> sa.Row | None:
 
 
 def taken_out(connection: sa.Connection, now: sa.Row) -> str | None:
-    """Fingerprint of the loads and the project that a rollback took out, if that is how readers got what they have now."""
+    """Fingerprint of the loads and the project that a rollback took out, if readers have what one gave them."""
     if now.kind != "rollback":
         return None
     before = sa.select(publications.c.inputs).where(publications.c.publication_id < now.publication_id)

@@ -92,7 +92,8 @@ def in_effect(warehouse: Warehouse) -> tuple[str, ...]:
         now = builds.live(connection)
     if now is None or now.kind != "rollback":
         return ()
-    return (f"readers have an older build of the marts, rolled back {now.published_at:%Y-%m-%d %H:%M} UTC, {builds.UNTIL}",)
+    since = f"{now.published_at:%Y-%m-%d %H:%M} UTC"
+    return (f"readers have an older build of the marts, rolled back {since}, {builds.UNTIL}",)
 
 
 def _step_back(connection: sa.Connection) -> tuple[sa.Row, int, sa.Row, sa.Row]:
