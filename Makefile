@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 DOCS := requirements/docs.txt
 
-.PHONY: help setup run test test-long up lint format types derive docs lock sbom advisories mutate clean
+.PHONY: help setup run test test-long up lint format types derive docs lock sbom advisories bench bench-quick mutate clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s:
@@ -72,6 +72,12 @@ sbom: $(VENV)-supply/.done  ## Write a list of every locked package of the runti
 
 advisories: $(VENV)-supply/.done  ## Look up known vulnerabilities of the locked packages; says so if no source can be reached
 	@$(VENV)-supply/bin/python requirements/advisories.py $(RUNTIME) requirements/buckets.txt
+
+bench: $(VENV)/.dev  ## Measure all bars on this machine, in turn with other tools: an hour
+	@$(BIN)/python benchmarks/bars.py
+
+bench-quick: $(VENV)/.dev  ## Measure a part of the bars in five minutes
+	@$(BIN)/python benchmarks/bars.py --quick
 
 mutate: $(VENV)-mutate/.done  ## Change the modules that [tool.mutmut] names in many ways, and count what the tests notice; an hour at most
 	@timeout 3600 $(VENV)-mutate/bin/mutmut run --max-children 2 || test $$? -eq 124

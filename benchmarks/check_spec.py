@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import make_month
 import sqlalchemy as sa
-from contenders import HOME, Database
+from contenders import Database
+from environments import HOME
 
 from sluice.contract.checks.compile import checks_of
 from sluice.contract.contract import Contract

@@ -10,10 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import subprocess
-import sys
-import venv
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +17,8 @@ from pathlib import Path
 import chart
 import measure
 from check_spec import prepare
-from contenders import HERE, HOME, Database
+from contenders import Database
+from environments import HERE, HOME, python_of
 
 from sluice.warehouse import embedded
 
@@ -34,23 +31,6 @@ PEERS: dict[str, tuple[str, str | None]] = {
     "Great Expectations 1": ("gx_suite.py", "great-expectations[postgresql]==1.24.1"),
     "pandera, read back": ("pandera_frame.py", None),
 }
-
-
-def python_of(script: str, packages: str | None) -> str:
-    """The interpreter of a peer's own environment, made if missing."""
-    if packages is None:
-        return sys.executable
-    folder = HOME / Path(script).stem
-    python = folder / "bin" / "python"
-    if not (folder / "done").exists():
-        if uv := shutil.which("uv"):
-            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
-            subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *packages.split()], check=True)
-        else:
-            venv.create(folder, with_pip=True, clear=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *packages.split()], check=True)
-        (folder / "done").touch()
-    return str(python)
 
 
 def run_one(name: str, spec: Path) -> dict:

@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import measure
-from checks import python_of
-from contenders import HERE, HOME
+from environments import HERE, HOME, python_of
 from file_values import Loaded, Truth, truth_of, verdict_of
 
 RESULT = HERE / "results" / "files.json"

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 import chart
 import make_month
 import measure
-from contenders import CONTENDERS, HERE, HOME, TUTORIAL, Database, Run
+from contenders import CONTENDERS, TUTORIAL, Database, Run, open_tcp
+from environments import HERE, HOME
 
 from sluice.warehouse import embedded
 
@@ -25,6 +26,7 @@ RESULT = HERE / "results" / "load.json"
 def measure_all(names: list[str], turns: int) -> dict[str, list[Run]]:
     """Every contender once, then again from the start, so that a busy minute hits all; the tutorial once."""
     month = make_month.make(HOME / "data")
+    open_tcp()
     runs: dict[str, list[Run]] = {name: [] for name in names}
     for turn in range(turns):
         for name in names:

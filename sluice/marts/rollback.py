@@ -50,9 +50,7 @@ class RolledBack:
                 f"  incremental models continue from these rows: {', '.join(self.incremental)}. What they had taken in "
                 "since is taken in again only if they ask for it; otherwise build them whole, with full_refresh: true"
             ]
-        lines += [
-            f"`staging` keeps every published batch. Readers keep these marts {builds.UNTIL}."
-        ]
+        lines += [f"`staging` keeps every published batch. Readers keep these marts {builds.UNTIL}."]
         return "\n".join(lines)
 
 

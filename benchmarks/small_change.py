@@ -1,0 +1,127 @@
+"""What one new file of 100 rows costs in a project of 1, 3 and 64 datasets, on a Prefect server that stands.
+
+    python benchmarks/small_change.py [--runs 3]
+
+Each dataset has a contract, a staging model, a mart and tests; `[dbt] build = "changed"`. A project is loaded whole and
+built on both sides first. Then one dataset gets one file more and `sluice run` is timed, in the projects in turn.
+Writes results/small_change.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import measure
+import servers
+
+from sluice.warehouse import embedded
+
+RESULT = Path(__file__).parent / "results" / "small_change.json"
+SIZES = (1, 3, 64)
+ROWS = 100
+START = date(2026, 1, 1)
+NIGHTS = 3  # before the first that is timed: both sides are built, and the records of both are there
+
+MART = """select sensor, cast(at as date) as day, sum(value) as value
+from {{{{ ref('stg_plant__{name}') }}}}
+group by sensor, day
+"""
+TESTS = """models:
+  - name: fct_{name}
+    columns:
+      - {{name: sensor, data_tests: [not_null]}}
+      - {{name: day, data_tests: [not_null]}}
+"""
+
+
+class Project:
+    """A project of so many datasets, which all have had the same days."""
+
+    def __init__(self, root: Path, datasets: int, api: str) -> None:
+        self.root, self.datasets = root, datasets
+        self.home = root / ".sluice"
+        self.days = itertools.count()
+        self.env = {**os.environ, "HOME": str(root), "PREFECT_HOME": str(root / ".prefect"), "PREFECT_API_URL": api}
+        root.mkdir()
+        self.sluice("init", ".")
+        with (root / "sluice.toml").open("a", encoding="utf-8") as settings:
+            settings.write('\n[dbt]\nbuild = "changed"\n')
+        (root / "inbox").mkdir()
+        first = next(self.days)
+        for number in range(datasets):
+            self._dataset(f"events_{number:02}", first)
+        for _ in range(NIGHTS):
+            self.sluice("run")
+            self.deliver()
+
+    def _dataset(self, name: str, day: int) -> None:
+        path = self.write(name, day)
+        self.sluice("new", "plant", name, "--from", str(path), "--batch", str(START + timedelta(day)), "--by", "at")
+        marts = self.root / "dbt_project" / "models" / "marts"
+        marts.mkdir(exist_ok=True)
+        (marts / f"fct_{name}.sql").write_text(MART.format(name=name), encoding="utf-8")
+        (marts / f"fct_{name}.yml").write_text(TESTS.format(name=name), encoding="utf-8")
+
+    def write(self, name: str, day: int) -> Path:
+        when = START + timedelta(day)
+        path = self.root / "inbox" / f"{name}_{when}.csv"
+        lines = [f"{when} 00:{n % 60:02}:00,{n % 7},{day % 97}.{n:02}" for n in range(ROWS)]
+        path.write_text("at,sensor,value\n" + "\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    def deliver(self) -> None:
+        """The first dataset's next day."""
+        self.write("events_00", next(self.days))
+
+    def sluice(self, *arguments: str) -> None:
+        log = self.root / "log.txt"
+        with log.open("ab") as out:
+            command = [sys.executable, "-m", "sluice", *arguments]
+            ended = subprocess.run(command, cwd=self.root, env=self.env, stdout=out, stderr=out, check=False)
+        if ended.returncode:
+            raise RuntimeError(f"sluice {' '.join(arguments)}:\n" + log.read_text(encoding="utf-8")[-2000:])
+
+    def night(self) -> float:
+        self.deliver()
+        began = time.perf_counter()
+        self.sluice("run")
+        return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=3)
+    asked = parser.parse_args()
+    taken: dict[int, list[float]] = {size: [] for size in SIZES}
+    facts = measure.hardware()
+    with tempfile.TemporaryDirectory() as folder, servers.standing(Path(folder) / "server") as api:
+        projects: list[Project] = []
+        try:
+            for size in SIZES:
+                projects.append(Project(Path(folder) / f"of_{size}", size, api))
+                projects[-1].night()
+                print(f"{size} datasets: made", flush=True)
+            for _, project in itertools.product(range(asked.runs), projects):
+                taken[project.datasets].append(round(project.night(), 2))
+                print(f"{project.datasets:3} datasets {taken[project.datasets][-1]:8.2f} s", flush=True)
+        finally:
+            for size in SIZES:
+                if (home := Path(folder) / f"of_{size}" / ".sluice").exists():
+                    embedded.remove(home)
+    medians = {str(size): measure.median(of) for size, of in taken.items()}
+    result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "hardware": facts, "rows": ROWS}
+    RESULT.write_text(json.dumps({**result, "seconds": medians, "runs": taken}, indent=2) + "\n")
+    print(json.dumps(medians))
+
+
+if __name__ == "__main__":
+    main()
