@@ -12,14 +12,11 @@ prefect_server  one standing Prefect server; from then on the session's PREFECT_
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +26,8 @@ from uuid import uuid4
 import certifi
 import pytest
 import sqlalchemy as sa
+from dbt_common.tests import enable_test_caching
+from dbt_common.utils.encoding import JSONEncoder
 from hypothesis import settings
 from sqlalchemy import URL
 
@@ -37,8 +36,15 @@ from tests.support import quick_project as quick
 from tests.support import user_folders
 from tests.support.ledger_template import ledger_template
 from tests.support.postgres15 import find_binaries, running_server
+from tests.support.prefect_api import prefect_api
 
 gc.set_threshold(50_000, 20, 100)  # as in a command: each collection looks through all that dbt and Prefect made
+
+# As in dbt's own tests: a process parses each text once, above all the macros of dbt, which every project has. A third
+# of what a small build takes here; no test is about it.
+enable_test_caching()
+# And its files are written by the encoder in C, which `json.dump` leaves out: the same bytes, at once.
+JSONEncoder.iterencode = lambda self, o, _one_shot=False: json.JSONEncoder.iterencode(self, o, True)  # type: ignore[method-assign]
 
 # Before any test imports Prefect.
 THEIRS = user_folders.of_this_user()
@@ -60,7 +66,6 @@ os.environ["SLUICE_SOURCE_HOSTS"] = "127.0.0.1,localhost"  # where tests serve f
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONG_MINUTES = 0.3  # of a long test that says nothing else
-PREFECT_START_SECONDS = 300  # it makes its database first: 10 s alone, 100 s on a busy machine
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -193,38 +198,13 @@ def prefect_server() -> Iterator[str]:
     """The address of a standing Prefect server's API. This process and its children use it from now on."""
     from prefect.context import refresh_global_settings_context
 
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    api = f"http://127.0.0.1:{port}/api"
-    log = HOME / "server.log"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
-    try:
-        wait_until_healthy(server, f"{api}/health", log)
+    with prefect_api(os.environ, HOME / "server.log") as api:
         os.environ["PREFECT_API_URL"] = api
         refresh_global_settings_context()
-        yield api
-        for handler in logging.getLogger("prefect.flow_runs").handlers:
-            handler.flush()  # what is still queued would be sent to a server that is gone
-    finally:
-        os.environ.pop("PREFECT_API_URL", None)
-        refresh_global_settings_context()
-        server.terminate()
         try:
-            server.wait(15)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-def wait_until_healthy(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    """Return when the server answers; fail with its log when it ended or takes too long."""
-    deadline = time.monotonic() + PREFECT_START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"the Prefect server does not answer at {address}:\n{log.read_text()[-3000:]}")
+            yield api
+            for handler in logging.getLogger("prefect.flow_runs").handlers:
+                handler.flush()  # what is still queued would be sent to a server that is gone
+        finally:
+            os.environ.pop("PREFECT_API_URL", None)
+            refresh_global_settings_context()
