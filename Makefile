@@ -11,6 +11,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 DOCS := requirements/docs.txt
 
+# Where a container sets it, each worker of the tests and each command that they start would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup run test test-long up lint format types derive docs lock sbom advisories bench bench-quick mutate clean
 
 help:  ## Show the targets
