@@ -140,7 +140,6 @@ def test_a_broken_file_reaches_a_mailbox_and_so_does_the_recovery_when_it_is_fix
     assert "Revenue by zone (dashboard)" in text
 
 
-@pytest.mark.whole_project
 def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
     sluice, engine, webhook, tmp_path, monkeypatch
 ) -> None:
@@ -149,7 +148,10 @@ def test_a_failed_dbt_test_sends_one_alert_and_readers_keep_the_old_marts(
 
     project = tmp_path / "dbt_project"
     shutil.copytree(paths.dbt_project(), project)
-    planted = "select * from {{ ref('fct_trips') }} where _batch = '2019-02' and picked_up_on = '2019-02-13'"
+    planted = (
+        "{{ config(enabled=true) }}"  # the others are off
+        "select * from {{ ref('fct_trips') }} where _batch = '2019-02' and picked_up_on = '2019-02-13'"
+    )
     (project / "tests" / "assert_no_february.sql").write_text(planted)
     monkeypatch.setattr(paths, "dbt_project", lambda: project)
     taxi.csv(tmp_path / "2019-02.csv", taxi.trips("2019-02"))
