@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -79,6 +80,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item, mark in marks:
         minutes[item.path] += mark.kwargs.get("minutes", LONG_MINUTES) if mark else 0
     items.sort(key=lambda item: -minutes[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Keep no compiled module of what tests write: a file of the same size in the same second would be taken for it."""
+    sys.dont_write_bytecode = True
 
 
 @pytest.fixture(autouse=True)
