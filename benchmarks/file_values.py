@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from file_cells import Cell, encoded
 
-NULLS = {"", "null", "na", "n/a", "nan", "none", r"\n", "#n/a", "<na>", "-", "--", ".", "..", "?", "missing", "unknown"}
+NULLS = {"", "null", "na", "n/a", "nan", "none", r"\n", "#n/a", "<na>", "-", "--", ".", "..", ":", "?", "missing", "unknown"}
 TRUE, FALSE = {"true", "t", "yes", "y", "1", "ja", "j", "1.0"}, {"false", "f", "no", "n", "0", "nein", "0.0"}
 SIGNS = ",;\t|"
 DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y")
@@ -168,7 +168,7 @@ def _same_value(expected: Any, cell: list[str]) -> bool:
         return (
             Decimal(other[1]) == Decimal(cell[1])
             if "f" not in other[0] + cell[0]
-            else float(other[1]) == float(cell[1])
+            else f"{float(other[1]):.15g}" == f"{float(cell[1]):.15g}"  # all that a double is sure of
         )
     if other[0] == "j" and cell[0] in "js":
         return bool(json.loads(other[1]) == json.loads(cell[1]))

@@ -1,7 +1,7 @@
 """Load files with Sluice: a draft of each by `sluice new`, without an edit, then one `sluice run` of all.
 
-A file that is refused as its first line looks like a row is tried again as the refusal says, with --no-header, where
-its sidecar says that it has none ("header": false).
+A file that is refused as its first line looks like a row is tried again as the refusal says: with --no-header, where its
+sidecar says that it has none ("header": false), else with --header.
 
 python sluice_files.py LIST OUTPUT     (a file with one path a line; lines of JSON)
 """
@@ -38,8 +38,8 @@ def draft(folder: Path, files: list[str]) -> tuple[dict[str, str], dict[str, str
     for number, path in enumerate(files):
         command = ("new", "files", f"f{number}", "--from", path)
         said = sluice(folder, *command)
-        if "If the file has no header, name its columns: --no-header" in said.stderr and has_no_header(path):
-            options[path] = "--no-header"
+        if "If the file has no header, name its columns: --no-header" in said.stderr:
+            options[path] = "--no-header" if has_no_header(path) else "--header"
             said = sluice(folder, *command, options[path])
         if said.returncode:
             refused[path] = said.stderr.strip().splitlines()[-1]

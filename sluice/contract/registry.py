@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
@@ -38,6 +39,16 @@ def forget_modules(folder: Path) -> None:
     for loaded in [name for name in there if name == package or name.startswith(f"{package}.")]:
         del sys.modules[loaded]
     importlib.invalidate_caches()
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Write no compiled module: a file of the same size, written in the same second, would be taken for the old one."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def load_contracts(folder: Path) -> dict[str, Contract]:
@@ -157,7 +168,8 @@ def _load(folder: Path, file: Path) -> Contract:
 
 def _contract(shown: str, load: Callable[[], ModuleType]) -> Contract:
     try:
-        module = load()
+        with uncompiled():
+            module = load()
     except ContractError:
         raise
     except Exception as error:

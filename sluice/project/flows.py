@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from sluice.contract.errors import ConfigError, SluiceError
-from sluice.contract.registry import forget_modules, package_of
+from sluice.contract.registry import forget_modules, package_of, uncompiled
 from sluice.project import paths
 
 # Fingerprints of flows/nightly.py as `sluice init` has written it, the newest first
@@ -54,7 +54,8 @@ def load_flow(file: str, name: str) -> Any:
         raise ConfigError(f"{shown} is missing in {paths.root()}. Write it again: sluice init .")
     forget_modules(folder)
     try:
-        module = importlib.import_module(f"{package_of(folder.parent)}.{folder.name}.{file}")
+        with uncompiled():
+            module = importlib.import_module(f"{package_of(folder.parent)}.{folder.name}.{file}")
     except SluiceError:
         raise
     except Exception as error:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
-from sluice.contract.scaffold.draft import Sample
+from sluice.contract.scaffold.new_dataset import Sample
 from sluice.source.dialects.comments import comment_of_json, is_rule
 from sluice.source.dialects.dialect import header_of_other_width, lines_of, proposed
 from sluice.source.dialects.encoding import encoding_of

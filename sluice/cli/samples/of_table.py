@@ -11,8 +11,9 @@ from sluice.cli.samples.wish import Learned, Wish, refuse_others
 from sluice.contract.batches import Batches, Calendar, Daily, Hourly, Monthly, Quarterly, Weekly, Yearly, calendar_of
 from sluice.contract.contract import DATING
 from sluice.contract.errors import ConfigError
-from sluice.contract.scaffold.draft import Sample, guesses_of
+from sluice.contract.scaffold.draft import guesses_of
 from sluice.contract.scaffold.guess import Guess
+from sluice.contract.scaffold.new_dataset import Sample
 from sluice.contract.sources import Table
 from sluice.staging.loader_tables import table_sample
 from sluice.staging.loader_tables.table_sample import DLT_LOAD, DLT_LOADS, TableSample

@@ -8,9 +8,8 @@ from typing import Any
 
 from sluice.contract.contract import Files
 from sluice.contract.errors import ConfigError
-from sluice.contract.scaffold.draft import Sample
 from sluice.contract.scaffold.guess import Guess
-from sluice.contract.scaffold.new_dataset import NO_OWNER, Function
+from sluice.contract.scaffold.new_dataset import NO_OWNER, Function, Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,8 @@ from sluice.contract.columns import Column
 from sluice.contract.contract import DATING, Files
 from sluice.contract.errors import DataError
 from sluice.contract.formatting import counted
-from sluice.contract.scaffold.draft import Sample
 from sluice.contract.scaffold.guess import Guess
-from sluice.contract.scaffold.new_dataset import NO_OWNER, NewDataset
+from sluice.contract.scaffold.new_dataset import NO_OWNER, NewDataset, Sample
 from sluice.contract.scaffold.spellings import undecided_words
 from sluice.contract.scaffold.texts.contract_file import odd_words
 from sluice.contract.values.casts import read

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from types import ModuleType
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluice.contract.authoring.names import column_names
 from sluice.contract.checks.compile import checks_of
-from sluice.contract.columns import ColumnType
 from sluice.contract.contract import DATING, Contract
 from sluice.contract.errors import ConfigError
 from sluice.contract.scaffold import examples
 from sluice.contract.scaffold.formats import Signs, decimal_sign
 from sluice.contract.scaffold.guess import Guess, with_one_key, with_words_of_others
 from sluice.contract.scaffold.guess import guess as guess_column
-from sluice.contract.scaffold.new_dataset import NewDataset
+from sluice.contract.scaffold.new_dataset import NewDataset, Sample
 from sluice.contract.scaffold.readings import LEAST_ROWS
+from sluice.contract.scaffold.rejected import hollow_of
 from sluice.contract.scaffold.spellings import looks_like
 from sluice.contract.scaffold.texts.contract_file import contract_file
 from sluice.contract.scaffold.texts.staging import mart_sql, mart_yaml, staging_sql, staging_yaml
@@ -34,45 +32,6 @@ _TOTAL = re.compile(
     r"(?i)(grand[ -]?|sub[ -]?)?totals?:?|sums?:?|summen?:?|gesamt(summe)?:?|insgesamt|overall|total(e|es)?( .*)?|"
     r"all|average|mean|[0-9,]+ (rows?|records?)|end of (file|report).*"
 )
-_WORD = re.compile(r"[^\W\d_]{3}")
-FEW = 3  # columns of which a record fills one
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Some rows of a file, by column: bytes from CSV, typed values from Parquet."""
-
-    names: Sequence[str]
-    columns: Sequence[pa.Array]
-    whole: bool = False  # all rows of the file are in it
-    typed: bool = False  # the file gives its columns types
-    delimiter: str = ","
-    texts: frozenset[str] = frozenset()  # columns that a typed file gives as text of any type
-    kinds: Mapping[str, ColumnType] = field(default_factory=dict)  # types that are known, of cells given as text
-    misfit: str = ""  # what is said of a header with more or fewer names than rows have fields
-    encodings: tuple[str, ...] = ()  # others that may be right, too, and read other words
-    doubt: str = ""  # what is said of lines that may be several columns
-    malformed: tuple[str, ...] = ()  # rows that could not be divided, or repeat the header, as the file has them
-
-    @property
-    def rows(self) -> int:
-        return len(self.columns[0])
-
-
-@dataclass(frozen=True)
-class Hollow:
-    """Rows without a cell, and last rows with a note in one cell: not records.
-
-    Attributes:
-        filled: columns of which every other row fills one.
-        note: what the last row holds.
-        start: the row where the notes begin.
-    """
-
-    count: int
-    filled: tuple[str, ...]
-    note: str = ""
-    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,60 +77,6 @@ def guesses_of(sample: Sample) -> list[Guess]:
     """What each column is, by its own cells and by the other columns."""
     found = with_one_key(_columns_of(sample))
     return found if sample.typed else with_words_of_others(found)
-
-
-def hollow_of(sample: Sample) -> Hollow | None:
-    """The rows of a file of text that hold nothing, and a note below the rows; None if there are none."""
-    if sample.typed or len(sample.columns) < 2 or not sample.rows:
-        return None
-    cells = [
-        np.asarray(pc.match_substring_regex(column, r"\S").fill_null(False))
-        if pa.types.is_binary(column.type)
-        else np.asarray(column.is_valid())
-        for column in sample.columns
-    ]
-    counts = np.sum(cells, axis=0)
-    place, start = _below(cells, counts) if sample.whole else (0, sample.rows)
-    note = _note(sample, place, (np.flatnonzero(counts[start:]) + start).tolist())
-    left = counts > 0
-    if note:
-        left[start:] = False
-    count = sample.rows - int(left.sum())
-    if not count:
-        return None
-    named = [one for n, one in enumerate(zip(column_names(sample.names), cells, strict=True)) if not note or n != place]
-    found: list[str] = []
-    for name, filled in sorted(named, key=lambda column: -int(column[1].sum())):
-        if len(found) < FEW or (filled & left).any():  # not fewer, as the next file may have a record without the first
-            found.append(name)
-            left &= ~filled
-    return None if left.any() else Hollow(count, tuple(found), note, start)
-
-
-def _below(cells: Sequence[np.ndarray], counts: np.ndarray) -> tuple[int, int]:
-    """The column that the last rows fill alone, and the row where they begin, blank ones among them; none above."""
-    rows, filled = len(counts), np.flatnonzero(counts)
-    place = next((place for place, one in enumerate(cells) if len(filled) and one[filled[-1]]), 0)
-    start = rows
-    while start and counts[start - 1] <= 1 and counts[start - 1] == cells[place][start - 1]:
-        start -= 1
-    return (0, rows) if (counts[:start] == 1).any() else (place, start)
-
-
-def _note(sample: Sample, place: int, rows: Sequence[int]) -> str:
-    """The text of the last of these rows' one cell, if each is more than a value, and does not end a sorted list."""
-    if sample.rows < LEAST_ROWS or len(sample.columns) < 3:
-        return ""
-    cells = [sample.columns[place][row].as_py() for row in rows]
-    tail = sample.columns[place].drop_null()[-2 * LEAST_ROWS :].to_pylist()
-    texts, last = (
-        [cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell) for cell in some]
-        for some in (cells, tail)
-    )
-    if not texts or not all(map(_WORD.search, texts)):
-        return ""
-    rising = [before < after and bool(_WORD.search(before)) for before, after in pairwise(last)]
-    return "" if rising[-1] and sum(rising) > 0.8 * len(rising) else texts[-1]
 
 
 def _columns_of(sample: Sample) -> list[Guess]:

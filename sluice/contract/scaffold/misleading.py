@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 from sluice.contract.authoring.annotations import quoted
 from sluice.contract.contract import Files
 from sluice.contract.formatting import counted
-from sluice.contract.scaffold.draft import Sample, hollow_of
 from sluice.contract.scaffold.formats import Signs
 from sluice.contract.scaffold.guess import Guess
+from sluice.contract.scaffold.new_dataset import Sample
 from sluice.contract.scaffold.readings import reading_of
+from sluice.contract.scaffold.rejected import hollow_of
 from sluice.contract.scaffold.texts.source_lines import written_tuple
 
 SEEN = 1000  # rows that are looked at

@@ -1,11 +1,15 @@
-"""What the user says of a new dataset, before anything is guessed. Pure."""
+"""What the user says of a new dataset, and a sample of its rows, before anything is guessed. Pure."""
 
 from __future__ import annotations
 
 import keyword
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
 
 from sluice.contract.authoring.names import in_words
+from sluice.contract.columns import ColumnType
 from sluice.contract.contract import LONGEST_ID, PART, Files
 from sluice.contract.errors import ConfigError
 from sluice.contract.sources import Table
@@ -78,3 +82,24 @@ class NewDataset:
     def batch(self) -> str:
         """The batch that the sample is of."""
         return self.files.batches.first
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some rows of a file, by column: bytes from CSV, typed values from Parquet."""
+
+    names: Sequence[str]
+    columns: Sequence[pa.Array]
+    whole: bool = False  # all rows of the file are in it
+    typed: bool = False  # the file gives its columns types
+    delimiter: str = ","
+    texts: frozenset[str] = frozenset()  # columns that a typed file gives as text of any type
+    kinds: Mapping[str, ColumnType] = field(default_factory=dict)  # types that are known, of cells given as text
+    misfit: str = ""  # what is said of a header with more or fewer names than rows have fields
+    encodings: tuple[str, ...] = ()  # others that may be right, too, and read other words
+    doubt: str = ""  # what is said of lines that may be several columns
+    malformed: tuple[str, ...] = ()  # rows that could not be divided, or repeat the header, as the file has them
+
+    @property
+    def rows(self) -> int:
+        return len(self.columns[0])

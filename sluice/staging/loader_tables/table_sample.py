@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from sluice.contract.columns import ColumnType
 from sluice.contract.errors import ConfigError, DataError, ToolError
-from sluice.contract.scaffold.draft import Sample
+from sluice.contract.scaffold.new_dataset import Sample
 from sluice.staging.loader_tables.table_columns import TableColumn, columns_of, oid_of, quoted, type_of
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 

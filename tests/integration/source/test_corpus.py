@@ -198,6 +198,7 @@ KINDS = {
             "max(at) filter (where id = 3)": datetime(2024, 4, 4, 10, 3),
         },
     ),
+    "notes_of_two_cells.csv": Case(24, {"count(distinct code)": 24, "count(distinct unit)": 1}, 3),
     "note_below.csv": Case(20, {"count(distinct place)": 3, "sum(amount)": Decimal("2320.00")}, 1),
     "row_of_delimiters.csv": Case(20, {"sum(amount)": Decimal("2320.00")}, 1),
     "quoted_nothing.csv": Case(20, {"sum(fee)": Decimal("10112.50"), "count(fee)": 10}),

@@ -78,6 +78,7 @@ SAID = {
     "units_below.csv": "at, speed: text because of the first row alone.*--no-header --skip 2 --names at,speed",
     "lines_in_quotes.csv": "quote: each line is one cell in quotes.*sed",
     "note_below.csv": "a row holds something: 1 row of 21 .*: 'Printed 3 May, room R-7'; such rows are rejected",
+    "notes_of_two_cells.csv": "a row holds something: 3 rows of 27 .*: 'Download URL:'; such rows are rejected",
     "row_of_delimiters.csv": "a row holds something: 1 row of 21 without a cell.*rejected",
     "subtotals.csv": r'region: "Subtotal" in 4 rows looks like a total.*notin=\["Subtotal"\]',
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -129,6 +130,20 @@ def test_a_file_that_changes_is_loaded_again(tmp_path: Path, monkeypatch: pytest
     assert list(contracts()) == ["shop__orders"]
     (root / "contracts/orders.py").write_text(CONTRACT.format(entity="returns"))
     assert list(contracts()) == ["shop__returns"]
+
+
+def test_a_file_that_changes_in_the_same_second_without_growing_is_not_taken_for_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    root = init(tmp_path / "shop").root
+    add(root, "orders")
+    file = root / "contracts/orders.py"
+    assert list(load_contracts(root / "contracts")) == ["shop__orders"]
+    written = file.stat()
+    file.write_text(CONTRACT.format(entity="others"))
+    os.utime(file, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert list(load_contracts(root / "contracts")) == ["shop__others"]
 
 
 @pytest.mark.parametrize(
