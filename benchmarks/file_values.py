@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow.parquet as pq
 from file_cells import Cell, encoded
 
-NULLS = {"", "null", "na", "n/a", "nan", "none", r"\n", "#n/a", "<na>", "-", "--", ".", "..", ":", "?", "missing", "unknown"}
+NULLS = {"", "null", "na", "n/a", "nan", "none", r"\n", "#n/a", "<na>", "missing", "unknown"}
+NULLS |= {"-", "--", ".", "..", ":", "?"}
 TRUE, FALSE = {"true", "t", "yes", "y", "1", "ja", "j", "1.0"}, {"false", "f", "no", "n", "0", "nein", "0.0"}
 SIGNS = ",;\t|"
 DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y")

@@ -1,7 +1,7 @@
 """Load files with Sluice: a draft of each by `sluice new`, without an edit, then one `sluice run` of all.
 
-A file that is refused as its first line looks like a row is tried again as the refusal says: with --no-header, where its
-sidecar says that it has none ("header": false), else with --header.
+A file that is refused as its first line looks like a row is tried again as the refusal says: with --no-header, where
+its sidecar says that it has none ("header": false), else with --header.
 
 python sluice_files.py LIST OUTPUT     (a file with one path a line; lines of JSON)
 """
