@@ -13,6 +13,7 @@ import argparse
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ RESULT = Path(__file__).parent / "results" / "small_change.json"
 SIZES = (1, 3, 64)
 ROWS = 100
 START = date(2026, 1, 1)
+STEP = re.compile(r"^(load|audit|publish|dbt build|publish marts|dbt docs|site)\b.*?([\d.]+) s$", re.MULTILINE)
 NIGHTS = 3  # before the first that is timed: both sides are built, and the records of both are there
 
 MART = """select sensor, cast(at as date) as day, sum(value) as value
@@ -84,24 +86,27 @@ class Project:
 
     def sluice(self, *arguments: str) -> None:
         log = self.root / "log.txt"
-        with log.open("ab") as out:
+        with log.open("wb") as out:
             command = [sys.executable, "-m", "sluice", *arguments]
             ended = subprocess.run(command, cwd=self.root, env=self.env, stdout=out, stderr=out, check=False)
         if ended.returncode:
             raise RuntimeError(f"sluice {' '.join(arguments)}:\n" + log.read_text(encoding="utf-8")[-2000:])
 
-    def night(self) -> float:
+    def night(self) -> dict[str, float]:
+        """Seconds of a run with one new file, as a whole and of each step that it names."""
         self.deliver()
         began = time.perf_counter()
         self.sluice("run")
-        return time.perf_counter() - began
+        whole = round(time.perf_counter() - began, 2)
+        steps = STEP.findall((self.root / "log.txt").read_text(encoding="utf-8"))
+        return {"whole": whole, **{step: float(seconds) for step, seconds in steps}}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
     asked = parser.parse_args()
-    taken: dict[int, list[float]] = {size: [] for size in SIZES}
+    taken: dict[int, list[dict[str, float]]] = {size: [] for size in SIZES}
     facts = measure.hardware()
     with tempfile.TemporaryDirectory() as folder, servers.standing(Path(folder) / "server") as api:
         projects: list[Project] = []
@@ -111,13 +116,13 @@ def main() -> None:
                 projects[-1].night()
                 print(f"{size} datasets: made", flush=True)
             for _, project in itertools.product(range(asked.runs), projects):
-                taken[project.datasets].append(round(project.night(), 2))
-                print(f"{project.datasets:3} datasets {taken[project.datasets][-1]:8.2f} s", flush=True)
+                taken[project.datasets].append(project.night())
+                print(f"{project.datasets:3} datasets {taken[project.datasets][-1]}", flush=True)
         finally:
             for size in SIZES:
                 if (home := Path(folder) / f"of_{size}" / ".sluice").exists():
                     embedded.remove(home)
-    medians = {str(size): measure.median(of) for size, of in taken.items()}
+    medians = {str(size): measure.median([run["whole"] for run in of]) for size, of in taken.items()}
     result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "hardware": facts, "rows": ROWS}
     RESULT.write_text(json.dumps({**result, "seconds": medians, "runs": taken}, indent=2) + "\n")
     print(json.dumps(medians))
