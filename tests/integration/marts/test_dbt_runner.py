@@ -30,7 +30,7 @@ from sluice.ledger import schema
 from sluice.marts import failed_tests
 from sluice.marts.dbt.environment import DbtPlace
 from sluice.marts.dbt.results import DbtRun
-from sluice.marts.dbt.run import run_dbt, warm_up
+from sluice.marts.dbt.run import run_dbt
 from sluice.marts.dbt.verdict import DbtNodesBroke, DbtTestsFailed
 from sluice.runs.outcomes import layers_of
 from sluice.warehouse.connection import connect
@@ -345,7 +345,7 @@ def test_dbt_says_nothing_on_the_console_itself(tiny: Tiny, capfd: pytest.Captur
 @pytest.mark.long
 def test_warming_up_parses_for_the_next_run_and_opens_no_connection(tiny: Tiny) -> None:
     reachable, tiny.url = tiny.url, tiny.url.set(host="127.0.0.1", port=9, query={})
-    warm_up(tiny.place())
+    run_dbt(["parse"], tiny.place())
     assert (tiny.home / "dbt/one_side/target/partial_parse.msgpack").exists()
     tiny.url = reachable
     assert tiny.run().failed == ()
