@@ -343,7 +343,7 @@ def test_dbt_says_nothing_on_the_console_itself(tiny: Tiny, capfd: pytest.Captur
 
 
 @pytest.mark.long
-def test_warming_up_parses_for_the_next_run_and_opens_no_connection(tiny: Tiny) -> None:
+def test_parsing_opens_no_connection_and_serves_the_next_run(tiny: Tiny) -> None:
     reachable, tiny.url = tiny.url, tiny.url.set(host="127.0.0.1", port=9, query={})
     run_dbt(["parse"], tiny.place())
     assert (tiny.home / "dbt/one_side/target/partial_parse.msgpack").exists()
