@@ -34,15 +34,14 @@ EXCEPTION = re.compile(r"[\w.]+(Error|Exception)\b.*: ")  # the line below a tra
 GRACE = 5.0  # seconds from SIGTERM to SIGKILL
 
 
-def start() -> Callable[[], None] | None:
+def start() -> Callable[[], None]:
     """Start one, if this process needs it: Prefect is not imported yet, and no server is named.
 
     Returns:
-        What waits until it answers, if one was started. It raises ToolError where the server ended, or does not answer
-        in time.
+        What waits until it answers. It raises ToolError where the server ended, or does not answer in time.
     """
     if "prefect" in sys.modules or api_setting.names_a_server() or os.environ.get(ALLOWED, "true").lower() in NO:
-        return None
+        return lambda: None
     server = _Server()
     # Registered before Prefect's own: what that does at the end still reaches the server.
     atexit.register(server.stop)

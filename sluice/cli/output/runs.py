@@ -20,7 +20,6 @@ from sluice.contract.errors import SluiceError, ToolError
 from sluice.contract.formatting import counted, folded, span
 from sluice.ledger import builds
 from sluice.ledger.reading import read_only
-from sluice.marts.dbt import run as dbt_run
 from sluice.project.datasets import contracts
 from sluice.project.flows import call_flow
 from sluice.project.paths import project
@@ -74,13 +73,7 @@ def _flow(file: str, name: str, given: Mapping[str, Any]) -> Summary:
         progress.begin()
     for handler in logging.getLogger().handlers:  # Prefect's console; what goes to its API is left whole
         handler.addFilter(logs.ToldOnce())
-
-    def server_and_dbt() -> None:
-        if ready is not None:
-            dbt_run.import_dbt()  # the server needs longer than all that was imported so far
-            ready()
-
-    summary: Summary = call_flow(file, name, given, server_and_dbt)
+    summary: Summary = call_flow(file, name, given, ready)
     return summary
 
 

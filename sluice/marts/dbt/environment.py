@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,21 +34,6 @@ SUFFIX = "SLUICE_DBT_SIDE"  # what macros/sluice/schemas_of_sides.sql puts after
 
 def _settings() -> Settings:
     return paths.project().settings
-
-
-@contextmanager
-def with_variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables of this process, for one block; afterwards what was there before."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +75,20 @@ class DbtPlace:
     def secrets(self) -> Secrets:
         return Secrets(libpq.secret_words(self.url))
 
-    def environment(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def environment(self) -> Iterator[None]:
         """Set what profiles.yml and libpq ask for, and put back in the end what was there before."""
-        return with_variables(self._facts() | self._session() | NO_DOTENV)
+        values = self._facts() | self._session() | NO_DOTENV
+        before = {name: os.environ.get(name) for name in values}
+        os.environ.update(values)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
     def _facts(self) -> dict[str, str]:
         """What profiles.yml asks for."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import threading
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 from sluice import memory
 from sluice.contract.errors import ConfigError
 from sluice.ledger.tables import dbt_results
-from sluice.marts.dbt.environment import NO_DOTENV, DbtPlace, with_variables
+from sluice.marts.dbt.environment import DbtPlace
 from sluice.marts.dbt.results import COMMANDS_WITH_NODES, DbtRun, NodeResult
 from sluice.marts.dbt.runner import Outcome, Problem, Progress, Runner
 from sluice.marts.dbt.verdict import DbtBrokeOff, DbtDidNotRun, judge
@@ -91,15 +90,6 @@ def list_nodes(args: Sequence[str], keys: Sequence[str], place: DbtPlace) -> lis
     # That nothing is selected is an answer here, where in a build it is a mistake
     lenient = ["--warn-error-options", '{"silence": ["NoNodesForSelectionCriteria"]}']
     return list(_invoke(["ls", *args, *lenient, "--output-keys", *keys], "ls", place).lines)
-
-
-def import_dbt() -> None:
-    """Import what runs dbt, 2.5 s where that is this process: for a command that waits for something else meanwhile.
-
-    What it finds wrong with dbt or with sluice.toml is run_dbt's to report.
-    """
-    with _one_at_a_time, contextlib.suppress(ConfigError, ImportError), with_variables(NO_DOTENV):
-        chosen()
 
 
 def _invoke(args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None = None) -> Outcome:
