@@ -16,6 +16,7 @@ from sluice.source.dialects.comments import DELIMITERS, comment_of, is_comment, 
 from sluice.source.dialects.encoding import encoding_of
 from sluice.source.dialects.titles import names_in_comment, narrow_titles, padded_titles
 from sluice.source.dialects.undivided import rare_delimiter
+from sluice.source.readers.csv_header import closed
 from sluice.source.readers.csv_quotes import Quotes
 from sluice.source.readers.csv_records import UNIT
 from sluice.source.readers.encodings import marked
@@ -231,7 +232,7 @@ def _loosely(lines: Sequence[str], delimiter: str, quote: str, escape: str) -> t
         try:
             record = next(
                 csv.reader(
-                    [line],
+                    [closed(line, delimiter, quote)],
                     delimiter=delimiter,
                     quotechar=quote or None,
                     quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,

@@ -20,6 +20,7 @@ MOST_BYTES = 1 << 16  # that are looked at for letters of several bytes
 CERTAIN = 0.7  # by how much, as a logarithm per letter, the best must be ahead of one that reads other words
 LEAST = -5.0  # below it no language has such words
 LIKELY = -3.6  # above it a language is likely
+FEWEST = 4  # letters that show that a text is of an Asian language
 FREQUENT = 0.85  # share of letters that are frequent ones, in a text of an Asian language
 _STRANGE = log(0.002)  # a letter that the language does not have
 _SIGN = log(0.05)  # a sign that stands alone: a degree, a euro, a dash
@@ -81,11 +82,14 @@ def _is_sign(letter: str) -> bool:
 
 
 def _is_eastern(data: bytes, name: str) -> bool:
-    """Whether nearly all letters are frequent ones."""
-    letters = [letter for letter in data[:MOST_BYTES].decode(name, "ignore") if not letter.isascii()]
+    """Whether nearly all letters are frequent ones; the first of them may be far down."""
+    some = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[
+        :MOST_BYTES
+    ]
+    letters = [letter for letter in some.decode(name, "ignore") if not letter.isascii()]
     leads = [letter.encode(name)[0] for letter in letters]
     frequent = sum(any(least <= lead <= most for least, most in OF_THE_EAST[name]) for lead in leads)
-    return frequent >= len(letters) * FREQUENT
+    return len(letters) >= FEWEST and frequent >= len(letters) * FREQUENT
 
 
 def _that_differ(text: bytes, names: Sequence[str]) -> Iterator[str]:

@@ -102,13 +102,20 @@ def _first_line(data: bytes, start: int) -> int:
 
 def _cells(record: bytes, delimiter: str, files: Files, address: str) -> list[str]:
     try:
-        return cells(record.decode(), delimiter, files)
+        return cells(closed(record.decode(), delimiter, files.quote), delimiter, files)
     except UnicodeDecodeError:
         raise DataError(
             f'{address}: the header is not text in UTF-8; set the encoding it is in, as in Files(encoding="cp1252")'
         ) from None
     except csv.Error as error:
         raise DataError(f"{address}: the header is not CSV: {error}; ask the provider for a corrected file") from None
+
+
+def closed(record: str, delimiter: str, quote: str) -> str:
+    """A record without blanks between a closing quote and the end of its field, which hide that it is one."""
+    blanks = " \t".replace(delimiter, "")
+    end = rf"(?=[\r\n]|\Z|{re.escape(delimiter)})"
+    return re.sub(f"{re.escape(quote)}[{blanks}]+{end}", quote, record) if quote else record
 
 
 def cells(record: str, delimiter: str, files: Files) -> list[str]:

@@ -200,6 +200,7 @@ KINDS = {
     ),
     "notes_of_two_cells.csv": Case(24, {"count(distinct code)": 24, "count(distinct unit)": 1}, 3),
     "note_below.csv": Case(20, {"count(distinct place)": 3, "sum(amount)": Decimal("2320.00")}, 1),
+    "blank_after_quoted_name.csv": Case(20, {'sum("column_2001")': 200.0, "count(distinct place)": 20}),
     "row_of_delimiters.csv": Case(20, {"sum(amount)": Decimal("2320.00")}, 1),
     "quoted_nothing.csv": Case(20, {"sum(fee)": Decimal("10112.50"), "count(fee)": 10}),
     "units_below.csv": Case(40, {"sum(at)": 820}, options={"header": False, "skip": 2, "names": ("at", "speed")}),

@@ -68,6 +68,12 @@ def test_no_other_encoding_is_named_where_none_reads_other_words_as_well(towns: 
     assert encoding_of(towns.replace(",", "\n").encode(encoding)).others == ()
 
 
+@pytest.mark.parametrize("word", ["NUÑEZ", "NUÑOA", "Äbo"])
+def test_one_letter_far_down_is_of_no_language_with_thousands_of_them(word: str) -> None:
+    shapes = "\n".join(f"POLYGON (({'1.5 2.5, ' * 1000}1 2)),{n}" for n in range(20))
+    assert encoding_of(f"shape,town\n{shapes}\n{word}".encode("cp1252")).name == "cp1252"
+
+
 @pytest.mark.parametrize("text", ["id,name\n1,Ann\n", "id,name\n1,José\n2,Zoë\n"])
 def test_utf8_is_utf8(text: str) -> None:
     assert encoding_of(text.encode()).name == "utf-8"
