@@ -22,7 +22,7 @@ NULLS |= {"-", "--", ".", "..", ":", "?"}
 TRUE, FALSE = {"true", "t", "yes", "y", "1", "ja", "j", "1.0"}, {"false", "f", "no", "n", "0", "nein", "0.0"}
 SIGNS = ",;\t|"
 DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y")
-DATES += ("%b %d, %Y", "%d-%b-%Y", "%d %b %Y", "%d.%m.%y", "%Y%m%d")
+DATES += ("%b %d, %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d.%m.%y", "%Y%m%d")
 TIMES = ("", " %H:%M:%S", " %H:%M", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S")
 
 

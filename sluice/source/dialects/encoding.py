@@ -83,9 +83,7 @@ def _is_sign(letter: str) -> bool:
 
 def _is_eastern(data: bytes, name: str) -> bool:
     """Whether nearly all letters are frequent ones; the first of them may be far down."""
-    some = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[
-        :MOST_BYTES
-    ]
+    some = b"\n".join(line for line in data.split(b"\n") if not line.isascii())[:MOST_BYTES]
     letters = [letter for letter in some.decode(name, "ignore") if not letter.isascii()]
     leads = [letter.encode(name)[0] for letter in letters]
     frequent = sum(any(least <= lead <= most for least, most in OF_THE_EAST[name]) for lead in leads)
