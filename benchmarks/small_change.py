@@ -2,7 +2,7 @@
 
     python benchmarks/small_change.py [--runs 3]
 
-Each dataset has a contract, a staging model, a mart and tests; `[dbt] build = "changed"`. A project is loaded whole and
+Each dataset has a contract, a staging model, a mart and tests. A project is loaded whole and
 built on both sides first. Then one dataset gets one file more and `sluice run` is timed, in the projects in turn.
 Writes results/small_change.json.
 """
@@ -55,8 +55,6 @@ class Project:
         self.env = {**os.environ, "HOME": str(root), "PREFECT_HOME": str(root / ".prefect"), "PREFECT_API_URL": api}
         root.mkdir()
         self.sluice("init", ".")
-        with (root / "sluice.toml").open("a", encoding="utf-8") as settings:
-            settings.write('\n[dbt]\nbuild = "changed"\n')
         (root / "inbox").mkdir()
         first = next(self.days)
         for number in range(datasets):
