@@ -22,7 +22,7 @@ import measure
 import memory
 
 RESULT = Path(__file__).parent / "results" / "growth.json"
-STEPS = re.compile(r"^(load|audit|publish|dbt build)\b.*?([\d.]+) s$", re.MULTILINE)
+STEPS = re.compile(r"^ *(load|audit|publish|dbt build)\b.*?([\d.]+) s$", re.MULTILINE)
 MAKE = """
 import sys
 from pathlib import Path

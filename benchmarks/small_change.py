@@ -30,7 +30,7 @@ RESULT = Path(__file__).parent / "results" / "small_change.json"
 SIZES = (1, 3, 64)
 ROWS = 100
 START = date(2026, 1, 1)
-STEP = re.compile(r"^(load|audit|publish|dbt build|publish marts|dbt docs|site)\b.*?([\d.]+) s$", re.MULTILINE)
+STEP = re.compile(r"^ *(load|audit|publish|dbt build|publish marts|dbt docs|site)\b.*?([\d.]+) s$", re.MULTILINE)
 NIGHTS = 3  # before the first that is timed: both sides are built, and the records of both are there
 
 MART = """select sensor, cast(at as date) as day, sum(value) as value
