@@ -18,26 +18,24 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
 import leftovers
+import servers
 
 from sluice.warehouse import embedded
 
 RESULTS = Path(__file__).parent / "results" / "fifty_runs.json"
 PREPARE = "sluice demo --folder {folder}/demo --rows 2000 --seed {number}"  # other files each time: all to do
 COMMAND = "sluice run tlc__yellow_trips tlc__zones --url {folder}/demo/{entity}_{batch}.parquet"
-SERVER_START = 300.0  # s; the first start migrates its database
 RECORD_GRACE = 30.0  # s for a standing server to record what the run reported at its end
 
 
@@ -116,7 +114,7 @@ def _summary(runs: list[Run], bad: int) -> dict[str, object]:
 
 @contextmanager
 def _server(against: str, folder: Path) -> Iterator[dict[str, str]]:
-    """What a run's environment needs to know of Prefect; for `standing`, a server of its own meanwhile."""
+    """What a run's environment needs to know of Prefect; for `standing`, a server meanwhile."""
     facts = {
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -127,38 +125,13 @@ def _server(against: str, folder: Path) -> Iterator[dict[str, str]]:
         subprocess.run(command, env=_environment(facts), check=True, capture_output=True)
         yield facts
         return
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
-    api = f"http://127.0.0.1:{port}/api"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with (folder / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, env=_environment(facts), stdout=log, stderr=log, start_new_session=True)
-    try:
-        _wait_for(f"{api}/health", server)
+    with servers.standing(folder / "prefect", _environment(facts)) as api:
         yield {**facts, "PREFECT_API_URL": api}
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
 
 
 def _environment(facts: dict[str, str]) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     return {**inherited, "PYTHONFAULTHANDLER": "1", **facts}
-
-
-def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + SERVER_START
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise SystemExit(f"the Prefect server does not answer at {address}")
 
 
 def _run(number: int, options: argparse.Namespace, folder: Path, facts: dict[str, str]) -> Run:

@@ -8,21 +8,25 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-SECONDS = 120  # to start
+SECONDS = 300  # to start; the first start makes its database
 
 
 @contextmanager
-def standing(home: Path) -> Iterator[str]:
-    """The address of its API. The start is over, and so are the server's first duties, when the block begins."""
+def standing(home: Path, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """The address of its API. The start is over, and so are the server's first duties, when the block begins.
+
+    Raises:
+        RuntimeError: it ended, or did not answer in time; its log is server.log in its home.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     home.mkdir(parents=True, exist_ok=True)
-    env = {**os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
+    env = {**environment, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
     env.pop("PREFECT_API_URL", None)
     command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"]
     with (home / "server.log").open("wb") as log:
@@ -33,7 +37,11 @@ def standing(home: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/api"
     finally:
         server.terminate()
-        server.wait()
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 def _wait(health: str, server: subprocess.Popen[bytes]) -> None:

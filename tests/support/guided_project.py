@@ -74,7 +74,7 @@ class Project:
 
     def as_here(self, command: str) -> str:
         """A command with the names of this project, ended where it would go on until Ctrl-C."""
-        told = {
+        names = {
             "2026-09": self.month(),
             "/srv/sluice": str(self.root),
             ".venv/bin/sluice": "sluice",
@@ -88,7 +88,7 @@ class Project:
             "FILE": "another.dump",
             "NUMBER": f"$(sluice alerts --json | python -c '{FIRST_INCIDENT}')",
         }
-        for old, new in told.items():
+        for old, new in names.items():
             command = command.replace(old, new)
         # --foreground: one signal, as of Ctrl-C; else timeout sends it to its group, too, and the command gets two
         until = re.compile(r"^(sluice (?:alerts send --watch|run --watch|connect --serve).*)", re.MULTILINE)
@@ -125,7 +125,7 @@ AFTER = {
 
 @contextmanager
 def guided_project(folder: Path, httpserver: HTTPServer, *, standing_server: bool) -> Iterator[Project]:
-    """Such a project, whose owners have a channel: what went wrong in it has been told there by the end.
+    """Such a project, whose owners have a channel: what went wrong in it was sent there by the end.
 
     Args:
         folder: an empty one.
