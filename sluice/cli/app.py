@@ -8,7 +8,6 @@ import os
 import warnings
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -42,6 +41,8 @@ VERSIONS = ("prefect", "dbt-core", "dbt-postgres", "pandera", "pandas", "SQLAlch
 
 def _versions(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # 20 ms that `--help` does without
+
         shown = {"sluice": "sluice-elt"} | {name: name for name in VERSIONS}
         typer.echo("\n".join(f"{name:<15} {version(package)}" for name, package in shown.items()))
         raise typer.Exit

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-import secrets
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +77,8 @@ def read(path: Path) -> Settings:
     Raises:
         ConfigError: it cannot be read, or has a table, key or value that is not known; names file and key.
     """
+    import tomllib  # here, as the others below: `sluice --help` reads no project
+
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -134,6 +133,8 @@ def _refuse_other_kinds(path: Path, table: str, key: str, value: object) -> None
 
 def new_id(name: str) -> str:
     """An id for a new project: its folder's name, and eight random hexadecimal digits."""
+    import secrets
+
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:24].rstrip("-")
     return f"{slug or 'project'}-{secrets.token_hex(4)}"
 
@@ -174,5 +175,7 @@ def _matching(
 
 
 def _meant(name: str, known: tuple[str, ...]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(name, known, n=1)
     return f": did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

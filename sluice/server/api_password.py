@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +29,8 @@ def kept(home: Path) -> str:
     Raises:
         ConfigError: the file cannot be read or written, or others could have read it.
     """
+    import secrets  # here: 8 ms that `sluice --help` does without
+
     path = file(home)
     try:
         with suppress(FileExistsError):

@@ -7,6 +7,7 @@ that user cannot reach the binaries (a virtual environment inside /root), it get
 from __future__ import annotations
 
 import fcntl
+import os
 import pwd
 import secrets
 import shutil
@@ -42,8 +43,7 @@ def _base() -> Path:
     for base in FOLDERS:
         with suppress(OSError):
             if not base.exists():
-                base.mkdir()
-                base.chmod(0o755)  # with any umask
+                _make(base)
             entered = all(folder.stat().st_mode & 0o001 for folder in (base, *base.parents))
             if entered and base.stat().st_uid == 0:
                 return base
@@ -51,17 +51,40 @@ def _base() -> Path:
     raise ToolError(f"PostgreSQL does not run as root, and {tried} cannot hold its data. {SERVER_INSTEAD}")
 
 
+def _make(base: Path) -> None:
+    """Make it with its mode at once, with any umask: another process may do the same, and must find it enterable."""
+    made = Path(tempfile.mkdtemp(prefix=f"{base.name}.", dir=base.parent))
+    made.chmod(0o755)
+    try:
+        made.rename(base)
+    except OSError:  # the other one has made it, and uses it
+        made.rmdir()
+
+
 def system_user() -> pwd.struct_passwd:
     """The system user; created if missing, or `nobody` where that is not possible."""
     with suppress(KeyError):
         return pwd.getpwnam(USER)
-    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", USER]
-    with suppress(OSError, subprocess.CalledProcessError):  # no useradd, or a read-only /etc
-        subprocess.run(command, check=True, capture_output=True)
+    with suppress(OSError, subprocess.CalledProcessError, KeyError):  # no useradd, or a read-only /etc
+        _add_user()
         return pwd.getpwnam(USER)
     with suppress(KeyError):
         return pwd.getpwnam("nobody")
     raise ToolError(f"PostgreSQL does not run as root, and the user {USER} cannot be made. {SERVER_INSTEAD}")
+
+
+def _add_user() -> None:
+    """One process at a time: of two useradd at once, the second gives the same name another number."""
+    held = os.open("/etc", os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with suppress(KeyError):
+            pwd.getpwnam(USER)
+            return
+        command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", USER]
+        subprocess.run(command, check=True, capture_output=True)
+    finally:
+        os.close(held)
 
 
 def _folder(base: Path, link: Path) -> Path:
