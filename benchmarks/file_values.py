@@ -9,21 +9,18 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 from file_cells import Cell, encoded
+from file_moments import formats_of, moments
 
 NULLS = {"", "null", "na", "n/a", "nan", "none", r"\n", "#n/a", "<na>", "missing", "unknown"}
-NULLS |= {"-", "--", ".", "..", ":", "?"}
 TRUE, FALSE = {"true", "t", "yes", "y", "1", "ja", "j", "1.0"}, {"false", "f", "no", "n", "0", "nein", "0.0"}
 SIGNS = ",;\t|"
-DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%d/%m/%y", "%m/%d/%y")
-DATES += ("%b %d, %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d.%m.%y", "%Y%m%d")
-TIMES = ("", " %H:%M:%S", " %H:%M", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S")
+_MARK = re.compile(r"[^\w\s]{1,3}")  # signs alone, for no value
 
 
 @dataclass
@@ -125,7 +122,8 @@ def _plain(name: str) -> str:
 
 def _first_wrong(cells: Sequence[Any], got: Sequence[Cell], typed: bool) -> tuple[Any, Any] | None:
     text_column = any(cell is not None and cell[0] == "s" for cell in got)
-    times = _formats(cells) if any(cell is not None and cell[0] == "t" for cell in got) else []
+    timed = any(cell is not None and cell[0] == "t" for cell in got)
+    times = formats_of([cell.strip() for cell in cells if _is_filled(cell)]) if timed else []
     for expected, cell in zip(cells, got, strict=True):
         if not _same(expected, cell, text_column, times, typed):
             return expected, cell and cell[1]
@@ -149,16 +147,21 @@ def _same(expected: Any, cell: Cell, text_column: bool, times: list[str], typed:
     if kind in "nfd":
         return _same_number(expected.strip(), kind, text)
     if kind == "t":
-        return text in _moments(expected.strip(), times)
+        return text in moments(expected.strip(), times)
     if kind == "j":
         with suppress(ValueError):
             return bool(json.loads(expected) == json.loads(text))
     return kind == "x" and text == expected.encode().hex()
 
 
+def _is_filled(cell: Any) -> bool:
+    return isinstance(cell, str) and not _may_be_null(cell, False)
+
+
 def _may_be_null(expected: str, text_column: bool) -> bool:
     """An empty text may be null anywhere, a word for it only where the other cells are no texts."""
-    return not expected.strip() or (not text_column and expected.strip().lower() in NULLS)
+    word = expected.strip().lower()
+    return not word or (not text_column and (word in NULLS or _MARK.fullmatch(word) is not None))
 
 
 def _same_value(expected: Any, cell: list[str]) -> bool:
@@ -174,7 +177,7 @@ def _same_value(expected: Any, cell: list[str]) -> bool:
     if other[0] == "j" and cell[0] in "js":
         return bool(json.loads(other[1]) == json.loads(cell[1]))
     if other[0] == "t" and cell[0] == "t":
-        return bool(_moments(other[1], []) & _moments(cell[1], []))
+        return bool(moments(other[1], []) & moments(cell[1], []))
     if other[0] in "nfd" and cell[0] == "s":  # as text, for other cells of its column
         with suppress(InvalidOperation):
             return Decimal(other[1]) == Decimal(cell[1])
@@ -208,39 +211,3 @@ def _numbers(text: str) -> list[Decimal]:
             value = -value if negative else value
             found += [value, value / 100] if "%" in text else [value]
     return found
-
-
-def _formats(cells: Sequence[Any]) -> list[str]:
-    """The formats that all cells have which are not empty."""
-    texts = [str(cell).strip() for cell in cells if isinstance(cell, str) and cell.strip().lower() not in NULLS]
-    return [
-        form for form in (f"{day}{hour}" for day in DATES for hour in TIMES) if texts and all(map(_reads(form), texts))
-    ]
-
-
-def _reads(form: str) -> Any:
-    def reads(text: str) -> bool:
-        try:
-            datetime.strptime(text, form)
-        except ValueError:
-            return False
-        return True
-
-    return reads
-
-
-def _moments(text: str, formats: Sequence[str]) -> set[str]:
-    """How a loader may write a moment: as a date, as a time of a day, with or without its zone."""
-    found: list[datetime] = []
-    for form in formats:
-        with suppress(ValueError):
-            found.append(datetime.strptime(text, form))
-    if not found:
-        with suppress(ValueError):
-            found.append(datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.strip())))
-    written = {text}
-    for moment in found:
-        plain = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-        written |= {plain.isoformat(), plain.replace(tzinfo=UTC).isoformat(), moment.isoformat()}
-        written |= {plain.date().isoformat()} if plain.time() == time() else set()
-    return written

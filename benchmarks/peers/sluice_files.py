@@ -1,6 +1,6 @@
 """Load files with Sluice: a draft of each by `sluice new`, without an edit, then one `sluice run` of all.
 
-A file that is refused as its first line looks like a row is tried again as the refusal says: with --no-header, where
+A file that is refused is tried again as the refusal says. Where its first line looks like a row: with --no-header, if
 its sidecar says that it has none ("header": false), else with --header.
 
 python sluice_files.py LIST OUTPUT     (a file with one path a line; lines of JSON)
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from sluice.warehouse import embedded
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from file_cells import encoded
 
+OPTION = re.compile(r"for sluice new: (--[a-z]+ [^\s.;]+)")
 SYSTEM = ("_dataset", "_batch", "_load_id", "_row_number", "_loaded_at")
 
 
@@ -41,6 +43,9 @@ def draft(folder: Path, files: list[str]) -> tuple[dict[str, str], dict[str, str
         if "If the file has no header, name its columns: --no-header" in said.stderr:
             options[path] = "--no-header" if has_no_header(path) else "--header"
             said = sluice(folder, *command, options[path])
+        elif said.returncode and (named := OPTION.search(said.stderr)):
+            options[path] = named[1]
+            said = sluice(folder, *command, *named[1].split())
         if said.returncode:
             refused[path] = said.stderr.strip().splitlines()[-1]
     return refused, options

@@ -10,9 +10,9 @@ from sluice.cli.samples.wish import Learned, Wish
 from sluice.contract.batches import Batches, Calendar, EachFile, Single, calendar_of
 from sluice.contract.contract import Files
 from sluice.contract.errors import ConfigError
-from sluice.contract.scaffold.doubts import of_encoding, of_header, of_malformed, refuse_row_as_header
+from sluice.contract.scaffold.doubts import of_encoding, of_malformed
 from sluice.contract.scaffold.draft import guesses_of
-from sluice.contract.scaffold.misleading import misleading
+from sluice.contract.scaffold.misleading import misleading, of_header, refuse_row_as_header
 from sluice.source.addresses import is_remote
 from sluice.source.fetch import fetch, listed, look
 from sluice.source.files import Listing

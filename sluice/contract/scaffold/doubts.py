@@ -1,26 +1,23 @@
-"""What of a draft needs a person's eye, worst first; and what a draft cannot be made from. Pure."""
+"""What of a draft needs a person's eye, worst first. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluice.contract.authoring.annotations import quoted
 from sluice.contract.batches import Calendar, Hourly
-from sluice.contract.columns import Column
 from sluice.contract.contract import DATING, Files
-from sluice.contract.errors import DataError
 from sluice.contract.formatting import counted
 from sluice.contract.scaffold.guess import Guess
+from sluice.contract.scaffold.misleading import MADE_UP
 from sluice.contract.scaffold.new_dataset import NO_OWNER, NewDataset, Sample
 from sluice.contract.scaffold.spellings import undecided_words
 from sluice.contract.scaffold.texts.contract_file import odd_words
-from sluice.contract.values.casts import read
 from sluice.contract.values.spellings import FINEST
 
 MOST = 10  # doubts that are shown
@@ -38,16 +35,6 @@ _READING = {
     "multiline": "fields hold line breaks (multiline)",
     "header": "the first line is a row, and {named} (header, names)",
 }
-
-_OF_ROWS = re.compile(  # no column is named by one: a UUID, an e-mail, a web address
-    r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[^@\s]+@[^@\s]+\.[a-z]+|https?://\S+"
-)
-_YEAR = re.compile(r"\s*(1[6-9]|20|21)[0-9]{2}\s*")
-_MADE_UP = re.compile("column_[0-9]+")
-_USUAL = re.compile(
-    r"(^|_)(id|no|nr|key|code|name|title|type|kind|status|date|day|year|city|town|country|region|address|street|email|"
-    r"description|text|comment|note|value|category|group|label|column)(_|$)"
-)
 
 
 def dated(files: Files, guesses: Sequence[Guess]) -> Files:
@@ -73,72 +60,6 @@ def _within(one: Guess, first: object, after: object) -> bool:
     return bool(len(held)) and bool(
         pc.all(pc.and_(pc.greater_equal(held, bounds[0]), pc.less(held, bounds[1]))).as_py()
     )
-
-
-def refuse_row_as_header(address: str, sample: Sample, guesses: Sequence[Guess]) -> None:
-    """Refuse a file whose first line looks like a row.
-
-    Raises:
-        DataError: says how to state that it is one, or that it is not.
-    """
-    values = [one.source for one in guesses if _is_value(one)]
-    if not values or _are_years(values, [one.source for one in guesses]):
-        return
-    if sample.misfit or sample.doubt:
-        raise DataError(f"{address}: {sample.misfit or sample.doubt}")
-    shown = "" if any(one.pii for one in guesses) else f" ({', '.join(map(repr, values[:3]))})"
-    width = len(sample.names)
-    example = ",".join(["id", "name", "amount", "...", "..."][: min(width, 5)])
-    raise DataError(
-        f"{address}: its first line{shown} looks like a row, not like the names of {width} columns; nothing was "
-        f"written. If the file has no header, name its columns: --no-header --names {example} (without --names: "
-        "column_1, column_2, ...; in a contract: Files(header=False, names=(...))). If these are names: --header. If "
-        "the names stand further down: --skip N, where N is the number of lines above them"
-    )
-
-
-def _are_years(values: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether the names that are values are years, and three or more years count up or down in the header."""
-    years = [int(name) for name in names if _YEAR.fullmatch(name)]
-    steps = {after - before for before, after in pairwise(years)}
-    return len(years) > 2 and steps in ({1}, {-1}) and all(map(_YEAR.fullmatch, values))
-
-
-def _is_value(one: Guess) -> bool:
-    """Whether the name of a column is a value of it: `1001` over integers, `Berlin` over a column of towns."""
-    if _MADE_UP.fullmatch(one.source):
-        return False
-    if one.type.name == "text":
-        held = one.values.drop_null()
-        return bool(_OF_ROWS.fullmatch(one.source)) or (len(held) > 1 and _is_like(one.source, held[:1000]))
-    column = Column(one.name, one.type, "", (), True, True, format=one.format)
-    value, bad = read(pa.array([one.source.encode()], pa.binary()), column)
-    if bad is not None or value[0].as_py() is None:
-        return False
-    if _YEAR.fullmatch(one.source):  # a year may name a column; is it among its values?
-        least, most = (bound.as_py() for bound in pc.min_max(one.values).values())
-        return least is not None and bool(least - 50 <= value[0].as_py() <= most + 50)
-    return True
-
-
-def _is_like(name: str, texts: pa.Array) -> bool:
-    """Whether a name is one of the texts, or has digits and letters where all of them do: `A1` over A2 and B7."""
-    if bool(pc.any(pc.equal(texts, name)).as_py()):
-        return True
-    shapes = pc.replace_substring_regex(pc.replace_substring_regex(texts, "[0-9]", "0"), r"\p{L}", "a")
-    digits = re.search("[0-9]", name)
-    return bool(digits) and pc.unique(shapes).to_pylist() == [re.sub(r"[^\W\d_]", "a", re.sub("[0-9]", "0", name))]
-
-
-def of_header(guesses: Sequence[Guess]) -> list[str]:
-    """What is said where nothing shows that the first line holds names: all columns are text, and no name is usual."""
-    named = [one for one in guesses if not _MADE_UP.fullmatch(one.source)]
-    if any(one.type.name != "text" for one in guesses) or any(_USUAL.search(one.name) for one in named) or not guesses:
-        return []
-    return [
-        "header: the first line is taken for names, as nothing shows that it is a row; if it is one: --no-header "
-        f"--names {','.join(['a', 'b', '...'][: len(guesses)])}"
-    ]
 
 
 def doubts_of(new: NewDataset, guesses: Sequence[Guess], rows: int, first: Sequence[str] = ()) -> list[str]:
@@ -218,7 +139,7 @@ def _of_values(guesses: Sequence[Guess], rows: int) -> Iterator[str]:
             yield f"{one.name}: times finer than a microsecond are cut to it (format); Text would keep every digit"
         elif one.format:
             yield f"{one.name}: read as {one.type}, written as {quoted(one.format)} (format)"
-    unnamed = [one.name for one in guesses if _MADE_UP.fullmatch(one.source)]
+    unnamed = [one.name for one in guesses if MADE_UP.fullmatch(one.source)]
     if unnamed:
         yield f"{', '.join(unnamed[:5])}: without a name in the header"
     twice = [one.source for one in guesses if _numbered(one, guesses)]

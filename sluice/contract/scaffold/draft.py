@@ -29,9 +29,12 @@ from sluice.contract.scaffold.texts.contract_file import contract_file
 from sluice.contract.scaffold.texts.staging import mart_sql, mart_yaml, staging_sql, staging_yaml
 
 _TOTAL = re.compile(
-    r"(?i)(grand[ -]?|sub[ -]?)?totals?:?|sums?:?|summen?:?|gesamt(summe)?:?|insgesamt|overall|total(e|es)?( .*)?|"
-    r"all|average|mean|[0-9,]+ (rows?|records?)|end of (file|report).*"
+    r"(?i)(grand-?|sub-?|([^\W\d_]+ ){1,2})?totals?:?|sums?:?|summen?:?|gesamt(summe)?:?|insgesamt|overall|"
+    r"total(e|es)?( .*)?|all|average|mean|[0-9,]+ (rows?|records?)|end of (file|report).*"
 )
+
+
+MOST_TOTALS = 5  # last rows that are totals; where more begin so, it is how the records are named
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def _totals(one: Guess) -> tuple[str, ...]:
         if word is None or not _TOTAL.fullmatch(word.strip()) or pc.sum(pc.equal(one.values, word)).as_py() > 1:
             break
         words.insert(0, word)
-    return tuple(words)
+    return tuple(words) if len(words) <= MOST_TOTALS else ()
 
 
 def _check_dated(new: NewDataset, guesses: Sequence[Guess]) -> None:

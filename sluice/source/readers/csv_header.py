@@ -161,6 +161,21 @@ def with_trailing(names: list[str], records: Sequence[bytes], delimiter: str, fi
     return named([*names, ""])
 
 
+def ended(records: Sequence[bytes], width: int, delimiter: str, files: Files) -> list[bytes]:
+    """The records of a file whose header ends with a delimiter, with one after the last field where it was left out."""
+    end = delimiter.encode()
+
+    def lacks(record: bytes) -> bool:
+        if record.endswith(end) or record.count(end) < width - 2:
+            return False
+        try:
+            return len(cells(record.decode("latin-1"), delimiter, files)) == width - 1
+        except csv.Error:
+            return False
+
+    return [record + end if lacks(record) else record for record in records]
+
+
 def misfit(names: Sequence[str], records: Sequence[bytes], files: Files) -> str:
     """What is said of a header with more or fewer names than every one of the first records has fields; or ""."""
     try:

@@ -20,7 +20,7 @@ from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
 from sluice.contract.values.written import readable
 from sluice.source.files import SourceFile
-from sluice.source.readers.csv_header import cells, head_of, misfit, with_trailing
+from sluice.source.readers.csv_header import cells, ended, head_of, misfit, with_trailing
 from sluice.source.readers.csv_quotes import Quotes
 from sluice.source.readers.csv_records import UNIT, Lines, Piece, WideLines, after_line_end, is_text, joined
 from sluice.source.readers.rows import Rows, with_gaps, without_long_cells
@@ -81,6 +81,8 @@ class CsvReader:
                 whole = data.rstrip(b"\r\n")
                 after = after_line_end(data, len(whole)) if whole else 0
                 data, ends = data[:after], data[after:]
+            if self._ends_open:
+                data = joined(ended(self._records(data), len(self.names), self._files.delimiter, self._files), ())
             if data.strip(b"\r\n"):
                 yield self._rows(data)
         self._trailing = len(ends.splitlines())
@@ -97,8 +99,8 @@ class CsvReader:
             self._first, self._before, self._blank_before = held[head.size :], head.lines, head.blank
             self._line = head.lines
             self._repeated = head.record if len(head.names or ()) > 1 else b""
-            if head.delimiter != self._files.delimiter:
-                self._files = replace(self._files, delimiter=head.delimiter)
+            self._ends_open = bool(self._repeated) and head.record.endswith(head.delimiter.encode())
+            self._files = replace(self._files, delimiter=head.delimiter)
             self._quotes = Quotes(self._files)
             records = self._quotes.records(self._quotes.trimmed(self._first[:HEAD_BYTES]))
             records = records if len(self._first) <= HEAD_BYTES else records[:-1]

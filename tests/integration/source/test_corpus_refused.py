@@ -27,6 +27,7 @@ REFUSED = {
     "rows_lose_a_field.csv": 'header has 4 names, .* 3 fields.*--skip 0 --names "day,north,south"',
     "titles_header_narrower.csv": '3 names, .* 4 fields.*--skip 3 --names "id,what,place,column_4".*--skip 4',
     "no_header_codes.csv": "'A1', '00501'.* looks like a row.*--no-header --names",
+    "letters_of_rows.csv": "'AVENUE', 'avenue', 'AV'.* looks like a row.*--no-header --names",
     "no_header_uuids.csv": "looks like a row.*--no-header --names",
     "no_header_mails.csv": "looks like a row.*--no-header --names",
     "fixed_width.txt": r"columns of fixed width.*line\.split\(\) for line.*--function.*--delimiter ,",
