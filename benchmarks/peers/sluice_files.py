@@ -1,7 +1,8 @@
 """Load files with Sluice: a draft of each by `sluice new`, without an edit, then one `sluice run` of all.
 
-A file that is refused is tried again as the refusal says. Where its first line looks like a row: with --no-header, if
-its sidecar says that it has none ("header": false), else with --header.
+A file that is refused, or that comes out wrong, is tried again with the options that its refusal names, or the
+first point of its draft that names some, as a person would who looks at the file: --no-header only where its sidecar
+says that there is no header ("header": false), else --header. Twice at most.
 
 python sluice_files.py LIST OUTPUT     (a file with one path a line; lines of JSON)
 """
@@ -11,10 +12,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,33 +26,64 @@ from sluice.warehouse import embedded
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from file_cells import encoded
+from file_values import Loaded, truth_of, verdict_of
 
-OPTION = re.compile(r"for sluice new: (--[a-z]+ [^\s.;]+)")
+AGAIN, TRIES = ("refused", "silently wrong"), 2
+ROW_AS_HEADER = "If the file has no header, name its columns: --no-header"
+_VALUED = "skip|names|records|delimiter|comment|quote|escape|encoding|sheet|member"
+_OPTION = rf"""--(?:no-header|header|multiline|trim|(?:{_VALUED}) (?:"[^"\n]*"|'[^'\n]*'|[^\s;]+?(?=[;.]?(?:\s|$))))"""
+NAMED = re.compile(rf"(for sluice new: )?({_OPTION}(?: {_OPTION})*)")
 SYSTEM = ("_dataset", "_batch", "_load_id", "_row_number", "_loaded_at")
 
 
-def sluice(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PREFECT_HOME": str(folder / "prefect"), "SLUICE_HOME": str(folder / ".sluice")}
-    env.pop("SLUICE_PROJECT", None)
-    command = [sys.executable, "-P", "-m", "sluice", *arguments]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+class Project:
+    """A new project, and what `sluice new` said of each file."""
 
+    def __init__(self, folder: Path, files: list[str]) -> None:
+        self.folder, self.home = folder, folder / ".sluice"
+        self.datasets = {path: f"f{number}" for number, path in enumerate(files)}
+        self.said: dict[str, subprocess.CompletedProcess[str]] = {}
+        self.options: dict[str, str] = {}
+        self.sluice("init", ".")
 
-def draft(folder: Path, files: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Why each file was refused that has no draft; and the option that others were refused without."""
-    refused, options = {}, {}
-    for number, path in enumerate(files):
-        command = ("new", "files", f"f{number}", "--from", path)
-        said = sluice(folder, *command)
-        if "If the file has no header, name its columns: --no-header" in said.stderr:
-            options[path] = "--no-header" if has_no_header(path) else "--header"
-            said = sluice(folder, *command, options[path])
-        elif said.returncode and (named := OPTION.search(said.stderr)):
-            options[path] = named[1]
-            said = sluice(folder, *command, *named[1].split())
-        if said.returncode:
-            refused[path] = said.stderr.strip().splitlines()[-1]
-    return refused, options
+    def sluice(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "PREFECT_HOME": str(self.folder / "prefect"), "SLUICE_HOME": str(self.home)}
+        env.pop("SLUICE_PROJECT", None)
+        command = [sys.executable, "-P", "-m", "sluice", *arguments]
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
+
+    def load(self, options: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """What came of each file, drafted with its options."""
+        for path, given in options.items():
+            again = ["--replace"] if path in self.said and not self.said[path].returncode else []
+            self.options[path] = f"{self.options.get(path, '')} {given}".strip()
+            command = ("new", "files", self.datasets[path], "--from", path, *again, *shlex.split(self.options[path]))
+            self.said[path] = self.sluice(*command)
+        drafted = [path for path in options if not self.said[path].returncode]
+        said = self.sluice("run", *(f"files__{self.datasets[path]}" for path in drafted), "--json") if drafted else None
+        batches = json.loads(said.stdout)["batches"] if said else []
+        outcomes = {each["dataset_id"]: each for each in batches}
+        engine = sa.create_engine(embedded.start(self.home), poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            return {path: self._found(connection, path, outcomes) | {"option": self.options[path]} for path in options}
+
+    def _found(self, connection: sa.Connection, path: str, outcomes: Mapping[str, Any]) -> dict[str, Any]:
+        dataset = f"files__{self.datasets[path]}"
+        if self.said[path].returncode:
+            return {"refused": f"new: {self.said[path].stderr.strip().splitlines()[-1]}"}
+        outcome = outcomes.get(dataset)
+        if outcome is None or outcome["verdict"] != "published":
+            return {"refused": "; ".join(outcome["reasons"]) if outcome else "the run ended before it"}
+        return table_of(connection, dataset)
+
+    def option(self, path: str) -> str:
+        """What its refusal, or a point of its draft, says to add; nothing if none does. Names that are cut short are
+        left out: the columns then have made-up ones."""
+        said = self.said[path].stderr if self.said[path].returncode else self.said[path].stdout
+        if ROW_AS_HEADER in said:
+            return "--no-header" if has_no_header(path) else "--header"
+        found = sorted(NAMED.findall(said), key=lambda one: not one[0])  # in their order, those for this command first
+        return re.sub(r" ?--names \S*\.\.", "", found[0][1]).strip() if found else ""
 
 
 def has_no_header(path: str) -> bool:
@@ -56,7 +91,7 @@ def has_no_header(path: str) -> bool:
     return sidecar.exists() and json.loads(sidecar.read_text()).get("header") is False
 
 
-def table_of(connection: sa.Connection, dataset: str) -> dict:
+def table_of(connection: sa.Connection, dataset: str) -> dict[str, Any]:
     query = f'select * from staging."{dataset}" order by _row_number'
     found = connection.execute(sa.text(query))
     places = [place for place, name in enumerate(found.keys()) if name not in SYSTEM]
@@ -69,27 +104,15 @@ def table_of(connection: sa.Connection, dataset: str) -> dict:
 def main(listed: str, output: str) -> None:
     files = Path(listed).read_text().splitlines()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        sluice(folder, "init", ".")
-        refused, options = draft(folder, files)
-        drafted = [f"files__f{number}" for number, path in enumerate(files) if path not in refused]
-        said = sluice(folder, "run", *drafted, "--json")
-        outcomes = {each["dataset_id"]: each for each in json.loads(said.stdout)["batches"]} if drafted else {}
-        home = folder / ".sluice"
+        project = Project(Path(temporary), files)
         try:
-            engine = sa.create_engine(embedded.start(home), poolclass=sa.NullPool)
-            with engine.connect() as connection, Path(output).open("w") as out:
-                for number, path in enumerate(files):
-                    outcome = outcomes.get(f"files__f{number}")
-                    if path in refused:
-                        found = {"refused": f"new: {refused[path]}"}
-                    elif outcome is None or outcome["verdict"] != "published":
-                        found = {"refused": "; ".join(outcome["reasons"]) if outcome else said.stderr[-300:]}
-                    else:
-                        found = {**table_of(connection, f"files__f{number}"), "option": options.get(path, "")}
-                    out.write(json.dumps({"file": path, **found}) + "\n")
+            found = project.load(dict.fromkeys(files, ""))
+            for _ in range(TRIES):
+                wrong = [path for path in files if verdict_of(truth_of(Path(path)), Loaded(**found[path]))[0] in AGAIN]
+                found |= project.load({path: option for path in wrong if (option := project.option(path))})
         finally:
-            embedded.remove(home)
+            embedded.remove(project.home)
+        Path(output).write_text("".join(json.dumps({"file": path, **found[path]}) + "\n" for path in files))
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ def build_marts(run_id: str | None) -> build.Built:
     return built
 
 
-@task(name="dbt source freshness", task_run_name="dbt source freshness", tags=["dbt"], cache_policy=NO_CACHE)
+@task(name="dbt source freshness", task_run_name="dbt source freshness", cache_policy=NO_CACHE)
 def check_freshness(run_id: str | None) -> tuple[freshness.Stale, ...]:
     """The datasets whose newest row is too old."""
     with step("dbt source freshness") as shown:

@@ -16,14 +16,14 @@ from sluice.site import dbt_docs, write
 from sluice.warehouse.connection import open_warehouse
 
 
-@task(name="dbt docs", task_run_name="dbt docs", tags=["dbt"], cache_policy=NO_CACHE)
+@task(name="dbt docs", task_run_name="dbt docs", cache_policy=NO_CACHE)
 def write_docs(side: str) -> tuple[str, ...]:
     """Write dbt's docs of the side that is live now, and what the site shows of dbt's models. Returns warnings."""
     with step("dbt docs"):
         return dbt_docs.write_docs(open_warehouse(), side)
 
 
-@task(name="site", task_run_name="site", tags=["warehouse"], cache_policy=NO_CACHE)
+@task(name="site", task_run_name="site", cache_policy=NO_CACHE)
 def write_site(summary: Summary, run_id: str | None) -> str:
     """Make the site that people browse; gives its front page."""
     with step("site"):

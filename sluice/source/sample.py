@@ -17,9 +17,11 @@ from sluice.contract.scaffold.new_dataset import Sample
 from sluice.source.dialects.comments import comment_of_json, is_rule
 from sluice.source.dialects.dialect import header_of_other_width, lines_of, proposed
 from sluice.source.dialects.encoding import encoding_of
+from sluice.source.dialects.titles import are_numbered
 from sluice.source.dialects.undivided import doubt_of, refuse_aligned
 from sluice.source.files import SourceFile
 from sluice.source.parts.parts import on_disk, parts_of, proposed_member
+from sluice.source.readers.csv_header import named
 from sluice.source.readers.csv_records import Lines
 from sluice.source.readers.excel.excel_reader import proposed as proposed_of_excel
 from sluice.source.readers.json.records import refuse_one_object
@@ -51,6 +53,8 @@ def sample_of(file: SourceFile, files: Files, given: frozenset[str]) -> tuple[Sa
         names, width, skip = found
         if len(names) > width and not any(names[width:]):  # a delimiter that only the header ends with
             files = replace(files, skip=skip, names=tuple(names[:width]))
+        elif len(names) == width - 1 and are_numbered(lines_of(head, files)[skip + 1 :], files.delimiter, files.quote):
+            files = replace(files, skip=skip, names=tuple(named(["", *names])))
         else:
             misfit = _misfit(names, width, skip)
         if misfit and len(names) > width:

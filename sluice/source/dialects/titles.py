@@ -24,8 +24,11 @@ def narrow_titles(records: Records, ends: Sequence[int], width: int) -> int:
         width: fields of the rows.
     """
     first = next((n for n, record in enumerate(records) if len(record) == width), 0)
-    if not 0 < first <= MOST_SKIPPED or width == 1 or len(records[first - 1]) > width:
+    if not 0 < first <= MOST_SKIPPED or width == 1:
         return 0
+    if len(records[first - 1]) > width:  # a header, if delimiters that only it ends with make it wider
+        names, more = records[first - 1][:width], records[first - 1][width:]
+        return ends[first - 2] if first > 1 and not any(more) and is_header(names, records[first:]) else 0
     unnamed = len(records[first - 1]) == width - 1 and width > 2 and all(records[first - 1])
     if unnamed and not is_header(records[first], records[first + 1 :]):
         first -= 1  # a header, and rows with one field more than it names
@@ -68,6 +71,14 @@ def names_in_comment(lines: Sequence[str], comment: str, delimiter: str) -> tupl
     names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter))]
     named = len(names) == len(rows[0]) and is_header(names, rows) and not is_header(rows[0], rows[1:])
     return tuple(names) if named else ()
+
+
+def are_numbered(lines: Sequence[str], delimiter: str, quote: str) -> bool:
+    """Whether the first fields of the lines count "1", "2", "3", in quotes: so R writes the names of rows, which have
+    no name above them."""
+    firsts = [line.split(delimiter)[0] for line in lines[:ROWS] if line.strip()]
+    counted = [f"{quote}{place}{quote}" for place in range(1, len(firsts) + 1)]
+    return bool(quote) and len(firsts) > 2 and firsts == counted
 
 
 def is_header(header: Sequence[str], rows: Records) -> bool:

@@ -10,6 +10,7 @@ from shlex import quote
 from sluice.contract.errors import DataError
 
 MOST_LINES = 200
+LEAST = 10  # lines without a header that show what divides them
 # All lines show the columns' widths; as a header, pandas would change the first.
 _BY_WIDTH = (
     "import pandas; pandas.read_fwf('FILE', header=None, infer_nrows=10**9, dtype=str, keep_default_na=False)"
@@ -55,7 +56,8 @@ def seeming_delimiter(lines: Sequence[str]) -> str:
     for sign in _SEEMING if len(some) > 2 else "":
         if not _count(some, sign) or (sign == ":" and _has_colons(some)):
             continue
-        if sign not in _WEAK or _typed([line.split(sign) for line in some]):
+        records = [line.split(sign) for line in some]
+        if sign not in _WEAK or _typed(records) or (sign == " " and _coded(records)):
             return sign
     return ""
 
@@ -127,6 +129,13 @@ def _usual(signs: str) -> bool:
 def _has_colons(lines: Sequence[str]) -> bool:
     """Whether the values themselves have colons, as times and addresses do."""
     return sum(bool(_COLONS.search(line)) for line in lines[1:]) * 2 > len(lines) - 1
+
+
+def _coded(records: Sequence[Sequence[str]]) -> bool:
+    """Whether two or more fields of many records hold digits alone, and others words: no sentences, no phone numbers."""
+    columns = list(zip(*records, strict=True))
+    digits = sum(all(map(str.isdecimal, cells)) for cells in columns)
+    return len(records) >= LEAST and 1 < digits < len(columns)
 
 
 def _typed(records: Sequence[Sequence[str]]) -> bool:

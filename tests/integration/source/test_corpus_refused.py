@@ -67,6 +67,7 @@ def test_a_first_line_that_nothing_shows_to_be_names_is_a_doubt(
 
 SAID = {
     "hashes.csv": "delimiter: each line is read as one column, though '#' divides .* --delimiter '#'",
+    "single_blanks.csv": "delimiter: each line is read as one column, though ' ' divides .* --delimiter ' '",
     "footer.csv": "row is well-formed: 1 row of 41 rejected.*'Total: 40 rows'.*--comment \"Total:\"",
     "header_again_text.csv": "row is well-formed: 1 row of 61 rejected.*the header again; the first: 'name,city'$",
     "codes_for_none.csv": r'temp: -999 stands 5 times.*null_values=\("-999", "-999.0"\)',
