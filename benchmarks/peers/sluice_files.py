@@ -55,9 +55,10 @@ class Project:
     def load(self, options: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """What came of each file, drafted with its options."""
         for path, given in options.items():
-            again = ["--replace"] if path in self.said and not self.said[path].returncode else []
+            if path in self.said:  # as a dataset of another name, which has no table yet
+                self.datasets[path] += "x"
             self.options[path] = f"{self.options.get(path, '')} {given}".strip()
-            command = ("new", "files", self.datasets[path], "--from", path, *again, *shlex.split(self.options[path]))
+            command = ("new", "files", self.datasets[path], "--from", path, *shlex.split(self.options[path]))
             self.said[path] = self.sluice(*command)
         drafted = [path for path in options if not self.said[path].returncode]
         said = self.sluice("run", *(f"files__{self.datasets[path]}" for path in drafted), "--json") if drafted else None
@@ -86,6 +87,10 @@ class Project:
         return re.sub(r" ?--names \S*\.\.", "", found[0][1]).strip() if found else ""
 
 
+def verdict(path: str, found: Mapping[str, Any]) -> str:
+    return verdict_of(truth_of(Path(path)), Loaded(**found))[0]
+
+
 def has_no_header(path: str) -> bool:
     sidecar = Path(f"{path}.expected.json")
     return sidecar.exists() and json.loads(sidecar.read_text()).get("header") is False
@@ -107,9 +112,11 @@ def main(listed: str, output: str) -> None:
         project = Project(Path(temporary), files)
         try:
             found = project.load(dict.fromkeys(files, ""))
+            wrong = [path for path in files if verdict(path, found[path]) in AGAIN]
             for _ in range(TRIES):
-                wrong = [path for path in files if verdict_of(truth_of(Path(path)), Loaded(**found[path]))[0] in AGAIN]
-                found |= project.load({path: option for path in wrong if (option := project.option(path))})
+                again = project.load({path: option for path in wrong if (option := project.option(path))})
+                found |= {path: one for path, one in again.items() if verdict(path, one) not in AGAIN}
+                wrong = [path for path, one in again.items() if verdict(path, one) in AGAIN]
         finally:
             embedded.remove(project.home)
         Path(output).write_text("".join(json.dumps({"file": path, **found[path]}) + "\n" for path in files))
