@@ -47,7 +47,9 @@ def moments(text: str, formats: Sequence[str]) -> set[str]:
     if not found:
         with suppress(ValueError):
             found.append(datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text.strip())))
-    written = {text, f"{text.zfill(5)}:00"}  # a time of day may be written without seconds
+    written = {text}
+    with suppress(ValueError):  # of a day: without seconds, or with a short fraction
+        written.add(time.fromisoformat(text.zfill(5)).isoformat())
     for moment in found:
         plain = moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
         written |= {plain.isoformat(), plain.replace(tzinfo=UTC).isoformat(), moment.isoformat()}

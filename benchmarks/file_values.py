@@ -18,7 +18,8 @@ from file_cells import Cell, encoded
 from file_moments import formats_of, moments
 
 NULLS = {"", "null", "na", "n/a", "nan", "none", r"\n", "#n/a", "<na>", "missing", "unknown"}
-TRUE, FALSE = {"true", "t", "yes", "y", "1", "ja", "j", "1.0"}, {"false", "f", "no", "n", "0", "nein", "0.0"}
+TRUE = {"true", "t", "yes", "y", "1", "ja", "j", "1.0", "s", "si", "sì", "oui", "o"}
+FALSE = {"false", "f", "no", "n", "0", "nein", "0.0", "non"}
 SIGNS = ",;\t|"
 _MARK = re.compile(r"[^\w\s]{1,3}")  # signs alone, for no value
 

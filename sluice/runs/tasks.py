@@ -1,4 +1,8 @@
-"""The Prefect tasks of all flows: thin shells over plain functions."""
+"""The Prefect tasks of all flows: thin shells over plain functions.
+
+None has a tag: a tagged task asks Prefect's server for a slot first, which takes up to two seconds while the server
+records other task runs.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +89,7 @@ def run(step_of: Task[P, R], *arguments: P.args, **options: P.kwargs) -> R:
     return step_of.fn(*arguments, **options)
 
 
-@task(name="look", task_run_name="look at {address}", tags=["source"], cache_policy=NO_CACHE, **heals)
+@task(name="look", task_run_name="look at {address}", cache_policy=NO_CACHE, **heals)
 def look(address: str) -> Listing:
     """What is known of a file without reading it."""
     return source_file.look(address)
@@ -94,7 +98,6 @@ def look(address: str) -> Listing:
 @task(
     name="fetch",
     task_run_name="fetch {listing.address}",
-    tags=["source"],
     cache_key_fn=listing_key,
     cache_expiration=timedelta(days=1),
     persist_result=True,
@@ -113,7 +116,7 @@ def fetch(listing: Listing) -> SourceFile:
         return source_file.fetch(listing, home() / "downloads", progress)
 
 
-@task(name="call", task_run_name="call {listing.address}", tags=["source"], cache_policy=NO_CACHE, **heals)
+@task(name="call", task_run_name="call {listing.address}", cache_policy=NO_CACHE, **heals)
 def call(dataset_id: str, listing: Listing, batch: str) -> SourceFile:
     """Call the contract's function, and keep the rows that it gives in a file."""
     with step(f"call {listing.address}") as shown:
@@ -122,7 +125,7 @@ def call(dataset_id: str, listing: Listing, batch: str) -> SourceFile:
     return file
 
 
-@task(name="load", task_run_name="load {batch}", tags=["warehouse"], cache_policy=NO_CACHE, **heals)
+@task(name="load", task_run_name="load {batch}", cache_policy=NO_CACHE, **heals)
 def load_batch(batch: Batch, file: SourceFile) -> Batch:
     """Load every row of the file into the batch's incoming table."""
     contract = contract_for(batch.dataset_id)
@@ -175,7 +178,7 @@ def hold_batch(batch: Batch, report: AuditReport, decision: Decision) -> None:
     publish.hold(open_warehouse(), contract_for(batch.dataset_id), batch, report, decision)
 
 
-@task(name="dbt build", task_run_name="dbt build", tags=["dbt"], cache_policy=NO_CACHE)
+@task(name="dbt build", task_run_name="dbt build", cache_policy=NO_CACHE)
 def build_marts(run_id: str | None) -> build.Built:
     """Build and test the candidate side; every dbt node is a separate task run."""
     with step("dbt build") as shown:

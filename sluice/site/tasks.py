@@ -1,8 +1,6 @@
 """The Prefect tasks that write the docs and the site.
 
 Each opens the warehouse's block itself; between tasks go references (`Batch`, `SourceFile`), never rows.
-They have no tags, which are for tasks whose number at a time somebody may want to limit: a tagged task first asks
-Prefect's server for a slot. After a build its SQLite still records the nodes, so that each slot took two seconds.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def _deliver_group(group: Sequence[Delivery], deliver: Callable[[Delivery], Outc
     outcomes: dict[str, Outcome] = {}
     what = f"{group[0].contract} {group[0].batch} to {group[-1].batch}"
 
-    @task(name="load batches", task_run_name=f"load {what}", tags=["warehouse"], cache_policy=NO_CACHE)
+    @task(name="load batches", task_run_name=f"load {what}", cache_policy=NO_CACHE)
     def one_task_run() -> int:
         within = IN_GROUP.set(True)
         try:

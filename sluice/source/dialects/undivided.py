@@ -132,7 +132,7 @@ def _has_colons(lines: Sequence[str]) -> bool:
 
 
 def _coded(records: Sequence[Sequence[str]]) -> bool:
-    """Whether two or more fields of many records hold digits alone, and others words: no sentences, no phone numbers."""
+    """Whether two or more fields of many records hold digits alone, and others words: no sentences, no telephones."""
     columns = list(zip(*records, strict=True))
     digits = sum(all(map(str.isdecimal, cells)) for cells in columns)
     return len(records) >= LEAST and 1 < digits < len(columns)
