@@ -27,6 +27,9 @@ _TIMESTAMP = re.compile(_DATE.pattern + r"[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})(?
 _ZONE = re.compile(r"(?:Z|([+-])([0-9]{2})(?::?([0-5][0-9]))?)$")
 _TIME = re.compile(r"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+NUL = re.compile(
+    r"(?<!\\)(?:\\\\)*\\u0000"
+)  # the character, as JSON writes it; after an escaped backslash it is a text
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -118,7 +121,7 @@ def _bytes(text: str, _: ColumnType) -> bytes:
 
 
 def _json(text: str, _: ColumnType) -> str:
-    if "\\u0000" in text:  # jsonb cannot hold it
+    if NUL.search(text):  # jsonb cannot hold it
         raise ValueError
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_held_by_jsonb)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from sluice.contract.values.grammars import NUL
 from sluice.contract.values.spellings import UNREAD
 
 
@@ -31,7 +32,7 @@ def as_json(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
     except (ValueError, TypeError):
         return UNREAD
-    return UNREAD if "\\u0000" in text else text
+    return UNREAD if NUL.search(text) else text
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -193,3 +194,12 @@ def test_a_map_is_a_json_object_and_one_with_a_key_twice_keeps_both() -> None:
     together, bad = cast(maps, to)
     assert bad is None
     assert together.to_pylist() == [cast(maps.slice(row, 1), to)[0][0].as_py() for row in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [({"\\u0000": 1}, True), ("\0", False), ("\\\0", False), ("\\\\u0000", True)]
+)
+def test_a_nul_is_no_json_of_a_database_and_a_backslash_before_u0000_is(value: object, read: bool) -> None:
+    text = json.dumps(value)
+    values, bad = cast(pa.array([text]), column_type(pa.large_string()))
+    assert (values[0].as_py(), bad is None) == ((text, True) if read else (None, False))
