@@ -32,8 +32,6 @@ _TOTAL = re.compile(
     r"(?i)(grand-?|sub-?|([^\W\d_]+ ){1,2})?totals?:?|sums?:?|summen?:?|gesamt(summe)?:?|insgesamt|overall|"
     r"total(e|es)?( .*)?|all|average|mean|[0-9,]+ (rows?|records?)|end of (file|report).*"
 )
-
-
 MOST_TOTALS = 5  # last rows that are totals; where more begin so, it is how the records are named
 
 

@@ -99,7 +99,7 @@ class CsvReader:
             self._first, self._before, self._blank_before = held[head.size :], head.lines, head.blank
             self._line = head.lines
             self._repeated = head.record if len(head.names or ()) > 1 else b""
-            self._ends_open = bool(self._repeated) and head.record.endswith(head.delimiter.encode())
+            self._ends_open = head.record.endswith(head.delimiter.encode()) and not self._files.names
             self._files = replace(self._files, delimiter=head.delimiter)
             self._quotes = Quotes(self._files)
             records = self._quotes.records(self._quotes.trimmed(self._first[:HEAD_BYTES]))

@@ -190,7 +190,7 @@ KINDS = {
     "closing_totals.csv": Case(60, {"sum(id)": 1830, "sum(amount)": Decimal("5490.00")}, 2),
     "closing_totals_of_names.csv": Case(60, {"sum(sales)": 5490, "count(distinct shop)": 60}, 2),
     "row_names_of_r.csv": Case(20, {"sum(column_1)": 210, "sum(count)": 2100, "count(distinct sample)": 5}),
-    "facts_above_wider_header.txt": Case(20, {"sum(meas)": 210, "max(date)": date(2023, 6, 20)}),
+    "facts_above_wider_header.txt": Case(20, {"sum(meas)": 210, "max(date)": date(2023, 6, 20)}, 1),
     "ends_left_out.csv": Case(20, {"sum(quantity)": 190, "sum(amount)": Decimal("200.00"), "count(column_6)": 0}, 1),
     "all_named_totals.csv": Case(16, {'sum("column_2023")': 1200, "count(distinct indicators)": 16}),
     "minus_and_short_dates.csv": Case(
