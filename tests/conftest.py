@@ -35,6 +35,7 @@ from sqlalchemy import URL
 from sluice.warehouse import embedded
 from tests.support import quick_project as quick
 from tests.support import user_folders
+from tests.support.in_memory import folder_in_memory, keep_databases
 from tests.support.ledger_template import ledger_template
 from tests.support.postgres15 import find_binaries, running_server
 from tests.support.prefect_api import prefect_api
@@ -113,8 +114,10 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     home = tmp_path_factory.mktemp("home") / ".sluice"
     url = embedded.start(home).set(username="postgres")
     set_fsync(url, "off")
-    yield url
-    embedded.remove(home)
+    with folder_in_memory() as folder:
+        keep_databases(url, folder)
+        yield url
+        embedded.remove(home)
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +126,8 @@ def postgres15_url() -> Iterator[URL]:
     binaries = find_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL 15 or newer is installed (looked in /usr/lib/postgresql and on PATH)")
-    with running_server(binaries) as url:
+    with folder_in_memory() as folder, running_server(binaries) as url:
+        keep_databases(url, folder)
         yield url
 
 

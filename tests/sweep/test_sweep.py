@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sluice.warehouse import embedded
+from tests.support.in_memory import folder_in_memory, keep_databases
 from tests.sweep.planted import BUGS
 from tests.sweep.sweep import FAULTS, NIGHTS, NOT_REACHED, STOPPED, Sweep
 
@@ -23,10 +24,13 @@ NUMBER = re.compile(r" #(\d+)$")
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
     folder = tmp_path_factory.mktemp("sweep")
-    try:
-        yield Sweep(embedded.start(folder / ".sluice"), folder)
-    finally:
-        embedded.remove(folder / ".sluice")
+    with folder_in_memory() as memory:
+        try:
+            server = embedded.start(folder / ".sluice")
+            keep_databases(server.set(username="postgres"), memory)
+            yield Sweep(server, folder)
+        finally:
+            embedded.remove(folder / ".sluice")
 
 
 def commits(sweep: Sweep) -> list[str]:
