@@ -1,4 +1,4 @@
-"""The files of the tests' databases in memory, where the machine has room: a new one has 900 files, most of its time."""
+"""The files of the tests' databases in memory, where there is room: to make 900 files is most of a new one's time."""
 
 from __future__ import annotations
 
