@@ -14,7 +14,7 @@ DOCS := requirements/docs.txt
 # Where a container sets it, each worker of the tests and each command that they start would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup run test test-long up lint format types derive docs lock sbom advisories bench bench-quick mutate clean
+.PHONY: help setup run test test-long test-spark test-spark-full up lint format types derive docs lock sbom advisories bench bench-quick mutate clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s:
@@ -28,11 +28,17 @@ run: $(VENV)/.runtime  ## Load two months of demo data, audit, publish, build th
 # Many tests wait for servers, so that three at a time keep two cores busy; those that measure a wait run by themselves.
 # Only the files of these are read then: all others' imports take 6 s.
 test: $(VENV)/.dev  ## Run all tests
-	@$(BIN)/python -m pytest -m "not alone and not long" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m "not alone and not long and not spark" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m "alone and not long" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 
 test-long: $(VENV)/.dev  ## Run the tests that take minutes: the wheel on every interpreter found, the ceilings of our ranges, ...
-	@$(BIN)/python -m pytest -m long --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m "long and not spark" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+test-spark: $(VENV)-spark/.done  ## Run the tests that need Spark 3.5, which it installs; Java 17 must be there
+	@$(VENV)-spark/bin/python -m pytest -m "spark and not long" tests/spark
+
+test-spark-full: $(VENV)-spark/.done  ## The same with ten times as many drawn contracts; a quarter of an hour
+	@$(VENV)-spark/bin/python -m pytest -m spark tests/spark
 
 up: $(VENV)/.runtime  ## Serve the nightly deployment with Prefect's UI until Ctrl-C
 	@$(BIN)/sluice up
@@ -89,7 +95,7 @@ mutate: $(VENV)-mutate/.done  ## Change the modules that [tool.mutmut] names in 
 
 clean:  ## Remove the virtual environment and all data of this checkout
 	@test ! -x $(BIN)/sluice || $(BIN)/python -c "from sluice.project.paths import home; from sluice.warehouse import embedded; embedded.remove(home())"
-	@rm -rf $(VENV) $(VENV)-supply $(VENV)-mutate mutants .sluice
+	@rm -rf $(VENV) $(VENV)-supply $(VENV)-mutate $(VENV)-spark mutants .sluice
 
 $(VENV)/bin/python:
 	@echo "Making $(VENV) with $(PYTHON) ..."
@@ -119,6 +125,15 @@ $(VENV)-mutate/.done: requirements/mutation.txt $(VENV)/.dev
 	@$(VENV)/bin/python -m venv --clear $(VENV)-mutate
 	@$(VENV)-mutate/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > $$($(VENV)-mutate/bin/python -c "import site; print(site.getsitepackages()[0])")/dev.pth
+	@touch $@
+
+$(VENV)-spark/.done: requirements/spark.txt $(VENV)/.dev
+	@java -version 2>&1 | grep -q 'version "17' || { echo "Spark 3.5 needs Java 17 on PATH: apt-get install openjdk-17-jre-headless"; exit 1; }
+	@$(BIN)/python -c "import sys; sys.exit(sys.version_info[:2] > (3, 11))" || { echo "Spark 3.5 needs Python 3.11: make clean, then PYTHON=python3.11"; exit 1; }
+	@echo "Installing the locked packages of Spark, 318 MB (once) ..."
+	@$(VENV)/bin/python -m venv --clear $(VENV)-spark
+	@$(VENV)-spark/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > $$($(VENV)-spark/bin/python -c "import site; print(site.getsitepackages()[0])")/dev.pth
 	@touch $@
 
 $(VENV)/.docs: $(DOCS) $(VENV)/.dev

@@ -1,6 +1,6 @@
 """Write the lock, with hashes and without index address: runtime.txt, buckets.txt (with the extras), dev.txt, docs.txt.
 
-And supply.txt and mutation.txt, of tools with an environment of their own: not resolved with the others.
+And supply.txt, mutation.txt and spark.txt, with an environment of their own: not resolved with the others.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ def main() -> None:
         _write(overrides.name)
     _compile("supply.txt", ["--group", "supply"])
     _compile("mutation.txt", ["--group", "mutation"])
+    _compile("spark.txt", ["--group", "spark"])
 
 
 def _write(overrides: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sluice.cli.options import DatasetId, Json
+from sluice.cli.options import DatasetId, Engine, Json
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -155,11 +155,18 @@ contract_app = typer.Typer(
 
 
 @contract_app.command("show")
-def contract_show(dataset: Annotated[str, typer.Argument(help="Dataset id.")], as_json: Json = False) -> None:
-    """Show a contract: its columns, and for every check how it runs and its SQL."""
+def contract_show(
+    dataset: Annotated[str, typer.Argument(help="Dataset id.")],
+    engine: Annotated[Engine, typer.Option(help="Engine in whose SQL the checks are shown.")] = Engine.postgres,
+    as_json: Json = False,
+) -> None:
+    """Show a contract: its columns, and for every check how it runs and its SQL.
+
+    Runs use PostgreSQL. The SQL of Spark 3.5 is for those who run the checks there themselves.
+    """
     from sluice.cli.output import contracts
 
-    contracts.contract(dataset, as_json)
+    contracts.contract(dataset, engine, as_json)
 
 
 @contract_app.command("export")

@@ -21,6 +21,13 @@ Url = Annotated[
 ]
 
 
+class Engine(StrEnum):
+    """In whose SQL checks can be said."""
+
+    postgres = "postgres"
+    spark = "spark"
+
+
 class LogFormat(StrEnum):
     """How the lines on standard error are written while a flow runs."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from sluice.cli.options import Engine
 from sluice.cli.output.tables import out, print_json, print_table, text
 from sluice.contract.checks.compile import Check, checks_of
 from sluice.contract.checks.version import sql_of, version_of
@@ -27,6 +28,7 @@ from sluice.project.datasets import contract_for, contracts
 from sluice.project.derived import stale_files
 from sluice.project.paths import contracts_folder, project
 from sluice.warehouse import reach
+from sluice.warehouse.spark import dialect
 
 WAYS = {
     "row": "SQL, one scan",
@@ -37,33 +39,42 @@ WAYS = {
 }
 
 
-def contract(dataset: str, as_json: bool) -> None:
+def contract(dataset: str, engine: Engine, as_json: bool) -> None:
     """A contract's columns and checks."""
     found = contract_for(dataset)
     first = found.files.batches.first
+    compiled = ((check, *_said(check, engine)) for check in checks_of(found, first))
     checks = [
-        {
-            "check": check.name,
-            "way": WAYS.get(check.kind) or _pandas_way(check),
-            "severity": check.severity,
-            "tolerance": check.tolerance,
-            "sql": sql_of(check),
-        }
-        for check in checks_of(found, first)
+        {"check": check.name, "way": way, "severity": check.severity, "tolerance": check.tolerance, "sql": sql}
+        for check, way, sql in compiled
     ]
     columns = [
         {"column": c.name, "type": str(c.type), "nullable": bool(c.nullable), "description": c.description}
         for c in found.columns
     ]
     if as_json:
-        print_json({"dataset": dataset, "version": version_of(found), "columns": columns, "checks": checks})
+        head = {"dataset": dataset, "version": version_of(found), "engine": engine}
+        print_json({**head, "columns": columns, "checks": checks})
         return
     worded = [
         {**{name: text(value) for name, value in c.items()}, "nullable": "yes" if c["nullable"] else "no"}
         for c in columns
     ]
     print_table(f"{dataset}, version {version_of(found)}, owner {found.owner}", worded)
-    print_table("Checks", [{name: text(value) for name, value in check.items()} for check in checks])
+    of = "" if engine is Engine.postgres else f", in the SQL of {engine.capitalize()}"
+    print_table(f"Checks{of}", [{name: text(value) for name, value in check.items()} for check in checks])
+
+
+def _said(check: Check, engine: Engine) -> tuple[str, str | None]:
+    """How a check runs on an engine, and its SQL there, if it has any."""
+    if check.kind == "pandas":
+        return _pandas_way(check), None
+    if engine is Engine.postgres:
+        return WAYS[check.kind], sql_of(check)
+    try:
+        return WAYS[check.kind], dialect.sql_of(check)
+    except dialect.NotInSpark as why:
+        return f"pandas: on Spark, {why}", None
 
 
 def export(dataset: str) -> None:

@@ -1,0 +1,1 @@
+"""Spark: a contract's checks in its SQL."""
