@@ -23,9 +23,9 @@ from sluice.contract.checks.report import SAMPLE_ROWS, canary_result, columns_sh
 from sluice.contract.columns import WHOLE_ROW
 from sluice.contract.contract import Contract, masked
 from sluice.contract.gate import AuditReport, CheckResult
+from sluice.contract.values.shown import of_key, shown
 from sluice.file_check.aggregates import Aggregates
 from sluice.file_check.rejected_rows import RejectedRows
-from sluice.file_check.shown import of_key, shown
 
 UNREADABLE, EMPTY = 0, -1  # numbers of the canary rows; those of real rows start at 1
 _Unparsed = Mapping[int, Mapping[str, str]]  # by row number, the cells that did not parse

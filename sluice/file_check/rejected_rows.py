@@ -16,7 +16,7 @@ from sluice.contract.checks.compile import ROW_NUMBER, UNPARSED, Check
 from sluice.contract.checks.keys import OF_KEYS, failing
 from sluice.contract.checks.report import SAMPLE_ROWS
 from sluice.contract.contract import Contract
-from sluice.file_check.shown import key
+from sluice.contract.values.shown import key
 
 FILE = "rows.sqlite"
 _REJECT = "INSERT OR IGNORE INTO rejected VALUES (?)"

@@ -37,14 +37,6 @@ def connection(postgres_url: sa.URL) -> Iterator[sa.Connection]:
         yield connection
 
 
-@pytest.fixture(scope="module")
-def spark() -> Iterator[Any]:
-    from tests.two_ways.spark import session
-
-    with session() as spark:
-        yield spark
-
-
 def drawn(contracts: st.SearchStrategy[Drawn], pairs: int, number: int = 0) -> list[tuple[Drawn, list[Any]]]:
     """So many contracts, each with the rows of a frame: the same for the same number."""
     found: list[tuple[Drawn, list[Any]]] = []

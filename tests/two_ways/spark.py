@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ from typing import Any
 import pandas as pd
 import pyarrow
 import sqlalchemy as sa
-from py4j.protocol import Py4JJavaError
 from pyarrow import parquet
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from sluice.contract.checks.compile import Check
 from sluice.contract.checks.keys import duplicates
-from sluice.warehouse.spark.dialect import SETTINGS, NotInSpark, spark_sql
+from sluice.warehouse.spark.dialect import NotInSpark, spark_sql
+from sluice.warehouse.spark.session import ERRORS
 
 TOGETHER = 20  # pairs in one query
 OUT_OF_RANGE = ("OVERFLOW", "a number is out of range", "NUMERIC_VALUE_OUT_OF_RANGE")
@@ -33,26 +31,6 @@ class Pair:
 
 
 Verdict = set[int] | str  # the rows that fail (of an aggregate, all or none), or why Spark has no answer
-
-
-@contextmanager
-def session() -> Iterator[SparkSession]:
-    """A Spark of this process."""
-    builder = SparkSession.builder.master("local[2]").appName("two ways")
-    of_the_machine = {
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.shuffle.partitions": "1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.memory": "1g",
-        "spark.log.level": "OFF",  # an overflow that is expected fills a screen
-    }
-    for name, value in (SETTINGS | of_the_machine).items():
-        builder = builder.config(name, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("OFF")
-    yield spark
-    spark.stop()
 
 
 def judge(spark: SparkSession, folder: Path, pairs: Sequence[Pair]) -> list[dict[str, Verdict]]:
@@ -102,7 +80,7 @@ def _answers(spark: SparkSession, asked: dict[tuple[int, str], str]) -> dict[tup
     queries = (f"SELECT {number} AS asked, _row_number FROM ({asked[key]})" for number, key in enumerate(keys))
     try:
         rows = spark.sql(" UNION ALL ".join(queries)).collect() if asked else []
-    except (PySparkException, Py4JJavaError) as error:
+    except ERRORS as error:
         if len(keys) > 1:
             half = len(keys) // 2
             return _answers(spark, {key: asked[key] for key in keys[:half]}) | _answers(

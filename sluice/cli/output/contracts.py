@@ -15,6 +15,7 @@ import yaml
 from sluice.cli.options import Engine
 from sluice.cli.output.tables import out, print_json, print_table, text
 from sluice.contract.checks.compile import Check, checks_of
+from sluice.contract.checks.keys import OF_KEYS
 from sluice.contract.checks.version import sql_of, version_of
 from sluice.contract.contract import PART, Contract
 from sluice.contract.derive.odcs import odcs_yaml
@@ -43,7 +44,7 @@ def contract(dataset: str, engine: Engine, as_json: bool) -> None:
     """A contract's columns and checks."""
     found = contract_for(dataset)
     first = found.files.batches.first
-    compiled = ((check, *_said(check, engine)) for check in checks_of(found, first))
+    compiled = ((check, *_said(check, found, engine)) for check in checks_of(found, first))
     checks = [
         {"check": check.name, "way": way, "severity": check.severity, "tolerance": check.tolerance, "sql": sql}
         for check, way, sql in compiled
@@ -65,16 +66,16 @@ def contract(dataset: str, engine: Engine, as_json: bool) -> None:
     print_table(f"Checks{of}", [{name: text(value) for name, value in check.items()} for check in checks])
 
 
-def _said(check: Check, engine: Engine) -> tuple[str, str | None]:
+def _said(check: Check, contract: Contract, engine: Engine) -> tuple[str, str | None]:
     """How a check runs on an engine, and its SQL there, if it has any."""
     if check.kind == "pandas":
         return _pandas_way(check), None
     if engine is Engine.postgres:
         return WAYS[check.kind], sql_of(check)
     try:
-        return WAYS[check.kind], dialect.sql_of(check)
+        return WAYS[check.kind], dialect.sql_of(check, contract)
     except dialect.NotInSpark as why:
-        return f"pandas: on Spark, {why}", None
+        return f"{'cannot be run' if check.kind in OF_KEYS else 'pandas'}: on Spark, {why}", None
 
 
 def export(dataset: str) -> None:

@@ -1,17 +1,37 @@
-"""What was counted of each check -> the audit's report. Pure."""
+"""What an audit writes down of a row that fails, and what was counted of each check -> its report. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sluice.contract.checks.compile import Check
+import sqlalchemy as sa
+
+from sluice.contract.checks.compile import UNPARSED, Check
 from sluice.contract.checks.names import SHAPE_CHECK, parse_check_name
 from sluice.contract.contract import Contract
 from sluice.contract.gate import CANARY, AuditReport, CheckResult
 
 SAMPLE_ROWS = 5  # kept per check: enough to see what is wrong, few enough for an alert
 Sample = tuple[Mapping[str, Any], ...]
+
+
+def rejected(checks: Sequence[Check], fails: Mapping[str, sa.ColumnElement[bool]]) -> sa.ColumnElement[bool]:
+    """Whether a row is rejected: a cell did not parse, or a check of severity error fails.
+
+    Args:
+        fails: whether a row fails a check, by its name; unknown is no.
+    """
+    return sa.or_(UNPARSED.is_not(None), *(fails[check.name] for check in checks if check.severity == "error"))
+
+
+def reasons(contract: Contract, fails: Mapping[str, sa.ColumnElement[bool]]) -> list[sa.ColumnElement[Any]]:
+    """The name of each check that a row fails, null for one that it passes; those of its unparsed cells first."""
+    parse = [("_row", SHAPE_CHECK), *((column.name, parse_check_name(column)) for column in contract.columns)]
+    unparsed = [
+        sa.case((UNPARSED.contains(f'"{key}":', autoescape=True), sa.literal(name, sa.Text()))) for key, name in parse
+    ]
+    return [*unparsed, *(sa.case((failed, sa.literal(name, sa.Text()))) for name, failed in fails.items())]
 
 
 def report_of(

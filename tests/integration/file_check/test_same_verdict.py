@@ -9,21 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pandera.pandas as pa
 import pyarrow
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from sluice.contract.batches import Single
 from sluice.contract.checks.compile import checks_of
-from sluice.contract.columns import Bool, Bytes, Date, Float, Int, Json, Money, Text, Time, UtcTimestamp, Uuid, column
-from sluice.contract.contract import Contract, Files, Gate
+from sluice.contract.contract import Contract
 from sluice.contract.registry import load_contract
 from sluice.demo.files import make
 from sluice.file_check.check import check_file
-from tests.support import references, shops
+from tests.support import every_kind, references, shops
+from tests.support.every_kind import BAD, KEYS, MuchOrders, Things
 from tests.support.repository import ROOT
 from tests.support.same_verdict import assert_same_verdict
 from tests.two_ways import judges
@@ -32,47 +30,9 @@ from tests.two_ways.frames import frames
 
 REAL_DATA = os.environ.get("SLUICE_REAL_DATA")
 TLC = Path(REAL_DATA or "does-not-exist") / "tlc"
-ONE = "550e8400-e29b-41d4-a716-446655440000"
 PAIRS = 3  # drawn contracts of each kind, with a file; seconds in all
 
 pytestmark = pytest.mark.filterwarnings("ignore:This pattern")  # pandas, of groups
-
-
-class MuchOrders(shops.Orders):
-    """Every way to run a check: rows, keys, one value for the table, and pandas."""
-
-    order_id: Int = column("Number of the order.", source="OrderId", unique=True, keep="first", tolerance=0.2)
-
-    class Config:
-        unique = ["ordered_at", "shop"]
-
-    @pa.dataframe_check(name="mean price below 9")
-    def mean_price(cls, orders: pd.DataFrame) -> bool:
-        return orders["price"].mean() < 9
-
-    @pa.dataframe_check(name="few nulls", raise_warning=True)
-    def few_nulls(cls, orders: pd.DataFrame) -> bool:
-        return orders["quantity"].isna().mean() < 0.01
-
-    @pa.check("email", name="one at", element_wise=True)
-    def one_at(cls, email: str) -> bool:
-        return email.count("@") == 1
-
-    @pa.dataframe_check(name="looks across rows")
-    def across(cls, orders: pd.DataFrame) -> pd.Series:
-        return orders["price"].rank() > 0
-
-
-BAD = (
-    "1,2021-01-02 10:00:00,north,1,9.50,1.5,a@example.com",  # a key twice
-    "1,2021-01-02 10:00:00,north,1,9.50,1.5,a@example.com",
-    "x,2021-01-03 10:00:00,east,0,-1,0,none",
-    ",2021-02-03 10:00:00.25,,99,0,,a@b@c",
-    "77,30.01.2021,south,1.5,9.505,heavy,",
-    "78,2021-01-04 10:00:00,south",
-    '"unclosed, "2021-01-04,south,1,1,1,a@b',
-    ",,,,,,",
-)
 
 
 @pytest.mark.parametrize("model", [shops.Orders, shops.LenientOrders, MuchOrders])
@@ -86,39 +46,12 @@ def test_a_file_with_every_kind_of_bad_row(
     assert_same_verdict(contract, check_file(str(path), contract), found.report)
 
 
-class Things(pa.DataFrameModel):
-    """A key of each type, so that samples show values of each."""
-
-    a: Int = column("Something.", nullable=True, unique=True)
-    b: Float = column("Something.", nullable=True, unique=True)
-    c: Money = column("Something.", nullable=True, unique=True)
-    d: Date = column("Something.", nullable=True, unique=True)
-    e: UtcTimestamp = column("Something.", nullable=True, unique=True)
-    f: Bool = column("Something.", nullable=True, unique=True)
-    g: Text = column("Something.", nullable=True, unique=True)
-    h: Time = column("Something.", nullable=True, unique=True)
-    i: Uuid = column("Something.", nullable=True, unique=True)
-    j: Bytes = column("Something.", nullable=True, unique=True)
-    k: Json = column("Something.", nullable=True, unique=True)
-
-
 def test_keys_of_every_type_are_equal_where_the_database_finds_them_equal(
     deliver: Callable[..., Any], tmp_path: Path
 ) -> None:
-    one, object_1, object_2 = ONE, '"{""a"": 1, ""b"": 2}"', '"{""b"": 2.0, ""a"": 1}"'
-    lines = [
-        "a,b,c,d,e,f,g,h,i,j,k",
-        f"1,0.0,1.50,2021-01-01,2021-01-01T10:00:00+00:00,true,x,08:30:00,{one},ab,{object_1}",
-        f"1,-0.0,1.5,2021-01-01,2021-01-01T11:00:00+01:00,true,x,08:30:00.000,{one.upper()},ab,{object_2}",
-        "2,1e300,2,0001-01-01,2021-01-01T10:00:00.120000Z,false,X,23:59:59.5,,cd,[]",
-        "2,1e300,2.00,0001-01-01,2021-01-01T10:00:00.12Z,false,X ,23:59:59.500,,CD,[]",
-        ",,,,,,,,,,",
-        ",,,,,,,,,,",
-        "3,0.1,3,2021-01-03,2021-01-01T10:00:00Z,1,é,00:00:00,?,,null",
-    ]
     path = tmp_path / "things.csv"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    contract = Contract("test", "things", "me@example.com", Things, Files("x.csv", Single()), Gate(max_rejected=1))
+    path.write_text("\n".join(KEYS) + "\n", encoding="utf-8")
+    contract = every_kind.things(Things)
     found = deliver(contract, "all", path)
     assert found.report.rejected
     assert_same_verdict(contract, check_file(str(path), contract), found.report)

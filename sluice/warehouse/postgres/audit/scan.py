@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ClauseElement, Executable
 
-from sluice.contract.checks.compile import UNPARSED, Check
-from sluice.contract.checks.names import SHAPE_CHECK, parse_check_name
+from sluice.contract.checks import report
+from sluice.contract.checks.compile import Check
 from sluice.contract.contract import Contract
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.postgres.audit import marked_rows
@@ -98,29 +98,19 @@ def _compile(element: _Make, compiler: Any, **options: Any) -> str:
 def _failing_rows(contract: Contract, batch: Batch, checks: Sequence[Check]) -> sa.Select:
     table = incoming_table(contract, batch.batch)
     fails = {check.name: _fails(contract, batch, check) for check in checks}
-    rejected = sa.or_(UNPARSED.is_not(None), *(fails[check.name] for check in checks if check.severity == "error"))
+    rejected = report.rejected(checks, fails)
     warned = [fails[check.name] for check in checks if check.severity == "warn"]
+    reasons = report.reasons(contract, fails)
     # With no check that only warns, every row that is found is rejected, and need not be asked again.
     known = sa.func.coalesce(rejected, sa.false()) if warned else sa.true()
     return sa.select(
         table.c.ctid.label("_place"),
         table.c._row_number,
         known.label("_rejected"),
-        _reasons(contract, fails).label("_reasons"),
+        sa.func.array_remove(sa.cast(array(reasons), ARRAY(sa.Text())), sa.null()).label("_reasons"),
     ).where(sa.or_(rejected, *warned))
 
 
 def _fails(contract: Contract, batch: Batch, check: Check) -> sa.ColumnElement[bool]:
     """Whether a row fails a check; unknown is no."""
     return sa.not_(check.passes) if check.kind == "row" else marked_rows.is_marked(contract, batch, check)
-
-
-def _reasons(contract: Contract, fails: Mapping[str, sa.ColumnElement[bool]]) -> Any:
-    """Names of the checks a row fails, those of its unparsed cells first."""
-    parse = [(column.name, parse_check_name(column)) for column in contract.columns]
-    reasons = [
-        sa.case((UNPARSED.contains(f'"{key}":', autoescape=True), sa.literal(name)))
-        for key, name in [("_row", SHAPE_CHECK), *parse]
-    ]
-    reasons += [sa.case((failed, sa.literal(name))) for name, failed in fails.items()]
-    return sa.func.array_remove(sa.cast(array(reasons), ARRAY(sa.Text())), sa.null())

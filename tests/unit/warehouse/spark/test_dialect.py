@@ -53,7 +53,7 @@ def test_a_pattern_is_one_of_java(postgres: str, java: str) -> None:
 
 def test_each_check_of_the_example_can_be_said_to_spark() -> None:
     said = {
-        check.name: sql_of(check)
+        check.name: sql_of(check, contract)
         for contract in contracts().values()
         for check in checks_of(contract, contract.files.batches.first)
         if check.kind != "pandas"
@@ -64,7 +64,7 @@ def test_each_check_of_the_example_can_be_said_to_spark() -> None:
 
 def test_what_json_values_are_equal_is_refused_and_their_nulls_are_not() -> None:
     class Things(pa.DataFrameModel):
-        one: Json = column("One.", nullable=True)
+        one: Json = column("One.", nullable=True, unique=True)
         other: Json = column("Another.", nullable=True)
         key: Uuid = column("A key.")
         name: Text = column("A name.")
@@ -83,9 +83,9 @@ def test_what_json_values_are_equal_is_refused_and_their_nulls_are_not() -> None
 
     contract = Contract("test", "things", "me@example.com", Things, Files("x.csv", Single()), Gate())
     checks = {check.name: check for check in checks_of(contract, "all")}
-    for name in ("same", "few"):
+    for name in ("same", "few", "one unique"):
         assert checks[name].kind != "pandas"
         with pytest.raises(NotInSpark, match="JSON"):
-            sql_of(checks[name])
-    assert sql_of(checks["there"]) == "`one` IS NOT NULL"
-    assert sql_of(checks["key not null"]).startswith("`key` IS NOT NULL")
+            sql_of(checks[name], contract)
+    assert sql_of(checks["there"], contract) == "`one` IS NOT NULL"
+    assert str(sql_of(checks["key not null"], contract)).startswith("`key` IS NOT NULL")

@@ -1,0 +1,72 @@
+"""The rows of a load in the lake: typed, numbered, as Parquet, in place of COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from sluice.contract.contract import Contract
+from sluice.warehouse.engine import Progress, Rows
+
+GROUP_ROWS = 131_072  # in a row group: what one task of Spark reads at least
+
+
+def land(rows: Rows, file: str, progress: Progress | None = None) -> int:
+    """Write the rows of a stream into one file, which is complete or is not read.
+
+    Args:
+        file: path or URI of what pyarrow can write.
+
+    Returns:
+        How many there were.
+    """
+    system, place = pa.fs.FileSystem.from_uri(file)
+    system.create_dir(place.rpartition("/")[0], recursive=True)
+    schema = pa.schema([_stored(field) for field in rows.schema])
+    written = 0
+    with parquet.ParquetWriter(place, schema, filesystem=system) as writer:
+        for group in _groups(rows, progress):
+            writer.write_table(_as_stored(group, schema), row_group_size=GROUP_ROWS)
+            written += group.num_rows
+    return written
+
+
+def read(file: str, contract: Contract, rows: int) -> Iterator[pa.Table]:
+    """The rows that were written, in order, with the contract's types: some at a time."""
+    system, place = pa.fs.FileSystem.from_uri(file)
+    with parquet.ParquetFile(place, filesystem=system) as source:
+        for batch in source.iter_batches(rows):
+            yield typed(pa.Table.from_batches([batch]), contract)
+
+
+def typed(table: pa.Table, contract: Contract) -> pa.Table:
+    """Rows as they were before they were written."""
+    for column in contract.columns:
+        place = table.schema.get_field_index(column.name)
+        if place >= 0 and table.schema.field(place).type != column.type.arrow:
+            table = table.set_column(place, column.name, table.column(place).cast(column.type.arrow))
+    return table
+
+
+def _groups(rows: Rows, progress: Progress | None) -> Iterator[pa.Table]:
+    waiting: list[pa.RecordBatch] = []
+    for batch in rows:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= GROUP_ROWS:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+        if progress:
+            progress(rows.rows_read, rows.bytes_read)
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _stored(field: pa.Field) -> pa.Field:
+    """A time of day as microseconds since midnight: Spark 3.5 has no type for it."""
+    return pa.field(field.name, pa.int64()) if pa.types.is_time64(field.type) else field
+
+
+def _as_stored(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    return table if table.schema == schema else table.cast(schema)
