@@ -234,6 +234,7 @@ dbt_results = sa.Table(
     sa.Column("message", sa.Text(), nullable=False, comment="dbt's message; may be empty."),
     sa.Column("run_id", sa.Text(), comment="Prefect flow run."),
     sa.Column("recorded_at", Moment, nullable=False, server_default=sa.func.now(), comment="When it was written down."),
+    sa.Column("measured_at", Moment, comment="When dbt ran it, if that was in an earlier build."),
     sa.PrimaryKeyConstraint("invocation_id", "unique_id"),
 )
 built_nodes = sa.Table(

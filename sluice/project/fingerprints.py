@@ -67,11 +67,11 @@ def _project(root: Path, stamps: tuple[tuple[Path, tuple[int, ...]], ...]) -> st
     """Asked for each load of a night, and for thousands of a backlog: files are read again only where one changed."""
     digest = sha256()
     for file, _ in stamps:
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + _meaning(file) + b"\0")
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + meaning(file) + b"\0")
     return digest.hexdigest()
 
 
-def _meaning(file: Path) -> bytes:
+def meaning(file: Path) -> bytes:
     """A file's content without comments. One that cannot be read as what it is counts as it is."""
     content = file.read_bytes()
     try:

@@ -44,6 +44,7 @@ class NodeResult:
         sql: the compiled SQL, if dbt wrote it.
         layer: folder under models/ that declares it (staging, intermediate, marts), or models itself; seeds, tests,
             hooks.
+        measured_at: when dbt ran it, if that was in an earlier build whose result still holds.
     """
 
     unique_id: str
@@ -56,6 +57,7 @@ class NodeResult:
     seconds: float
     sql: Path | None = None
     layer: str = ""
+    measured_at: datetime | None = None
 
     @property
     def failed(self) -> bool:

@@ -158,6 +158,7 @@ def keep(connection: sa.Connection, side: str, run: DbtRun, run_id: str | None) 
             "seconds": node.seconds,
             "message": node.message or "",
             "run_id": run_id,
+            "measured_at": node.measured_at,
         }
         for node in run.nodes
     ]

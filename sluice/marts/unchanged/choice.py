@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,6 +23,7 @@ from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
 
 SELECTABLE = re.compile(r"[\w.\-]+")
+AT = "%Y-%m-%d %H:%M UTC"
 GOOD = ("success", "pass", "warn")  # what may be carried over; a failure never is
 
 
@@ -157,8 +158,10 @@ def record(warehouse: Warehouse, begun: Begun, choice: Choice, run: DbtRun) -> N
 def _manifest(warehouse: Warehouse, side: str, build_id: int, project: str, bases: Sequence[Base]) -> Mapping[str, Any]:
     """dbt's manifest of the project as it is: of the side's last build, if that was of this very project."""
     for base in bases:
-        if base.project == project and base.manifest is not None and not surroundings.environment():
+        if base.project == project and base.manifest is not None:
             manifest: dict[str, Any] = json.loads(base.manifest)
+            if surroundings.environment(manifest):  # which dbt may put into it while it parses
+                break
             # Of another dbt, the file stands for its version: with another one nothing is kept anyhow
             ours = paths.project().settings.dbt_executable is None
             if not ours or manifest["metadata"]["dbt_version"] == surroundings.version_of("dbt-core"):
@@ -197,13 +200,14 @@ def _begins(fqn: Sequence[str], other: Sequence[str]) -> bool:
 
 
 def _result(node: NodeResult, now: datetime) -> dict[str, Any]:
-    found = {each.name: getattr(node, each.name) for each in fields(NodeResult)}
-    return {**found, "sql": None if node.sql is None else str(node.sql), "at": f"{now:%Y-%m-%d %H:%M} UTC"}
+    found = {each.name: getattr(node, each.name) for each in fields(NodeResult) if each.name != "measured_at"}
+    return {**found, "sql": None if node.sql is None else str(node.sql), "at": f"{now:{AT}}"}
 
 
 def _carried(built: Built) -> NodeResult:
-    found = dict(built.result)
+    found = {name: value for name, value in built.result.items() if name != "seconds"}
     at, sql = found.pop("at"), found.pop("sql")
     verb = "measured" if built.relation is None else "unchanged since"
     message = f"{found.pop('message')} ({verb} {at})".strip()
-    return NodeResult(**{**found, "message": message, "seconds": 0.0, "sql": Path(sql) if sql else None})
+    then = datetime.strptime(at, AT).replace(tzinfo=UTC)
+    return NodeResult(**found, message=message, seconds=0.0, sql=Path(sql) if sql else None, measured_at=then)

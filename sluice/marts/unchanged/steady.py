@@ -18,6 +18,8 @@ ASKS = re.compile(
     r"\b(run_query|statement|load_result|store_result|run_started_at|invocation_id|invocation_args_dict|modules|adapter"
     r"|graph|get_columns_in_relation|get_column_values|get_relation|selected_resources|dbt_version|log|thread_id)\b"
 )
+# A variable of the environment whose name is put together
+COMPUTED = re.compile(r"""\benv_var\s*\((?!\s*(['"])\w+\1\s*[,)])""")
 # Functions and words of PostgreSQL whose value is another one at another time, or in another session
 CLOCK = (
     *("now", "current_timestamp", "current_date", "current_time", "localtime", "localtimestamp", "clock_timestamp"),
@@ -46,8 +48,8 @@ def may_be(node: Mapping[str, Any], macros: Mapping[str, Any]) -> bool:
     if config.get("store_failures") or config.get("materialized") not in WHOLE:
         return False
     hooks = " ".join(str(hook) for when in ("pre-hook", "post-hook") for hook in config.get(when) or ())
-    texts = [node.get("raw_code") or "", hooks, *_called(node, macros)]
-    return not any(ASKS.search(JINJA_COMMENT.sub(" ", text)) for text in texts)
+    texts = [JINJA_COMMENT.sub(" ", text) for text in (node.get("raw_code") or "", hooks, *_called(node, macros))]
+    return not any(ASKS.search(text) or COMPUTED.search(text) for text in texts)
 
 
 def _called(node: Mapping[str, Any], macros: Mapping[str, Any]) -> Iterator[str]:

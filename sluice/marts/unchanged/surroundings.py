@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sluice.ledger.tables import batches
+from sluice.marts.unchanged import steady
 from sluice.marts.unchanged.inputs import Nodes
 from sluice.project import fingerprints, paths
 from sluice.project.datasets import contracts
@@ -34,7 +35,8 @@ def nodes(connection: sa.Connection, manifest: Mapping[str, Any], loads: Sequenc
         "executable": _executable(),
         "sluice": fingerprints.code(),
         "server": connection.dialect.server_version_info,
-        "environment": environment(),
+        "configuration": _configuration(),
+        "environment": environment(manifest),
         "session": {name: os.environ.get(name) for name in OF_SESSION},
         "flags": {
             name: value for name, value in os.environ.items() if name.startswith("DBT_") and "SECRET" not in name
@@ -62,10 +64,26 @@ def _sources(connection: sa.Connection, manifest: Mapping[str, Any], before: Seq
     }
 
 
-def environment() -> dict[str, str | None]:
-    """The variables that the project's files name, but for those that Sluice sets."""
-    files = [*fingerprints.project_files(), *Path(paths.profiles()).glob("*.yml")]
-    names = {name for file in files for name in ENV_VAR.findall(file.read_text(encoding="utf-8", errors="replace"))}
+def _configuration() -> dict[str, str]:
+    """What dbt's own files say beside the nodes: variables, dispatch, flags; of packages, too; and the profile."""
+    project = paths.dbt_project()
+    packages = sorted((project / "dbt_packages").glob("*/dbt_project.yml"))
+    files = [file for file in (project / "dbt_project.yml", *packages, *_profiles()) if file.exists()]
+    # Not by the whole path: a deployment may fetch the project into another folder each night
+    return {f"{file.parent.name}/{file.name}": fingerprints.meaning(file).decode(errors="replace") for file in files}
+
+
+def _profiles() -> list[Path]:
+    return sorted(Path(paths.profiles()).glob("*.yml"))
+
+
+def environment(manifest: Mapping[str, Any]) -> dict[str, str | None]:
+    """The variables that the files of the project name, and nodes and macros of packages, but for those of Sluice."""
+    files = [*fingerprints.project_files(), *_profiles()]
+    texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+    texts += [node.get("raw_code") or "" for node in manifest["nodes"].values()]
+    texts += [macro["macro_sql"] for macro in manifest["macros"].values() if not steady.is_of_dbt(macro)]
+    names = {name for text in texts for name in ENV_VAR.findall(text)}
     return {n: os.environ.get(n) for n in sorted(names) if not n.startswith(("SLUICE_", "DBT_ENV_SECRET_SLUICE_"))}
 
 

@@ -29,7 +29,10 @@ sources:
     schema: staging
     tables: [{name: a}, {name: b}]
 """
-FCT_A = "{{ config(materialized='table') }}\nselect id, value * FACTOR as value from {{ ref('eph_a') }}"
+FCT_A = """
+{{ config(materialized='table') }}
+select id, value * FACTOR * {{ var('times') }} as value from {{ ref('eph_a') }}
+"""
 MODELS = {
     "models/sources.yml": SOURCES,
     "models/stg_a.sql": "select id, value from {{ source('raw', 'a') }}",
@@ -67,7 +70,7 @@ class Shop:
     """A warehouse of two datasets, a dbt project over them, and what its marts must hold."""
 
     def __init__(self, warehouse: Warehouse, project: Path) -> None:
-        self.warehouse, self.project, self.factor = warehouse, project, 1
+        self.warehouse, self.project, self.factor, self.times = warehouse, project, 1, 1
 
     def write(self, path: str, text: str) -> None:
         file = self.project / path
@@ -77,6 +80,11 @@ class Shop:
     def use(self, factor: int) -> None:
         self.factor = factor
         self.write("models/marts/fct_a.sql", FCT_A.replace("FACTOR", str(factor)))
+
+    def set(self, times: int) -> None:
+        """Give a variable of the project a value. No file of a model changes."""
+        self.times = times
+        self.write("dbt_project.yml", f"{PROJECT}\nvars: {{times: {times}}}")
 
     def deliver(self, dataset: str, batch: str, values: list[int | None]) -> None:
         """Publish a batch, in the place of an older load of it."""
@@ -109,7 +117,7 @@ class Shop:
             def rows(query: str) -> list[tuple[object, ...]]:
                 return sorted(map(tuple, connection.execute(sa.text(query)).all()), key=repr)
 
-            a, b = f"value * {self.factor}", "value * 2"
+            a, b = f"value * {self.factor * self.times}", "value * 2"
             assert rows("select id, value from marts.fct_a") == rows(f"select id, {a} from staging.a")
             assert rows("select id, value from marts.fct_b") == rows(f"select id, {b} from staging.b")
             both = f"select 'a', sum({a}) from staging.a union all select 'b', sum({b}) from staging.b"
@@ -132,7 +140,7 @@ def shop(database: sa.URL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     made = Shop(warehouse, tmp_path / "project")
     (made.project / "macros").mkdir(parents=True)
     shutil.copy(MACROS / "generate_schema_name.sql", made.project / "macros")
-    made.write("dbt_project.yml", PROJECT)
+    made.set(1)
     for path, text in MODELS.items():
         made.write(path, text)
     made.use(1)
@@ -183,12 +191,16 @@ def test_any_sequence_of_nights_gives_what_a_build_of_everything_gives(
         raise KeyboardInterrupt
 
     for _ in range(8):
-        what = chance.choice(["deliver", "deliver", "correct", "edit", "fail", "kill", "rollback", "nothing"])
+        what = chance.choice(
+            ["deliver", "deliver", "correct", "edit", "variable", "fail", "kill", "rollback", "nothing"]
+        )
         if what in ("deliver", "correct", "kill"):
             batch = str(chance.randint(1, 9)) if what == "deliver" else "1"
             shop.deliver(chance.choice("ab"), batch, [chance.randint(1, 5) for _ in range(3)])
         elif what == "edit":
             shop.use(chance.choice([1, 2, 10]))
+        elif what == "variable":
+            shop.set(chance.choice([1, 2, 10]))
         elif what == "rollback":
             try:
                 rollback(shop.warehouse)
@@ -230,7 +242,46 @@ def test_a_query_is_steady_only_if_it_reads_nothing_unseen(query: str, proven: b
     assert steady.proves(query, ["marts__a.fct_a"], {"my_function"}) is proven
 
 
-@pytest.mark.parametrize("text", ["{{ run_started_at }}", "{% set x = run_query('select 1') %}", "{{ invocation_id }}"])
+def test_a_variable_and_what_a_packages_macro_reads_from_the_environment_build_what_uses_them(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.write("packages.yml", "packages: [{local: other}]")
+    shop.write("dbt_packages/other/dbt_project.yml", "name: other\nversion: 1.0.0\nconfig-version: 2")
+    shop.write(
+        "dbt_packages/other/macros/m.sql", "{% macro added() %}+ {{ env_var('OF_A_PACKAGE', '0') }}{% endmacro %}"
+    )
+    shop.write("models/marts/fct_c.sql", "{{ config(materialized='table') }}\nselect 1 {{ other.added() }} as value")
+    for _ in "ab":
+        shop.night()
+    built = shop.night()
+    assert shop.ran(built) == {"dim_seen"}
+    with shop.warehouse.engine.connect() as connection:  # what is carried over is dated when it was measured
+        kept = tables.dbt_results
+        of_it = sa.select(kept.c.unique_id).where(
+            kept.c.invocation_id == built.run.invocation_id, kept.c.measured_at.is_(None)
+        )
+        assert [each.rpartition(".")[2] for each in connection.scalars(of_it)] == ["dim_seen"]
+    shop.set(2)
+    assert "fct_a" in shop.ran(shop.night())
+    shop.check()
+    shop.night()
+    assert shop.ran(shop.night()) == {"dim_seen"}
+    monkeypatch.setenv("OF_A_PACKAGE", "5")
+    assert "fct_c" in shop.ran(shop.night())
+    with shop.warehouse.engine.connect() as connection:
+        assert connection.scalar(sa.text("select value from marts.fct_c")) == 6
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ run_started_at }}",
+        "{% set x = run_query('select 1') %}",
+        "{{ invocation_id }}",
+        "{{ env_var(name) }}",
+        "{{ env_var('A' ~ b) }}",
+    ],
+)
 def test_a_model_that_asks_for_what_is_in_no_file_is_built_every_night(text: str) -> None:
     node = {"resource_type": "model", "config": {"materialized": "table"}, "depends_on": {"macros": ["macro.p.m"]}}
     macro = {"package_name": "p", "original_file_path": "macros/m.sql", "depends_on": {"macros": []}}
