@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--show", action="store_true")
     asked = parser.parse_args()
-    files = [HERE / "results" / f"{name}.json" for name in QUICK if asked.quick]
+    files = [HERE / "results" / f"{name}.{kind}" for name in QUICK if asked.quick for kind in ("json", "svg")]
     kept = {file: file.read_bytes() if file.exists() else None for file in files}
     try:
         for name in () if asked.show else QUICK if asked.quick else ALL:
@@ -158,7 +158,7 @@ def main() -> None:
         print(f"\n{json.dumps(measure.hardware())}\n\n{table()}")
     finally:
         for file, was in kept.items():
-            file.unlink() if was is None else file.write_bytes(was)
+            file.unlink(missing_ok=True) if was is None else file.write_bytes(was)
 
 
 if __name__ == "__main__":

@@ -158,14 +158,14 @@ def copy_and_dbt(database: Database, month: make_month.Month, name: str) -> Run:
 
 def dlt(database: Database, month: make_month.Month, name: str) -> Run:
     """dlt, from Parquet, as fast as it types every column."""
-    python = environments.python_of("dlt_load.py", "dlt[postgres,parquet]==1.31.0")
+    python = environments.python_of("dlt_load")
     whole = database.run(name, [python, str(HERE / "peers" / "dlt_load.py"), str(month.parquet), database.over_tcp])
     return Run(whole.seconds, database.first_row("select count(*) from dlt_trips.trips")[0], whole)
 
 
 def sling(database: Database, month: make_month.Month, name: str) -> Run:
     """Sling, from CSV.gz, with the types that it infers. Its wheel is a program: for Linux on x86-64."""
-    python = environments.python_of("sling_load", "sling-linux-amd64==1.4.11")
+    python = environments.python_of("sling_load")
     program = next(Path(python).parents[1].rglob("bin/sling-linux-amd64"))
     program.chmod(0o755)
     url = f"{database.over_tcp}?sslmode=disable"

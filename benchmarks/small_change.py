@@ -14,10 +14,8 @@ import itertools
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
-import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -82,22 +80,17 @@ class Project:
         """The first dataset's next day."""
         self.write("events_00", next(self.days))
 
-    def sluice(self, *arguments: str) -> None:
-        log = self.root / "log.txt"
-        with log.open("wb") as out:
-            command = [sys.executable, "-m", "sluice", *arguments]
-            ended = subprocess.run(command, cwd=self.root, env=self.env, stdout=out, stderr=out, check=False)
-        if ended.returncode:
-            raise RuntimeError(f"sluice {' '.join(arguments)}:\n" + log.read_text(encoding="utf-8")[-2000:])
+    def sluice(self, *arguments: str) -> measure.Measured:
+        command = [sys.executable, "-m", "sluice", *arguments]
+        return measure.run(command, self.root / "log.txt", env=self.env, cwd=self.root)
 
     def night(self) -> dict[str, float]:
-        """Seconds of a run with one new file, as a whole and of each step that it names."""
+        """Seconds of a run with one new file, as a whole and of each step that it names; and its memory."""
         self.deliver()
-        began = time.perf_counter()
-        self.sluice("run")
-        whole = round(time.perf_counter() - began, 2)
+        ran = self.sluice("run")
         steps = STEP.findall((self.root / "log.txt").read_text(encoding="utf-8"))
-        return {"whole": whole, **{step: float(seconds) for step, seconds in steps}}
+        memory = {"process_mb": ran.process_mb, "children_mb": ran.children_mb}
+        return {"whole": ran.seconds, **{step: float(seconds) for step, seconds in steps}, **memory}
 
 
 def main() -> None:
@@ -120,9 +113,10 @@ def main() -> None:
             for size in SIZES:
                 if (home := Path(folder) / f"of_{size}" / ".sluice").exists():
                     embedded.remove(home)
+    memory = {str(size): max(run["process_mb"] + run["children_mb"] for run in of) for size, of in taken.items()}
     medians = {str(size): measure.median([run["whole"] for run in of]) for size, of in taken.items()}
     result = {"measured_at": datetime.now(UTC).isoformat(timespec="seconds"), "hardware": facts, "rows": ROWS}
-    RESULT.write_text(json.dumps({**result, "seconds": medians, "runs": taken}, indent=2) + "\n")
+    RESULT.write_text(json.dumps({**result, "seconds": medians, "peak_mb": memory, "runs": taken}, indent=2) + "\n")
     print(json.dumps(medians))
 
 

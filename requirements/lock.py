@@ -1,6 +1,7 @@
 """Write the lock, with hashes and without index address: runtime.txt, buckets.txt (with the extras), dev.txt, docs.txt.
 
-And supply.txt, mutation.txt and spark.txt, with an environment of their own: not resolved with the others.
+And supply.txt, mutation.txt and spark.txt, with an environment of their own: not resolved with the others. So have the
+peers of the benchmarks, benchmarks/peers/*.in.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ def main() -> None:
     _compile("supply.txt", ["--group", "supply"])
     _compile("mutation.txt", ["--group", "mutation"])
     _compile("spark.txt", ["--group", "spark"])
+    for peer in sorted((HERE.parent / "benchmarks" / "peers").glob("*.in")):
+        _compile(str(peer.with_suffix(".txt")), [str(peer.relative_to(HERE.parent))])
 
 
 def _write(overrides: str) -> None:
