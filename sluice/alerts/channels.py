@@ -27,6 +27,7 @@ from pydantic import Field, SecretStr
 
 from sluice.alerts import escaping
 from sluice.alerts.messages import Alert, plain
+from sluice.contract.formatting import MASK
 
 ADDRESS = re.compile(r"\b[a-z][a-z0-9+.\-]*://[^\s'\"<>]+", re.IGNORECASE)
 
@@ -181,7 +182,7 @@ def _why(error: Exception, block: Any = None) -> str:
     if isinstance(error, HTTPStatusError):
         text = f"it answered {error.response.status_code} {error.response.reason_phrase}"
     for secret in sorted(_secrets(block), key=len, reverse=True):
-        text = text.replace(secret, "***")
+        text = text.replace(secret, MASK)
     text = plain(ADDRESS.sub("<address>", " ".join(text.split())), limit=300)
     return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__} (no reason given)"
 

@@ -40,7 +40,7 @@ def tamed(text: str) -> str:
 def services_of(block: Any) -> Any:
     """Apprise's object with the services that a notification block sends to; None for a block that has no such.
 
-    Prefect gives no public way to it (read in 3.8).
+    Prefect gives no public way to it (read in 3.9).
     """
     return getattr(block, "_apprise_client", None)
 

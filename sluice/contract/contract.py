@@ -17,6 +17,7 @@ from sluice.contract import validation
 from sluice.contract.batches import Batches, refuse_misfit
 from sluice.contract.columns import NAME, WHOLE_ROW, Column, column_type
 from sluice.contract.errors import ContractError
+from sluice.contract.formatting import MASK
 from sluice.contract.validation import POSTGRES_COLUMNS, refuse_unkept, refuse_unless
 
 MOST_COLUMNS = 1500  # PostgreSQL's tables end at 1,600, and some are ours
@@ -230,9 +231,6 @@ class Contract:
 
     def __str__(self) -> str:
         return self.dataset_id
-
-
-MASK = "***"
 
 
 def masked(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 FEW = 5  # that are alike, and are shown one by one
 HIDDEN = "..."
+MASK = "***"  # in the place of a personal value, or of a secret
 # Parameters that sign or open an address, in lower case: of S3, Google, Azure, CloudFront, Akamai, and usual ones.
 _SIGNING = re.compile(
     r"(x-(amz|goog|ms|oss|cos|obs)-.*|.*(sig|signature|token|secret|passw(or)?d|passwd|pwd|credentials?|api-?_?key|jwt|hmac)"

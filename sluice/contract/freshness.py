@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from enum import StrEnum
 
 from sluice.contract.batches import Calendar, Hourly
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
 
 IN_HOURS = 72  # an age below is shown in hours
+
+
+class AgeVerdict(StrEnum):
+    """How old a batch is by the bounds of its contract."""
+
+    FRESH = "fresh"
+    LATE = "late"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +29,7 @@ class Age:
         hours: where each hour is a batch.
     """
 
-    verdict: Literal["fresh", "late", "stale"]
+    verdict: AgeVerdict
     days: int
     hours: int | None = None
 
@@ -51,5 +59,5 @@ def age_of(contract: Contract, batch: str, now: datetime | None = None) -> Age |
     days = max(age.days, 0)
     hours = max(age // timedelta(hours=1), 0) if isinstance(contract.files.batches, Hourly) else None
     if age > contract.freshness.error_after:
-        return Age("stale", days, hours)
-    return Age("late" if age > contract.freshness.warn_after else "fresh", days, hours)
+        return Age(AgeVerdict.STALE, days, hours)
+    return Age(AgeVerdict.LATE if age > contract.freshness.warn_after else AgeVerdict.FRESH, days, hours)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 from sluice.contract.columns import Severity
 from sluice.contract.contract import Gate
 from sluice.contract.formatting import counted, percent
 
-CheckOutcome = Literal["passed", "warned", "failed", "errored"]
 CANARY = "canary rows are rejected"  # the result that shows that the audit is alive; each report must have it
+
+
+class CheckOutcome(StrEnum):
+    """What a check says of its batch."""
+
+    PASSED = "passed"
+    WARNED = "warned"
+    FAILED = "failed"
+    ERRORED = "errored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +53,11 @@ class CheckResult:
     def outcome(self) -> CheckOutcome:
         """`failed` closes the gate; failing rows within the tolerance of an error check are rejected and pass."""
         if self.error is not None:
-            return "errored"
+            return CheckOutcome.ERRORED
         if self.severity == "warn":
-            return "warned" if self.share > (self.tolerance or 0) else "passed"
-        return "failed" if self.tolerance is not None and self.share > self.tolerance else "passed"
+            return CheckOutcome.WARNED if self.share > (self.tolerance or 0) else CheckOutcome.PASSED
+        exceeded = self.tolerance is not None and self.share > self.tolerance
+        return CheckOutcome.FAILED if exceeded else CheckOutcome.PASSED
 
     @property
     def is_noted(self) -> bool:

@@ -184,9 +184,7 @@ def _contract(shown: str, load: Callable[[], ModuleType]) -> Contract:
 
 
 def _former(error: Exception) -> str | None:
-    """What to write in a file for an older Sluice: contracts/ held the engine too, and an argument had another name."""
-    if isinstance(error, TypeError) and "unexpected keyword argument 'months_due'" in str(error):
-        return "months_due is now look_back. Write Monthly(..., look_back=4) with the number of months that it had"
+    """What to write in a file for an older Sluice: contracts/ held the engine too."""
     name = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
     if name.split(".")[0] != "contracts":
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
 import httpx
 import typer
@@ -13,7 +13,13 @@ from prefect.settings import PREFECT_API_AUTH_STRING
 
 from sluice.contract.errors import SluiceError
 
-Verdict = Literal["ok", "warn", "fail"]
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Finding:
     """
 
     area: str
-    verdict: Verdict
+    verdict: Level
     found: str
     advice: str = ""
     exit_code: int = 0
@@ -34,17 +40,17 @@ class Finding:
 
 def ok(area: str, found: str) -> Finding:
     """All is well."""
-    return Finding(area, "ok", found)
+    return Finding(area, Level.OK, found)
 
 
 def warn(area: str, found: str, advice: str) -> Finding:
     """Runs work, but somebody should know."""
-    return Finding(area, "warn", found, advice)
+    return Finding(area, Level.WARN, found, advice)
 
 
 def fail(area: str, found: str, advice: str, exit_code: int = 3) -> Finding:
     """Runs cannot work, or must not be trusted. `exit_code` 5 is for a configuration that is wrong."""
-    return Finding(area, "fail", found, advice, exit_code)
+    return Finding(area, Level.FAIL, found, advice, exit_code)
 
 
 Check = Callable[[], Iterator[Finding]]

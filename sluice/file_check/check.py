@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -23,7 +24,13 @@ from sluice.source.fetch import fetch, look
 from sluice.source.files import SourceFile
 from sluice.source.readers.row_stream import open_rows
 
-Verdict = Literal["passed", "held", "failed"]
+
+class FileVerdict(StrEnum):
+    """What a run would do with the file."""
+
+    PASSED = "passed"
+    HELD = "held"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class FileCheck:
     dataset_id: str
     file: str
     batch: str
-    verdict: Verdict
+    verdict: FileVerdict
     exit_code: int = 0
     report: AuditReport | None = None
     reasons: tuple[str, ...] = ()
@@ -54,7 +61,7 @@ class FileCheck:
     @property
     def message(self) -> str:
         """One line that says why it does not pass."""
-        closed = "gate closed: " if self.verdict == "held" else ""
+        closed = "gate closed: " if self.verdict is FileVerdict.HELD else ""
         return f"{self.file}, {self.dataset_id} {self.batch}: {closed}{'; '.join(self.reasons)}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -90,13 +97,15 @@ def check_file(file: str, contract: Contract, batch: str | None = None, referenc
             raise
         except SluiceError as error:
             reasons = (error.reason(contract.dataset_id, name),)
-            return FileCheck(contract.dataset_id, shown, name, "failed", error.exit_code, None, reasons, sha256=sha256)
+            return FileCheck(
+                contract.dataset_id, shown, name, FileVerdict.FAILED, error.exit_code, None, reasons, sha256=sha256
+            )
     decision = decide(contract.gate, report)
     return FileCheck(
         contract.dataset_id,
         shown,
         name,
-        "passed" if decision.open else "held",
+        FileVerdict.PASSED if decision.open else FileVerdict.HELD,
         0 if decision.open else 2,
         report,
         reasons_of(contract, report, decision),

@@ -15,11 +15,7 @@ batches = sa.Table(
     "batches",
     metadata,
     sa.Column(
-        "load_id",
-        sa.BigInteger(),
-        sa.Identity(always=True),
-        primary_key=True,
-        comment="Number of the load; a later load has a higher one.",
+        "load_id", sa.BigInteger(), sa.Identity(always=True), primary_key=True, comment="A later load has a higher one."
     ),
     sa.Column("dataset", sa.Text(), nullable=False, comment="Dataset that was loaded."),
     sa.Column("batch", sa.Text(), nullable=False, comment="Batch that was loaded."),

@@ -11,6 +11,7 @@ import time
 from dataclasses import fields, replace
 from datetime import timedelta
 from hashlib import sha256
+from importlib.metadata import version
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, get_run_logger, task
@@ -48,11 +49,14 @@ R = TypeVar("R")
 def listing_key(_: TaskRunContext, parameters: dict[str, Any]) -> str | None:
     """The same address, ETag, size and time mean the same bytes: what was fetched is used again for a day.
 
+    By the same version of Sluice alone: another may keep other facts of a file.
+
     A digest: the key names a file of Prefect's, and an address may hold a token, `../`, or be longer than a name.
     """
     listing: Listing = parameters["listing"]
     parts = [part.name for part in fields(SourceFile)]  # an older version's result lacks what is new in it
-    known = (str(home()), Address(listing.address).real, listing.etag, listing.size, listing.modified, parts)
+    of_file = (Address(listing.address).real, listing.etag, listing.size, listing.modified)
+    known = (str(home()), version("sluice-elt"), *of_file, parts)
     return f"sluice-fetch-{sha256(repr(known).encode()).hexdigest()}" if listing.etag or listing.modified else None
 
 

@@ -78,7 +78,7 @@ def _build(block: Wanted, build: Build, values: Values) -> Block:
         raise ConfigError(f"{block}: not made: {error}") from None
     except ImportError as error:
         extra = "gcs" if block.kind == "gcs-bucket" else "s3"
-        raise ConfigError(f"{block}: {error.name} is not installed: pip install 'sluice[{extra}]'") from None
+        raise ConfigError(f"{block}: {error.name} is not installed: pip install 'sluice-elt[{extra}]'") from None
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}" for each in error.errors())
         raise ConfigError(f"{block}: not made: {wrong}") from None

@@ -108,7 +108,7 @@ def _require(address: str, what: str) -> None:
         except ImportError as error:
             raise ConfigError(
                 f"{address}: needs an extra that is not installed ({error.name or module}): "
-                f"pip install 'sluice[{extra}]' (in a checkout: pip install -e '.[{extra}]')"
+                f"pip install 'sluice-elt[{extra}]' (in a checkout: pip install -e '.[{extra}]')"
             ) from None
 
 
@@ -157,7 +157,7 @@ def _of_block(address: str, kind: str, name: str, path: str) -> StoredFile:
 
 
 def _within(block: Any, path: str) -> str:
-    """The path below the block's base path; never above it. Prefect gives no public way to it (read in 3.8)."""
+    """The path below the block's base path; never above it. Prefect gives no public way to it (read in 3.9)."""
     return str(block._resolve_path(path))
 
 

@@ -86,7 +86,7 @@ def engine_of(block: str) -> sa.Engine:
 
 def address_of(block: str) -> sa.URL:
     """What a block names, without a connection to it. Raises ConfigError where there is no such block."""
-    return _load_block(block)._rendered_url
+    return _url_of(_load_block(block))
 
 
 def embedded_for(user: str | None) -> Warehouse:
@@ -195,14 +195,9 @@ def _embedded_connector(home: Path) -> SqlAlchemyConnector:
     url, _ = users.urls(home)
     from prefect_sqlalchemy import ConnectionComponents, SqlAlchemyConnector, SyncDriver
 
-    return SqlAlchemyConnector(
-        connection_info=ConnectionComponents(
-            driver=SyncDriver.POSTGRESQL_PSYCOPG2,
-            username=url.username,
-            database=url.database,
-            query={key: str(value) for key, value in url.query.items()},
-        )
-    )
+    query = {key: str(value) for key, value in url.query.items()}
+    place: dict[str, Any] = {"username": url.username, "database": url.database, "query": query}
+    return SqlAlchemyConnector(connection_info=ConnectionComponents(driver=SyncDriver.POSTGRESQL_PSYCOPG2, **place))
 
 
 def _load_block(name: str) -> SqlAlchemyConnector:
@@ -220,10 +215,15 @@ def _load_block(name: str) -> SqlAlchemyConnector:
         ) from None
 
 
+def _url_of(connector: SqlAlchemyConnector) -> sa.URL:
+    """What its settings come to. prefect-sqlalchemy gives no public way to it (read in 0.6)."""
+    return connector._rendered_url
+
+
 def _engine(connector: SqlAlchemyConnector, block: str) -> sa.Engine:
     from prefect_sqlalchemy import SyncDriver
 
-    driver: str = connector._rendered_url.drivername  # prefect-sqlalchemy gives no public way to it (read in 0.6)
+    driver: str = _url_of(connector).drivername
     if driver != SyncDriver.POSTGRESQL_PSYCOPG2.value:
         raise ConfigError(
             f"block {block!r} names the driver {driver!r}; use {SyncDriver.POSTGRESQL_PSYCOPG2.value!r} "

@@ -12,13 +12,12 @@ from urllib.parse import quote, urlencode
 from sqlalchemy import URL
 
 from sluice.contract.errors import ConfigError
+from sluice.contract.formatting import MASK
 from sluice.project import paths
 from sluice.warehouse import embedded, libpq
 from sluice.warehouse.connection import BLOCK_VARIABLE, address_of, named
 from sluice.warehouse.embedded.location import PORT, wheel_binaries
 from sluice.warehouse.reader import MAKE_READER, READER_VARIABLE
-
-MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def sql_of(check: Check) -> str | None:
         return None
     statement = query_of(check) if check.kind in OF_KEYS else check.passes
     dialect = postgresql.dialect()
-    dialect._backslash_escapes = False  # as a server reports it, which we do not ask: a backslash is a character
+    dialect._backslash_escapes = False  # as a server reports it (read in SQLAlchemy 2.1)
     return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})).replace("%%", "%")
 
 

@@ -25,7 +25,7 @@ from sluice.marts.dbt import side_sessions
 from sluice.marts.dbt.environment import DbtPlace
 from sluice.marts.dbt.node_tasks import NodeTasks, run_name
 from sluice.marts.dbt.results import COMMANDS_WITH_NODES, node_result, of_artifacts, parents_of
-from sluice.marts.dbt.runner import BEGAN, Outcome, Problem, Progress
+from sluice.marts.dbt.runner import BEGAN, DbtOutcome, Problem, Progress
 from sluice.marts.dbt.signals import signals_interrupt_dbt
 
 STOP_SECONDS = 5.0  # for dbt to cancel its queries; then the server ends them, once the client is gone
@@ -66,7 +66,7 @@ class ChildProcess:
     def __init__(self, python: Path) -> None:
         self.python = python
 
-    def run(self, args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None) -> Outcome:
+    def run(self, args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None) -> DbtOutcome:
         """As Runner.run."""
         folders = ("--project-dir", place.project, "--profiles-dir", place.profiles)
         written = ("--target-path", place.target_path, "--log-path", place.logs, "--target", place.target)
@@ -79,8 +79,8 @@ class ChildProcess:
             said = errors.read().decode(errors="replace").strip()
         problem = self._problem(code, run, said)
         if problem is not None:
-            return Outcome(run.invocation_id, problem=problem)
-        return Outcome(run.invocation_id, run.results, tuple(run.lines))
+            return DbtOutcome(run.invocation_id, problem=problem)
+        return DbtOutcome(run.invocation_id, run.results, tuple(run.lines))
 
     def _problem(self, code: int, run: _Run, said: str) -> Problem | None:
         if run.error is not None:

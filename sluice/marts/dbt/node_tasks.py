@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect import Task
-from prefect._internal.uuid7 import uuid7
+from prefect._internal.uuid7 import uuid7  # not public (read in Prefect 3.9): ids that sort by time, as its own do
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRunResult
 from prefect.context import FlowRunContext, TaskRunContext

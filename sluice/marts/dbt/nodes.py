@@ -27,7 +27,6 @@ from dbt.cli.exceptions import DbtUsageException
 from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.events.base_types import EventLevel
 from dbt_common.invocation import get_invocation_id
-from prefect._internal.uuid7 import uuid7
 from prefect.client.schemas.objects import State
 from prefect_dbt import PrefectDbtRunner, PrefectDbtSettings  # type: ignore[import-untyped]
 
@@ -35,7 +34,7 @@ from sluice.ledger import session_right
 from sluice.marts.dbt import node_tasks, side_sessions
 from sluice.marts.dbt.environment import DbtPlace
 from sluice.marts.dbt.results import COMMANDS_WITH_NODES, node_result
-from sluice.marts.dbt.runner import BEGAN, Outcome, Problem, Progress
+from sluice.marts.dbt.runner import BEGAN, DbtOutcome, Problem, Progress
 from sluice.marts.dbt.signals import signals_interrupt_dbt
 
 # What dbt says of an exception that ends it, and of the nodes that it takes down
@@ -78,7 +77,7 @@ class UntilStopped(TextIOBase):
 class InProcess:
     """The runner that runs dbt in this process."""
 
-    def run(self, args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None) -> Outcome:
+    def run(self, args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None) -> DbtOutcome:
         """As Runner.run."""
         side_sessions.install(session_right)
         _look_once()
@@ -92,10 +91,10 @@ class InProcess:
         if ended.error is not None:
             words = str(ended.error).strip() or type(ended.error).__name__
             usage = isinstance(ended.error, DbtUsageException)
-            return Outcome(ended.invocation_id, problem=Problem(words, usage, began=with_nodes and dbt.began))
+            return DbtOutcome(ended.invocation_id, problem=Problem(words, usage, began=with_nodes and dbt.began))
         results = getattr(ended.result, "results", None) if with_nodes else None
         nodes = tuple(node_result(result, place.secrets) for result in results or ())
-        return Outcome(ended.invocation_id, nodes, tuple(ended.result or ()) if command == "ls" else ())
+        return DbtOutcome(ended.invocation_id, nodes, tuple(ended.result or ()) if command == "ls" else ())
 
 
 def _look_once() -> None:
@@ -118,7 +117,11 @@ class _Settings(PrefectDbtSettings):
 
 
 class NodeRunner(PrefectDbtRunner):
-    """PrefectDbtRunner whose node task runs are joined, hold dbt's message, and exist for skipped nodes."""
+    """PrefectDbtRunner whose node task runs are joined, hold dbt's message, and exist for skipped nodes.
+
+    It has its own `_queue_callback`, `_create_unified_callback` and `_call_task`, which are not public (read in
+    prefect-dbt 0.7; docs/decisions/0005-dbt-runner.md).
+    """
 
     def __init__(self, project: Path, profiles: Path, target_path: Path, progress: Progress | None) -> None:
         settings = _Settings(
@@ -203,7 +206,7 @@ class NodeRunner(PrefectDbtRunner):
             return node_tasks.state(status, message, stopped=bool(self.signals))
 
         run_name = node_tasks.run_name(manifest_node.resource_type, manifest_node.name)
-        task, task_run_id = node_tasks.task(run_name, until_ended), uuid7()
+        task, task_run_id = node_tasks.task(run_name, until_ended), node_tasks.uuid7()
         known = (task_state.get_task_run_id(parent) for parent in manifest_node.depends_on_nodes)
         parents = [parent for parent in known if parent]
         task_state.start_task(node_id, task)

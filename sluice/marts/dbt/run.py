@@ -16,7 +16,7 @@ from sluice.contract.errors import ConfigError
 from sluice.ledger.tables import dbt_results
 from sluice.marts.dbt.environment import DbtPlace
 from sluice.marts.dbt.results import COMMANDS_WITH_NODES, DbtRun, NodeResult
-from sluice.marts.dbt.runner import Outcome, Problem, Progress, Runner
+from sluice.marts.dbt.runner import DbtOutcome, Problem, Progress, Runner
 from sluice.marts.dbt.verdict import DbtBrokeOff, DbtDidNotRun, judge
 from sluice.project import paths
 from sluice.warehouse.warehouse import Warehouse
@@ -92,7 +92,7 @@ def list_nodes(args: Sequence[str], keys: Sequence[str], place: DbtPlace) -> lis
     return list(_invoke(["ls", *args, *lenient, "--output-keys", *keys], "ls", place).lines)
 
 
-def _invoke(args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None = None) -> Outcome:
+def _invoke(args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None = None) -> DbtOutcome:
     """Run dbt by the project's runner; raise what kept it from running any node."""
     place.logs.mkdir(parents=True, exist_ok=True)
     with _one_at_a_time, place.environment():  # which dbt must find when it is imported, too

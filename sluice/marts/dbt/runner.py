@@ -33,7 +33,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DbtOutcome:
     """How a dbt command ended: its nodes' results, the lines of `dbt ls`, or the problem that stopped it."""
 
     invocation_id: str
@@ -45,7 +45,7 @@ class Outcome:
 class Runner(Protocol):
     """Runs one dbt command at a time."""
 
-    def run(self, args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None) -> Outcome:
+    def run(self, args: Sequence[str], command: str, place: DbtPlace, progress: Progress | None) -> DbtOutcome:
         """Run dbt with `args`; inside a flow or task, every node that it runs is a task run, ended when this returns.
 
         Args:

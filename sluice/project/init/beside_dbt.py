@@ -137,7 +137,7 @@ def _texts(root: Path, project: Path, profile: str, outputs: Mapping[str, Any]) 
     yield folder / PROFILES, _profiles(profile)
     diff = template.starter("diff.yml").replace("`sluice init`", "`sluice init --dbt`")
     yield root / template.DIFF, Template(diff).safe_substitute(version=version("sluice-elt"))
-    yield root / ".sluice" / ".gitignore", "# Written by `sluice init --dbt`: Sluice's data.\n*\n"
+    yield root / ".sluice" / ".gitignore", template.IGNORED.replace("`sluice init`", "`sluice init --dbt`")
 
 
 def _profiles(profile: str) -> str:

@@ -16,7 +16,8 @@ COMMON = (
     *("flows/nightly.py", "flows/backfill.py", "flows/corrections.py", "profiles/profiles.yml"),
     *("prefect.toml", "prefect.yaml", "automations.yaml", "dbt_project/models/staging/ops"),
 )
-EXAMPLES = {"taxi": ("contracts", "dbt_project", "tests/data")}
+EXAMPLES = {"taxi": ("contracts", "dbt_project", "tests/data", "docs/dictionary", "docs/odcs", "docs/ddl")}
+IGNORED = "# Written by `sluice init`: Sluice's data.\n*\n"  # in .sluice: a repository may have its own .gitignore
 DIFF = ".github/workflows/sluice-diff.yml"
 STARTED = {  # file of the starter -> where it goes
     "sluice.toml": "sluice.toml",
@@ -55,7 +56,9 @@ def starter(name: str) -> str:
 
 def started() -> dict[PurePosixPath, str]:
     """The files of a new project that carry its own names: texts with $name, $id and $version."""
-    return {PurePosixPath(to): starter(name) for name, to in STARTED.items()}
+    return {PurePosixPath(".sluice/.gitignore"): IGNORED} | {
+        PurePosixPath(to): starter(name) for name, to in STARTED.items()
+    }
 
 
 def _texts(name: str) -> Iterator[tuple[PurePosixPath, str]]:

@@ -11,6 +11,7 @@ from typing import Any
 from sluice.contract.derive.schemas import OPS
 from sluice.contract.formatting import counted
 from sluice.project.dbt_manifest import tests_of
+from sluice.project.marts.chosen import marts_in
 from sluice.site.facts import column_lineage
 
 LAYERS = ("raw", "staging", "intermediate", "marts")
@@ -72,13 +73,13 @@ def extract(manifest: Path, catalog: Path, side: str, shown_as: str) -> dict[str
     nodes = {**project["sources"], **project["nodes"]}
     nodes = {unique_id: node for unique_id, node in nodes.items() if node["resource_type"] in KINDS}
     described = {**asked["sources"], **asked["nodes"]}
-    tests = tests_of(project)
+    tests, published = tests_of(project), marts_in(project)
     kept: dict[str, dict[str, Any]] = {
         unique_id: {
             "name": node["name"],
             "page": f"{node['source_name']}.{node['name']}" if node["resource_type"] == "source" else node["name"],
             "kind": node["resource_type"],
-            "layer": _layer(node, shown_as),
+            "layer": _layer(node, unique_id in published),
             "description": node.get("description", "").replace(side, shown_as),
             "materialized": node["config"].get("materialized") or node["resource_type"],
             "columns": _columns(node, described.get(unique_id, {})),
@@ -140,11 +141,14 @@ def lost(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _layer(node: Mapping[str, Any], marts: str) -> str:
+def _layer(node: Mapping[str, Any], is_mart: bool) -> str:
+    """The folder that it lies in; of a mart, which sluice.toml may find elsewhere, `marts`."""
     if node["resource_type"] in ("source", "seed"):
         return "raw"
-    folders = node["fqn"][1:-1]
-    return marts if marts in folders else folders[0] if folders else "models"
+    if is_mart:
+        return LAYERS[-1]
+    folders = [folder for folder in node["fqn"][1:-1] if folder != LAYERS[-1]]
+    return folders[0] if folders else "models"
 
 
 def _columns(node: Mapping[str, Any], described: Mapping[str, Any]) -> list[list[str]]:

@@ -1,9 +1,8 @@
 """The users of a warehouse, and what each may do: made, granted, and given what is theirs. In the caller's transaction.
 
 The loader, as which runs work, owns what Sluice writes, and is a member of the transformer: it drops old tables of a
-side, points views to new ones, and ends sessions. The transformer, as which dbt works, owns the two sides. It reads
-published rows and the ledger, and no rejected row and none that is still being audited. The reader reads the views of
-the marts and nothing else.
+side, points views to new ones, and ends sessions. The transformer, as which dbt works, owns the two sides, and reads
+published rows and the ledger, but no rejected row and no audited one. The reader reads the views of the marts alone.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from psycopg2.extensions import encrypt_password
 
 from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import ConfigError
+from sluice.contract.formatting import MASK
 from sluice.warehouse.postgres.session import execute
 
 LOCK_WAIT = "20s"  # for a table whose owner changes, while somebody reads it
@@ -179,7 +179,7 @@ class Separation:
             verifier = sql.Literal(encrypt_password(password, role, driver, "scram-sha-256"))
             change = sql.SQL("ALTER ROLE {} PASSWORD {}")
             execute(self.connection, change.format(sql.Identifier(role), verifier))
-            self._note(change.format(sql.Identifier(role), sql.Literal("***")))
+            self._note(change.format(sql.Identifier(role), sql.Literal(MASK)))
 
     def _on_database(self, role: str, rights: tuple[str, ...]) -> None:
         may = sa.text("SELECT has_database_privilege(:role, current_database(), :right)")

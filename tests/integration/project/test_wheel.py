@@ -129,6 +129,8 @@ def test_the_example_is_the_project_of_this_repository(installed: Path, tmp_path
         for path, content in theirs.items():
             if "__pycache__" not in path.parts and path.name != "__init__.py":
                 assert (tmp_path / "taxi" / path).read_bytes() == content, path
+    derive = [str(installed / "sluice"), "derive", "--check"]
+    subprocess.run(derive, cwd=tmp_path / "taxi", check=True)
 
 
 def test_the_unit_tests_pass_on_this_interpreter(installed: Path) -> None:

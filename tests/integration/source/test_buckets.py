@@ -124,7 +124,7 @@ def test_a_missing_extra_is_named_with_the_command_that_brings_it(
     monkeypatch.setitem(sys.modules, {"gcs": "gcsfs", "s3": "s3fs"}[extra], None)
     with pytest.raises(ConfigError) as caught:
         look(address)
-    assert f"pip install 'sluice[{extra}]'" in str(caught.value)
+    assert f"pip install 'sluice-elt[{extra}]'" in str(caught.value)
     assert caught.value.exit_code == 5
 
 

@@ -121,12 +121,3 @@ def test_a_dataset_is_loaded_after_one_of_which_it_references_several_columns(pr
         (project / f"contracts/{entity}.py").write_text(text)
         (project / f"{entity}.csv").write_text("thing_id,other\n1,x\n")
     assert [each.contract.entity for each in plan.deliveries(None, None, None)] == ["c", "a"]
-
-
-def test_the_former_name_of_look_back_is_answered_with_what_to_write(project: Path) -> None:
-    add(project, "a")
-    file = project / "contracts/a.py"
-    text = file.read_text().replace("Single()", 'Monthly(start="2024-01", months_due=6)')
-    file.write_text(text.replace("Single", "Monthly"))
-    with pytest.raises(ContractError, match=r"contracts/a.py cannot be loaded: months_due is now look_back. Write Mon"):
-        load_contracts(project / "contracts")
