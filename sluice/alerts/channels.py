@@ -59,7 +59,7 @@ def send(alert: Alert, block: str | None) -> bool:
         _logger().warning("%s: no Prefect event was emitted: %s", alert.title, problem)
     if not block:
         _logger().warning(
-            "%s: nobody was alerted, for the dataset's contract names no notification block. Make one and "
+            "%s: nobody was alerted: the dataset's contract names no notification block. Make one and "
             "name it: Contract(alerts='slack-webhook/data-team'); docs/alerts.md shows how",
             alert.title,
         )

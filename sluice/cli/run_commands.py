@@ -25,7 +25,7 @@ def run(
 ) -> None:
     """Load what is new, audit it, publish what passes the gate, then rebuild and publish the marts.
 
-    With --watch, a file is taken once two looks in a row find it the same, so one that is still being written waits.
+    With --watch, a file is taken when two looks in a row find it unchanged: one that is still being written waits.
     A held file is not taken again before it changes.
     """
     if watch is not None:

@@ -98,7 +98,7 @@ def rights(warehouse: Warehouse) -> Iterator[Finding]:
 def _separation(warehouse: Warehouse, user: str) -> Finding:
     """Whether dbt works as another user than runs do, and what it costs where it does not."""
     if warehouse.transformer is not None:
-        return ok("rights", f"dbt works as {warehouse.dbt.url.username}, which owns the sides and little else")
+        return ok("rights", f"dbt works as {warehouse.dbt.url.username}, which owns the two sides of the marts only")
     cost = (
         f"{user} does everything: SQL of a dbt model could change published rows and Sluice's records, and read "
         "quarantine and rows that no check has seen"

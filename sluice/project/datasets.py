@@ -39,5 +39,6 @@ def contract_for(dataset_id: str) -> Contract:
     if dataset_id in known:
         return known[dataset_id]
     close = difflib.get_close_matches(dataset_id, known, n=1, cutoff=0.4)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}" if known else "there are none yet"
+    others = f"the datasets are {', '.join(known)}" if known else "there are none yet"
+    hint = f"did you mean {close[0]}?" if close else others
     raise ConfigError(f"unknown dataset {dataset_id!r}: {hint} (a dataset is a file in contracts/)")

@@ -1,6 +1,6 @@
 """Run for files soon after they arrive: `sluice run --watch`.
 
-A file is taken once two looks in a row find it the same, so one that is still being written waits. Each run is a
+A file is taken when two looks in a row find it unchanged: one that is still being written waits. Each run is a
 separate process, so that a bug or the memory of one is not the next one's.
 """
 

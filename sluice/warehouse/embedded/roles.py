@@ -71,7 +71,7 @@ def _give(cursor: psycopg2.extensions.cursor) -> None:
         cursor.execute(sql.SQL(GIVE).format(SUPERUSERS_OWN))
     except (LockNotAvailable, DeadlockDetected):
         raise BusyError(
-            f"what a superuser made in the warehouse, as older versions did, is to be given to the user {OWNER}, and "
+            f"tables that a superuser made, as older versions did, must go to the user {OWNER}, and "
             "another program uses it. Nothing was changed. Try again when that has ended"
         ) from None
 
