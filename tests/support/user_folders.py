@@ -25,7 +25,7 @@ import pytest
 from tests.support.repository import ROOT
 
 VARIABLES = ("SLUICE_", "PREFECT_", "DBT_", "XDG_", "PG")  # begin the names of those that say where something is
-KEPT = "SLUICE_REAL_DATA"  # a folder that tests only read
+KEPT = ("SLUICE_REAL_DATA", "SLUICE_SEQUENCES")  # a folder that tests only read, and how many of them to run
 PASSED_ON = "FOLDERS_OF_THE_USER"  # tells pytest-xdist's workers, whose home is a temporary one from the start
 FILE_EVENTS = {"open", "os.listdir", "os.scandir", "os.mkdir", "os.remove", "os.rmdir", "os.rename", "sqlite3.connect"}
 OF_ANOTHER_FOLDER = {"os.mkdir", "os.remove", "os.rmdir", "os.rename"}  # the last argument is a folder, or -1
@@ -103,7 +103,7 @@ def replace(theirs: UserFolders) -> Path:
         The temporary home.
     """
     os.environ[PASSED_ON] = os.pathsep.join(map(str, (theirs.home, theirs.warehouse, *theirs.watched)))
-    for name in [name for name in os.environ if name.startswith(VARIABLES) and name != KEPT]:
+    for name in [name for name in os.environ if name.startswith(VARIABLES) and name not in KEPT]:
         del os.environ[name]
     home = Path(tempfile.mkdtemp(prefix="sluice-tests-"))
     atexit.register(shutil.rmtree, home, ignore_errors=True)

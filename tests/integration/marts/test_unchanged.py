@@ -99,9 +99,9 @@ class Shop:
             new = [{"id": f"{batch}/{n}", "value": value, "batch": batch} for n, value in enumerate(values)]
             connection.execute(sa.text(f"INSERT INTO staging.{dataset} VALUES (:id, :value, :batch)"), new)
 
-    def night(self) -> build.Built:
+    def night(self, changed: bool = True) -> build.Built:
         with self.warehouse.lock("dbt"):
-            built = build.build(self.warehouse, "a run", changed=True)
+            built = build.build(self.warehouse, "a run", changed=changed)
             candidate.publish(self.warehouse, built, "a run")
         return built
 
@@ -109,6 +109,19 @@ class Shop:
         """Nodes that dbt ran, by name; the others were left as they were."""
         left = ("(unchanged since", "(measured")
         return {node.name for node in built.run.nodes if not any(word in node.message for word in left)}
+
+    def contents(self) -> dict[str, list[str]]:
+        """All rows of all relations of the side that readers have; but for the model that reads the clock."""
+        newest = sa.select(tables.publications.c.side).order_by(tables.publications.c.publication_id.desc()).limit(1)
+        there = (
+            "select table_name from information_schema.tables where table_schema = :side and table_name <> 'dim_seen'"
+        )
+        with self.warehouse.engine.connect() as connection:
+            side = connection.scalar(newest)
+            names = connection.scalars(sa.text(there), {"side": side}).all()
+            assert {"stg_a", "fct_a", "fct_b", "fct_both"} <= {*names}
+            rows = {name: connection.execute(sa.text(f"select * from {side}.{name}")).all() for name in names}
+        return {name: sorted(map(repr, found)) for name, found in rows.items()}
 
     def check(self) -> None:
         """Readers have what staging says, and the warning is open if, and only if, there is something to warn of."""
@@ -219,6 +232,9 @@ def test_any_sequence_of_nights_gives_what_a_build_of_everything_gives(
                     shop.night()
         shop.night()
         shop.check()
+    before = shop.contents()
+    shop.night(changed=False)
+    assert shop.contents() == before
 
 
 @pytest.mark.parametrize(
