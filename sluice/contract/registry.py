@@ -189,6 +189,6 @@ def _former(error: Exception) -> str | None:
     if name.split(".")[0] != "contracts":
         return None
     return (
-        f"it imports {name}, which does not exist. Write `from sluice import Contract, Files, column, ...` for the names "
+        f"it imports {name}, which does not exist. Write `from sluice import Contract, Files, column, ...` for what is "
         "of Sluice, and `from ._name import ...` for a file beside this one"
     )
