@@ -111,7 +111,7 @@ def main() -> None:
     }
     RESULT.parent.mkdir(exist_ok=True)
     show(result)
-    if not options.only:  # a part of it is for whoever works on that part
+    if not options.only:  # a part of it is for those who work on that part
         RESULT.write_text(json.dumps(result, indent=2) + "\n")
         draw(result)
 

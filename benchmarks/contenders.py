@@ -39,7 +39,7 @@ class Run:
     """One load. `load_seconds` is from the start of extract to the publish; without a ledger, the whole.
 
     Attributes:
-        phases: seconds of extract and load, audit, publish, where the ledger tells them.
+        phases: seconds of extract and load, audit, publish, where the ledger has them.
     """
 
     load_seconds: float
@@ -79,7 +79,7 @@ class Database:
 
     def run(self, name: str, command: list[str], env: dict[str, str] | None = None) -> measure.Measured:
         log = HOME / "logs" / f"{'_'.join(name.replace('|', '').split())}.log"
-        data = self.first_row("select current_setting('data_directory')")[0]  # tells the server's processes
+        data = self.first_row("select current_setting('data_directory')")[0]  # names the server's processes
         return measure.run(command, log, env=env, server=Path(data))
 
 

@@ -1,4 +1,4 @@
-"""Hold what a loader made of a file against what the file says, cell by cell. Knows no loader."""
+"""Hold the rows that a loader gives for a file against what the file says, cell by cell. Knows no loader."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Truth:
 
 @dataclass
 class Loaded:
-    """What a loader made of it.
+    """What a loader gave.
 
     Attributes:
         refused: its message, if it loaded nothing.
@@ -160,7 +160,7 @@ def _is_filled(cell: Any) -> bool:
 
 
 def _may_be_null(expected: str, text_column: bool) -> bool:
-    """An empty text may be null anywhere, a word for it only where the other cells are no texts."""
+    """An empty text may be null anywhere, a word for it only where no other cell is a text."""
     word = expected.strip().lower()
     return not word or (not text_column and (word in NULLS or _MARK.fullmatch(word) is not None))
 

@@ -41,7 +41,7 @@ def files_in(folder: Path) -> dict[Path, Truth]:
 
 
 def loaded_by(name: str, files: list[Path]) -> dict[str, Loaded]:
-    """What a loader made of each file."""
+    """What a loader gave for each file."""
     script = LOADERS[name]
     HOME.mkdir(parents=True, exist_ok=True)
     listed, output = HOME / "files.txt", HOME / f"{name}_files.jsonl"

@@ -1,4 +1,4 @@
-"""How much memory reading takes, by format: the same rows in every format, at two sizes, each in a process of its own.
+"""How much memory reading takes, by format: the same rows in every format, at two sizes, each in a separate process.
 
     python benchmarks/formats.py [--rows 100000 400000]
 

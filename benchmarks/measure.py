@@ -112,7 +112,7 @@ def median(values: Sequence[float]) -> float:
 
 
 def hardware() -> dict[str, object]:
-    """What the figures were measured on, and how busy it was, so that two results can be told apart."""
+    """What the figures were measured on, and how busy it was, so that two results can be compared."""
     model = "unknown"
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -3,7 +3,7 @@
     python benchmarks/rebuild.py                  # 24 months of 20,000 trips: about 4 minutes
     python benchmarks/rebuild.py --months 6 --trips 5000
 
-Months are made in the database, published by hand into an embedded PostgreSQL of its own, and built by the same
+Months are made in the database, published by hand into a separate embedded PostgreSQL, and built by the same
 functions as every night. Writes benchmarks/results/rebuild.json and a table.
 """
 

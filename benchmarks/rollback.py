@@ -2,7 +2,7 @@
 
     python benchmarks/rollback.py                  # 1,000, 1 and 30 million rows a side: about two minutes
 
-Both sides are filled in an embedded PostgreSQL of its own and published in turn, without dbt; then readers are given
+Both sides are filled in a separate embedded PostgreSQL and published in turn, without dbt; then readers are given
 the first one back. Writes benchmarks/results/rollback.json and a table.
 """
 

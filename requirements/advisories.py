@@ -1,6 +1,6 @@
 """Look up known vulnerabilities of the packages in files of the lock, by pip-audit, where a source knows them.
 
-Exit codes: 0 none is known, 2 some are, 3 no source could tell: then nothing is known, good or bad.
+Exit codes: 0 none is known, 2 some are, 3 no source could be asked: then nothing is known, good or bad.
 """
 
 from __future__ import annotations

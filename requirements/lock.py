@@ -1,6 +1,6 @@
 """Write the lock, with hashes and without index address: runtime.txt, buckets.txt (with the extras), dev.txt, docs.txt.
 
-And supply.txt, mutation.txt and spark.txt, with an environment of their own: not resolved with the others. So have the
+And supply.txt, mutation.txt and spark.txt, each for a separate environment: not resolved with the others. So have the
 peers of the benchmarks, benchmarks/peers/*.in.
 """
 

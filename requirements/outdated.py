@@ -31,7 +31,7 @@ def main() -> None:
         reason = "; ".join(held) or "nothing: make lock"
         sys.stdout.write(f"{name:24} {package['version']:>12} -> {newest:12} held by {reason}\n")
     others = len(found) - len(behind)
-    sys.stdout.write(f"{len(behind)} of {len(direct)} direct dependencies are behind, and {others} of their own.\n")
+    sys.stdout.write(f"{len(behind)} of {len(direct)} direct dependencies are behind, and {others} that these bring.\n")
 
 
 def _direct(project: dict) -> Iterator[str]:

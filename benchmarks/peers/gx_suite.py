@@ -1,6 +1,6 @@
 """The same checks as a suite of Great Expectations 1: counts and samples (result format SUMMARY).
 
-Runs in an environment of its own.
+Runs in a separate environment.
 
     python gx_suite.py SPEC     (a JSON file; checks.py writes it)
 """

@@ -1,4 +1,4 @@
-"""The same checks as a contract of soda-core 4: counts only. Runs in an environment of its own.
+"""The same checks as a contract of soda-core 4: counts only. Runs in a separate environment.
 
 python soda_contract.py SPEC     (a JSON file; checks.py writes it)
 """
@@ -29,7 +29,7 @@ def column_check(check: dict) -> dict:
 
 
 def contract(spec: dict) -> dict:
-    """What has no form of its own in soda becomes a failed_rows expression."""
+    """What soda has no form for becomes a failed_rows expression."""
     columns: dict[str, list] = {name: [] for name in spec["columns"]}
     rows = []
     for check in spec["checks"]:

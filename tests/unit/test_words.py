@@ -30,7 +30,7 @@ DROPPED = {
 PATTERN = re.compile("|".join(rf"\b(?:{word})\b" for word in DROPPED), re.IGNORECASE)
 
 
-CODE = re.compile(r"`[^`\n]*`")  # `tell` is a name
+CODE = re.compile(r"`[^`\n]*`|\{[{%].*?[%}]\}")  # `tell` is a name, and `is none` one of Jinja's tests
 
 
 def texts(source: str) -> Iterator[tuple[int, str]]:
@@ -45,14 +45,24 @@ def texts(source: str) -> Iterator[tuple[int, str]]:
 
 def shown() -> Iterator[tuple[str, str]]:
     """Place and text of everything that is checked."""
-    for path in sorted((ROOT / "sluice").rglob("*.py")):
+    folders = ("sluice", "benchmarks", "requirements", "flows", "contracts")
+    for path in sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py")):
         for line, text in texts(path.read_text()):
             yield f"{path.relative_to(ROOT)}:{line}", text
     templates = [*(ROOT / "sluice/site/templates").glob("*.html.j2")]
     guides = [*ROOT.glob("*.md"), ROOT / "benchmarks/README.md", *(ROOT / "docs").rglob("*.md")]
-    for path in [*templates, *guides, ROOT / "automations.yaml"]:
+    models = [path for ending in ("*.sql", "*.yml") for path in _own(ROOT / "dbt_project", ending)]
+    starter = [path for path in (ROOT / "sluice/project/init/starter").iterdir() if path.suffix != ".py"]
+    deployed = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    own = [ROOT / name for name in ("automations.yaml", "prefect.yaml", "pyproject.toml", "Makefile", ".ci/run")]
+    for path in [*templates, *guides, *models, *starter, *deployed, *own]:
         for number, text in enumerate(path.read_text().splitlines(), start=1):
             yield f"{path.relative_to(ROOT)}:{number}", text
+
+
+def _own(folder: Path, ending: str) -> list[Path]:
+    """The files of a dbt project, without what dbt writes or downloads."""
+    return [path for path in folder.rglob(ending) if not {"target", "dbt_packages", "logs"} & {*path.parts}]
 
 
 def dropped(text: str) -> Iterator[str]:
