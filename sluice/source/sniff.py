@@ -51,6 +51,7 @@ _PROTECTED = "EncryptedPackage".encode("utf-16-le")  # names a stream of the con
 _JSON = re.compile(rb'\s*(\{\s*["}]|\[\s*[{\]])')
 # Lines above the rows of a JSON file; `#` alone may begin the header of a CSV file, and what follows decides.
 _COMMENTS = re.compile(rb"(?:[ \t]*(?:#|//)[^\r\n]*[\r\n]+)+")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _VALUES = (
     "a JSON array of values, which have no names; rows are objects. To make a column of them: "
     "jq -c '.[] | {value: .}' FILE > ROWS.jsonl"
@@ -184,7 +185,8 @@ def _array(text: bytes) -> str | None:
     try:
         _, end = json.JSONDecoder().raw_decode(shown)
     except json.JSONDecodeError as error:
-        cut = len(text) > HEAD_BYTES // 2 and (error.msg.startswith("Unterminated") or error.pos > len(shown) - 8)
+        unterminated = shown[error.pos :][:1] == '"' and _STRING.match(shown, error.pos) is None
+        cut = len(text) > HEAD_BYTES // 2 and (unterminated or error.pos > len(shown) - 8)
         return _VALUES if cut else None
     rest = shown[end:]
     if not rest:

@@ -7,10 +7,11 @@ dbt's snapshots, and is one moment of them all. A restore is one transaction: th
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
@@ -56,6 +57,7 @@ def backup(url: sa.URL, target: Path) -> int:
     with atomic.replacing(target) as fresh:
         os.close(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))  # all data, also personal
         held = dumped.schemas_at(url, paths.project().settings.schemas)
+        _refuse_newer(url, held)
         chosen = [f'--schema="{schema}"' for schema in held]
         _run(
             url,
@@ -165,6 +167,17 @@ def _refused(warehouse: Warehouse, file: Path, errors: str) -> ConfigError | Too
     return ToolError(f"{file.name} could not be restored: {said}. Nothing was restored")
 
 
+def _refuse_newer(url: sa.URL, schemas: Sequence[str]) -> None:
+    """pg_dump reads servers of its major version and older ones. Raises ToolError."""
+    ours = int(re.findall(r"\d+", _run(url, "pg_dump", "--version"))[0])
+    if dumped.server_major(url) > ours:
+        named = " ".join(f"--schema={schema}" for schema in schemas)
+        raise ToolError(
+            f"the server is newer than PostgreSQL {ours}, whose pg_dump this version of Sluice has. Use the server's "
+            f"own: pg_dump --format=custom --file=FILE {named}"
+        )
+
+
 def _run(url: sa.URL, program: str, *arguments: str) -> str:
     """Run a program to its end and give its output. Raises ToolError with what it said."""
     with _started(url, program, *arguments) as (process, errors):
@@ -172,12 +185,6 @@ def _run(url: sa.URL, program: str, *arguments: str) -> str:
         if process.returncode == 0:
             return output.decode(errors="replace")
         said = _masked(url, _short(_text(errors)))
-    if "server version mismatch" in said:
-        schemas = " ".join(each.replace('"', "") for each in arguments if each.startswith("--schema="))
-        raise ToolError(
-            f"the server is newer than PostgreSQL {MAJOR}, whose pg_dump this version of Sluice has. Use the server's "
-            f"own: pg_dump --format=custom --file=FILE {schemas}"
-        )
     raise ToolError(f"{program} failed: {said}")
 
 

@@ -31,6 +31,16 @@ def schemas_at(url: sa.URL, schemas: Schemas) -> tuple[str, ...]:
     return (*schemas.all, *sorted(snapshots - {*schemas.all}))
 
 
+def server_major(url: sa.URL) -> int:
+    """The major version of the server.
+
+    Raises:
+        ToolError: it does not answer.
+    """
+    with _asking(url) as connection:
+        return int((connection.dialect.server_version_info or (0,))[0])
+
+
 def read_outside(url: sa.URL, schemas: Schemas) -> list[str]:
     """The relations, with their schemas, that views of a backup read and that are not in it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from sluice.source.files import SourceFile
 
 MEMORY = 1 << 30  # bytes of the process that unpacks a workbook, its code included
 SHEET_BYTES = 160 << 20  # of a sheet's XML and the texts it refers to, so that a whole run stays within 600 MB
+OUT_OF_MEMORY = 77  # the code it ends with
 _PROGRAM = Path(__file__).with_name("sheet_process.py")
 
 
@@ -41,7 +43,8 @@ class Sheet:
         """
         self._address = file.address
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the sheet
-        asked = {"path": str(file.path), "sheet": name, "draft": draft, "memory": MEMORY, "most": SHEET_BYTES}
+        asked = {"path": str(file.path), "sheet": name, "draft": draft}
+        asked |= {"memory": MEMORY, "most": SHEET_BYTES, "out_of_memory": OUT_OF_MEMORY}
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(_PROGRAM), json.dumps(asked)],
             stdin=subprocess.DEVNULL,
@@ -91,7 +94,7 @@ class Sheet:
     def _failed(self) -> DataError:
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip()
-        if "memory allocation" in said or "MemoryError" in said or self._process.returncode == -9:
+        if self._process.returncode in (OUT_OF_MEMORY, -signal.SIGABRT, -signal.SIGKILL):
             return DataError(
                 f"{self._address}: reading the sheet needs more than {MEMORY >> 20:,} MB of memory; ask the provider "
                 "for CSV or Parquet, or for several smaller files"

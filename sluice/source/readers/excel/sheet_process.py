@@ -1,10 +1,11 @@
 """Prints the rows of a sheet as JSON. Run as a program, so that a workbook that unpacks to gigabytes ends this process
 and no other; it knows nothing of Sluice.
 
-    python -I sheet_process.py '{"path": ..., "sheet": ..., "memory": bytes, "most": bytes}'
+    python -I sheet_process.py '{"path": ..., "sheet": ..., "memory": bytes, "most": bytes, "out_of_memory": code}'
 
 The first line is an object: the sheet's name, the number of its last filled row by its XML, the cells without a value
 (errors, formulas that were never calculated). Each further line is a list of rows. A refusal is one line with `error`.
+Ends with the code `out_of_memory` if the rows need more than `memory`; what is written in Rust ends it by SIGABRT then.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ def main(asked: dict[str, Any]) -> None:
         say({"error": str(error)})
     except (zipfile.BadZipFile, zlib.error, EOFError, ElementTree.ParseError, NotImplementedError) as error:
         say({"error": f"is damaged ({error}); ask the provider to deliver it again"})
+    except MemoryError:
+        sys.exit(asked["out_of_memory"])
     except RuntimeError:
         say({"error": "is encrypted; ask the provider for a file without a password"})
 
