@@ -84,7 +84,7 @@ def refuse_unless_span(what: str, value: object) -> None:
         ContractError: says how to write it.
     """
     if not isinstance(value, timedelta):
-        raise ContractError(f"{what} must be a span of time: days({value!r}), of sluice.contract.columns")
+        raise ContractError(f"{what} must be a span of time: days({value!r}), with `from sluice import days`")
 
 
 def refuse_unless_share(what: str, value: object) -> None:

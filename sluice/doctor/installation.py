@@ -83,6 +83,6 @@ def dbt_project(warehouse: Warehouse) -> Iterator[Finding]:
     stale = stale_files(contracts().values())
     if stale:
         names = ", ".join(path.name for path in stale)
-        yield fail("dbt", f"derived files are stale: {names}", "Write them again: sluice derive", 5)
+        yield fail("dbt", f"derived files are missing or differ from the contracts: {names}", "Write them again: sluice derive", 5)
     run.run_dbt(["parse"], run.on_side(warehouse, "dev"))
     yield ok("dbt", f"the project parses: {dbt_size.of_project(home())}")

@@ -163,7 +163,7 @@ def derive(check: bool) -> None:
     stale = stale_files(contracts().values())
     if check and stale:
         names = ", ".join(str(path) for path in stale)
-        raise DataError(f"stale: {names}. Write them again: sluice derive")
+        raise DataError(f"missing, or not as the contracts say: {names}. Write them: sluice derive")
     for path, content in stale.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
