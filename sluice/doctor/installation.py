@@ -25,6 +25,7 @@ LITTLE, TOO_LITTLE = 5.0, 1.0  # GB free; a month's download, its incoming table
 GB = 1e9
 DISTRIBUTION = "sluice-elt"  # the name `sluice` on the index is another project's
 INSTALL = "python -m pip install --require-hashes --no-deps -r requirements/runtime.txt"
+DERIVE = "Write them: sluice derive"
 
 
 def versions() -> Iterator[Finding]:
@@ -83,6 +84,6 @@ def dbt_project(warehouse: Warehouse) -> Iterator[Finding]:
     stale = stale_files(contracts().values())
     if stale:
         names = ", ".join(path.name for path in stale)
-        yield fail("dbt", f"derived files are missing or differ from the contracts: {names}", "Write them again: sluice derive", 5)
+        yield fail("dbt", f"derived files are missing or not as the contracts say: {names}", DERIVE, 5)
     run.run_dbt(["parse"], run.on_side(warehouse, "dev"))
     yield ok("dbt", f"the project parses: {dbt_size.of_project(home())}")
