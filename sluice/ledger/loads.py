@@ -44,10 +44,11 @@ def published(connection: sa.Connection, dataset_id: str, batch: str) -> sa.Row 
     return connection.execute(query).one_or_none()
 
 
-def newest(dataset_id: str | None = None) -> sa.Select:
-    """The newest load of each batch, of one dataset or of all, in batch order. What was replaced does not count."""
+def newest(dataset_id: str | None = None, statuses: Sequence[str] | None = None) -> sa.Select:
+    """The newest load of each batch, of one dataset or of all, in batch order: of these statuses, or not replaced."""
     loads = batches
-    query = sa.select(loads).distinct(loads.c.dataset, BATCH).where(loads.c.status != "superseded")
+    counts = loads.c.status != "superseded" if statuses is None else loads.c.status.in_(statuses)
+    query = sa.select(loads).distinct(loads.c.dataset, BATCH).where(counts)
     query = query if dataset_id is None else query.where(loads.c.dataset == dataset_id)
     return query.order_by(loads.c.dataset, BATCH, loads.c.load_id.desc())
 

@@ -19,7 +19,6 @@ from sluice.contract.derive.tables import holds
 from sluice.contract.errors import ToolError
 from sluice.contract.gate import decide
 from sluice.ledger import loads
-from sluice.ledger.tables import batches
 from sluice.review.verdicts import BatchVerdict, Judged, counts, judged
 from sluice.staging.reload import Quarantined
 from sluice.warehouse.batch import Batch
@@ -33,9 +32,7 @@ class NotJudged(Exception):
 
 def last_loads(connection: sa.Connection, dataset_id: str, count: int) -> list[sa.Row]:
     """The newest load that has rows of each of the last batches, the last batch first."""
-    has_rows = batches.c.status.in_(("published", "held"))
-    newest = sa.select(batches).distinct(loads.BATCH).where(batches.c.dataset == dataset_id, has_rows)
-    each = newest.order_by(loads.BATCH, batches.c.load_id.desc()).subquery()
+    each = loads.newest(dataset_id, ("published", "held")).subquery()
     return list(connection.execute(sa.select(each).order_by(each.c.batch.collate("C").desc()).limit(count)))
 
 
