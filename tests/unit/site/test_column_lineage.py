@@ -150,3 +150,18 @@ def test_the_lineage_that_an_earlier_version_kept_is_still_shown(tmp_path: Path)
     found = lineage.load(tmp_path / "project.json").nodes["model.fct"]
     assert found.parents == {"price": (("source.orders", "price", "as it is"),)}
     assert found.rows_by == ()
+
+
+def test_a_model_is_a_mart_on_the_site_where_sluice_toml_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sluice.toml").write_text('[project]\nid = "shop-1"\n[marts]\nmodels = ["models/finance"]\n')
+    monkeypatch.setenv("SLUICE_PROJECT", str(tmp_path))
+    manifest, catalog = project("select price from staging.orders")
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+    for folder, layer in (("finance", "marts"), ("other", "other"), ("marts", "models")):
+        place = {"original_file_path": f"models/{folder}/fct.sql", "fqn": ["shop", folder, "fct"]}
+        manifest["nodes"]["model.fct"] |= place
+        (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+        kept = lineage.extract(tmp_path / "manifest.json", tmp_path / "catalog.json", "marts__a", "marts")
+        assert kept["nodes"]["model.fct"]["layer"] == layer
