@@ -1,5 +1,5 @@
 {#- Sluice's own: written by `sluice derive`, do not edit. Your macros go beside the folder macros/sluice. -#}
-{#- Let the planner know what a table now holds; autovacuum would come too late for the models built next. -#}
+{#- Tell the planner what a table now holds; autovacuum would come too late for the models built next. -#}
 {% macro refresh_statistics(relation) -%}
     {{ return(adapter.dispatch('refresh_statistics')(relation)) }}
 {%- endmacro %}

@@ -36,7 +36,7 @@
 
 {#- The end of a lateral subquery whose columns are computed once a row: PostgreSQL puts an expression into every place
     that uses its column, which made thirty time zone conversions a trip where six will do. Not with a volatile column,
-    which does the same: a CTE that has one is computed whole, every batch of it, also if less is asked of it. -#}
+    which does the same: a CTE that has one is computed whole, every batch of it, whatever is asked of it. -#}
 {% macro computed_once() -%}
     {{ return(adapter.dispatch('computed_once')()) }}
 {%- endmacro %}

@@ -1,4 +1,4 @@
--- A table, so that every model of one build works from the same list, also if more is published meanwhile.
+-- A table, so that every model of one build works from the same list, whatever is published meanwhile.
 -- Of trips only: another colour is named here and joins int_trips_unioned; other datasets have no place here.
 {{ config(materialized='table') }}
 

@@ -1,5 +1,5 @@
 -- Every zone that a trip can name: those of TLC's file, the two that TLC documents but leaves out of it, and
--- all else that trips have named, so that a join to this table loses no trip.
+-- whatever else trips have named, so that a join to this table loses no trip.
 with
 
 zones_in_file as (

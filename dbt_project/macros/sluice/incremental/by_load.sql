@@ -5,7 +5,7 @@
     and reads only the rows that it lacks:                                where {{ of_due_loads('fct_trips') }}
 
     Loads held are read from the model's own table (a few index probes, never a scan), so nothing beside the
-    table has to be kept true: each side catches up from what it has, also after a crash.
+    table has to be kept true: each side catches up by itself from whatever it has, also after a crash.
     A full refresh and a first build are the case "holds nothing". -#}
 
 {% macro incremental_by_load(loads_from) -%}

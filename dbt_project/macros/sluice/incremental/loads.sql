@@ -13,7 +13,7 @@
 {%- endmacro %}
 
 {% macro postgres__distinct_loads(relation) -%}
-    {#- `select distinct` reads every row; PostgreSQL can skip along an index only if the query says how. -#}
+    {#- `select distinct` reads every row; PostgreSQL can skip along an index only if told how. -#}
     with recursive loads as (
         (select _dataset, _batch, _load_id from {{ relation }} order by _load_id limit 1)
         union all
