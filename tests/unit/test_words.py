@@ -51,9 +51,7 @@ def shown() -> Iterator[tuple[str, str]]:
             yield f"{path.relative_to(ROOT)}:{line}", text
     templates = [*(ROOT / "sluice/site/templates").glob("*.html.j2")]
     guides = [*ROOT.glob("*.md"), ROOT / "benchmarks/README.md", *(ROOT / "docs").rglob("*.md")]
-    models = _own(
-        ROOT / "dbt_project", "*.yml"
-    )  # not the SQL: dbt takes a macro with another comment for a changed one
+    models = _own(ROOT / "dbt_project", "*.yml")  # not the SQL: a macro with another comment is a changed one
     starter = [path for path in (ROOT / "sluice/project/init/starter").iterdir() if path.suffix != ".py"]
     deployed = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
     own = [ROOT / name for name in ("automations.yaml", "prefect.yaml", "pyproject.toml", "Makefile", ".ci/run")]
