@@ -304,3 +304,17 @@ def test_a_model_that_asks_for_what_is_in_no_file_is_built_every_night(text: str
     assert steady.may_be({**node, "raw_code": "select 1"}, {"macro.p.m": {**macro, "macro_sql": "1"}})
     assert not steady.may_be({**node, "raw_code": text}, {"macro.p.m": {**macro, "macro_sql": "1"}})
     assert not steady.may_be({**node, "raw_code": "select 1"}, {"macro.p.m": {**macro, "macro_sql": text}})
+
+
+def test_a_project_that_is_fetched_into_another_folder_has_the_same_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for name in ("monday", "tuesday"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "dbt_project.yml").write_text("name: shop\nvars: {times: 1}\n")
+        monkeypatch.setattr(paths, "dbt_project", lambda folder=folder: folder)
+        found.append(surroundings._configuration())
+    assert found[0] == found[1]
+    assert "times" in found[0]["dbt_project.yml"]
