@@ -25,11 +25,9 @@ run: $(VENV)/.runtime  ## Load two months of demo data, audit, publish, build th
 	@$(BIN)/sluice demo
 	@$(BIN)/sluice run tlc__yellow_trips tlc__zones --url '$(DEMO)'
 
-# Many tests wait for servers, so that three at a time keep two cores busy; those that measure a wait run by themselves.
-# Only the files of these are read then: all others' imports take 6 s.
+# Many tests wait for servers, so that three at a time keep two cores busy.
 test: $(VENV)/.dev  ## Run all tests
-	@$(BIN)/python -m pytest -m "not alone and not long and not spark" --numprocesses 3 --dist loadfile --no-loadscope-reorder
-	@$(BIN)/python -m pytest -m "alone and not long" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
+	@$(BIN)/python -m pytest -m "not long and not spark" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.dev  ## Run the tests that take minutes: the wheel on every interpreter found, the ceilings of our ranges, ...
 	@$(BIN)/python -m pytest -m "long and not spark" --numprocesses 3 --dist loadfile --no-loadscope-reorder

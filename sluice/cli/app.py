@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import inspect
 import os
+import sys
 import warnings
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -119,13 +120,24 @@ def _commands() -> Any:
     return get_command(app)
 
 
+def _set_up_prefect() -> None:
+    """Give Prefect its settings, also where it is imported already: `python -m flows.nightly` does that first."""
+    missing = {name: value for name, value in PREFECT_SETTINGS.items() if name not in os.environ}
+    os.environ.update(missing)
+    if missing and "prefect" in sys.modules:
+        from prefect.context import refresh_global_settings_context
+        from prefect.logging.configuration import setup_logging
+
+        refresh_global_settings_context()
+        setup_logging()
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; a user's mistake is one message, not a traceback."""
-    for name, value in PREFECT_SETTINGS.items():  # no module of the command line imports Prefect before this
-        os.environ.setdefault(name, value)
-    gc.set_threshold(50_000, 20, 100)  # a collection looks through all that Prefect and dbt made: saves 1.3 s a night
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as fast here, and returns what it no longer uses
     # What cannot do without that folder says so itself.
     warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
-    commands = _commands()
-    exit_codes.end(lambda: commands(arguments, standalone_mode=False))  # the code of a typer.Exit comes back as a value
+    _set_up_prefect()
+    gc.set_threshold(50_000, 20, 100)  # a collection looks through all that Prefect and dbt made: saves 1.3 s a night
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as fast here, and returns what it no longer uses
+    commands = partial(_commands(), arguments, prog_name="sluice", standalone_mode=False)
+    exit_codes.end(commands)  # the code of a typer.Exit comes back as a value

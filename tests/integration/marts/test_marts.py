@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
 import time
-from bisect import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -145,41 +145,51 @@ def test_who_was_overtaken_by_a_later_build_publishes_nothing(night: Night) -> N
     assert night.seen() == {1}
 
 
-@pytest.mark.alone
 def test_a_reader_that_holds_a_mart_delays_the_publish_not_others_and_in_the_end_the_old_marts_stay(
     night: Night,
 ) -> None:
     night.publish()
     built = night.build()
-    waits: list[float] = []
+    reads = 0
+    asked: set[int] = set()  # milliseconds that a try of the publish waits for its locks, others behind it
     errors: list[psycopg2.Error] = []
     stop = threading.Event()
 
     def other_reader() -> None:
+        nonlocal reads
         with psycopg2.connect(dsn(night)) as connection, connection.cursor() as cursor:
             while not stop.is_set():
-                started = time.monotonic()
                 try:
                     cursor.execute("SELECT count(*) FROM marts.zones JOIN marts.trips USING (n, v)")
+                    reads += 1
                 except psycopg2.Error as error:  # in a deadlock with the publish, say
                     errors.append(error)
                 connection.rollback()
-                waits.append(time.monotonic() - started)
+
+    def watcher() -> None:
+        with psycopg2.connect(dsn(night)) as connection, connection.cursor() as cursor:
+            while not stop.wait(0.01):
+                cursor.execute("SELECT query FROM pg_stat_activity WHERE query LIKE 'SET LOCAL lock_timeout%'")
+                asked.update(int(ms) for row in cursor.fetchall() for ms in re.findall(r"_timeout = '(\d+)ms'", row[0]))
+                connection.rollback()
 
     holder = psycopg2.connect(dsn(night))
     holder.cursor().execute("SELECT * FROM marts.zones")  # and its transaction stays open
-    reader = threading.Thread(target=other_reader)
-    reader.start()
+    others = [threading.Thread(target=each) for each in (other_reader, watcher)]
+    for other in others:
+        other.start()
     try:
         with pytest.raises(ToolError, match=r"readers' transactions locked them for 1\.5 s\. The old marts stay"):
             night.publish(built, IMPATIENT)
         assert night.seen() == {1}
     finally:
         stop.set()
-        reader.join()
+        for other in others:
+            other.join()
         holder.close()
     assert errors == []
-    assert max(waits) <= 0.7
+    assert reads > 2  # in between the tries
+    assert max(asked) <= 200
     night.publish(built)
     assert night.seen() == {2}
 
@@ -287,30 +297,14 @@ def reading(night: Night) -> Iterator[list[dict[str, Any]]]:
             seen.append(json.loads(told))
 
 
-@pytest.mark.alone
 def test_readers_never_see_a_torn_or_empty_state_through_200_publishes(night: Night) -> None:
     night.publish()
     with night.warehouse.engine.begin() as connection:
         connection.execute(sa.text(f"CREATE VIEW public.mine AS {JOINED.format('zones', 'trips')}"))
-    publishes = []
     with reading(night) as seen:
         for _ in range(200):
-            built = night.build()
-            started = time.monotonic()
-            night.publish(built)
-            publishes.append((started, time.monotonic()))
+            night.publish()
     assert night.seen() == {201}
     assert [error for reader in seen for error in reader["errors"]] == []
-    assert {state for reader in seen for state in reader["seen"]} == {f"[{ROWS}] rows, 1 versions"}
-    spans = [(start, end) for reader in seen for start, end in reader["spans"]]
-    starts, ends = zip(*publishes, strict=True)
-    read: dict[bool, list[tuple[float, float]]] = {True: [], False: []}  # by whether a publish was under way meanwhile
-    for start, end in spans:
-        read[bisect(starts, end) > bisect(ends, start)].append((start, end))
-    assert len(read[True]) >= 10_000, f"of {len(spans):,} statements, in {sum(ends) - sum(starts):.0f} s of publishes"
-    busy = max(end - start for start, end in read[False])  # how long a statement takes that waits for the machine alone
-    slow = [(start, end) for start, end in read[True] if end - start > max(0.7, 0.5 + 2 * busy)]
-    # At one moment alone, and for 3 s at most: a machine whose disk is busy pauses so, once in some runs
-    once = not slow or max(start for start, _ in slow) < min(end for _, end in slow)
-    assert once, f"{len(slow)} slow statements; without a publish they take at most {busy:.2f} s"
-    assert max(end - start for start, end in read[True]) <= 3
+    assert {state for reader in seen for state in reader["states"]} == {f"[{ROWS}] rows, 1 versions"}
+    assert min(sum(reader["states"].values()) for reader in seen) >= 200  # transactions of each

@@ -131,5 +131,19 @@ def test_a_connector_block_made_through_prefects_api_is_used(
 def test_the_flow_can_be_called_as_a_module() -> None:
     command = [sys.executable, "-m", "flows.nightly", "--help"]
     said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    assert "Usage: sluice run [OPTIONS]" in said
     assert "--batch" in said
     assert "--url" in said
+
+
+def test_a_flow_that_is_called_as_a_module_shows_prefects_warnings_but_not_its_other_lines() -> None:
+    code = """
+import atexit, logging
+import flows.nightly  # Prefect is imported, and has set up its logs
+log = logging.getLogger("prefect")
+atexit.register(lambda: (log.info("an ordinary line"), log.warning("a warning")))
+flows.nightly.main(["plan", "--help"])
+"""
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120).stderr
+    assert "a warning" in said
+    assert "an ordinary line" not in said
