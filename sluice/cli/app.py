@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import inspect
 import os
-import sys
 import warnings
 from contextlib import suppress
 from functools import cache, partial
@@ -23,20 +22,8 @@ from sluice.contract.errors import ConfigError
 from sluice.project.paths import home, make_prefect_home
 from sluice.runs import logs
 from sluice.server import api_password
+from sluice.steps import prefect_settings
 
-# Settings of Prefect's for a person at this console, where the user has set no others.
-PREFECT_SETTINGS = {
-    # Its logs go to the API as ever, but a person is shown the progress and the summary, and only warnings of the logs.
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-    # As prefect.toml says for this folder; a run may be started in another one.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-    # No statistics are sent; and the attempt fails with an error while a new server makes its database.
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",  # the client's side of it; else it prints that it collects data
-    # A temporary server need not offer the block types of every installed package: importing them takes it 8 s.
-    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
-    "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
-}
 VERSIONS = ("prefect", "dbt-core", "dbt-postgres", "pandera", "pandas", "SQLAlchemy", "psycopg2-binary")
 
 
@@ -120,23 +107,11 @@ def _commands() -> Any:
     return get_command(app)
 
 
-def _set_up_prefect() -> None:
-    """Give Prefect its settings, also where it is imported already: `python -m flows.nightly` does that first."""
-    missing = {name: value for name, value in PREFECT_SETTINGS.items() if name not in os.environ}
-    os.environ.update(missing)
-    if missing and "prefect" in sys.modules:
-        from prefect.context import refresh_global_settings_context
-        from prefect.logging.configuration import setup_logging
-
-        refresh_global_settings_context()
-        setup_logging()
-
-
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; a user's mistake is one message, not a traceback."""
     # What cannot do without that folder says so itself.
     warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")
-    _set_up_prefect()
+    prefect_settings.set_defaults()
     gc.set_threshold(50_000, 20, 100)  # a collection looks through all that Prefect and dbt made: saves 1.3 s a night
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as fast here, and returns what it no longer uses
     commands = partial(_commands(), arguments, prog_name="sluice", standalone_mode=False)

@@ -23,7 +23,7 @@ from sluice.contract.errors import ToolError
 from sluice.project.paths import TEMPORARY_SERVER, prefect_home
 from sluice.server.api import serve
 from sluice.server.orphans import TEMPORARY
-from sluice.steps import api_setting
+from sluice.steps import prefect_settings
 
 ALLOWED, SECONDS = "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"
 # As Prefect sets them for its own: no UI, and no services that only a standing server needs.
@@ -40,7 +40,7 @@ def start() -> Callable[[], None]:
     Returns:
         What waits until it answers. It raises ToolError where the server ended, or does not answer in time.
     """
-    if "prefect" in sys.modules or api_setting.names_a_server() or os.environ.get(ALLOWED, "true").lower() in NO:
+    if "prefect" in sys.modules or prefect_settings.names_a_server() or os.environ.get(ALLOWED, "true").lower() in NO:
         return lambda: None
     server = _Server()
     # Registered before Prefect's own: what that does at the end still reaches the server.
@@ -62,7 +62,9 @@ class _Server:
         self._api = f"http://127.0.0.1:{port}/api"
         # -P: what lies in the working directory is not imported in place of a package
         command = [sys.executable, "-P", serve.__file__, *TEMPORARY, str(port)]
-        environment = {name: value for name, value in os.environ.items() if name not in (api_setting.SETTING, GIVEN)}
+        environment = {
+            name: value for name, value in os.environ.items() if name not in (prefect_settings.SETTING, GIVEN)
+        }
         self._process = subprocess.Popen(
             command,
             env={**environment, **SETTINGS, "PREFECT_SERVER_API_AUTH_STRING": self._password},
@@ -71,7 +73,7 @@ class _Server:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is the command's: the flow run still has to say that it was stopped
         )
-        os.environ |= {api_setting.SETTING: self._api, TEMPORARY_SERVER: self._api, GIVEN: self._password}
+        os.environ |= {prefect_settings.SETTING: self._api, TEMPORARY_SERVER: self._api, GIVEN: self._password}
 
     def wait(self) -> None:
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # by no proxy that is set for the web

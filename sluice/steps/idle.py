@@ -22,7 +22,7 @@ from sluice.runs.outcomes import EXPECTED, Marts, Outcome, Summary, name_of
 from sluice.runs.plan import Delivery
 from sluice.site import dbt_docs, write
 from sluice.source.files import SourceMissing
-from sluice.steps import api_setting, shown
+from sluice.steps import prefect_settings, shown
 from sluice.warehouse import embedded
 from sluice.warehouse.connection import BLOCK_VARIABLE, open_warehouse
 from sluice.warehouse.postgres.transactions import transaction
@@ -63,7 +63,7 @@ def _may_do_without_flow() -> bool:
     """Whether nobody would miss the flow: no task of a user's, no server that shows it, nobody who hears of it."""
     if os.environ.get(BLOCK_VARIABLE) or not embedded.exists(home()):
         return False  # its address is in a block, which only Prefect can read; or it is the first run
-    return is_shipped("nightly") and not api_setting.names_a_server() and not lineage.is_configured()
+    return is_shipped("nightly") and not prefect_settings.names_a_server() and not lineage.is_configured()
 
 
 def _nothing_new(warehouse: Warehouse, found: Sequence[Delivery]) -> Looked | None:

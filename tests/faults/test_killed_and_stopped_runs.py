@@ -85,8 +85,8 @@ def test_a_successor_does_not_wait_for_a_run_that_was_stopped_in_copy(night: Nig
 
 RUN = """
 import os, sys, time
-from sluice.cli.app import PREFECT_SETTINGS
-os.environ.update(PREFECT_SETTINGS)
+from sluice.steps.prefect_settings import DEFAULTS
+os.environ.update(DEFAULTS)
 from prefect import flow
 from prefect.client.orchestration import get_client
 from sluice.server.orphans import end_with_me

@@ -19,12 +19,12 @@ from tests.support.repository import ROOT
 RUN = """
 import os, sys, time
 from sluice.cli import exit_codes
-from sluice.cli.app import PREFECT_SETTINGS
+from sluice.steps.prefect_settings import DEFAULTS
 from sluice.runs import logs
 from sluice.server import orphans, temporary
 
 def command():
-    os.environ.update(PREFECT_SETTINGS)
+    os.environ.update(DEFAULTS)
     logs.let_services_end_quietly()
     orphans.end_with_me()
     ready = temporary.start()

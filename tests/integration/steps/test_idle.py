@@ -23,7 +23,7 @@ from sluice.project.init.write import init
 from sluice.runs import lifecycle, plan
 from sluice.runs.outcomes import RunFailed
 from sluice.source import fetch
-from sluice.steps import api_setting, idle
+from sluice.steps import idle, prefect_settings
 from sluice.warehouse import embedded
 from sluice.warehouse.connection import BLOCK_VARIABLE, forget_warehouse, open_warehouse
 from sluice.warehouse.warehouse import Warehouse
@@ -93,7 +93,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def shop(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    for name in ("SLUICE_HOME", BLOCK_VARIABLE, "PREFECT_API_URL", *api_setting.OF_PROFILES):
+    for name in ("SLUICE_HOME", BLOCK_VARIABLE, "PREFECT_API_URL", *prefect_settings.OF_PROFILES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PREFECT_HOME", str(made / ".sluice" / "prefect"))  # the suite's has what other tests set up
     monkeypatch.setenv(paths.VARIABLE, str(made))
