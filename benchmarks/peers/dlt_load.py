@@ -1,4 +1,4 @@
-"""Load a Parquet file with dlt in its fastest way that types every column: Arrow batches, CSV files, COPY.
+"""Load a Parquet file with dlt in its fastest way that types every column: Arrow batches, Parquet files, COPY by ADBC.
 
 python dlt_load.py FILE URL
 """
@@ -26,7 +26,7 @@ def main(path: str, url: str) -> None:
         pipeline = dlt.pipeline(
             "trips", destination=dlt.destinations.postgres(url), dataset_name="dlt_trips", pipelines_dir=folder
         )
-        pipeline.run(trips(), loader_file_format="csv").raise_on_failed_jobs()
+        pipeline.run(trips(), loader_file_format="parquet").raise_on_failed_jobs()
 
 
 if __name__ == "__main__":
