@@ -31,7 +31,7 @@ from sluice.contract.columns import WHOLE_ROW
 from sluice.contract.contract import Contract, masked
 from sluice.contract.gate import AuditReport, CheckResult
 from sluice.contract.values.shown import of_key, shown
-from sluice.file_check.aggregates import Aggregates
+from sluice.file_check.aggregates import AggregateChecks
 from sluice.file_check.rejected_rows import RejectedRows
 
 _Unparsed = Mapping[int, Mapping[str, str]]  # by row number, the cells that did not parse
@@ -62,7 +62,7 @@ class Judge:
         self._made_up: pd.DataFrame | None = row_independence.examples(contract)
         self._rejected = RejectedRows(contract, batch, self.checks, folder, keep)
         self.know = self._rejected.know
-        self._aggregates = Aggregates(contract, self.checks, folder)
+        self._aggregates = AggregateChecks(contract, self.checks, folder)
         self._rows = 0
         self._failing: Counter[str] = Counter()
         self._errors: dict[str, str] = {}

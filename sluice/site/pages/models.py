@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from sluice.marts.dbt.verdict import rows_command
 from sluice.site.facts.ledger import Snapshot
-from sluice.site.facts.lineage import LAYERS, Node, Project, Test
+from sluice.site.facts.lineage import LAYERS, LineageGraph, Node, Test
 from sluice.site.pages import plots
 from sluice.site.pages.plots import Point
 
@@ -89,7 +89,7 @@ class ModelView:
         return dict(sorted(found.items(), key=lambda item: item[0] not in (*BAD, "warn")))
 
 
-def views(project: Project, facts: Snapshot, commands: Mapping[str, str]) -> list[ModelView]:
+def views(project: LineageGraph, facts: Snapshot, commands: Mapping[str, str]) -> list[ModelView]:
     """Every node, in the order the data takes.
 
     Args:
@@ -102,7 +102,7 @@ def views(project: Project, facts: Snapshot, commands: Mapping[str, str]) -> lis
 
 def _view(
     node: Node,
-    project: Project,
+    project: LineageGraph,
     children: Mapping[NodeColumn, list[tuple[str, str, str]]],
     facts: Snapshot,
     live: set[str],
@@ -135,7 +135,7 @@ def _tests(node: Node, facts: Snapshot, commands: Mapping[str, str]) -> tuple[Te
     return tuple(sorted(found, key=lambda test: test.result is None or test.result.status not in urgency))
 
 
-def _children(project: Project) -> dict[NodeColumn, list[tuple[str, str, str]]]:
+def _children(project: LineageGraph) -> dict[NodeColumn, list[tuple[str, str, str]]]:
     found: dict[NodeColumn, list[tuple[str, str, str]]] = defaultdict(list)
     for node in project.nodes.values():
         for column, parents in node.parents.items():
@@ -145,7 +145,7 @@ def _children(project: Project) -> dict[NodeColumn, list[tuple[str, str, str]]]:
 
 
 def _trail(
-    project: Project, children: Mapping[NodeColumn, list[tuple[str, str, str]]], node: Node, column: str
+    project: LineageGraph, children: Mapping[NodeColumn, list[tuple[str, str, str]]], node: Node, column: str
 ) -> Trail:
     start = (node.unique_id, column)
     above = _reached(start, lambda place: _parents(project, place))
@@ -176,7 +176,7 @@ def _node_id(stop: Stop) -> str:
     return stop.node.unique_id
 
 
-def _parents(project: Project, place: NodeColumn) -> Iterable[tuple[str, str, str]]:
+def _parents(project: LineageGraph, place: NodeColumn) -> Iterable[tuple[str, str, str]]:
     node = project.nodes.get(place[0])
     return node.parents.get(place[1], ()) if node else ()
 
@@ -192,13 +192,13 @@ def _reached(start: NodeColumn, onwards: Callable[[NodeColumn], Iterable[tuple[s
     return waiting[1:]
 
 
-def _how(project: Project, place: NodeColumn) -> str:
+def _how(project: LineageGraph, place: NodeColumn) -> str:
     """The most that was done to get it: computed, before renamed, before as it is."""
     done = {how for _, _, how in _parents(project, place)}
     return next((how for how in ("computed", "renamed", "as it is") if how in done), "")
 
 
-def _stop(project: Project, place: NodeColumn, how: str) -> Stop | None:
+def _stop(project: LineageGraph, place: NodeColumn, how: str) -> Stop | None:
     node = project.nodes.get(place[0])
     return Stop(node, place[1], how) if node else None
 
