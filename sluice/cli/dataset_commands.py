@@ -100,10 +100,10 @@ def new(
         "ignore": tuple(ignore) if ignore else None,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    wish = new_dataset.Wish(
+    request = new_dataset.DatasetRequest(
         source, entity, sample, owner, batch, each_file, by, options, replace, table, rows, function
     )
-    new_dataset.new(wish)
+    new_dataset.new(request)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from sluice.cli.output.tables import out
 from sluice.cli.samples import of_file, of_function, of_table
-from sluice.cli.samples.wish import Learned, Wish
+from sluice.cli.samples.request import DatasetRequest, Learned
 from sluice.contract.contract import Files
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.contract.scaffold.doubts import datable, dated, doubts_of
@@ -22,25 +22,25 @@ from sluice.project import paths
 from sluice.project.datasets import contracts
 from sluice.project.derived import place, stale_files
 
-__all__ = ["Wish", "new"]
+__all__ = ["DatasetRequest", "new"]
 
 
-def new(wish: Wish) -> None:
+def new(request: DatasetRequest) -> None:
     """Write contract, staging model, example rows and derived files of a new dataset.
 
     Raises:
         ConfigError: a name that does not do, or a dataset or file that is there already.
         DataError: the sample is empty, damaged, or in no format that Sluice reads.
     """
-    batches = of_file.batches_of(wish)
-    _refuse_existing(NewDataset(wish.source, wish.entity, wish.owner, Files("", batches)), wish.replace)
-    learned = _learned(wish)
+    batches = of_file.batches_of(request)
+    _refuse_existing(NewDataset(request.source, request.entity, request.owner, Files("", batches)), request.replace)
+    learned = _learned(request)
     share = share_rejected(learned.sample, learned.guesses)
     learned = replace(learned, doubts=[*learned.doubts, *of_gate(share)])
     named = NewDataset(
-        wish.source,
-        wish.entity,
-        wish.owner,
+        request.source,
+        request.entity,
+        request.owner,
         dated(learned.files, learned.guesses),
         datable(learned.guesses),
         learned.function,
@@ -49,20 +49,20 @@ def new(wish: Wish) -> None:
     )
     made = draft(named, learned.sample, learned.guesses)
     texts = {place(path): text for path, text in made.files.items()} | _derived(made)
-    _write(texts, new=[] if wish.replace else [place(path) for path in made.files])
+    _write(texts, new=[] if request.replace else [place(path) for path in made.files])
     _say(named, learned, texts)
 
 
-def _learned(wish: Wish) -> Learned:
-    given = [wish.address, wish.table, wish.rows or None, wish.function]
+def _learned(request: DatasetRequest) -> Learned:
+    given = [request.address, request.table, request.rows or None, request.function]
     if sum(each is not None for each in given) != 1:
         raise ConfigError(
             "name one thing to learn from: --from FILE, --table SCHEMA.NAME, --function MODULE:NAME, or --rows for a "
             "function that is yet to be written"
         )
-    if wish.table is not None:
-        return of_table.learn(wish, wish.table)
-    return of_file.learn(wish, wish.address) if wish.address is not None else of_function.learn(wish)
+    if request.table is not None:
+        return of_table.learn(request, request.table)
+    return of_file.learn(request, request.address) if request.address is not None else of_function.learn(request)
 
 
 def _refuse_existing(new: NewDataset, again: bool) -> None:

@@ -13,7 +13,7 @@ from sluice.contract.checks.in_pandas import frame_of, reason_of
 from sluice.contract.contract import Contract
 
 
-class Aggregates:
+class AggregateChecks:
     """The columns that checks of the whole table look at."""
 
     def __init__(self, contract: Contract, checks: Sequence[Check], folder: Path) -> None:

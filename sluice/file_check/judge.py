@@ -19,15 +19,21 @@ from sluice.contract.checks.compile import ROW_NUMBER, UNPARSED, Check, checks_o
 from sluice.contract.checks.in_pandas import failing_rows, frame_of, independently_failing, reason_of
 from sluice.contract.checks.keys import OF_KEYS
 from sluice.contract.checks.names import SHAPE_CHECK, parse_check_name
-from sluice.contract.checks.report import SAMPLE_ROWS, canary_result, columns_shown, due_of_empty_row, report_of
+from sluice.contract.checks.report import (
+    CANARY_ROWS,
+    SAMPLE_ROWS,
+    canary_result,
+    columns_shown,
+    due_of_empty_row,
+    report_of,
+)
 from sluice.contract.columns import WHOLE_ROW
 from sluice.contract.contract import Contract, masked
 from sluice.contract.gate import AuditReport, CheckResult
 from sluice.contract.values.shown import of_key, shown
-from sluice.file_check.aggregates import Aggregates
+from sluice.file_check.aggregates import AggregateChecks
 from sluice.file_check.rejected_rows import RejectedRows
 
-UNREADABLE, EMPTY = 0, -1  # numbers of the canary rows; those of real rows start at 1
 _Unparsed = Mapping[int, Mapping[str, str]]  # by row number, the cells that did not parse
 
 
@@ -56,7 +62,7 @@ class Judge:
         self._made_up: pd.DataFrame | None = row_independence.examples(contract)
         self._rejected = RejectedRows(contract, batch, self.checks, folder, keep)
         self.know = self._rejected.know
-        self._aggregates = Aggregates(contract, self.checks, folder)
+        self._aggregates = AggregateChecks(contract, self.checks, folder)
         self._rows = 0
         self._failing: Counter[str] = Counter()
         self._errors: dict[str, str] = {}
@@ -150,9 +156,8 @@ class Judge:
     def _canary(self) -> CheckResult:
         """Two rows that must be rejected, judged as all others are: if they are not, nothing else can be trusted."""
         due = due_of_empty_row(self._contract, self.checks)
-        wanted = {UNREADABLE: {SHAPE_CHECK}, **({EMPTY: due} if due else {})}
-        columns = [pa.nulls(2, kind.arrow) for kind in self._types.values()]
-        more = [pa.array([UNREADABLE, EMPTY]), pa.array([json.dumps({WHOLE_ROW: "canary"}), None])]
+        columns = [pa.nulls(len(CANARY_ROWS), kind.arrow) for kind in self._types.values()]
+        more = [pa.array([*CANARY_ROWS]), pa.array([*CANARY_ROWS.values()])]
         names = [*self._types, ROW_NUMBER.name, UNPARSED.name]
         rows = pa.RecordBatch.from_arrays([*columns, *more], names=names)
         checks = [check for check in self.checks if check.name in due]
@@ -160,7 +165,7 @@ class Judge:
         for name, numbers, _ in self._failures(rows, _unparsed_of(rows), checks):
             for number in numbers:
                 found[number].add(name)
-        return canary_result(wanted, found)
+        return canary_result(self._contract, self.checks, found)
 
 
 def _unparsed_of(rows: pa.RecordBatch) -> dict[int, dict[str, str]]:

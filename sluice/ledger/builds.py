@@ -18,7 +18,7 @@ from sluice.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BuildBase:
     """What a side may have been built by: a project, and dbt's manifest of it unless the build was cut off."""
 
     project: str
@@ -76,7 +76,7 @@ def finish(
         connection.execute(builds.update().where(older).values(manifest=None))
 
 
-def bases(connection: sa.Connection, side: str, before: int) -> tuple[Base, ...]:
+def bases(connection: sa.Connection, side: str, before: int) -> tuple[BuildBase, ...]:
     """All that the side's tables may have been made by: its last whole build, and every try since.
 
     Empty when the side was never built whole.
@@ -93,7 +93,7 @@ def bases(connection: sa.Connection, side: str, before: int) -> tuple[Base, ...]
     return bases_of(connection.execute(query).tuples())
 
 
-def bases_of(tries: Iterable[tuple[str, bytes | None]]) -> tuple[Base, ...]:
+def bases_of(tries: Iterable[tuple[str, bytes | None]]) -> tuple[BuildBase, ...]:
     """Each project once, with the first manifest that one of its builds left.
 
     Args:
@@ -102,7 +102,7 @@ def bases_of(tries: Iterable[tuple[str, bytes | None]]) -> tuple[Base, ...]:
     found: dict[str, bytes | None] = {}
     for project, manifest in tries:
         found[project] = found.get(project) or manifest
-    return tuple(Base(name, gzip.decompress(kept) if kept else None) for name, kept in found.items())
+    return tuple(BuildBase(name, gzip.decompress(kept) if kept else None) for name, kept in found.items())
 
 
 def since_published(connection: sa.Connection, side: str, before: int) -> Mapping[str, frozenset[str]]:

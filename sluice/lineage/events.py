@@ -26,8 +26,8 @@ from sluice.warehouse.warehouse import Warehouse
 Said = TypeVar("Said", bound=Callable[..., None])
 
 
-class Silent:
-    """The events of a run where nobody wants them."""
+class EventListener:
+    """Is notified of the loads and dbt builds of a run, and sends nothing: for a run where nobody wants events."""
 
     @contextmanager
     def load(self, warehouse: Callable[[], Warehouse], contract: Contract, batch: Batch) -> Iterator[None]:  # noqa: ARG002
@@ -53,7 +53,7 @@ def _harmless(say: Said) -> Said:
     return harmless  # type: ignore[return-value]
 
 
-class Events(Silent):
+class Events(EventListener):
     """The events of a run, handed to a sender.
 
     Args:
@@ -128,7 +128,7 @@ class Events(Silent):
         outputs: list[Any] | None = None,
         at: datetime | None = None,
     ) -> None:
-        """As names.Run.say."""
+        """As EventEmitter.say."""
         from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 
         moment = (at or datetime.now(UTC)).isoformat()
@@ -141,7 +141,7 @@ class Events(Silent):
 
 
 @contextmanager
-def of_run(run_id: str | None, flow: str | None, where: str, warn: Callable[[str], None]) -> Iterator[Silent]:
+def of_run(run_id: str | None, flow: str | None, where: str, warn: Callable[[str], None]) -> Iterator[EventListener]:
     """The events of the run that is the block: START now; in the end COMPLETE, or FAIL with the error that it raises.
 
     Args:
@@ -150,7 +150,7 @@ def of_run(run_id: str | None, flow: str | None, where: str, warn: Callable[[str
     """
     events = None if run_id is None else _events(run_id, flow, where, warn)
     if events is None:
-        yield Silent()
+        yield EventListener()
         return
     events.of_run("START")
     try:

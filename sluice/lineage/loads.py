@@ -9,12 +9,12 @@ import sqlalchemy as sa
 from sluice.contract.contract import Contract
 from sluice.ledger.tables import batches, checks
 from sluice.lineage import facets, names
-from sluice.lineage.names import Database, Name, Run
+from sluice.lineage.names import Database, EventEmitter, Name
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.warehouse import Warehouse
 
 
-def say(of: Run, warehouse: Warehouse, contract: Contract, batch: Batch, ended: bool) -> None:
+def say(of: EventEmitter, warehouse: Warehouse, contract: Contract, batch: Batch, ended: bool) -> None:
     """One event of a load, by what the ledger has of it: START, or how it ended."""
     with warehouse.engine.connect() as connection:
         load = connection.execute(sa.select(batches).where(batches.c.load_id == batch.load_id)).one()

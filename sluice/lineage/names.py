@@ -20,7 +20,7 @@ from sluice.contract.derive.schemas import Schemas
 Name = tuple[str, str]  # namespace and name
 
 
-class Run(Protocol):
+class EventEmitter(Protocol):
     """The run that events belong to, and what takes them."""
 
     run_id: str

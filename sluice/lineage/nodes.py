@@ -12,7 +12,7 @@ from typing import Any
 
 from sluice.lineage import facets, names
 from sluice.lineage.facets import Origin
-from sluice.lineage.names import Database, Name, Run
+from sluice.lineage.names import Database, EventEmitter, Name
 from sluice.marts.dbt.results import DbtRun, NodeResult
 from sluice.project import paths
 from sluice.site import dbt_docs
@@ -23,7 +23,9 @@ TESTS = ("test", "unit_test")
 KINDS = {"test": "TEST", "unit_test": "UNIT_TEST", "model": "MODEL", "seed": "SEED", "snapshot": "SNAPSHOT"}
 
 
-def say(of: Run, warehouse: Warehouse, run: DbtRun, manifest: Mapping[str, Any], results: Mapping[str, Any]) -> None:
+def say(
+    of: EventEmitter, warehouse: Warehouse, run: DbtRun, manifest: Mapping[str, Any], results: Mapping[str, Any]
+) -> None:
     """START and COMPLETE or FAIL of every node that dbt ran, with the times at which it did.
 
     Args:
@@ -38,7 +40,7 @@ def say(of: Run, warehouse: Warehouse, run: DbtRun, manifest: Mapping[str, Any],
             _say(of, project, run, node, when)
 
 
-def _say(of: Run, project: _Project, run: DbtRun, node: NodeResult, when: tuple[datetime, datetime]) -> None:
+def _say(of: EventEmitter, project: _Project, run: DbtRun, node: NodeResult, when: tuple[datetime, datetime]) -> None:
     declared = project.node(node.unique_id)
     run_id = names.run_id(of.run_id, run.invocation_id, node.unique_id)
     job, parent = (of.job[0], f"dbt.{node.unique_id}"), (of.run_id, of.job)

@@ -11,7 +11,7 @@ from typing import Any
 from sluice.contract.derive.schemas import DEFAULT, Schemas
 from sluice.contract.errors import ConfigError
 from sluice.project.marts import settings as marts
-from sluice.project.marts.settings import NO_LIMITS, Marts
+from sluice.project.marts.settings import NO_LIMITS, MartSettings
 
 FILE = "sluice.toml"
 FOLDERS = {"contracts": "contracts", "flows": "flows", "dbt_project": "dbt_project", "profiles": "profiles"}
@@ -54,7 +54,7 @@ class Settings:
     build: str = BUILDS[0]
     dbt_executable: Path | None = None
     dbt_target: str | None = None
-    marts: Marts = NO_LIMITS
+    marts: MartSettings = NO_LIMITS
 
     @property
     def project_id(self) -> str:
@@ -139,7 +139,7 @@ def new_id(name: str) -> str:
     return f"{slug or 'project'}-{secrets.token_hex(4)}"
 
 
-def _schemas(path: Path, found: Mapping[str, Any], chosen: Marts) -> Schemas:
+def _schemas(path: Path, found: Mapping[str, Any], chosen: MartSettings) -> Schemas:
     spelt = "a-z, 0-9 and _, not a digit first, at most 57 characters"
     named = {key: _matching(path, "schemas", found, key, SCHEMA, spelt) for key in KEYS["schemas"]}
     ours = {key: name for key, name in named.items() if name}
@@ -161,7 +161,7 @@ def _schemas(path: Path, found: Mapping[str, Any], chosen: Marts) -> Schemas:
     return schemas
 
 
-def _further(chosen: Marts) -> dict[str, tuple[str, ...]]:
+def _further(chosen: MartSettings) -> dict[str, tuple[str, ...]]:
     return {"others": chosen.schemas or (), "internal": chosen.internal}
 
 

@@ -20,10 +20,10 @@ from sluice.marts.dbt.environment import DbtPlace
 from sluice.marts.dbt.results import DbtRun
 from sluice.marts.dbt.verdict import DbtDidNotRun, DbtNodesBroke, DbtTestsFailed, describe
 from sluice.marts.difference import differ, gate
-from sluice.marts.difference.difference import Mart
+from sluice.marts.difference.difference import MartDifference
 from sluice.marts.incremental import full_refresh
 from sluice.marts.own_project import packages
-from sluice.marts.own_project.refusals import Project
+from sluice.marts.own_project.refusals import DbtProject
 from sluice.project import fingerprints, paths, personal_columns
 from sluice.project.marts.chosen import marts_in
 from sluice.review import live_manifest, scratch
@@ -37,7 +37,7 @@ NOT_THERE = "there is no warehouse, so no model was built"
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
+class ModelChanges:
     """What the change does to models.
 
     Attributes:
@@ -55,7 +55,7 @@ class Models:
     gone: tuple[str, ...] = ()
     downstream: tuple[str, ...] = ()
     built: int = 0
-    marts: tuple[Mart, ...] = ()
+    marts: tuple[MartDifference, ...] = ()
     failures: str = ""
     exit_code: int = 0
     reasons: tuple[str, ...] = ()
@@ -93,7 +93,9 @@ class _Changed:
         return tuple(sorted(node["name"] for node in nodes if node["resource_type"] in (*BUILT, "snapshot")))
 
 
-def compare(base: Base, warehouse: Warehouse | None, personal: Collection[str], folder: Path, keep: bool) -> Models:
+def compare(
+    base: Base, warehouse: Warehouse | None, personal: Collection[str], folder: Path, keep: bool
+) -> ModelChanges:
     """Build what the change touches into schemas that no reader has, compare it with the marts, and drop it.
 
     Args:
@@ -108,15 +110,15 @@ def compare(base: Base, warehouse: Warehouse | None, personal: Collection[str], 
     was = was if was is not None and (was / "dbt_project.yml").is_file() else None
     now = paths.dbt_project()
     if not (now / "dbt_project.yml").is_file() or (was and fingerprints.project(was) == fingerprints.project()):
-        return Models()
+        return ModelChanges()
     if warehouse is None:
-        return Models(notes=(NOT_THERE,))
+        return ModelChanges(notes=(NOT_THERE,))
     place = dbt_run.on_side(warehouse, warehouse.schemas.review)
     try:
         found = _changed(place, base, was, folder)
     except DbtDidNotRun as error:  # which a reviewer is to read, beside what contracts change
-        return Models(failures=str(error), exit_code=error.exit_code)
-    known = Models(found.names(found.own), tuple(sorted(node["name"] for node in found.gone)))
+        return ModelChanges(failures=str(error), exit_code=error.exit_code)
+    known = ModelChanges(found.names(found.own), tuple(sorted(node["name"] for node in found.gone)))
     known = replace(known, downstream=found.names({*found.downstream} - {*found.own}))
     _refuse(warehouse, found.manifest)
     with transaction(warehouse.engine, "what readers have cannot be looked up") as connection:
@@ -153,7 +155,7 @@ def _refuse(warehouse: Warehouse, manifest: Mapping[str, Any]) -> None:
     if paths.project().settings.marts.schemas is None:
         return
     suffix = warehouse.schemas.review.removeprefix(warehouse.schemas.marts)
-    project = Project(manifest, warehouse.schemas, suffix, str(warehouse.url.database))
+    project = DbtProject(manifest, warehouse.schemas, suffix, str(warehouse.url.database))
     if reasons := list(dict.fromkeys(project.refusals())):
         raise ConfigError("\n  ".join(["this dbt project cannot be published as it is. Nothing was built:", *reasons]))
 
@@ -178,11 +180,11 @@ def _built(
     place: DbtPlace,
     found: _Changed,
     live: _Live,
-    known: Models,
+    known: ModelChanges,
     personal: Collection[str],
     folder: Path,
     keep: bool,
-) -> Models:
+) -> ModelChanges:
     state = folder / "live"
     state.mkdir()
     (state / "manifest.json").write_bytes(live.manifest)
@@ -227,7 +229,7 @@ def _compared(
     found: _Changed,
     live: _Live,
     personal: Collection[str],
-) -> tuple[tuple[Mart, ...], tuple[str, ...]]:
+) -> tuple[tuple[MartDifference, ...], tuple[str, ...]]:
     """The marts that were built, and those that are gone, against what readers have."""
     old = json.loads(live.manifest)
     hidden = personal_columns.columns([*manifest["nodes"].values(), *old["nodes"].values()], personal)

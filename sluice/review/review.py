@@ -14,13 +14,13 @@ from sluice.marts.difference.difference import json_value
 from sluice.project import paths
 from sluice.review import base as bases
 from sluice.review import contracts, models
-from sluice.review.models import Models
+from sluice.review.models import ModelChanges
 from sluice.review.verdicts import BatchVerdict, ContractChange, Judged
 from sluice.warehouse.connection import look_into_warehouse
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReviewRequest:
     """What is asked for.
 
     Attributes:
@@ -52,7 +52,7 @@ class Review:
     base: str
     commit: str
     contracts: tuple[ContractChange, ...]
-    models: Models | None
+    models: ModelChanges | None
     reasons: tuple[str, ...]
 
     @property
@@ -73,7 +73,7 @@ class Review:
         }
 
 
-def of_project(wish: Wish) -> Review:
+def of_project(request: ReviewRequest) -> Review:
     """Compare the project, as its files are now, with where it leaves a branch or commit.
 
     Raises:
@@ -81,18 +81,23 @@ def of_project(wish: Wish) -> Review:
         BusyError: another review builds models.
         ToolError: the warehouse failed, or dbt cannot read the project.
     """
-    with bases.unpacked(paths.root(), wish.base) as base, tempfile.TemporaryDirectory(prefix="sluice-dbt-") as folder:
+    with (
+        bases.unpacked(paths.root(), request.base) as base,
+        tempfile.TemporaryDirectory(prefix="sluice-dbt-") as folder,
+    ):
         warehouse = read_only(look_into_warehouse())
         was = contracts.as_they_were(base)
-        changed = contracts.changed(was, warehouse, wish.batches)
+        changed = contracts.changed(was, warehouse, request.batches)
         found = None
-        if wish.models:
+        if request.models:
             personal = {column.name for contract in was.values() for column in contract.columns if column.pii}
-            found = models.compare(base, warehouse, personal, Path(folder), wish.keep)
-        return Review(base.ref, base.commit, changed, found, tuple(_reasons(changed, found, wish.max_rejected)))
+            found = models.compare(base, warehouse, personal, Path(folder), request.keep)
+        return Review(base.ref, base.commit, changed, found, tuple(_reasons(changed, found, request.max_rejected)))
 
 
-def _reasons(changed: tuple[ContractChange, ...], found: Models | None, max_rejected: float | None) -> Iterator[str]:
+def _reasons(
+    changed: tuple[ContractChange, ...], found: ModelChanges | None, max_rejected: float | None
+) -> Iterator[str]:
     for contract in changed:
         for batch in contract.batches:
             yield from (f"{contract.dataset} {reason}" for reason in batch.reasons(max_rejected))
@@ -102,7 +107,7 @@ def _reasons(changed: tuple[ContractChange, ...], found: Models | None, max_reje
         yield from found.reasons
 
 
-def _models(found: Models) -> dict[str, Any]:
+def _models(found: ModelChanges) -> dict[str, Any]:
     facts = {name: getattr(found, name) for name in ("built", "failures")}
     lists = {name: list(getattr(found, name)) for name in ("changed", "gone", "downstream", "notes")}
     return {**facts, **lists, "marts": [json_value(asdict(mart)) for mart in found.marts]}

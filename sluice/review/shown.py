@@ -8,7 +8,7 @@ from typing import Any
 from sluice.contract.exchange.change import Change
 from sluice.contract.formatting import counted
 from sluice.marts.difference.difference import folded, lines_of, markdown_of, safe
-from sluice.review.models import Models
+from sluice.review.models import ModelChanges
 from sluice.review.review import Review
 from sluice.review.verdicts import BatchVerdict, CheckCount, ContractChange
 
@@ -38,7 +38,7 @@ def _text(review: Review) -> Iterator[str]:
     yield from (f"Look at: {reason}" for reason in review.reasons)
 
 
-def _models_text(models: Models) -> Iterator[str]:
+def _models_text(models: ModelChanges) -> Iterator[str]:
     if not (models.changed or models.gone or models.failures):
         yield "No model changed"
     for what in ("changed", "gone", "downstream"):
@@ -97,7 +97,7 @@ def _batches(batches: Sequence[BatchVerdict]) -> Iterator[str]:
             yield from ("", "</details>", "")
 
 
-def _models(models: Models) -> Iterator[str]:
+def _models(models: ModelChanges) -> Iterator[str]:
     if not (models.changed or models.gone or models.failures):
         yield from ("No model changed.", *(f"- note: {safe(note)}" for note in models.notes))
         return

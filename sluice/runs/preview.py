@@ -62,7 +62,7 @@ class Foreseen:
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
+class PlannedModels:
     """Whether dbt would build, why, and how much of it there is."""
 
     build: bool
@@ -75,7 +75,7 @@ class Plan:
     """What a run would do."""
 
     batches: tuple[Foreseen, ...]
-    models: Models
+    models: PlannedModels
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -154,15 +154,15 @@ def _with_former(why: tuple[str, ...], loads: Sequence[sa.Row]) -> tuple[str, ..
     return (*(reason for reason in why if reason != "never loaded"), former)
 
 
-def _models(warehouse: Warehouse | None, foreseen: Sequence[Foreseen]) -> Models:
+def _models(warehouse: Warehouse | None, foreseen: Sequence[Foreseen]) -> PlannedModels:
     loads = sum(each.would is Would.LOAD for each in foreseen)
     size = dbt_size.of_project(home())
     if warehouse is not None and transform.due(warehouse):
-        return Models(True, "a published load is missing in the marts, or the dbt project changed", size)
+        return PlannedModels(True, "a published load is missing in the marts, or the dbt project changed", size)
     if loads:
-        return Models(
+        return PlannedModels(
             True,
             "if the gate opens for the batch" if loads == 1 else f"if the gate opens for any of {loads} batches",
             size,
         )
-    return Models(False, "the marts show every published load", size)
+    return PlannedModels(False, "the marts show every published load", size)

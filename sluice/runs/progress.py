@@ -52,8 +52,8 @@ class Step:
         return f"{self.note + ', ' if self.note else ''}{rate}{seconds:.1f} s"
 
 
-class Silent:
-    """Shows nothing: the flow's logs report progress."""
+class ProgressListener:
+    """Is notified of steps, and shows nothing: the flow's logs report progress."""
 
     def start(self, step: Step) -> None: ...
 
@@ -62,7 +62,7 @@ class Silent:
     def end(self, step: Step) -> None: ...
 
 
-class Lines(Silent):
+class ConsoleProgress(ProgressListener):
     """For a person at a console: a moving line on a terminal, and a finished line for each step."""
 
     def __init__(self, console: Console) -> None:
@@ -94,7 +94,7 @@ class Lines(Silent):
         self._console.print(f"  {step.what}: {step.facts()}", markup=False, highlight=False, soft_wrap=True)
 
 
-class JsonLines(Silent):
+class JsonProgress(ProgressListener):
     """For a machine: a line as each step begins, and one as it ends, with its seconds and rows."""
 
     def start(self, step: Step) -> None:
@@ -105,10 +105,10 @@ class JsonLines(Silent):
         logs.write("info", f"{step.what}: {step.facts()}", step=step.what, seconds=seconds, rows=step.rows)
 
 
-_listener: Silent = Silent()
+_listener: ProgressListener = ProgressListener()
 
 
-def listen(listener: Silent) -> None:
+def listen(listener: ProgressListener) -> None:
     """Show the steps of this process on `listener`."""
     global _listener
     _listener = listener
@@ -121,7 +121,7 @@ def begin(run: str | None = None) -> None:
         run: the flow run's id.
     """
     if logs.begin(run):
-        listen(JsonLines())
+        listen(JsonProgress())
 
 
 IN_GROUP: ContextVar[bool] = ContextVar("sluice_in_group", default=False)  # one of many, which are shown as one

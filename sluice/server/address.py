@@ -16,7 +16,7 @@ EVERYWHERE = {"0.0.0.0", "::"}  # not addresses to connect to
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ApiAddress:
     """Where the API is, and whether `sluice up` has to start it."""
 
     host: str
@@ -46,7 +46,7 @@ class Address:
         return self.api.removesuffix("/api")
 
 
-def find(host: str, given: int | None = None) -> Address:
+def find(host: str, given: int | None = None) -> ApiAddress:
     """The server that PREFECT_API_URL names; else one to start here.
 
     Args:
@@ -69,7 +69,7 @@ def find(host: str, given: int | None = None) -> Address:
         (port, "") if free else (_free_port(host), "" if port == 0 else f", because port {port} is in use")
     )
     reached = "127.0.0.1" if host in EVERYWHERE else host
-    return Address(host, chosen, ours=True, api=f"http://{reached}:{chosen}/api", instead=instead)
+    return ApiAddress(host, chosen, ours=True, api=f"http://{reached}:{chosen}/api", instead=instead)
 
 
 def demand_password(host: str, given: int | None = None) -> None:
@@ -87,7 +87,7 @@ def demand_password(host: str, given: int | None = None) -> None:
     )
 
 
-def _configured(host: str, port: int) -> Address | None:
+def _configured(host: str, port: int) -> ApiAddress | None:
     """The server that PREFECT_API_URL names, unless it is the one to start here."""
     configured = PREFECT_API_URL.value()
     if not configured:
@@ -96,7 +96,7 @@ def _configured(host: str, port: int) -> Address | None:
     # what an earlier `sluice up` asked the user to export is this very server, not another one
     if parts.port == port and parts.hostname in {host, "localhost"} and _free(host, port):
         return None
-    return Address(parts.hostname or "", parts.port or 0, ours=False, api=configured.rstrip("/"))
+    return ApiAddress(parts.hostname or "", parts.port or 0, ours=False, api=configured.rstrip("/"))
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,12 +7,12 @@ commands find it themselves, and send it to no server but the one that `sluice u
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sluice.contract.errors import ConfigError
+from sluice.project import atomic
 
 API, GIVEN = "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"
 USER = "sluice"
@@ -24,24 +24,15 @@ def file(home: Path) -> Path:
 
 
 def kept(home: Path) -> str:
-    """The password; created if missing.
+    """The password; created if missing. The caller holds the lock of `sluice up`.
 
     Raises:
-        ConfigError: the file cannot be read or written, or others could have read it.
+        ConfigError: as `atomic.kept_password`, or it is not one.
     """
     import secrets  # here: 8 ms that `sluice --help` does without
 
     path = file(home)
-    try:
-        with suppress(FileExistsError):
-            made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(made, "w") as new:
-                new.write(f"{USER}:{secrets.token_urlsafe(24)}\n")
-        facts, password = path.stat(), path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigError(f"the password of Prefect's API, {path}, cannot be kept: {error.strerror}") from None
-    if facts.st_mode & 0o077:
-        raise ConfigError(f"{path}: other users may read this password. Delete it, then: sluice up")
+    password = atomic.kept_password(path, f"{USER}:{secrets.token_urlsafe(24)}", "sluice up")
     if ":" not in password:
         raise ConfigError(f"{path}: holds no user:password. Delete it, then: sluice up")
     return password

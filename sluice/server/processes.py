@@ -15,7 +15,7 @@ import typer
 
 from sluice.contract.errors import ToolError
 from sluice.server import deployments, orphans
-from sluice.server.address import Address
+from sluice.server.address import ApiAddress
 
 HEALTHY_WITHIN = 180.0  # seconds; the first start migrates a new database, on two slow cores for over a minute
 ANSWERS_WITHIN = 10.0  # seconds, for a server that is said to be running
@@ -26,7 +26,7 @@ SERVER = "Prefect server"  # what it is called in messages
 
 
 def start_server(
-    stack: ExitStack, address: Address, environment: Mapping[str, str], folder: Path, project: Path
+    stack: ExitStack, address: ApiAddress, environment: Mapping[str, str], folder: Path, project: Path
 ) -> Child:
     """Start Prefect's server with its UI; its database and its log are in `folder`."""
     log = folder / "server.log"
@@ -73,7 +73,7 @@ def start(arguments: Sequence[str], environment: Mapping[str, str], project: Pat
     )
 
 
-def wait_until_healthy(address: Address, server: Child | None, log: Path) -> None:
+def wait_until_healthy(address: ApiAddress, server: Child | None, log: Path) -> None:
     """Wait for the server's answer.
 
     Raises:

@@ -22,7 +22,7 @@ from sluice.contract.errors import BusyError
 from sluice.project import paths
 from sluice.server import address as server_address
 from sluice.server import api_password, deployments, orphans, processes
-from sluice.server.address import Address
+from sluice.server.address import ApiAddress
 from sluice.server.processes import Child
 from sluice.server.run_log import Runs
 from sluice.server.supervisor import Kept
@@ -135,14 +135,14 @@ def _nothing_left(home: Path, lock: Path) -> Iterator[None]:
         orphans.end(home)
 
 
-def _password(home: Path, address: Address) -> str | None:
+def _password(home: Path, address: ApiAddress) -> str | None:
     """The one that was given; for a server that is started here, else one that is made."""
     if not address.ours:
         return PREFECT_API_AUTH_STRING.value() or server_address.password()
     return server_address.password() or api_password.kept(home)
 
 
-def _environment(home: Path, address: Address, password: str | None, more: Mapping[str, str]) -> dict[str, str]:
+def _environment(home: Path, address: ApiAddress, password: str | None, more: Mapping[str, str]) -> dict[str, str]:
     """What the server, the worker and the runs get: one address, one password, and the mark of `orphans`."""
     environment = {**os.environ, **more, orphans.MARK: str(home), "PREFECT_API_URL": address.api}
     if password:
@@ -150,7 +150,7 @@ def _environment(home: Path, address: Address, password: str | None, more: Mappi
     return environment
 
 
-def _say_where(address: Address, served: Mapping[str, str], home: Path, made: bool) -> None:
+def _say_where(address: ApiAddress, served: Mapping[str, str], home: Path, made: bool) -> None:
     site = home / "site" / "index.html"
     written = "each run updates it" if site.exists() else "the first run creates it"
     file = shlex.quote(str(api_password.file(home)))

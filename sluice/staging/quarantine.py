@@ -37,25 +37,29 @@ def reasons(
     A load's rows are found by their key.
     """
     table = quarantine_table(contract)
-    reason = _reasons_of(table)
-    query = sa.select(reason.c.reason, sa.func.count()).select_from(table)
+    query = _by_reason(table)
     query = query if batch is None else query.where(table.c._batch == batch)
     query = query if load_id is None else query.where(table.c._load_id == load_id)
-    query = query.group_by(reason.c.reason).order_by(sa.func.count().desc(), reason.c.reason)
-    return [(row[0], row[1]) for row in connection.execute(query)]
+    found = query.subquery()
+    return [(row.reason, row.n) for row in connection.execute(sa.select(found).order_by(*_most_first(found)))]
 
 
-def _reasons_of(table: sa.Table) -> Any:
-    return sa.func.unnest(table.c._reasons).table_valued("reason", joins_implicitly=True).render_derived()
+def _by_reason(table: sa.Table, *keys: sa.Column[Any]) -> sa.Select[Any]:
+    """How many rows (`n`) are in quarantine for each reason, by these columns."""
+    reason = sa.func.unnest(table.c._reasons).table_valued("reason", joins_implicitly=True).render_derived().c.reason
+    return sa.select(*keys, reason, sa.func.count().label("n")).select_from(table).group_by(*keys, reason)
+
+
+def _most_first(counts: sa.Subquery) -> tuple[sa.ColumnElement[Any], ...]:
+    return counts.c.n.desc(), counts.c.reason
 
 
 def _of_dataset(connection: sa.Connection, contract: Contract) -> list[dict[str, Any]]:
     loads, table = tables.batches, quarantine_table(contract)
     counts = sa.select(table.c._load_id, sa.func.count().label("rows")).group_by(table.c._load_id).subquery()
-    reasons = sa.select(table.c._load_id, sa.func.unnest(table.c._reasons).label("reason")).subquery()
-    by_reason = sa.select(reasons, sa.func.count().label("n")).group_by(*reasons.columns).subquery()
-    most = sa.select(by_reason).distinct(by_reason.c._load_id).order_by(by_reason.c._load_id, by_reason.c.n.desc())
-    first = most.subquery()
+    by_reason = _by_reason(table, table.c._load_id).subquery()
+    most = sa.select(by_reason).distinct(by_reason.c._load_id)
+    first = most.order_by(by_reason.c._load_id, *_most_first(by_reason)).subquery()
     query = (
         sa.select(loads, counts.c.rows, first.c.reason)
         .outerjoin(counts, counts.c._load_id == loads.c.load_id)

@@ -17,7 +17,7 @@ from sluice.contract.contract import Contract
 from sluice.contract.errors import DataError, ToolError
 from sluice.ledger import loads
 from sluice.source.readers.row_stream import schema_of, typed
-from sluice.source.readers.rows import Rows
+from sluice.source.readers.rows import RawRows
 from sluice.staging.quarantine import dropped_of
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.postgres.rows.tables import quarantine_table
@@ -115,7 +115,7 @@ class Quarantined:
                 if parse_check_name(column) in names and texts[place][row] is not None:
                     unread[row, place], texts[place][row] = texts[place][row], None
         whole = {row: line for row, line in enumerate(lines) if line is not None}
-        given = Rows([pa.array(column, pa.string()) for column in texts], len(rows), whole, unread, canonical)
+        given = RawRows([pa.array(column, pa.string()) for column in texts], len(rows), whole, unread, canonical)
         places = [(column, place) for place, column in enumerate(self._contract.columns)]
         return typed(given, places, pa.array(numbers, pa.int64()), self.schema)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from prefect.runtime import flow_run
 
 from sluice.contract.errors import ConfigError
-from sluice.lineage.events import Silent
+from sluice.lineage.events import EventListener
 from sluice.runs import lifecycle
 from sluice.runs.outcomes import Marts, Outcome, Summary
 from sluice.warehouse.connection import open_warehouse
@@ -36,7 +36,7 @@ class Run:
     marts: Marts | None = None
     summary: Summary | None = None
     held: ExitStack = field(default_factory=ExitStack)
-    events: Silent = field(default_factory=Silent)
+    events: EventListener = field(default_factory=EventListener)
 
     def begin(self, *, night: bool = False, freshness: bool = False) -> Warehouse:
         """Create what tables are missing and write the run's record, unless a step has done so before."""
@@ -68,7 +68,7 @@ def current() -> Run:
     return run
 
 
-def events() -> Silent:
+def events() -> EventListener:
     """What takes the events of the run that the calling step belongs to, if it belongs to one."""
     run = CURRENT.get()
-    return run.events if run is not None else Silent()
+    return run.events if run is not None else EventListener()

@@ -54,8 +54,7 @@ def backup(url: sa.URL, target: Path) -> int:
     target = target.expanduser().absolute()
     if target.is_dir() or not target.parent.is_dir():
         raise ConfigError(f"{target} cannot be written: name a file in a folder that exists")
-    with atomic.replacing(target) as fresh:
-        os.close(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))  # all data, also personal
+    with atomic.replacing(target, private=True) as fresh:  # all data, also personal
         held = dumped.schemas_at(url, paths.project().settings.schemas)
         _refuse_newer(url, held)
         chosen = [f'--schema="{schema}"' for schema in held]

@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]  # rows so far, bytes of the file so far
 Grants = Mapping[str, Sequence[Sequence[str | None]]]  # by mart: pairs of privilege and role, which is None for PUBLIC
 
 
-class Rows(Protocol):
+class TypedRows(Protocol):
     """Typed rows to be loaded, with what has been read of them so far."""
 
     schema: pa.Schema
@@ -78,7 +78,13 @@ class RowEngine(Protocol):
         """Make an empty incoming table, in the place of what a former load left there."""
 
     def bring_in(
-        self, control: sa.Connection, contract: Contract, batch: str, rows: Rows, progress: Progress | None = None, /
+        self,
+        control: sa.Connection,
+        contract: Contract,
+        batch: str,
+        rows: TypedRows,
+        progress: Progress | None = None,
+        /,
     ) -> None:
         """Add rows to the incoming table that this transaction started."""
 
@@ -128,7 +134,7 @@ class RowEngine(Protocol):
         contract: Contract,
         batch: Batch,
         checks: Sequence[Check],
-        rejected: Rows,
+        rejected: TypedRows,
         columns: Sequence[str],
         /,
         *,

@@ -21,7 +21,7 @@ from sluice.warehouse.reader import MAKE_READER, READER_VARIABLE
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ReaderAddress:
     """Where a reader connects to. A password that is masked is None, though there is one.
 
     Attributes:
@@ -81,7 +81,7 @@ class Address:
         }
 
 
-def find(port: int | None = None, show_password: bool = False) -> Address:
+def find(port: int | None = None, show_password: bool = False) -> ReaderAddress:
     """Where readers connect to: the embedded server over TCP, or what the reader's block names.
 
     Args:
@@ -94,11 +94,11 @@ def find(port: int | None = None, show_password: bool = False) -> Address:
     """
     if not os.environ.get(BLOCK_VARIABLE):
         url, restarted = embedded.reach(paths.home(), port)
-        return Address(url, ours=True, restarted=restarted)
+        return ReaderAddress(url, ours=True, restarted=restarted)
     if port is not None:
         raise ConfigError(f"--port is for the embedded PostgreSQL; {BLOCK_VARIABLE} names another server")
     url = _of_block()
-    return Address(url, ours=False, masked=bool(url.password) and not show_password)
+    return ReaderAddress(url, ours=False, masked=bool(url.password) and not show_password)
 
 
 def named_server() -> dict[str, str | int]:

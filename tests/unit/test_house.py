@@ -6,6 +6,7 @@ The order of the rooms is import-linter's (pyproject.toml); this holds what it h
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def test_a_library_is_known_in_its_rooms_only(library: tuple[str, ...], rooms: s
         if folder_of(module) not in rooms and any(name.split(".")[0] in library for name in imported(module))
     }
     assert strangers == set()
+
+
+def test_a_name_of_a_public_class_is_of_one_class() -> None:
+    homes: defaultdict[str, list[str]] = defaultdict(list)
+    for module in MODULES:
+        for node in ast.parse(module.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(str(module.relative_to(ROOT)))
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

@@ -29,7 +29,7 @@ def build(as_json: bool) -> None:
     """Build and test the candidate, with progress on the console."""
     progress.begin()
     if not logs.wanted():
-        progress.listen(progress.Lines(err))
+        progress.listen(progress.ConsoleProgress(err))
     signal.signal(signal.SIGTERM, runs.terminate)
     warehouse = open_warehouse()
     lifecycle.ensure_tables(warehouse)

@@ -79,7 +79,7 @@ def _flow(file: str, name: str, given: Mapping[str, Any]) -> Summary:
 
 def _follow(flow: Callable[[], Summary], as_json: bool) -> None:
     if not logs.wanted():
-        progress.listen(progress.Lines(err))
+        progress.listen(progress.ConsoleProgress(err))
     signal.signal(signal.SIGTERM, terminate)
     try:
         summary = flow()

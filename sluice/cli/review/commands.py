@@ -44,6 +44,6 @@ def diff(
     code 0 if nothing is over a threshold, 2 if something is.
     """
     from sluice.cli.review import shown
-    from sluice.review.review import Wish
+    from sluice.review.review import ReviewRequest
 
-    shown.diff(Wish(base, batches, max_rejected, models, keep), markdown, as_json)
+    shown.diff(ReviewRequest(base, batches, max_rejected, models, keep), markdown, as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sluice.cli.output.tables import one_form, out, print_json
 from sluice.contract.errors import SluiceError
 from sluice.review import review, shown
-from sluice.review.review import Wish
+from sluice.review.review import ReviewRequest
 
 
 class Exceeded(SluiceError):
@@ -16,7 +16,7 @@ class Exceeded(SluiceError):
         self.exit_code = exit_code
 
 
-def diff(wish: Wish, markdown: bool, as_json: bool) -> None:
+def diff(request: ReviewRequest, markdown: bool, as_json: bool) -> None:
     """Compare, print, and end.
 
     Raises:
@@ -24,7 +24,7 @@ def diff(wish: Wish, markdown: bool, as_json: bool) -> None:
         Exceeded: after printing, if something is over a threshold, or a model or its test failed.
     """
     one_form(markdown, as_json)
-    found = review.of_project(wish)
+    found = review.of_project(request)
     if as_json:
         print_json(found.as_dict())
     else:

@@ -6,7 +6,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from sluice.cli.samples.wish import Learned, Wish
+from sluice.cli.samples.request import DatasetRequest, Learned
 from sluice.contract.batches import Batches, Calendar, EachFile, Single, calendar_of
 from sluice.contract.contract import Files
 from sluice.contract.errors import ConfigError
@@ -20,17 +20,17 @@ from sluice.source.parts import several
 from sluice.source.sample import sample_of
 
 
-def learn(wish: Wish, address: str) -> Learned:
+def learn(request: DatasetRequest, address: str) -> Learned:
     """The file's columns and options.
 
     Raises:
         DataError: it is empty, damaged, in no format that Sluice reads, or its first line looks like a row.
     """
-    batches = batches_of(wish)
+    batches = batches_of(request)
     with tempfile.TemporaryDirectory() as folder:
         file = fetch(_looked_at(address), Path(folder))
-        files = Files(_template(address, batches), batches, **wish.options)
-        sample, files = sample_of(file, files, frozenset(wish.options))
+        files = Files(_template(address, batches), batches, **request.options)
+        sample, files = sample_of(file, files, frozenset(request.options))
     guesses = guesses_of(sample)
     doubts = [
         *([sample.doubt] if sample.doubt else []),
@@ -38,7 +38,7 @@ def learn(wish: Wish, address: str) -> Learned:
         *misleading(files, sample, guesses),
         *of_encoding(files, sample.encodings, guesses),
     ]
-    if files.header and file.format in ("csv", "excel") and not {"header", "names"} & set(wish.options):
+    if files.header and file.format in ("csv", "excel") and not {"header", "names"} & set(request.options):
         refuse_row_as_header(file.address, sample, guesses)
         doubts += of_header(guesses)
     return Learned(files, sample, guesses, doubts)
@@ -51,22 +51,22 @@ def _looked_at(address: str) -> Listing:
     return several.matching(address, listed(several.folder_above(address)))
 
 
-def batches_of(wish: Wish) -> Batches:
+def batches_of(request: DatasetRequest) -> Batches:
     """The cadence that the user names.
 
     Raises:
         ConfigError: the options do not go together, or do not fit the sample's name.
     """
-    if wish.each_file is not None:
-        if wish.batch is not None or wish.by is not None:
+    if request.each_file is not None:
+        if request.batch is not None or request.by is not None:
             raise ConfigError("--each-file names batches by their files: leave out --batch and --by")
-        each, name = EachFile(wish.each_file), (wish.address or "").rpartition("/")[2]
+        each, name = EachFile(request.each_file), (request.address or "").rpartition("/")[2]
         if each.batch_of(name) is None:
             raise ConfigError(f"--each-file {each.pattern}: the sample's name, {name}, does not match it")
         return each
-    if wish.batch is not None:
-        return calendar_of(wish.batch, wish.by)
-    if wish.by is not None and wish.table is None:
+    if request.batch is not None:
+        return calendar_of(request.batch, request.by)
+    if request.by is not None and request.table is None:
         raise ConfigError("--by names the column that dates the rows of a batch: add --batch with its period: 2024-01")
     return Single()
 

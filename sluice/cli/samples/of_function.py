@@ -12,7 +12,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from sluice.cli.samples.of_file import batches_of
-from sluice.cli.samples.wish import Learned, Wish, refuse_others
+from sluice.cli.samples.request import DatasetRequest, Learned, refuse_others
 from sluice.contract.batches import Single
 from sluice.contract.contract import Contract
 from sluice.contract.errors import ConfigError
@@ -37,29 +37,29 @@ class _NoColumns(pa.DataFrameModel):
     """What a contract has before its columns are known."""
 
 
-def learn(wish: Wish) -> Learned:
+def learn(request: DatasetRequest) -> Learned:
     """The columns of the rows that the function gives for the first batch.
 
     Raises:
         ConfigError: there is no such function.
         SourceMissing, DataError, ToolError: it gives no rows, or fails, as `spool.call`.
     """
-    refuse_others(wish, ("null_values", "quoted_null", "ignore", "max_field_bytes"), "rows of a function")
-    batches = batches_of(wish)
-    read, function, package = _named(wish.function) if wish.function is not None else _skeleton(wish)
-    files = Rows(read, batches, **wish.options)
-    undated = Rows(lambda batch: _first(read(batch)), Single(), **wish.options)
-    unknown = Contract(wish.source, wish.entity, wish.owner, _NoColumns, undated)
+    refuse_others(request, ("null_values", "quoted_null", "ignore", "max_field_bytes"), "rows of a function")
+    batches = batches_of(request)
+    read, function, package = _named(request.function) if request.function is not None else _skeleton(request)
+    files = Rows(read, batches, **request.options)
+    undated = Rows(lambda batch: _first(read(batch)), Single(), **request.options)
+    unknown = Contract(request.source, request.entity, request.owner, _NoColumns, undated)
     with tempfile.TemporaryDirectory() as folder:
         file = spool.call(unknown, spool.look(unknown, batches.first), batches.first, Path(folder))
-        sample, _ = sample_of(file, files, frozenset(wish.options))
-    doubts = () if wish.function else (f"{function.name}: gives two made-up rows; write it, then draft with --replace "
-                                       f"--function, or write the columns by hand",)  # fmt: skip
+        sample, _ = sample_of(file, files, frozenset(request.options))
+    to_write = f"{function.name}: gives two made-up rows; write it, then draft with --replace --function, or write the "
+    doubts = () if request.function else (f"{to_write}columns by hand",)
     return Learned(files, sample, guesses_of(sample), doubts, function, package)
 
 
-def _skeleton(wish: Wish) -> tuple[Read, Function, str]:
-    name = f"read_{wish.entity}"
+def _skeleton(request: DatasetRequest) -> tuple[Read, Function, str]:
+    name = f"read_{request.entity}"
     text = SKELETON.format(name=name)
     module: dict[str, Any] = {}
     exec(compile(text, "<skeleton>", "exec"), module)

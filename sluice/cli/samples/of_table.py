@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sluice.cli.samples.wish import Learned, Wish, refuse_others
+from sluice.cli.samples.request import DatasetRequest, Learned, refuse_others
 from sluice.contract.batches import Batches, Calendar, Daily, Hourly, Monthly, Quarterly, Weekly, Yearly, calendar_of
 from sluice.contract.contract import DATING
 from sluice.contract.errors import ConfigError
@@ -36,31 +36,31 @@ _NOT_OF_THE_ROW = re.compile(
 )
 
 
-def learn(wish: Wish, table: str) -> Learned:
+def learn(request: DatasetRequest, table: str) -> Learned:
     """The table's columns, key and batches.
 
     Raises:
         ConfigError: there is no warehouse yet, or the user names a column that cannot date rows.
         SourceMissing, SourceUnreadable, DataError, ToolError: as `table_sample.sample_of`.
     """
-    refuse_others(wish, ("ignore", "max_field_bytes"), "--table")
+    refuse_others(request, ("ignore", "max_field_bytes"), "--table")
     table_sample.refuse_unnamed(table)
     warehouse = look_into_warehouse(start=True)
     assert warehouse is not None
-    found = table_sample.sample_of(warehouse.engine, table, wish.options.get("ignore", ()))
+    found = table_sample.sample_of(warehouse.engine, table, request.options.get("ignore", ()))
     guesses = _guesses(found, found.sample)
-    by = _dating(wish, guesses)
-    given = {**wish.options, "key": _key(found, guesses), **_loads(found, table)}
+    by = _dating(request, guesses)
+    given = {**request.options, "key": _key(found, guesses), **_loads(found, table)}
     if found.unheld:
         given["ignore"] = (*given.get("ignore", ()), *found.unheld)
     sample = found.sample
     if by is None:
         files = Table(table, **given)
     else:
-        files = _by_period(wish, table, by, given, warehouse)
+        files = _by_period(request, table, by, given, warehouse)
         sample = _with_first_batch(warehouse, found, files, by)
         guesses = _guesses(found, sample)
-    return Learned(files, sample, guesses, list(_doubts(found, files, by, wish)))
+    return Learned(files, sample, guesses, list(_doubts(found, files, by, request)))
 
 
 def _guesses(found: TableSample, sample: Sample) -> list[Guess]:
@@ -78,29 +78,29 @@ def _guesses(found: TableSample, sample: Sample) -> list[Guess]:
     ]
 
 
-def _dating(wish: Wish, guesses: Sequence[Guess]) -> Guess | None:
+def _dating(request: DatasetRequest, guesses: Sequence[Guess]) -> Guess | None:
     """The column that says of which period a row is."""
     able = [one for one in guesses if one.type.name in DATING]
-    if wish.by is not None:
-        named = next((one for one in able if one.name == wish.by), None)
+    if request.by is not None:
+        named = next((one for one in able if one.name == request.by), None)
         if named is None:
             there = ", ".join(one.name for one in able) or "none"
-            raise ConfigError(f"--by {wish.by}: is not a column of the table with dates or times; there is {there}")
+            raise ConfigError(f"--by {request.by}: is not a column of the table with dates or times; there is {there}")
         return named
     likely = [one for one in able if not (one.nullable or one.odd[0] or one.pii or _NOT_OF_THE_ROW.search(one.name))]
     found = next((one for one in likely if one.required), likely[0] if likely else None)
-    if found is None and wish.batch is not None:
-        raise ConfigError(f"--batch {wish.batch}: no column can date every row of the table; name one: --by")
+    if found is None and request.batch is not None:
+        raise ConfigError(f"--batch {request.batch}: no column can date every row of the table; name one: --by")
     return found
 
 
-def _by_period(wish: Wish, table: str, by: Guess, given: dict[str, Any], warehouse: Warehouse) -> Table:
-    batches: Batches = calendar_of(wish.batch, by.name) if wish.batch is not None else Monthly("2000-01", by.name)
+def _by_period(request: DatasetRequest, table: str, by: Guess, given: dict[str, Any], warehouse: Warehouse) -> Table:
+    batches: Batches = calendar_of(request.batch, by.name) if request.batch is not None else Monthly("2000-01", by.name)
     assert isinstance(batches, Calendar)
     if by.type.name == "date" and isinstance(batches, Hourly):
-        raise ConfigError(f"--batch {wish.batch}: {by.name} holds dates, which have no hour")
+        raise ConfigError(f"--batch {request.batch}: {by.name} holds dates, which have no hour")
     batch = _spelt(by, batches)
-    if wish.batch is None:
+    if request.batch is None:
         first = table_sample.first_batch(warehouse.engine, table, by.source, batch)
         if first is None:
             raise ConfigError(f"{table}: {by.name} holds no date that names a batch; name another column: --by")
@@ -153,11 +153,11 @@ def _named(schema: str) -> str:
     return schema if re.fullmatch(r"[a-z_][a-z0-9_]*", schema) else _quoted(schema)
 
 
-def _doubts(found: TableSample, files: Table, by: Guess | None, wish: Wish) -> Iterator[str]:
+def _doubts(found: TableSample, files: Table, by: Guess | None, request: DatasetRequest) -> Iterator[str]:
     if not found.unique:
         kept = "no index holds a column unique" if found.key != files.key else "the loader's number of a row"
         yield f"key: {', '.join(files.key[:5])} number the rows ({kept}); name the columns that identify a row"
-    if by is not None and wish.by is None:
+    if by is not None and request.by is None:
         noun = files.batches.noun if isinstance(files.batches, Calendar) else "batch"
         yield f"batch: a {noun} of {by.name} is a batch, from {files.batches.first} on; another column: --by (batch)"
     if by is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,13 @@ import sqlalchemy as sa
 
 from sluice.contract.checks.compile import UNPARSED, Check
 from sluice.contract.checks.names import SHAPE_CHECK, parse_check_name
+from sluice.contract.columns import WHOLE_ROW
 from sluice.contract.contract import Contract
 from sluice.contract.gate import CANARY, AuditReport, CheckResult
 
+UNREADABLE, EMPTY = 0, -1  # row numbers of the canary rows; those of real rows start at 1
+# What could not be read of each canary row, by its number: one was not divided into cells, one is all null
+CANARY_ROWS: Mapping[int, str | None] = {UNREADABLE: json.dumps({WHOLE_ROW: "canary"}), EMPTY: None}
 SAMPLE_ROWS = 5  # kept per check: enough to see what is wrong, few enough for an alert
 Sample = tuple[Mapping[str, Any], ...]
 
@@ -80,13 +85,15 @@ def due_of_empty_row(contract: Contract, checks: Sequence[Check]) -> set[str]:
     return due & {check.name for check in checks if check.severity == "error"}
 
 
-def canary_result(wanted: Mapping[int, set[str]], rejected: Mapping[int, set[str]]) -> CheckResult:
+def canary_result(contract: Contract, checks: Sequence[Check], rejected: Mapping[int, set[str]]) -> CheckResult:
     """The result of the canary rows: passed, or errored, which closes the gate.
 
     Args:
-        wanted: by the number of each canary row, the checks that it must be rejected for.
-        rejected: the checks that it was rejected for.
+        checks: those that could be run.
+        rejected: by the number of each canary row, the checks that it was rejected for.
     """
+    due = due_of_empty_row(contract, checks)
+    wanted = {UNREADABLE: {SHAPE_CHECK}, **({EMPTY: due} if due else {})}
     missed = [number for number, reasons in wanted.items() if not reasons <= rejected.get(number, set())]
     error = (
         "a row that should have been rejected was accepted, so the results of this audit cannot be trusted"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sluice.alerts.messages import plain
 from sluice.contract.contract import hide
 from sluice.marts import measures
-from sluice.marts.difference.difference import Column, Mart, Sample
+from sluice.marts.difference.difference import ColumnDifference, MartDifference, RowDifference
 
 SAMPLES = 3  # rows of each kind
 WIDTH = 80  # characters of a value
@@ -34,7 +34,9 @@ class Sides:
     personal: Collection[str]
 
 
-def compare(connection: sa.Connection, sides: Sides, marts: Sequence[measures.Mart], samples: bool) -> tuple[Mart, ...]:
+def compare(
+    connection: sa.Connection, sides: Sides, marts: Sequence[measures.Mart], samples: bool
+) -> tuple[MartDifference, ...]:
     """Every mart of the candidate, and every one that readers would lose.
 
     Args:
@@ -42,7 +44,10 @@ def compare(connection: sa.Connection, sides: Sides, marts: Sequence[measures.Ma
     """
     found = [_mart(connection, sides, mart, samples) for mart in sorted(marts, key=lambda mart: mart.name)]
     gone = sorted({*sides.shown} - {mart.name for mart in marts})
-    return (*found, *(Mart(name, "gone", rows_before=_rows(connection, str(sides.old), name)) for name in gone))
+    return (
+        *found,
+        *(MartDifference(name, "gone", rows_before=_rows(connection, str(sides.old), name)) for name in gone),
+    )
 
 
 def _rows(connection: sa.Connection, side: str, name: str) -> int:
@@ -50,9 +55,9 @@ def _rows(connection: sa.Connection, side: str, name: str) -> int:
     return int(connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0)
 
 
-def _mart(connection: sa.Connection, sides: Sides, mart: measures.Mart, samples: bool) -> Mart:
+def _mart(connection: sa.Connection, sides: Sides, mart: measures.Mart, samples: bool) -> MartDifference:
     if sides.old is None or mart.name not in sides.shown:
-        return Mart(mart.name, "new", mart.key, rows_now=_rows(connection, sides.new, mart.name))
+        return MartDifference(mart.name, "new", mart.key, rows_now=_rows(connection, sides.new, mart.name))
     there = measures.columns_of(connection, mart.name, sides.old)
     there = {name: kind for name, kind in there.items() if not name.startswith("_")}
     both = _Both(connection, mart, sides, there)
@@ -61,7 +66,7 @@ def _mart(connection: sa.Connection, sides: Sides, mart: measures.Mart, samples:
     columns = tuple(_columns(mart, there, before, after, counts))
     differs = before["rows"] != after["rows"] or any(counts.get(name) for name in ("added", "removed", "changed"))
     differs = differs or any(column.differs for column in columns)
-    return Mart(
+    return MartDifference(
         mart.name,
         "changed" if differs else "same",
         both.key,
@@ -81,12 +86,12 @@ def _columns(
     before: Mapping[str, Any],
     after: Mapping[str, Any],
     counts: Mapping[str, int | None],
-) -> Iterator[Column]:
+) -> Iterator[ColumnDifference]:
     for name in (*there, *(name for name in mart.columns if name not in there)):
         state = "gone" if name not in mart.columns else "new" if name not in there else "both"
         if state == "both" and str(there[name]) != str(mart.columns[name]):
             state = "retyped"
-        yield Column(
+        yield ColumnDifference(
             name,
             state,
             counts.get(f"column {name}"),
@@ -180,13 +185,13 @@ class _Both:
         query = {name: sa.select(sa.func.count()).select_from(rows) for name, rows in asked.items()}
         return {name: int(self.connection.scalar(each) or 0) for name, each in query.items()}
 
-    def samples(self, counts: Mapping[str, int | None]) -> Iterator[Sample]:
+    def samples(self, counts: Mapping[str, int | None]) -> Iterator[RowDifference]:
         """A few rows of each kind that there is."""
         for kind in ("changed", "added", "removed"):
             if counts.get(kind):
                 yield from self._by_key(kind) if self.key else self._whole(kind)
 
-    def _by_key(self, kind: str) -> Iterator[Sample]:
+    def _by_key(self, kind: str) -> Iterator[RowDifference]:
         before, after, joined = self._joined()
         shown = self.shared if kind == "changed" else []
         keys = [sa.func.coalesce(after.c[name], before.c[name]) for name in self.key]
@@ -198,12 +203,12 @@ class _Both:
             new = dict(zip(shown, row[len(self.key) + len(shown) :], strict=True))
             other = [name for name in shown if old[name] != new[name]]
             was, now = (self._hidden({name: each[name] for name in other}) for each in (old, new))
-            yield Sample(kind, key, {name: (was[name], now[name]) for name in other})
+            yield RowDifference(kind, key, {name: (was[name], now[name]) for name in other})
 
-    def _whole(self, kind: str) -> Iterator[Sample]:
+    def _whole(self, kind: str) -> Iterator[RowDifference]:
         sides = (self.after, self.before) if kind == "added" else (self.before, self.after)
         for row in self.connection.execute(self._except(*sides).limit(SAMPLES)).mappings():
-            yield Sample(kind, self._hidden(dict(row)))
+            yield RowDifference(kind, self._hidden(dict(row)))
 
     def _hidden(self, row: Mapping[str, Any]) -> dict[str, object]:
         texts = {name: None if value is None else plain(value, WIDTH) for name, value in row.items()}

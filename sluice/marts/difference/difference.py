@@ -18,7 +18,7 @@ def same(before: Decimal | None, now: Decimal | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnDifference:
     """One column, before and now.
 
     Attributes:
@@ -56,7 +56,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class RowDifference:
     """One row that differs; personal values are masked.
 
     Attributes:
@@ -76,7 +76,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Mart:
+class MartDifference:
     """One mart, before and now.
 
     Attributes:
@@ -93,8 +93,8 @@ class Mart:
     added: int | None = None
     removed: int | None = None
     changed: int | None = None
-    columns: tuple[Column, ...] = ()
-    sample: tuple[Sample, ...] = ()
+    columns: tuple[ColumnDifference, ...] = ()
+    sample: tuple[RowDifference, ...] = ()
 
     @property
     def said(self) -> str:
@@ -125,7 +125,7 @@ class Difference:
     build: int
     built_at: datetime
     live: str | None
-    marts: tuple[Mart, ...]
+    marts: tuple[MartDifference, ...]
     reasons: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class Difference:
         return "\n".join([*lines, f"{self._next()}"]).replace("\n\n\n", "\n\n")
 
 
-def lines_of(marts: Sequence[Mart]) -> Iterator[str]:
+def lines_of(marts: Sequence[MartDifference]) -> Iterator[str]:
     """What differs in each mart, for a console."""
     for mart in marts:
         yield f"{mart.mart}: {mart.said}"
@@ -166,7 +166,7 @@ def lines_of(marts: Sequence[Mart]) -> Iterator[str]:
         yield from (f"  {each}" for each in mart.sample)
 
 
-def markdown_of(marts: Sequence[Mart]) -> Iterator[str]:
+def markdown_of(marts: Sequence[MartDifference]) -> Iterator[str]:
     """For a comment: a table of the marts, and what differs in each, folded."""
     yield from ("| mart | rows before | rows now | added | removed | changed |", "|---|---:|---:|---:|---:|---:|")
     for mart in marts:

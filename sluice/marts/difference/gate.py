@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from sluice.contract.formatting import counted, percent
-from sluice.marts.difference.difference import Column, Mart, same
+from sluice.marts.difference.difference import ColumnDifference, MartDifference, same
 from sluice.project.marts.settings import Limits
 
 
-def reasons(marts: Sequence[Mart], limits: Limits) -> tuple[str, ...]:
+def reasons(marts: Sequence[MartDifference], limits: Limits) -> tuple[str, ...]:
     """Why a publish waits for a person, one sentence each. A new mart has nothing to be compared with."""
     return tuple(f"{mart.mart}: {reason}" for mart in marts for reason in _of_mart(mart, limits))
 
 
-def _of_mart(mart: Mart, limits: Limits) -> Iterator[str]:
+def _of_mart(mart: MartDifference, limits: Limits) -> Iterator[str]:
     if mart.state == "gone" and limits.removed is not None and limits.removed < 1:
         yield "the mart is gone"
     if mart.state != "changed":
@@ -30,7 +30,7 @@ def _of_mart(mart: Mart, limits: Limits) -> Iterator[str]:
         yield from _of_column(column, limits)
 
 
-def _of_column(column: Column, limits: Limits) -> Iterator[str]:
+def _of_column(column: ColumnDifference, limits: Limits) -> Iterator[str]:
     if limits.null_share is not None and column.nulls_before is not None and column.nulls_now is not None:
         moved = round(abs(column.nulls_now - column.nulls_before), 6)
         if moved > limits.null_share:

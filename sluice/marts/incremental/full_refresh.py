@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sluice.contract.derive.schemas import Schemas
 from sluice.contract.errors import SluiceError
 from sluice.ledger import write_right
-from sluice.ledger.builds import Base
+from sluice.ledger.builds import BuildBase
 from sluice.marts.dbt import run
 from sluice.marts.dbt.environment import DbtPlace
 from sluice.project import dbt_manifest
@@ -49,7 +49,7 @@ class Refresh:
     models: tuple[str, ...] = ()
 
 
-def changed(warehouse: Warehouse, side: str, project: str, bases: Sequence[Base]) -> Refresh:
+def changed(warehouse: Warehouse, side: str, project: str, bases: Sequence[BuildBase]) -> Refresh:
     """Compare the project with everything the side may have been made by. Runs dbt only if it changed at all."""
     others = [base for base in bases if base.project != project]
     if not bases or any(base.manifest is None for base in others):

@@ -14,7 +14,7 @@ from sluice.ledger import builds
 from sluice.marts.dbt import run as dbt_run
 from sluice.marts.dbt.runner import Progress
 from sluice.marts.own_project import built, packages
-from sluice.marts.own_project.refusals import Project
+from sluice.marts.own_project.refusals import DbtProject
 from sluice.project import paths
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -81,9 +81,9 @@ def refuse_built(warehouse: Warehouse, side: str, manifest: Mapping[str, Any], m
     _refuse("Readers keep what they have", [*compiled, *built.refusals(warehouse, side, models, shared=own)])
 
 
-def _project(warehouse: Warehouse, side: str, manifest: Mapping[str, Any]) -> Project:
+def _project(warehouse: Warehouse, side: str, manifest: Mapping[str, Any]) -> DbtProject:
     suffix = side.removeprefix(warehouse.schemas.marts)
-    return Project(manifest, warehouse.schemas, suffix, str(warehouse.url.database))
+    return DbtProject(manifest, warehouse.schemas, suffix, str(warehouse.url.database))
 
 
 def _refuse(then: str, found: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ CALLS = re.compile(r"\b(?:extract|substring|trim|overlay) ?\([^()]*?\bfrom\b", r
 Node = Mapping[str, Any]
 
 
-class Project:
+class DbtProject:
     """A dbt project, and where it is built.
 
     Args:

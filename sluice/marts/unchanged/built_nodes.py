@@ -16,7 +16,7 @@ from sluice.ledger.tables import built_nodes
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltNode:
     """One node of a side.
 
     Attributes:
@@ -32,10 +32,10 @@ class Built:
     result: Mapping[str, Any]
 
 
-def of_side(connection: sa.Connection, side: str) -> dict[str, Built]:
+def of_side(connection: sa.Connection, side: str) -> dict[str, BuiltNode]:
     """All records of a side, by node."""
     rows = connection.execute(sa.select(built_nodes).where(built_nodes.c.side == side))
-    return {row.unique_id: Built(row.unique_id, row.record, row.inputs, row.relation, row.result) for row in rows}
+    return {row.unique_id: BuiltNode(row.unique_id, row.record, row.inputs, row.relation, row.result) for row in rows}
 
 
 def forget(connection: sa.Connection, side: str, keep: Collection[str] = ()) -> None:
@@ -44,7 +44,7 @@ def forget(connection: sa.Connection, side: str, keep: Collection[str] = ()) -> 
     connection.execute(built_nodes.delete().where(of_it, built_nodes.c.unique_id.not_in(list(keep))))
 
 
-def keep(connection: sa.Connection, side: str, build_id: int, nodes: Iterable[Built]) -> None:
+def keep(connection: sa.Connection, side: str, build_id: int, nodes: Iterable[BuiltNode]) -> None:
     """Write records of nodes that have none. The caller holds builds back, and is the newest."""
     rows = [
         {

@@ -12,11 +12,11 @@ from typing import Any
 from uuid import uuid4
 
 from sluice.ledger import builds
-from sluice.ledger.builds import Base
+from sluice.ledger.builds import BuildBase
 from sluice.marts.dbt import run as dbt_run
 from sluice.marts.dbt.results import DbtRun, NodeResult
 from sluice.marts.unchanged import built_nodes, inputs, steady, surroundings
-from sluice.marts.unchanged.built_nodes import Built
+from sluice.marts.unchanged.built_nodes import BuiltNode
 from sluice.project import paths
 from sluice.warehouse.postgres import catalog
 from sluice.warehouse.postgres.transactions import transaction
@@ -39,7 +39,7 @@ class Choice:
     """
 
     run: tuple[str, ...] | None = None
-    kept: Mapping[str, Built] | None = None
+    kept: Mapping[str, BuiltNode] | None = None
     selectors: tuple[str, ...] = ()
     recorded: bool = True
 
@@ -73,7 +73,7 @@ class Begun:
     args: Sequence[str] = ()
 
 
-def choose(warehouse: Warehouse, side: str, build_id: int, project: str, bases: Sequence[Base]) -> Choice:
+def choose(warehouse: Warehouse, side: str, build_id: int, project: str, bases: Sequence[BuildBase]) -> Choice:
     """Compare every node with its record on the side. Runs dbt only if the project changed. Writes nothing.
 
     Raises:
@@ -137,7 +137,7 @@ def record(warehouse: Warehouse, begun: Begun, choice: Choice, run: DbtRun) -> N
         there, volatile = catalog.relations(connection, begun.side), catalog.volatile(connection)
         everything, kept = nodes.all(), choice.kept or {}
         ran = {node.unique_id: node for node in run.nodes if node.unique_id not in kept and node.status in GOOD}
-        made: list[Built] = []
+        made: list[BuiltNode] = []
 
         def known(name: str, fingerprint: str) -> str | None:
             if name in kept:
@@ -148,14 +148,16 @@ def record(warehouse: Warehouse, begun: Begun, choice: Choice, run: DbtRun) -> N
             relation = there.get(everything[name]["alias"]) if has_relation else None
             if has_relation and relation is None:
                 return None
-            made.append(Built(name, uuid4().hex, fingerprint, relation, _result(ran[name], now)))
+            made.append(BuiltNode(name, uuid4().hex, fingerprint, relation, _result(ran[name], now)))
             return made[-1].record
 
         inputs.identities(nodes, known)
         built_nodes.keep(connection, begun.side, begun.build_id, made)
 
 
-def _manifest(warehouse: Warehouse, side: str, build_id: int, project: str, bases: Sequence[Base]) -> Mapping[str, Any]:
+def _manifest(
+    warehouse: Warehouse, side: str, build_id: int, project: str, bases: Sequence[BuildBase]
+) -> Mapping[str, Any]:
     """dbt's manifest of the project as it is: of the side's last build, if that was of this very project."""
     for base in bases:
         if base.project == project and base.manifest is not None:
@@ -204,7 +206,7 @@ def _result(node: NodeResult, now: datetime) -> dict[str, Any]:
     return {**found, "sql": None if node.sql is None else str(node.sql), "at": f"{now:{AT}}"}
 
 
-def _carried(built: Built) -> NodeResult:
+def _carried(built: BuiltNode) -> NodeResult:
     found = {name: value for name, value in built.result.items() if name != "seconds"}
     at, sql = found.pop("at"), found.pop("sql")
     verb = "measured" if built.relation is None else "unchanged since"

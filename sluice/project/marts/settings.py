@@ -35,7 +35,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Marts:
+class MartSettings:
     """What [marts] says.
 
     Attributes:
@@ -51,11 +51,11 @@ class Marts:
     internal: tuple[str, ...] = ()
 
 
-NO_LIMITS = Marts(Limits())
+NO_LIMITS = MartSettings(Limits())
 GATE = tuple(each.name for each in fields(Limits))
 
 
-def read(path: Path, found: Mapping[str, Any]) -> Marts:
+def read(path: Path, found: Mapping[str, Any]) -> MartSettings:
     """The table, checked.
 
     Raises:
@@ -64,7 +64,7 @@ def read(path: Path, found: Mapping[str, Any]) -> Marts:
     lists = {key: _list(path, key, found[key]) for key in ("models", "schemas", "internal") if key in found}
     if lists.get("internal") and lists.get("schemas") is None:
         raise ConfigError(f"{path}: [marts] internal needs [marts] schemas beside it: the schemas that readers read")
-    return Marts(_limits(path, found.get("gate", {})), **lists)
+    return MartSettings(_limits(path, found.get("gate", {})), **lists)
 
 
 def _list(path: Path, key: str, value: object) -> tuple[str, ...]:

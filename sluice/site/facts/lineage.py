@@ -60,7 +60,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class LineageGraph:
     """The nodes by dbt's unique id, in the order the data takes."""
 
     nodes: Mapping[str, Node]
@@ -163,16 +163,16 @@ def _columns(node: Mapping[str, Any], described: Mapping[str, Any]) -> list[list
     ]
 
 
-def load(path: Path) -> Project:
+def load(path: Path) -> LineageGraph:
     """What `extract` kept; an empty project if dbt was never documented."""
     if not path.exists():
-        return Project({})
+        return LineageGraph({})
     kept = json.loads(path.read_text(encoding="utf-8"))
     nodes = [_node(unique_id, facts) for unique_id, facts in kept["nodes"].items()]
     by_id = {node.unique_id: node for node in nodes}
     ours = f"{OPS}."  # Sluice's own records, of which some models read: after the data
     nodes.sort(key=lambda n: (_place(n.layer), _steps(n, by_id), n.page.startswith(ours), n.name))
-    return Project({node.unique_id: node for node in nodes}, tuple(kept["unread"]))
+    return LineageGraph({node.unique_id: node for node in nodes}, tuple(kept["unread"]))
 
 
 def _steps(node: Node, nodes: Mapping[str, Node]) -> int:

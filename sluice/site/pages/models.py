@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from sluice.marts.dbt.verdict import rows_command
 from sluice.site.facts.ledger import Snapshot
-from sluice.site.facts.lineage import LAYERS, Node, Project, Test
+from sluice.site.facts.lineage import LAYERS, LineageGraph, Node, Test
 from sluice.site.pages import plots
 from sluice.site.pages.plots import Point
 
@@ -89,20 +89,20 @@ class ModelView:
         return dict(sorted(found.items(), key=lambda item: item[0] not in (*BAD, "warn")))
 
 
-def views(project: Project, facts: Snapshot, commands: Mapping[str, str]) -> list[ModelView]:
+def views(graph: LineageGraph, facts: Snapshot, commands: Mapping[str, str]) -> list[ModelView]:
     """Every node, in the order the data takes.
 
     Args:
         commands: what to type to see the rows of a failed test, by its unique id.
     """
-    children = _children(project)
+    children = _children(graph)
     models = set(facts.publication.models) if facts.publication is not None else set()
-    return [_view(node, project, children, facts, models, commands) for node in project.nodes.values()]
+    return [_view(node, graph, children, facts, models, commands) for node in graph.nodes.values()]
 
 
 def _view(
     node: Node,
-    project: Project,
+    graph: LineageGraph,
     children: Mapping[NodeColumn, list[tuple[str, str, str]]],
     facts: Snapshot,
     live: set[str],
@@ -117,7 +117,7 @@ def _view(
         node=node,
         result=result,
         tests=_tests(node, facts, commands),
-        trails={name: _trail(project, children, node, name) for name, _, _ in node.columns},
+        trails={name: _trail(graph, children, node, name) for name, _, _ in node.columns},
         plot=plots.rows(points, f"Rows that each build wrote to {node.name}, by day"),
         rows=facts.mart_rows.get(node.name) if in_marts else None,
         live=in_marts,
@@ -135,9 +135,9 @@ def _tests(node: Node, facts: Snapshot, commands: Mapping[str, str]) -> tuple[Te
     return tuple(sorted(found, key=lambda test: test.result is None or test.result.status not in urgency))
 
 
-def _children(project: Project) -> dict[NodeColumn, list[tuple[str, str, str]]]:
+def _children(graph: LineageGraph) -> dict[NodeColumn, list[tuple[str, str, str]]]:
     found: dict[NodeColumn, list[tuple[str, str, str]]] = defaultdict(list)
-    for node in project.nodes.values():
+    for node in graph.nodes.values():
         for column, parents in node.parents.items():
             for parent, name, how in parents:
                 found[parent, name].append((node.unique_id, column, how))
@@ -145,20 +145,20 @@ def _children(project: Project) -> dict[NodeColumn, list[tuple[str, str, str]]]:
 
 
 def _trail(
-    project: Project, children: Mapping[NodeColumn, list[tuple[str, str, str]]], node: Node, column: str
+    graph: LineageGraph, children: Mapping[NodeColumn, list[tuple[str, str, str]]], node: Node, column: str
 ) -> Trail:
     start = (node.unique_id, column)
-    above = _reached(start, lambda place: _parents(project, place))
+    above = _reached(start, lambda place: _parents(graph, place))
     below = _reached(start, lambda place: children.get(place, ()))
-    stops = [_stop(project, place, _how(project, place)) for place in (*above, *below)]
-    stops.append(Stop(node, column, _how(project, start), here=True))
+    stops = [_stop(graph, place, _how(graph, place)) for place in (*above, *below)]
+    stops.append(Stop(node, column, _how(graph, start), here=True))
     known = [stop for stop in stops if stop is not None]
-    order = {unique_id: place for place, unique_id in enumerate(project.nodes)}
+    order = {unique_id: place for place, unique_id in enumerate(graph.nodes)}
     known.sort(key=lambda stop: (order[stop.node.unique_id], stop.column))
     layers = dict.fromkeys([*LAYERS, *(stop.node.layer for stop in known)])
     ends = [stop for stop in known if stop.node.layer == LAYERS[-1] and not stop.here]
     starts = [stop for stop in known if stop.node.layer == LAYERS[0] and not stop.here]
-    direct = [_stop(project, (parent, name), how) for parent, name, how in _parents(project, start)]
+    direct = [_stop(graph, (parent, name), how) for parent, name, how in _parents(graph, start)]
     return Trail(
         column,
         tuple((layer, _by_node(stop for stop in known if stop.node.layer == layer)) for layer in layers),
@@ -176,8 +176,8 @@ def _node_id(stop: Stop) -> str:
     return stop.node.unique_id
 
 
-def _parents(project: Project, place: NodeColumn) -> Iterable[tuple[str, str, str]]:
-    node = project.nodes.get(place[0])
+def _parents(graph: LineageGraph, place: NodeColumn) -> Iterable[tuple[str, str, str]]:
+    node = graph.nodes.get(place[0])
     return node.parents.get(place[1], ()) if node else ()
 
 
@@ -192,14 +192,14 @@ def _reached(start: NodeColumn, onwards: Callable[[NodeColumn], Iterable[tuple[s
     return waiting[1:]
 
 
-def _how(project: Project, place: NodeColumn) -> str:
+def _how(graph: LineageGraph, place: NodeColumn) -> str:
     """The most that was done to get it: computed, before renamed, before as it is."""
-    done = {how for _, _, how in _parents(project, place)}
+    done = {how for _, _, how in _parents(graph, place)}
     return next((how for how in ("computed", "renamed", "as it is") if how in done), "")
 
 
-def _stop(project: Project, place: NodeColumn, how: str) -> Stop | None:
-    node = project.nodes.get(place[0])
+def _stop(graph: LineageGraph, place: NodeColumn, how: str) -> Stop | None:
+    node = graph.nodes.get(place[0])
     return Stop(node, place[1], how) if node else None
 
 

@@ -23,7 +23,7 @@ from sluice.source.files import SourceFile
 from sluice.source.readers.csv_header import cells, ended, head_of, misfit, with_trailing
 from sluice.source.readers.csv_quotes import Quotes
 from sluice.source.readers.csv_records import UNIT, Lines, Piece, WideLines, after_line_end, is_text, joined
-from sluice.source.readers.rows import Rows, with_gaps, without_long_cells
+from sluice.source.readers.rows import RawRows, with_gaps, without_long_cells
 from sluice.source.sniff import EmptyFile
 
 HEAD_BYTES = 1 << 16  # looked at for the number of fields of the first rows
@@ -68,7 +68,7 @@ class CsvReader:
     def close(self) -> None:
         self._lines.close()
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[RawRows]:
         first = [Piece(self._first)] if self._first else []
         ends = b""  # blank lines that may be the file's last, which are not rows
         for piece in chain(first, self._pieces):
@@ -165,7 +165,7 @@ class CsvReader:
     def _records(self, data: bytes) -> list[bytes]:
         return self._quotes.records(data, blank=self._single)
 
-    def _rows(self, data: bytes) -> Rows:
+    def _rows(self, data: bytes) -> RawRows:
         quoted, text = self._quotes.used(data), is_text(data)
         again = bool(self._repeated) and self._repeated in data  # perhaps: the header of a file that was appended
         raw = None if text and not quoted and not again else self._records(data)
@@ -196,7 +196,7 @@ class CsvReader:
         if ragged and odd:
             given = [n for n in range(length) if n not in odd]
             ragged = [given[n] for n in ragged]
-        rows = Rows(columns, length)
+        rows = RawRows(columns, length)
         if raw is not None and (ragged or odd):
             rows = with_gaps(columns, length, {row: self._delivered(raw[row]) for row in sorted({*ragged, *odd})})
         self._line += length
@@ -237,14 +237,14 @@ class CsvReader:
             f"that is not closed. Ask the provider for a corrected file; {'; '.join(ways)}"
         )
 
-    def _too_long(self, piece: Piece) -> Rows:
+    def _too_long(self, piece: Piece) -> RawRows:
         self._line += 1
         text = f"{self._delivered(piece.data)}... ({piece.too_long:,} bytes)"
-        return Rows([pa.nulls(1, pa.binary()) for _ in self.names], 1, {0: text})
+        return RawRows([pa.nulls(1, pa.binary()) for _ in self.names], 1, {0: text})
 
     def _delivered(self, record: bytes) -> str:
         return readable(record.replace(UNIT.encode(), self._wide.encode()) if self._wide else record)
 
-    def _without_long_cells(self, rows: Rows, size: int) -> Rows:
+    def _without_long_cells(self, rows: RawRows, size: int) -> RawRows:
         limit = self._files.max_field_bytes
         return rows if size <= limit else without_long_cells(rows, limit)

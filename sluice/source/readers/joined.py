@@ -12,7 +12,7 @@ from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
 from sluice.source.files import SourceFile
 from sluice.source.parts.parts import on_disk
-from sluice.source.readers.rows import Rows
+from sluice.source.readers.rows import RawRows
 
 
 class Reader(Protocol):
@@ -28,7 +28,7 @@ class Reader(Protocol):
     def blank_lines(self) -> int: ...
     @property
     def bytes_read(self) -> int: ...
-    def __iter__(self) -> Iterator[Rows]: ...
+    def __iter__(self) -> Iterator[RawRows]: ...
     def close(self) -> None: ...
 
 
@@ -115,7 +115,7 @@ class Joined:
         self._stack.close()
         self._open = None
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[RawRows]:
         before = 0
         for source, part in zip(self._sources, self.parts, strict=True):
             reader, came = self._opened(source), 0
@@ -130,7 +130,7 @@ class Joined:
             self.counted.append(Counted(source, before + 1, came))
             before += came
 
-    def _aligned(self, rows: Rows, part: Part, source: SourceFile) -> Rows:
+    def _aligned(self, rows: RawRows, part: Part, source: SourceFile) -> RawRows:
         """The rows of one part, with the columns of all."""
         given = dict(zip(part.names, rows.columns, strict=False))
         for name, value in source.values:
@@ -139,7 +139,7 @@ class Joined:
         none = pa.nulls(rows.length)
         new = [self.names.index(name) for name in part.names]
         cells = {(row, new[place]): text for (row, place), text in rows.cells.items()}
-        return Rows([given.get(name, none) for name in self.names], rows.length, rows.rejected, cells)
+        return RawRows([given.get(name, none) for name in self.names], rows.length, rows.rejected, cells)
 
     def _opened(self, part: SourceFile) -> Reader:
         """The reader of a part, which is the only one that is open; again the one that is, if it was not read yet."""

@@ -17,7 +17,7 @@ from sluice.contract.contract import Files
 from sluice.contract.errors import DataError
 from sluice.source.files import SourceFile
 from sluice.source.readers.parquet_pages import largest_page
-from sluice.source.readers.rows import Rows, without_long_cells
+from sluice.source.readers.rows import RawRows, without_long_cells
 
 ROWS = 16_384  # rows per Arrow batch: about 4 MB of taxi trips, and speed gains nothing beyond
 BUFFER_BYTES = 1 << 20  # per column; unbuffered, whole column chunks (often of a million rows) lie in memory
@@ -67,7 +67,7 @@ class ParquetReader:
     def close(self) -> None:
         self._parquet.close()
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[RawRows]:
         """Rows in order.
 
         Raises:
@@ -80,7 +80,7 @@ class ParquetReader:
                 if total > self._files.max_bytes:
                     raise self._too_large(total)
                 self._rows += len(piece)
-                yield without_long_cells(Rows(piece.columns, len(piece)), self._files.max_field_bytes)
+                yield without_long_cells(RawRows(piece.columns, len(piece)), self._files.max_field_bytes)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         for group in range(self._metadata.num_row_groups):

@@ -28,7 +28,7 @@ from sluice.source.readers.excel.excel_reader import ExcelReader
 from sluice.source.readers.joined import Counted, Joined, Part, Reader
 from sluice.source.readers.json.json_reader import JsonReader
 from sluice.source.readers.parquet_reader import ROWS, ParquetReader
-from sluice.source.readers.rows import Rows, named_of_type
+from sluice.source.readers.rows import RawRows, named_of_type
 from sluice.source.sniff import EmptyFile
 
 ROW_NUMBER, UNPARSED = "_row_number", "_unparsed"
@@ -177,7 +177,7 @@ def schema_of(contract: Contract) -> pa.Schema:
 
 
 def typed(
-    rows: Rows, columns: Sequence[tuple[Column, int | None]], numbers: pa.Array, schema: pa.Schema
+    rows: RawRows, columns: Sequence[tuple[Column, int | None]], numbers: pa.Array, schema: pa.Schema
 ) -> pa.RecordBatch:
     """Rows with each cell as its column's type, those that spell no such value null with their text in `_unparsed`.
 
@@ -198,7 +198,7 @@ def typed(
     return pa.RecordBatch.from_arrays([*arrays, numbers, unparsed], schema=schema)
 
 
-def _column(rows: Rows, column: Column, place: int | None, notes: dict[int, dict[str, str]]) -> pa.Array:
+def _column(rows: RawRows, column: Column, place: int | None, notes: dict[int, dict[str, str]]) -> pa.Array:
     if place is None:
         return pa.nulls(rows.length, column.type.arrow)
     given = rows.columns[place]

@@ -17,7 +17,7 @@ KEPT_OF_LONG = 1000  # bytes kept of a cell or row that is too long
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RawRows:
     """Some rows as the file has them.
 
     Attributes:
@@ -39,15 +39,15 @@ def named_of_type(columns: Iterable[Column], kind: str) -> set[str]:
     return {source for column in columns if column.type.name == kind for source in column.sources}
 
 
-def with_gaps(columns: list[pa.Array], length: int, rejected: dict[int, str]) -> Rows:
+def with_gaps(columns: list[pa.Array], length: int, rejected: dict[int, str]) -> RawRows:
     """Columns that lack the rejected rows, with a null in the place of each."""
     held = np.ones(length, dtype=bool)
     held[list(rejected)] = False
     indices = pa.array(np.cumsum(held) - 1, mask=~held)
-    return Rows([column.take(indices) for column in columns], length, rejected)
+    return RawRows([column.take(indices) for column in columns], length, rejected)
 
 
-def without_long_cells(rows: Rows, limit: int) -> Rows:
+def without_long_cells(rows: RawRows, limit: int) -> RawRows:
     """The rows, cells of more than `limit` bytes null and kept in short."""
     columns, cells = list(rows.columns), dict(rows.cells)
     for place, column in enumerate(columns):
@@ -58,7 +58,7 @@ def without_long_cells(rows: Rows, limit: int) -> Rows:
             raw = _raw(column[row])
             cells[row, place] = f"{readable(raw[:KEPT_OF_LONG])}... ({len(raw):,} bytes)"
         columns[place] = pc.if_else(pa.array(long), pa.scalar(None, column.type), column)
-    return Rows(columns, rows.length, rows.rejected, cells)
+    return RawRows(columns, rows.length, rows.rejected, cells)
 
 
 def _long(column: pa.Array, limit: int) -> np.ndarray | None:

@@ -6,13 +6,13 @@ has taken it: the server then starts without, for a night must not fail because 
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 from contextlib import suppress
 from pathlib import Path
 
 from sluice.contract.errors import ConfigError
+from sluice.project import atomic
 from sluice.warehouse.embedded.location import Place
 from sluice.warehouse.embedded.roles import DATABASE, READER
 
@@ -60,19 +60,12 @@ def keep_port(place: Place, wanted: int | None) -> int:
 
 
 def password(place: Place) -> str:
-    """The reader's password; created if missing.
+    """The reader's password; created if missing. The caller holds the start lock.
 
     Raises:
-        ConfigError: others could have read it.
+        ConfigError: as `atomic.kept_password`.
     """
-    path = place.folder / "reader-password"
-    with suppress(FileExistsError):
-        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(made, "w") as new:
-            new.write(f"{secrets.token_urlsafe(24)}\n")
-    if path.stat().st_mode & 0o077:
-        raise ConfigError(f"{path}: other users may read this password. Delete it, then: sluice connect")
-    return path.read_text().strip()
+    return atomic.kept_password(place.folder / "reader-password", secrets.token_urlsafe(24), "sluice connect")
 
 
 def is_free(number: int) -> bool:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sluice.contract.checks.compile import Check
 from sluice.contract.contract import Contract
 from sluice.warehouse.batch import Batch
-from sluice.warehouse.engine import Audited, Progress, Rows
+from sluice.warehouse.engine import Audited, Progress, TypedRows
 from sluice.warehouse.postgres import mart_views, other_sessions, side_rights
 from sluice.warehouse.postgres.audit import run_checks
 from sluice.warehouse.postgres.rows import batch_tables, bulk_load, past_loads, schema_evolution
@@ -45,7 +45,7 @@ class Postgres:
 
     @staticmethod
     def bring_in(
-        control: sa.Connection, contract: Contract, batch: str, rows: Rows, progress: Progress | None = None
+        control: sa.Connection, contract: Contract, batch: str, rows: TypedRows, progress: Progress | None = None
     ) -> None:
         """Add rows to the incoming table by binary COPY."""
         bulk_load.copy(control, incoming_table(contract, batch), rows, progress)
@@ -56,7 +56,7 @@ class Postgres:
         contract: Contract,
         batch: Batch,
         checks: Sequence[Check],
-        rejected: Rows,
+        rejected: TypedRows,
         columns: Sequence[str],
         *,
         published: bool,

@@ -19,8 +19,7 @@ from pyarrow import parquet
 from sluice.contract.checks import report
 from sluice.contract.checks.compile import Check
 from sluice.contract.checks.keys import OF_KEYS
-from sluice.contract.checks.names import SHAPE_CHECK
-from sluice.contract.checks.report import SAMPLE_ROWS, Sample, canary_result, columns_shown, due_of_empty_row
+from sluice.contract.checks.report import CANARY_ROWS, SAMPLE_ROWS, Sample, canary_result, columns_shown
 from sluice.contract.columns import WHOLE_ROW
 from sluice.contract.contract import Contract, masked
 from sluice.contract.gate import CheckResult
@@ -34,8 +33,6 @@ from sluice.warehouse.spark.session import ERRORS, first_line
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-UNREADABLE, EMPTY = 0, -1  # row numbers of the canary rows; those of real rows start at 1
 
 
 def audit(load: Load, checks: Sequence[Check]) -> Audited:
@@ -67,9 +64,10 @@ def _on_spark(check: Check, contract: Contract) -> Check:
 
 def _with_canaries(load: Load, landed: DataFrame) -> DataFrame:
     """The landed rows, and below them one that could not be divided into cells, and one that is all null."""
-    one = load.session.range(1)
-    unreadable = one.selectExpr(*_canary_row(landed, UNREADABLE, '{"_row": "canary"}'))
-    return landed.union(unreadable).union(one.selectExpr(*_canary_row(landed, EMPTY, None)))
+    one, rows = load.session.range(1), landed
+    for number, unparsed in CANARY_ROWS.items():
+        rows = rows.union(one.selectExpr(*_canary_row(landed, number, unparsed)))
+    return rows
 
 
 def _canary_row(landed: DataFrame, number: int, unparsed: str | None) -> list[str]:
@@ -162,9 +160,7 @@ def _counts(found: DataFrame) -> tuple[int, Mapping[str, int]]:
 
 def _canary(load: Load, found: DataFrame, able: Sequence[Check]) -> CheckResult:
     rows = found.where("_row_number <= 0 AND _rejected").collect()
-    due = due_of_empty_row(load.contract, able)
-    wanted = {UNREADABLE: {SHAPE_CHECK}, **({EMPTY: due} if due else {})}
-    return canary_result(wanted, {row["_row_number"]: set(row["_reasons"]) for row in rows})
+    return canary_result(load.contract, able, {row["_row_number"]: set(row["_reasons"]) for row in rows})
 
 
 def _samples(load: Load, found: DataFrame, checks: Sequence[Check]) -> dict[str, Sample]:

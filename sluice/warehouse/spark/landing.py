@@ -8,12 +8,12 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from sluice.contract.contract import Contract
-from sluice.warehouse.engine import Progress, Rows
+from sluice.warehouse.engine import Progress, TypedRows
 
 GROUP_ROWS = 131_072  # in a row group: what one task of Spark reads at least
 
 
-def land(rows: Rows, file: str, progress: Progress | None = None) -> int:
+def land(rows: TypedRows, file: str, progress: Progress | None = None) -> int:
     """Write the rows of a stream into one file, which is complete or is not read.
 
     Args:
@@ -50,7 +50,7 @@ def typed(table: pa.Table, contract: Contract) -> pa.Table:
     return table
 
 
-def _groups(rows: Rows, progress: Progress | None) -> Iterator[pa.Table]:
+def _groups(rows: TypedRows, progress: Progress | None) -> Iterator[pa.Table]:
     waiting: list[pa.RecordBatch] = []
     for batch in rows:
         waiting.append(batch)

@@ -100,7 +100,9 @@ def test_a_drafts_example_rows_pass_and_fail_as_they_say(
     (tmp_path / "sluice.toml").touch()
     monkeypatch.setenv("SLUICE_PROJECT", str(tmp_path))
     sample = parcels(tmp_path / "parcels_2024-01.csv")
-    new_dataset.new(new_dataset.Wish("post", "parcels", str(sample), "me@example.com", "2024-01", by="sent_at"))
+    new_dataset.new(
+        new_dataset.DatasetRequest("post", "parcels", str(sample), "me@example.com", "2024-01", by="sent_at")
+    )
     spec = importlib.util.spec_from_file_location("post_parcels", tmp_path / "contracts/post_parcels.py")
     assert spec is not None
     assert spec.loader is not None

@@ -70,7 +70,7 @@ def drafted(project: Path) -> Callable[..., Contract]:
     """The contract that a draft has, as a run would load it."""
 
     def draft(entity: str, **options: Any) -> Contract:
-        new_dataset.new(new_dataset.Wish("shop", entity, owner="me@example.com", **options))
+        new_dataset.new(new_dataset.DatasetRequest("shop", entity, owner="me@example.com", **options))
         made = load_contract(project / f"contracts/shop_{entity}.py")
         assert stale_files(load_contracts(project / "contracts").values()) == {}
         return made

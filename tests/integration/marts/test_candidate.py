@@ -16,7 +16,7 @@ from sluice.alerts import incidents
 from sluice.contract.errors import ConfigError, DataError
 from sluice.ledger import builds, schema, tables
 from sluice.marts import build, candidate, compare
-from sluice.marts.difference.difference import Difference, Mart
+from sluice.marts.difference.difference import Difference, MartDifference
 from sluice.marts.rollback import rollback
 from sluice.warehouse.connection import connect
 from sluice.warehouse.warehouse import Warehouse
@@ -72,7 +72,7 @@ class Shop:
         self.build(**marts)
         candidate.publish_passed(self.warehouse)
 
-    def difference(self) -> tuple[Difference, dict[str, Mart]]:
+    def difference(self) -> tuple[Difference, dict[str, MartDifference]]:
         found = candidate.difference(self.warehouse)
         return found, {mart.mart: mart for mart in found.marts}
 

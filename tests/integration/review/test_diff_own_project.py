@@ -19,7 +19,7 @@ DIM = "models/marts/sales/dim_customers.sql"
 
 @pytest.mark.long
 def test_models_of_several_schemas_are_built_beside_each_and_compared(team: Team, tmp_path: Path) -> None:  # noqa: F811
-    def diff(keep: bool) -> models.Models:
+    def diff(keep: bool) -> models.ModelChanges:
         folder = tmp_path / f"kept {keep}"
         folder.mkdir()
         with base.unpacked(paths.root(), None) as was:

@@ -238,7 +238,7 @@ def test_a_strangers_file_loads_right_from_its_draft(
     shutil.copy(CORPUS / name, project)
     options = dict(case.options)
     limit = options.pop("gate", None)
-    new_dataset.new(new_dataset.Wish("case", "file", str(project / name), options=options))
+    new_dataset.new(new_dataset.DatasetRequest("case", "file", str(project / name), options=options))
     path = project / "contracts" / "case_file.py"
     text = path.read_text()
     for words in case.draft:
@@ -255,10 +255,10 @@ def test_a_strangers_file_loads_right_from_its_draft(
         assert dict(zip(case.values, row, strict=True)) == case.values
 
 
-def drafted(project: Path, name: str, **wish: Any) -> Contract:
+def drafted(project: Path, name: str, **options: Any) -> Contract:
     """The contract that `sluice new` drafts from a file of the corpus."""
     shutil.copy(CORPUS / name, project)
-    new_dataset.new(new_dataset.Wish("case", "file", str(project / name), **wish))
+    new_dataset.new(new_dataset.DatasetRequest("case", "file", str(project / name), **options))
     return contract_of(project / "contracts" / "case_file.py")
 
 

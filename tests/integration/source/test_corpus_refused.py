@@ -46,14 +46,14 @@ REFUSED = {
 def test_a_file_of_no_table_is_refused_with_the_way_out(project: Path, name: str) -> None:
     shutil.copy(CORPUS / name, project)
     with pytest.raises(SluiceError, match=REFUSED[name]):
-        new_dataset.new(new_dataset.Wish("case", "file", str(project / name)))
+        new_dataset.new(new_dataset.DatasetRequest("case", "file", str(project / name)))
     assert not list((project / "contracts").glob("*"))
 
 
 def test_a_first_line_that_is_a_row_is_not_taken_for_names(project: Path) -> None:
     shutil.copy(CORPUS / "no_header.csv", project)
     with pytest.raises(SluiceError, match=r"looks like a row.*--no-header --names.*--header"):
-        new_dataset.new(new_dataset.Wish("case", "file", str(project / "no_header.csv")))
+        new_dataset.new(new_dataset.DatasetRequest("case", "file", str(project / "no_header.csv")))
 
 
 @pytest.mark.parametrize("name", ["no_header_words.csv", "tree_of_words.csv"])
@@ -61,7 +61,7 @@ def test_a_first_line_that_nothing_shows_to_be_names_is_a_doubt(
     project: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     shutil.copy(CORPUS / name, project)
-    new_dataset.new(new_dataset.Wish("case", "file", str(project / name)))
+    new_dataset.new(new_dataset.DatasetRequest("case", "file", str(project / name)))
     assert "the first line is taken for names, as nothing shows" in capsys.readouterr().out
 
 
@@ -91,6 +91,6 @@ def test_what_is_read_and_may_mean_something_else_is_the_first_to_review(
     project: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     shutil.copy(CORPUS / name, project)
-    new_dataset.new(new_dataset.Wish("case", "file", str(project / name)))
+    new_dataset.new(new_dataset.DatasetRequest("case", "file", str(project / name)))
     first = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  1. "))
     assert re.search(SAID[name], first), first

@@ -119,7 +119,7 @@ def test_a_file_of_any_format_loads_right_from_its_draft(
 ) -> None:
     make, accepted, values, draft = KINDS[name]
     path = make(project / name)
-    new_dataset.new(new_dataset.Wish("case", "file", str(path)))
+    new_dataset.new(new_dataset.DatasetRequest("case", "file", str(path)))
     text = (project / "contracts" / "case_file.py").read_text()
     for words in draft:
         assert words in text
@@ -153,7 +153,7 @@ def test_the_example_rows_of_a_draft_do_what_they_say_however_the_file_is_writte
     project: Path, deliver: Callable[..., Any], rows: Callable[..., Sequence[sa.Row]], name: str
 ) -> None:
     make, options = DRAFTED[name]
-    new_dataset.new(new_dataset.Wish("case", "file", str(make(project / name)), options=options))
+    new_dataset.new(new_dataset.DatasetRequest("case", "file", str(make(project / name)), options=options))
     contract = contract_of(project / "contracts" / "case_file.py")
     assert_examples_hold(contract, project / "tests" / "data" / "case__file", project, deliver, rows)
 
@@ -216,9 +216,9 @@ def test_rejected_rows_come_back_out_of_quarantine_with_the_values_they_had(
 def test_a_sheet_whose_first_row_is_a_record_is_not_taken_for_names(project: Path) -> None:
     path = workbook(project / "orders.xlsx", {"Orders": [[n, f"2024-01-{n:02d}", n / 4] for n in range(1, 20)]})
     with pytest.raises(SluiceError, match=r"looks like a row.*--no-header --names.*--header"):
-        new_dataset.new(new_dataset.Wish("case", "file", str(path)))
+        new_dataset.new(new_dataset.DatasetRequest("case", "file", str(path)))
     new_dataset.new(
-        new_dataset.Wish("case", "file", str(path), options={"header": False, "names": ("id", "at", "sum")})
+        new_dataset.DatasetRequest("case", "file", str(path), options={"header": False, "names": ("id", "at", "sum")})
     )
     assert len(contract_of(project / "contracts" / "case_file.py").columns) == 3
 
@@ -227,8 +227,8 @@ def test_titles_above_a_sheet_are_left_out_where_its_header_is_said_to_be_one(pr
     rows = [["Shops of the town"], ["as of May"], ["no", "shop", "area"], *([n, "shop", n * 3] for n in range(1, 20))]
     path = workbook(project / "shops.xlsx", {"Shops": rows})
     with pytest.raises(SluiceError, match=r"'shop'.* looks like a row.*If these are names: --header"):
-        new_dataset.new(new_dataset.Wish("case", "file", str(path)))
-    new_dataset.new(new_dataset.Wish("case", "file", str(path), options={"header": True}))
+        new_dataset.new(new_dataset.DatasetRequest("case", "file", str(path)))
+    new_dataset.new(new_dataset.DatasetRequest("case", "file", str(path), options={"header": True}))
     columns = contract_of(project / "contracts" / "case_file.py").columns
     assert [column.name for column in columns] == ["no", "shop", "area"]
 
@@ -245,7 +245,7 @@ def test_a_header_with_a_column_that_has_no_name_is_not_taken_for_a_title(
 ) -> None:
     rows = [[f"{what} {n}" for what in ("land", "town", "speech", "note")[: len(header)]] for n in range(1, 15)]
     path = workbook(project / "lands.xlsx", {"Lands": [header, *rows]})
-    new_dataset.new(new_dataset.Wish("case", "file", str(path)))
+    new_dataset.new(new_dataset.DatasetRequest("case", "file", str(path)))
     contract = contract_of(project / "contracts" / "case_file.py")
     assert ([column.name for column in contract.columns], contract.files.skip) == (names, 0)
 
@@ -253,6 +253,6 @@ def test_a_header_with_a_column_that_has_no_name_is_not_taken_for_a_title(
 def test_a_title_of_two_cells_above_a_sheet_is_not_taken_for_its_header(project: Path) -> None:
     rows = [["Unit", "EUR", ""], ["no", "shop", "area"], *([n, f"shop {n}", n * 3] for n in range(1, 20))]
     path = workbook(project / "shops.xlsx", {"Shops": rows})
-    new_dataset.new(new_dataset.Wish("case", "file", str(path)))
+    new_dataset.new(new_dataset.DatasetRequest("case", "file", str(path)))
     contract = contract_of(project / "contracts" / "case_file.py")
     assert ([column.name for column in contract.columns], contract.files.skip) == (["no", "shop", "area"], 1)

@@ -212,6 +212,22 @@ def test_a_load_that_fails_before_its_first_row_leaves_the_held_one(deliver, war
     assert rows("select count(*) from staging.shop__orders") == [(10,)]
 
 
+def test_a_listed_load_names_the_first_of_its_reasons_also_where_as_many_rows_fail_another(
+    deliver, warehouse, tmp_path
+) -> None:
+    contract = shops.contract()
+    deliver_bad(deliver, tmp_path)  # one row for each reason
+    mostly_none = ["15,2021-02-02 10:00:00,north,0,9.50,0.1,", "16,2021-02-02 10:00:00,north,0,9.50,0.1,"]
+    again = [line.replace("2021-01", "2021-02") for line in [*shops.good_lines(10), *BAD, *mostly_none]]
+    deliver(contract, "2021-02", shops.write(tmp_path / "p.csv", again))
+    with warehouse.engine.connect() as connection:
+        listed = quarantine.held_and_rejected(connection, [contract])
+        reasons = [quarantine.reasons(connection, contract, load_id=each["load"]) for each in listed]
+    assert [each["most_fail"] for each in listed] == [found[0][0] for found in reasons]
+    assert [found[0] for found in reasons] == [("not_free_in_bulk", 1), ("quantity >= 1", 3)]
+    assert [name for name, _ in reasons[0]] == sorted(name for name, _ in reasons[0])
+
+
 def test_retention_drops_old_rejected_rows_and_held_batches_only(deliver, warehouse, rows, tmp_path) -> None:
     contract = shops.contract(retention=timedelta(days=30), max_rejected=0.0)
     deliver_bad(deliver, tmp_path, max_rejected=0.0)

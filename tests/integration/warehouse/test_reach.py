@@ -24,7 +24,7 @@ from sluice.contract.errors import BusyError, ConfigError
 from sluice.warehouse import embedded
 from sluice.warehouse.embedded import tcp
 from sluice.warehouse.embedded.location import Place, find_place
-from sluice.warehouse.reach import Address
+from sluice.warehouse.reach import ReaderAddress
 from tests.support.repository import ROOT
 
 JDBC = """
@@ -266,7 +266,7 @@ def test_the_server_stays_up_for_others_while_the_command_serves(empty_home: Pat
 
 def test_signs_in_a_password_survive_each_form() -> None:
     url = URL.create("postgresql+psycopg2", "a b", "p@ss/w:rd&'x y", "::1", 5432, "d?b", {"sslmode": "require"})
-    address = Address(url, ours=False)
+    address = ReaderAddress(url, ours=False)
     assert make_url(address.as_url()).password == url.password
     assert address.as_jdbc() == (
         "jdbc:postgresql://[::1]:5432/d%3Fb?user=a%20b&password=p%40ss%2Fw%3Ard%26%27x%20y&sslmode=require"

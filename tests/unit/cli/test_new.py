@@ -35,7 +35,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def make(sample: Path | str, source: str = "post", entity: str = "parcels", **options: Any) -> None:
-    new_dataset.new(new_dataset.Wish(source, entity, str(sample), "me@example.com", **options))
+    new_dataset.new(new_dataset.DatasetRequest(source, entity, str(sample), "me@example.com", **options))
 
 
 def written(project: Path) -> list[str]:
@@ -326,7 +326,7 @@ def test_the_command_lists_what_to_review_the_riskiest_first_and_the_draft_marks
     lines = [f"{n};{'0000-00-00' if n == 30 else '2024-01-02'};{n}.5;{'ab'[n % 2]}" for n in range(10, 60)]
     sample = project.parent / "orders.csv"
     sample.write_text("\n".join(["Orders of May", "id;sent;weight;shop", *lines]) + "\n")
-    new_dataset.new(new_dataset.Wish("shop", "orders", str(sample)))
+    new_dataset.new(new_dataset.DatasetRequest("shop", "orders", str(sample)))
     listed = re.findall(r"^  [0-9]+\. (.*)$", capfd.readouterr().out, re.MULTILINE)
     words = [
         "1 line before the header",

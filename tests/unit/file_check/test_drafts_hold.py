@@ -28,7 +28,7 @@ def _drafted(folder: Path, name: str, file: File) -> tuple[FileCheck, FileCheck]
     sample, following = file.halves(folder, name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLUICE_PROJECT", str(folder))
-        new_dataset.new(new_dataset.Wish("some", name, str(sample)))
+        new_dataset.new(new_dataset.DatasetRequest("some", name, str(sample)))
     contract = load_contract(folder / "contracts" / f"some_{name}.py")
     return check_file(str(sample), contract), check_file(str(following), contract)
 

@@ -7,14 +7,14 @@ import gzip
 from hashlib import sha256
 
 from sluice.ledger import write_right
-from sluice.ledger.builds import Base, bases_of, fingerprint
+from sluice.ledger.builds import BuildBase, bases_of, fingerprint
 
 
 def test_a_side_may_have_been_built_by_each_project_since_its_last_whole_build() -> None:
     first, second = gzip.compress(b"first"), gzip.compress(b"second")
     assert bases_of([]) == ()
-    assert bases_of([("a", first), ("b", None), ("a", second)]) == (Base("a", b"first"), Base("b", None))
-    assert bases_of([("a", None), ("b", second), ("a", first)]) == (Base("a", b"first"), Base("b", b"second"))
+    assert bases_of([("a", first), ("b", None), ("a", second)]) == (BuildBase("a", b"first"), BuildBase("b", None))
+    assert bases_of([("a", None), ("b", second), ("a", first)]) == (BuildBase("a", b"first"), BuildBase("b", b"second"))
 
 
 def test_marts_are_new_where_a_load_or_the_project_is() -> None:

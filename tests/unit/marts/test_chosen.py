@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sluice.contract.derive.schemas import Schemas
-from sluice.marts.own_project.refusals import Project
+from sluice.marts.own_project.refusals import DbtProject
 from sluice.project.marts.chosen import marts_in
 
 MODELS = {
@@ -71,7 +71,7 @@ def test_an_entry_means_what_dbt_means_by_it(chosen: Any, entry: str, found: set
 @pytest.mark.parametrize("entry", ["models/mart", "models/marts/orders.sql", "tag:finance", "fqn:marts.sal"])
 def test_an_entry_that_means_no_model_is_a_mistake_that_is_named(chosen: Any, entry: str) -> None:
     assert chosen(entry) == set()
-    project = Project(manifest(), Schemas(), "__a", "shop")
+    project = DbtProject(manifest(), Schemas(), "__a", "shop")
     (said,) = [each for each in project.refusals() if "[marts] models" in each]
     assert said.startswith(f"[marts] models names {entry!r}, which means no model of the project")
 
@@ -80,4 +80,4 @@ def test_a_project_that_has_no_marts_yet_is_no_mistake(chosen: Any, monkeypatch:
     for model in ("orders", "names"):
         monkeypatch.delitem(MODELS, model)
     assert chosen("models/marts") == set()
-    assert not [each for each in Project(manifest(), Schemas(), "__a", "shop").refusals() if "[marts]" in each]
+    assert not [each for each in DbtProject(manifest(), Schemas(), "__a", "shop").refusals() if "[marts]" in each]

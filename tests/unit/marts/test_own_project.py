@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sluice.contract.derive.schemas import Schemas
-from sluice.marts.own_project.refusals import Project
+from sluice.marts.own_project.refusals import DbtProject
 
 SCHEMAS = Schemas(others=("finance",), internal=("prep",))
 SOURCE = {"source_name": "raw", "name": "orders", "schema": "raw"}
@@ -38,7 +38,7 @@ def refusals(*nodes: Any, macros: tuple[dict[str, Any], ...] = ()) -> list[str]:
         "sources": {"source.orders": SOURCE},
         "macros": {each["name"]: each for each in macros},
     }
-    return list(Project(manifest, SCHEMAS, "__a", "shop").refusals())
+    return list(DbtProject(manifest, SCHEMAS, "__a", "shop").refusals())
 
 
 def test_a_mart_that_is_a_view_over_a_source_also_through_views_is_refused_with_the_line_to_write() -> None:

@@ -16,7 +16,7 @@ from sluice.source.files import SourceFile
 from sluice.source.readers.csv_header import named
 from sluice.source.readers.excel.cells import Spelling, is_filled
 from sluice.source.readers.excel.sheet import Sheet
-from sluice.source.readers.rows import Rows, without_long_cells
+from sluice.source.readers.rows import RawRows, without_long_cells
 from sluice.source.sniff import EmptyFile
 
 CELLS = 100_000  # of the rows that are made into columns at once
@@ -59,7 +59,7 @@ class ExcelReader:
     def close(self) -> None:
         self._sheet.close()
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[RawRows]:
         at_once = max(1, CELLS // max(len(self.names), 1))
         piece, self._first = self._first, []
         for numbered in self._filled:
@@ -94,7 +94,7 @@ class ExcelReader:
             given = [self._spelling.name(cell) for cell in found[1]]
         return named([*given, *[""] * (len(found[1]) - len(given))])
 
-    def _rows(self, numbered: list[_Numbered]) -> Rows:
+    def _rows(self, numbered: list[_Numbered]) -> RawRows:
         cells: dict[tuple[int, int], str] = {}
         columns = []
         again = {n for n, (_, row) in enumerate(numbered) if row == self._repeated}
@@ -108,7 +108,7 @@ class ExcelReader:
                 cells |= {(n, place): text for n, text in odd if text is not None}
         self._given += len(numbered)
         rejected = {n: ", ".join(map(self._spelling.name, self._repeated)) for n in again}
-        return without_long_cells(Rows(columns, len(numbered), rejected, cells), self._files.max_field_bytes)
+        return without_long_cells(RawRows(columns, len(numbered), rejected, cells), self._files.max_field_bytes)
 
 
 def proposed(file: SourceFile, files: Files, given: frozenset[str]) -> Files:

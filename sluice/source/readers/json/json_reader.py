@@ -20,7 +20,7 @@ from sluice.source.files import SourceFile
 from sluice.source.readers.csv_records import Piece
 from sluice.source.readers.json.records import JsonLines, arrays_of, one_object, refuse_one_object
 from sluice.source.readers.json.values import as_cell, record, written
-from sluice.source.readers.rows import Rows, without_long_cells
+from sluice.source.readers.rows import RawRows, without_long_cells
 from sluice.source.sniff import EmptyFile
 
 DRAFT_RECORDS = 100_000  # whose keys are looked at for a draft
@@ -68,11 +68,11 @@ class JsonReader:
     def close(self) -> None:
         self._lines.close()
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[RawRows]:
         for piece in self._lines:
             if piece.too_long:
                 text = f"{readable(piece.data)}... ({piece.too_long:,} bytes)"
-                yield Rows([pa.nulls(1, pa.binary()) for _ in self.names], 1, {0: text})
+                yield RawRows([pa.nulls(1, pa.binary()) for _ in self.names], 1, {0: text})
             elif lines := _lines_of(piece):
                 rows = self._rows(lines)
                 limit = self._files.max_field_bytes
@@ -108,7 +108,7 @@ class JsonReader:
             )
         return [name for name in found if name not in self._files.ignore]
 
-    def _rows(self, lines: list[bytes]) -> Rows:
+    def _rows(self, lines: list[bytes]) -> RawRows:
         rejected: dict[int, str] = {}
         records: list[dict[str, Any]] = []
         for row, line in enumerate(lines):
@@ -121,7 +121,7 @@ class JsonReader:
             self._documents |= {key for each in records for key, value in each.items() if _nested(value)}
         cells: dict[tuple[int, int], str] = {}
         columns = [self._column(name, place, records, cells) for name, place in self._places.items()]
-        return Rows(columns, len(lines), rejected, cells)
+        return RawRows(columns, len(lines), rejected, cells)
 
     def _column(
         self, name: str, place: int, records: list[dict[str, Any]], cells: dict[tuple[int, int], str]

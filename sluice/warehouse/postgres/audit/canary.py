@@ -11,14 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from sluice.contract.checks.compile import Check
-from sluice.contract.checks.names import SHAPE_CHECK
-from sluice.contract.checks.report import canary_result, due_of_empty_row
+from sluice.contract.checks.report import CANARY_ROWS, canary_result
 from sluice.contract.contract import Contract
 from sluice.contract.gate import CheckResult
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.postgres.rows.tables import RowPlace, findings_table, incoming_table
 
-UNREADABLE, EMPTY = 0, -1  # row numbers; those of real rows start at 1
 TEXTS, PLACES = ARRAY(sa.Text()), ARRAY(RowPlace())
 
 
@@ -29,10 +27,7 @@ def put_in(connection: sa.Connection, contract: Contract, batch: Batch) -> Seque
         Their places.
     """
     table = incoming_table(contract, batch.batch)
-    rows = [
-        {"_row_number": UNREADABLE, "_unparsed": '{"_row": "canary"}'},
-        {"_row_number": EMPTY, "_unparsed": None},
-    ]
+    rows = [{"_row_number": number, "_unparsed": unparsed} for number, unparsed in CANARY_ROWS.items()]
     return connection.scalars(table.insert().values(rows).returning(table.c.ctid)).all()
 
 
@@ -57,6 +52,4 @@ def take_out(
     removed = findings.delete().where(findings.c._row_number <= 0)
     found = connection.execute(removed.returning(findings.c._row_number, findings.c._rejected, findings.c._reasons))
     rejected = {row._row_number: set(row._reasons) for row in found if row._rejected}
-    due = due_of_empty_row(contract, checks)
-    wanted = {UNREADABLE: {SHAPE_CHECK}, **({EMPTY: due} if due else {})}
-    return canary_result(wanted, rejected)
+    return canary_result(contract, checks, rejected)

@@ -13,14 +13,14 @@ from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg2 import sql
 
 from sluice.contract.errors import ToolError
-from sluice.warehouse.engine import Progress, Rows
+from sluice.warehouse.engine import Progress, TypedRows
 from sluice.warehouse.postgres.session import DATABASE_ERRORS
 
 COPY_BYTES = 8 << 20  # handed to libpq at once: an encoded batch, since each call waits for the encoder's thread
 AHEAD = 2  # encoded batches that wait for the server; about 3 MB each
 
 
-def copy(connection: sa.Connection, table: sa.Table, stream: Rows, progress: Progress | None = None) -> None:
+def copy(connection: sa.Connection, table: sa.Table, stream: TypedRows, progress: Progress | None = None) -> None:
     """Add rows to a table that this transaction has made."""
     # FREEZE (allowed, since this transaction made the table) spares the audit's scan from writing hint bits.
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
@@ -42,7 +42,7 @@ def copy(connection: sa.Connection, table: sa.Table, stream: Rows, progress: Pro
         raise
 
 
-def _encode(stream: Rows, progress: Progress | None) -> Iterator[bytes]:
+def _encode(stream: TypedRows, progress: Progress | None) -> Iterator[bytes]:
     encoder = ArrowToPostgresBinaryEncoder(pa.schema([_wire(field) for field in stream.schema]))
     special = [place for place, field in enumerate(stream.schema) if field != _wire(field)]
     yield encoder.write_header()

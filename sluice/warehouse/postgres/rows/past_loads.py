@@ -11,7 +11,7 @@ from sqlalchemy.types import TypeEngine
 from sluice.contract.contract import Contract
 from sluice.contract.derive.schemas import STAGING
 from sluice.warehouse.batch import schemas_of
-from sluice.warehouse.engine import Rows
+from sluice.warehouse.engine import TypedRows
 from sluice.warehouse.postgres.rows import bulk_load
 from sluice.warehouse.postgres.rows.tables import incoming_table
 from sluice.warehouse.postgres.session import execute
@@ -35,7 +35,7 @@ def gather(
     contract: Contract,
     batch: str,
     looked_up: Iterable[str],
-    rejected: Rows,
+    rejected: TypedRows,
     columns: Sequence[str],
     *,
     published: bool,

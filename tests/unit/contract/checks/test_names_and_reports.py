@@ -174,10 +174,10 @@ def test_an_empty_row_is_rejected_for_each_column_that_must_not_be_null() -> Non
 @pytest.mark.parametrize(
     ("rejected", "missed"),
     [
-        ({1: {"a"}, 2: {"b", "c"}}, 0),
-        ({1: {"a", "more"}, 2: {"b", "c"}}, 0),
-        ({1: {"a"}, 2: {"b"}}, 1),
-        ({2: {"b", "c"}}, 1),
+        ({0: {"row is well-formed"}, -1: {"order_id not null"}}, 0),
+        ({0: {"row is well-formed", "more"}, -1: {"order_id not null", "more"}}, 0),
+        ({0: {"row is well-formed"}, -1: {"note not null"}}, 1),
+        ({-1: {"order_id not null"}}, 1),
         ({}, 2),
     ],
 )
@@ -185,5 +185,10 @@ def test_a_canary_row_that_was_not_rejected_for_all_it_breaks_ends_trust(
     rejected: dict[int, set[str]], missed: int
 ) -> None:
     error = "a row that should have been rejected was accepted, so the results of this audit cannot be trusted"
-    found = canary_result({1: {"a"}, 2: {"b", "c"}}, rejected)
+    found = canary_result(ORDERS, CHECKS, rejected)
     assert found == CheckResult(CANARY, "error", 0, 2, missed, error if missed else None)
+
+
+def test_only_one_canary_row_is_expected_where_an_empty_row_breaks_no_check() -> None:
+    checks = [check for check in CHECKS if check.name != "order_id not null"]
+    assert canary_result(ORDERS, checks, {0: {"row is well-formed"}}) == CheckResult(CANARY, "error", 0, 1, 0)

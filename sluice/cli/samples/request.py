@@ -13,7 +13,7 @@ from sluice.contract.scaffold.new_dataset import NO_OWNER, Function, Sample
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DatasetRequest:
     """What the user says of a new dataset.
 
     One of `address`, `table`, `rows` and `function` is given.
@@ -62,9 +62,9 @@ class Learned:
     package: str = ""
 
 
-def refuse_others(wish: Wish, able: Sequence[str], what: str) -> None:
+def refuse_others(request: DatasetRequest, able: Sequence[str], what: str) -> None:
     """Raises ConfigError if the user sets an option of a file that a source of this kind does not have."""
-    odd = next((name for name in wish.options if name not in able), None)
-    if odd is not None or wish.each_file is not None:
+    odd = next((name for name in request.options if name not in able), None)
+    if odd is not None or request.each_file is not None:
         name = f"--{(odd or 'each_file').replace('_', '-')}".replace("--null-values", "--null")
         raise ConfigError(f"{name} is for files, and does not go with {what}")
