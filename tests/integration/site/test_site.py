@@ -203,7 +203,7 @@ def test_the_command_at_a_check_brings_its_rows_from_quarantine(warehouse, deliv
 
 
 def test_while_sites_follow_each_other_a_reader_always_finds_a_whole_one(tmp_path: Path) -> None:
-    stop, broken = threading.Event(), []
+    stop, read_one, broken = threading.Event(), threading.Semaphore(0), []
 
     def fill(number: int) -> None:
         with place.fresh_site(tmp_path) as folder:
@@ -217,13 +217,17 @@ def test_while_sites_follow_each_other_a_reader_always_finds_a_whole_one(tmp_pat
                 assert (tmp_path / "site" / "last.html").read_text()
             except (OSError, AssertionError) as error:
                 broken.append(error)
+            read_one.release()
 
     fill(0)
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(1, 100):
         fill(number)
-        time.sleep(0.005)
+        while read_one.acquire(blocking=False):  # those that were read before
+            pass
+        for _ in range(2):  # the one that was being read when the site changed, and one more
+            read_one.acquire()
     stop.set()
     reader.join()
     assert not broken
