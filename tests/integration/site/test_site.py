@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
