@@ -61,7 +61,7 @@ def _by(warehouse: Warehouse, contract: Contract, load: sa.Row, personal: Collec
     with warehouse.engine.connect() as reading, warehouse.engine.connect() as opened:
         connection = opened.execution_options(postgresql_readonly=False)
         known = loads.known(connection, contract, batch)
-        types = warehouse.data.types_of_accepted(connection, contract, load.batch, published=published)
+        types = warehouse.data.types_of_accepted(connection, contract, batch, published=published)
         missing = dict(_missing(contract, types))
         checks, left_out = _able(checks_of(contract, load.batch), missing)
         columns = [column.name for column in contract.columns if column.name not in missing]

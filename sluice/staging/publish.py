@@ -33,7 +33,7 @@ def publish(warehouse: Warehouse, contract: Contract, batch: Batch, report: Audi
         _set_rejected_apart(warehouse, connection, contract, batch, report)
         _drop_older_quarantine(warehouse, connection, contract, batch)
         warehouse.data.publish(connection, contract, batch)
-        warehouse.data.drop_set_aside(connection, contract, batch.batch)
+        warehouse.data.drop_set_aside(connection, contract, batch)
         loads.supersede(connection, batch, "published", "held")
         _account(connection, batch, "published", report, decision)
         rules.published(connection, contract, batch, report, warehouse.now())
@@ -51,7 +51,7 @@ def hold(warehouse: Warehouse, contract: Contract, batch: Batch, report: AuditRe
         loads.fence(connection, batch)
         _set_rejected_apart(warehouse, connection, contract, batch, report)
         _drop_older_quarantine(warehouse, connection, contract, batch, held_only=True)
-        warehouse.data.drop_set_aside(connection, contract, batch.batch)
+        warehouse.data.drop_set_aside(connection, contract, batch)
         loads.supersede(connection, batch, "held")
         _account(connection, batch, "held", report, decision)
         rules.held(connection, contract, batch, report, decision, warehouse.now())
@@ -75,7 +75,7 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
             )
         references.announce(connection, batch.dataset_id)
         references.count_again(connection, batch.dataset_id)
-        warehouse.data.fit_held(connection, contract, batch.batch)
+        warehouse.data.fit_held(connection, contract, batch)
         _refuse_rows_of_another(warehouse, connection, contract, batch)
         _drop_older_quarantine(warehouse, connection, contract, batch)
         warehouse.data.publish(connection, contract, batch)
@@ -86,7 +86,7 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
 
 def _refuse_rows_of_another(warehouse: Warehouse, connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """A batch whose name differs in - and _ alone has the same table. All its rows are of one batch."""
-    found = warehouse.data.held_batch(connection, contract, batch.batch)
+    found = warehouse.data.held_batch(connection, contract, batch)
     if found not in (None, batch.batch):
         raise DataError(
             f"{batch}: the rows in its table are of batch {found}, so there is nothing to release. Rename the file, so "
@@ -116,8 +116,8 @@ def _fail(warehouse: Warehouse, contract: Contract, batch: Batch, why: str | Slu
     with transaction(warehouse.engine, f"{batch}: the end of the load could not be recorded") as connection:
         loads.fence(connection, batch)
         if _has_loaded(connection, batch):  # else what is there is of another load, which may be held
-            warehouse.data.drop(connection, contract, batch.batch)
-        warehouse.data.put_back(connection, contract, batch.batch)
+            warehouse.data.drop(connection, contract, batch)
+        warehouse.data.put_back(connection, contract, batch)
         loads.finish(connection, batch, "failed", Decision(False, (str(why),)))
         if isinstance(why, SluiceError):
             rules.broken(connection, contract, batch.batch, why, warehouse.now())

@@ -57,14 +57,14 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: Batch, of: sa.Ro
     try:
         with settled(warehouse.engine) as connection, warehouse.engine.connect() as reading:
             loads.fence(connection, batch)
-            published = of.status == "published"
+            published, former = of.status == "published", Batch(of.dataset, of.batch, of.load_id)
             if not published:
-                warehouse.data.fit_held(connection, contract, of.batch)
-                warehouse.data.set_aside(connection, contract, of.batch)
-            warehouse.data.start(connection, contract, batch.batch)
+                warehouse.data.fit_held(connection, contract, former)
+                warehouse.data.set_aside(connection, contract, former)
+            warehouse.data.start(connection, contract, batch)
             quarantined = Quarantined(reading, contract, of.load_id)
-            warehouse.data.bring_in(connection, contract, batch.batch, quarantined)
-            accepted = warehouse.data.add_accepted(connection, contract, batch.batch, published=published)
+            warehouse.data.bring_in(connection, contract, batch, quarantined)
+            accepted = warehouse.data.add_accepted(connection, contract, batch, former, published=published)
             rows = quarantined.rows_read + accepted
             if rows != of.rows_read:
                 raise ToolError(

@@ -74,34 +74,39 @@ class RowEngine(Protocol):
         """Take statistics of what is new in `staging`, before models read it."""
 
     # The rows of a batch, before there is a verdict
-    def start(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+    def start(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Make an empty incoming table, in the place of what a former load left there."""
 
     def bring_in(
-        self, control: sa.Connection, contract: Contract, batch: str, rows: Rows, progress: Progress | None = None, /
+        self, control: sa.Connection, contract: Contract, batch: Batch, rows: Rows, progress: Progress | None = None, /
     ) -> None:
         """Add rows to the incoming table that this transaction started."""
 
-    def add_accepted(self, control: sa.Connection, contract: Contract, batch: str, /, *, published: bool) -> int:
-        """Add the rows that are published, or those that were kept back, to the incoming table. Returns how many."""
+    def add_accepted(
+        self, control: sa.Connection, contract: Contract, batch: Batch, of: Batch, /, *, published: bool
+    ) -> int:
+        """Add the accepted rows of another load of the batch, published or held, to the incoming table.
 
-    def drop(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+        Those of a held load were kept back before (`set_aside`). Returns how many.
+        """
+
+    def drop(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Drop the incoming table, and what an audit found in it."""
 
     # The rows of a held batch
-    def fit_held(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+    def fit_held(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Give them the columns that the contract has gained since. Raises DataError where they do not fit it."""
 
-    def held_batch(self, control: sa.Connection, contract: Contract, batch: str, /) -> str | None:
+    def held_batch(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> str | None:
         """The batch that they are of: names that differ in - and _ alone have one incoming table."""
 
-    def set_aside(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+    def set_aside(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Keep them elsewhere while the batch is loaded again."""
 
-    def put_back(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+    def put_back(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Give them their place again, if a load that came to no verdict has taken it."""
 
-    def drop_set_aside(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+    def drop_set_aside(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Drop what was kept back: other rows of the batch have come in its place."""
 
     # The audit and the verdict
@@ -118,7 +123,7 @@ class RowEngine(Protocol):
         """
 
     def types_of_accepted(
-        self, control: sa.Connection, contract: Contract, batch: str, /, *, published: bool
+        self, control: sa.Connection, contract: Contract, batch: Batch, /, *, published: bool
     ) -> Mapping[str, TypeEngine]:
         """The columns of the accepted rows of a load, published or held, with their types. Empty if they are gone."""
 

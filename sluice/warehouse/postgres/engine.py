@@ -45,10 +45,10 @@ class Postgres:
 
     @staticmethod
     def bring_in(
-        control: sa.Connection, contract: Contract, batch: str, rows: Rows, progress: Progress | None = None
+        control: sa.Connection, contract: Contract, batch: Batch, rows: Rows, progress: Progress | None = None
     ) -> None:
         """Add rows to the incoming table by binary COPY."""
-        bulk_load.copy(control, incoming_table(contract, batch), rows, progress)
+        bulk_load.copy(control, incoming_table(contract, batch.batch), rows, progress)
 
     @staticmethod
     def audit_again(
@@ -63,7 +63,7 @@ class Postgres:
     ) -> Audited:
         """Run these checks over all rows of a load, in temporary tables of a transaction that is rolled back."""
         looked_up = {check.looks_up[0] for check in checks if check.looks_up}
-        past_loads.gather(control, contract, batch.batch, looked_up, rejected, columns, published=published)
+        past_loads.gather(control, contract, batch, looked_up, rejected, columns, published=published)
         return run_checks.audit(control, contract, batch, checks, temporary=True)
 
 
