@@ -65,7 +65,7 @@ def _by(warehouse: Warehouse, contract: Contract, load: sa.Row, personal: Collec
         missing = dict(_missing(contract, types))
         checks, left_out = _able(checks_of(contract, load.batch), missing)
         columns = [column.name for column in contract.columns if column.name not in missing]
-        rejected = Quarantined(reading, contract, load.load_id)
+        rejected = Quarantined(warehouse, reading, contract, load.load_id)
         found = warehouse.data.audit_again(connection, contract, batch, checks, rejected, columns, published=published)
         connection.rollback()
     if found.rows != load.rows_read:
