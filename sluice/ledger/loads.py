@@ -25,7 +25,6 @@ BATCH = batches.c.batch.collate("C")  # batch order is that of Python's text, in
 SHOWN = 30  # newest batches on the site: as many as a small plot shows, and somewhat more than two years of months
 
 LOST = "its run stopped without reporting a result"
-ABANDONED = {"status": "abandoned", "finished_at": sa.func.now(), "reasons": [LOST]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +145,7 @@ def begin(
     """
     refuse_twin(connection, contract, batch)
     take_over(connection, contract.dataset_id)
-    connection.execute(
-        batches.update()
-        .where(
-            batches.c.dataset == contract.dataset_id, batches.c.status == "started", batches.c.publishing_at.is_(None)
-        )
-        .values(**ABANDONED)
-    )
+    abandon(connection, contract.dataset_id)
     load_id = connection.scalar(
         batches.insert()
         .values(
@@ -172,6 +165,13 @@ def begin(
         .returning(batches.c.load_id)
     )
     return Batch(contract.dataset_id, batch, int(load_id or 0))
+
+
+def abandon(connection: sa.Connection, dataset_id: str) -> None:
+    """End the loads of a dataset whose runs are gone, but for those of which a lake may have the rows."""
+    dead = (batches.c.dataset == dataset_id) & (batches.c.status == "started") & batches.c.publishing_at.is_(None)
+    ended = {"status": "abandoned", "finished_at": sa.func.now(), "reasons": [LOST]}
+    connection.execute(batches.update().where(dead).values(**ended))
 
 
 def take_over(connection: sa.Connection, dataset_id: str) -> None:

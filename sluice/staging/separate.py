@@ -81,11 +81,9 @@ def settle(warehouse: Warehouse, contract: Contract) -> None:
         loads.take_over(connection, contract.dataset_id)
         for row in _begun(connection, contract):
             batch = Batch(row.dataset, row.batch, row.load_id, row.rows_read or 0)
-            if settled(warehouse, connection, contract, batch):
-                continue
-            _take_back(connection, batch)
-            if row.status == "started":
-                loads.note(connection, batch, **loads.ABANDONED)
+            if not settled(warehouse, connection, contract, batch):
+                _take_back(connection, batch)
+        loads.abandon(connection, contract.dataset_id)
     clean(warehouse, contract)
 
 

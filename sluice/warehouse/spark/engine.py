@@ -49,9 +49,9 @@ class Spark:
         """The session, made at the first need.
 
         Raises:
-            ToolError: Spark does not start.
+            ToolError: Spark does not start, or its catalogue does not answer.
         """
-        with asked(f"Spark at {self.lake.master} does not start"):
+        with asked(f"the lake {self.lake.warehouse} cannot be opened with Spark at {self.lake.master}"):
             return session_of(self.lake)
 
     def _tables(self, control: Any, contract: Contract) -> Tables:

@@ -47,7 +47,6 @@ class Lake:
         return {
             _KEY: "org.apache.iceberg.spark.SparkCatalog",
             **{f"{_KEY}.{name}": value for name, value in properties.items()},
-            "spark.sql.defaultCatalog": CATALOGUE,  # checks of keys name tables without it
             "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # pyarrow reads what Spark lands, too
         }
 

@@ -12,7 +12,7 @@ from pyspark.errors import PySparkException
 
 from sluice.contract.errors import ToolError
 from sluice.warehouse.spark.dialect import SETTINGS
-from sluice.warehouse.spark.lake import Lake
+from sluice.warehouse.spark.lake import CATALOGUE, Lake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -43,6 +43,9 @@ def session_of(lake: Lake) -> SparkSession:
     opened = session(lake.master, lake.start).newSession()
     for name, value in {**lake.session, **SETTINGS}.items():
         opened.conf.set(name, value)
+    # Loaded here: a table that is asked for by name alone would be looked up with the settings of another session.
+    # And from now on names without a catalogue are of the lake, as checks of keys write them.
+    opened.sql(f"USE {CATALOGUE}")
     return opened
 
 
