@@ -13,7 +13,7 @@ from sluice.contract.checks.version import version_of
 from sluice.contract.contract import Contract
 from sluice.contract.errors import Overtaken
 from sluice.contract.gate import CheckResult, Decision, Known
-from sluice.ledger import files, tables
+from sluice.ledger import files
 from sluice.ledger.tables import batches, checks
 from sluice.ledger.twins import refuse_twin
 from sluice.project import fingerprints
@@ -23,6 +23,8 @@ from sluice.warehouse.postgres import locks
 
 BATCH = batches.c.batch.collate("C")  # batch order is that of Python's text, in any collation of the server
 SHOWN = 30  # newest batches on the site: as many as a small plot shows, and somewhat more than two years of months
+
+LOST = "its run stopped without reporting a result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,7 @@ def newest(dataset_id: str | None = None, statuses: Sequence[str] | None = None)
 
 def readers_have(connection: sa.Connection, dataset_id: str) -> dict[str, sa.Row]:
     """The published load of each batch of a dataset."""
-    loads = batches
-    query = sa.select(loads).where(loads.c.dataset == dataset_id, loads.c.status == "published")
+    query = sa.select(batches).where(batches.c.dataset == dataset_id, batches.c.status == "published")
     return {row.batch: row for row in connection.execute(query)}
 
 
@@ -70,11 +71,7 @@ def rows_of_batch_before(
     """
     query = (
         sa.select(batches.c.rows_read)
-        .where(
-            batches.c.dataset == dataset_id,
-            batch > BATCH,
-            batches.c.status == "published",
-        )
+        .where(batches.c.dataset == dataset_id, batch > BATCH, batches.c.status == "published")
         .order_by(BATCH.desc())
         .limit(1)
     )
@@ -148,11 +145,7 @@ def begin(
     """
     refuse_twin(connection, contract, batch)
     take_over(connection, contract.dataset_id)
-    connection.execute(
-        batches.update()
-        .where(batches.c.dataset == contract.dataset_id, batches.c.status == "started")
-        .values(status="abandoned", finished_at=sa.func.now(), reasons=["its run stopped without reporting a result"])
-    )
+    abandon(connection, contract.dataset_id)
     load_id = connection.scalar(
         batches.insert()
         .values(
@@ -172,6 +165,13 @@ def begin(
         .returning(batches.c.load_id)
     )
     return Batch(contract.dataset_id, batch, int(load_id or 0))
+
+
+def abandon(connection: sa.Connection, dataset_id: str) -> None:
+    """End the loads of a dataset whose runs are gone, but for those of which a lake may have the rows."""
+    dead = (batches.c.dataset == dataset_id) & (batches.c.status == "started") & batches.c.publishing_at.is_(None)
+    ended = {"status": "abandoned", "finished_at": sa.func.now(), "reasons": [LOST]}
+    connection.execute(batches.update().where(dead).values(**ended))
 
 
 def take_over(connection: sa.Connection, dataset_id: str) -> None:
@@ -243,6 +243,5 @@ def _check_row(batch: Batch, result: CheckResult) -> Mapping[str, Any]:
 
 def published_loads(connection: sa.Connection) -> list[int]:
     """Numbers of the published loads, in order."""
-    batches = tables.batches
     published = sa.select(batches.c.load_id).where(batches.c.status == "published").order_by(batches.c.load_id)
     return [int(load) for load in connection.scalars(published)]

@@ -52,6 +52,7 @@ batches = sa.Table(
     sa.Column("started_at", Moment, nullable=False, server_default=sa.func.now(), comment="When the load began."),
     sa.Column("loaded_at", Moment, comment="When every row of the file was in the database."),
     sa.Column("audited_at", Moment, comment="When every check had its result."),
+    sa.Column("publishing_at", Moment, comment="When its publish in a lake began, which the ledger then learns of."),
     sa.Column("finished_at", Moment, comment="When the load reached its status; null while it runs."),
     sa.Column("rows_dropped_at", Moment, comment="When its rejected rows were dropped, after the retention."),
     sa.CheckConstraint(sa.column("status").in_(STATUSES), name="batches_status"),

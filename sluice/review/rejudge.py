@@ -61,11 +61,11 @@ def _by(warehouse: Warehouse, contract: Contract, load: sa.Row, personal: Collec
     with warehouse.engine.connect() as reading, warehouse.engine.connect() as opened:
         connection = opened.execution_options(postgresql_readonly=False)
         known = loads.known(connection, contract, batch)
-        types = warehouse.data.types_of_accepted(connection, contract, load.batch, published=published)
+        types = warehouse.data.types_of_accepted(connection, contract, batch, published=published)
         missing = dict(_missing(contract, types))
         checks, left_out = _able(checks_of(contract, load.batch), missing)
         columns = [column.name for column in contract.columns if column.name not in missing]
-        rejected = Quarantined(reading, contract, load.load_id)
+        rejected = Quarantined(warehouse, reading, contract, load.load_id)
         found = warehouse.data.audit_again(connection, contract, batch, checks, rejected, columns, published=published)
         connection.rollback()
     if found.rows != load.rows_read:

@@ -25,7 +25,7 @@ from sluice.runs.outcomes import Outcome, RunFailed
 from sluice.runs.plan import Delivery, seen_whole, was_listed
 from sluice.source import download_cache
 from sluice.source.files import SourceMissing
-from sluice.staging import quarantine
+from sluice.staging import quarantine, separate
 from sluice.warehouse.connection import open_warehouse
 from sluice.warehouse.postgres import locks
 from sluice.warehouse.postgres.session import DATABASE_ERRORS
@@ -104,6 +104,7 @@ def taken(first: Delivery) -> Iterator[None]:
     with warehouse.lock(contract.dataset_id):
         with transaction(warehouse.engine, f"{contract}: an earlier run's sessions could not be ended") as connection:
             loads.take_over(connection, contract.dataset_id)
+        separate.settle(warehouse, contract)
         warehouse.data.verify_tables(warehouse.engine, contract)
         if seen_whole(first):
             listed(contract)

@@ -31,9 +31,9 @@ def load(
             warehouse.engine, f"{batch}: loading failed in the database", "The load was discarded.", long=True
         ) as connection:
             loads.fence(connection, batch)
-            warehouse.data.drop_set_aside(connection, contract, batch.batch)
-            warehouse.data.start(connection, contract, batch.batch)
-            warehouse.data.bring_in(connection, contract, batch.batch, stream, progress)
+            warehouse.data.drop_set_aside(connection, contract, batch)
+            warehouse.data.start(connection, contract, batch)
+            warehouse.data.bring_in(connection, contract, batch, stream, progress)
             files.note(connection, batch, stream.files)
             loads.supersede(connection, batch, "held")  # its rows were in that table
             loads.note(

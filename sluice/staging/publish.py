@@ -1,4 +1,4 @@
-"""Publish, hold, release or fail a batch, each in one transaction."""
+"""Publish, hold, release or fail a batch, each in one transaction of the ledger."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sluice.contract.contract import Contract
 from sluice.contract.errors import DataError, Overtaken, SluiceError, ToolError
 from sluice.contract.gate import AuditReport, Decision
 from sluice.ledger import loads, references, tables
+from sluice.staging import separate
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -24,16 +25,23 @@ def publish(warehouse: Warehouse, contract: Contract, batch: Batch, report: Audi
     """
     if not decision.open:
         raise ValueError(f"{batch}: {decision}")  # a bug of the caller: there is no way round the gate
-    with transaction(warehouse.engine, f"{batch}: publishing failed", "Readers keep the data they had.") as connection:
+    _write_to_lake(warehouse, contract, batch, report)
+    facts = {**_counts(report), "warnings": list(decision.warnings)}
+    failed, then = f"{batch}: publishing failed", "Readers keep the data they had."
+    with (
+        separate.publishing(warehouse, contract, batch, "started", **facts),
+        transaction(warehouse.engine, failed, then) as connection,
+    ):
         if loads.status(connection, batch) == "published":  # by the try before, which could not find that out
             return
         loads.fence(connection, batch)  # first, so that an overtaken run waits for nobody, and nobody for it
         references.verify(connection, batch)
         references.announce(connection, batch.dataset_id)
-        _set_rejected_apart(warehouse, connection, contract, batch, report)
-        _drop_older_quarantine(warehouse, connection, contract, batch)
+        if warehouse.data.commits_with_ledger:
+            _set_rejected_apart(warehouse, connection, contract, batch, report)
+            _drop_older_quarantine(warehouse, connection, contract, batch)
         warehouse.data.publish(connection, contract, batch)
-        warehouse.data.drop_set_aside(connection, contract, batch.batch)
+        warehouse.data.drop_set_aside(connection, contract, batch)
         loads.supersede(connection, batch, "published", "held")
         _account(connection, batch, "published", report, decision)
         rules.published(connection, contract, batch, report, warehouse.now())
@@ -50,11 +58,13 @@ def hold(warehouse: Warehouse, contract: Contract, batch: Batch, report: AuditRe
             return
         loads.fence(connection, batch)
         _set_rejected_apart(warehouse, connection, contract, batch, report)
-        _drop_older_quarantine(warehouse, connection, contract, batch, held_only=True)
-        warehouse.data.drop_set_aside(connection, contract, batch.batch)
+        if warehouse.data.commits_with_ledger:
+            _drop_older_quarantine(warehouse, connection, contract, batch, held_only=True)
+        warehouse.data.drop_set_aside(connection, contract, batch)
         loads.supersede(connection, batch, "held")
         _account(connection, batch, "held", report, decision)
         rules.held(connection, contract, batch, report, decision, warehouse.now())
+    separate.clean(warehouse, contract)
 
 
 def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, why: str) -> None:
@@ -65,7 +75,11 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
             another batch's; or keys must be unique in the dataset, and other batches were published since.
         ToolError: the database failed; nothing was changed.
     """
-    with transaction(warehouse.engine, f"{batch}: the release failed", "Readers keep the data they had.") as connection:
+    failed, then = f"{batch}: the release failed", "Readers keep the data they had."
+    with (
+        separate.publishing(warehouse, contract, batch, "held", released_by=who, released_why=why),
+        transaction(warehouse.engine, failed, then) as connection,
+    ):
         loads.take_over(connection, contract.dataset_id)
         loads.fence(connection, batch, "held")
         if batch.dataset_id in references.changed(connection, batch):
@@ -75,9 +89,10 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
             )
         references.announce(connection, batch.dataset_id)
         references.count_again(connection, batch.dataset_id)
-        warehouse.data.fit_held(connection, contract, batch.batch)
+        warehouse.data.fit_held(connection, contract, batch)
         _refuse_rows_of_another(warehouse, connection, contract, batch)
-        _drop_older_quarantine(warehouse, connection, contract, batch)
+        if warehouse.data.commits_with_ledger:
+            _drop_older_quarantine(warehouse, connection, contract, batch)
         warehouse.data.publish(connection, contract, batch)
         loads.supersede(connection, batch, "published")
         loads.note(connection, batch, status="published", released_by=who, released_why=why)
@@ -86,7 +101,7 @@ def release(warehouse: Warehouse, contract: Contract, batch: Batch, who: str, wh
 
 def _refuse_rows_of_another(warehouse: Warehouse, connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """A batch whose name differs in - and _ alone has the same table. All its rows are of one batch."""
-    found = warehouse.data.held_batch(connection, contract, batch.batch)
+    found = warehouse.data.held_batch(connection, contract, batch)
     if found not in (None, batch.batch):
         raise DataError(
             f"{batch}: the rows in its table are of batch {found}, so there is nothing to release. Rename the file, so "
@@ -115,18 +130,32 @@ def fail(warehouse: Warehouse, contract: Contract, batch: Batch, why: str | Slui
 def _fail(warehouse: Warehouse, contract: Contract, batch: Batch, why: str | SluiceError) -> None:
     with transaction(warehouse.engine, f"{batch}: the end of the load could not be recorded") as connection:
         loads.fence(connection, batch)
+        if separate.settled(warehouse, connection, contract, batch):  # only that could not be recorded
+            return
         if _has_loaded(connection, batch):  # else what is there is of another load, which may be held
-            warehouse.data.drop(connection, contract, batch.batch)
-        warehouse.data.put_back(connection, contract, batch.batch)
+            warehouse.data.drop(connection, contract, batch)
+        warehouse.data.put_back(connection, contract, batch)
         loads.finish(connection, batch, "failed", Decision(False, (str(why),)))
         if isinstance(why, SluiceError):
             rules.broken(connection, contract, batch.batch, why, warehouse.now())
+    separate.clean(warehouse, contract)
 
 
 def _has_loaded(connection: sa.Connection, batch: Batch) -> bool:
     """Whether the rows in the batch's incoming table are this load's."""
     query = sa.select(tables.batches.c.loaded_at.is_not(None)).where(tables.batches.c.load_id == batch.load_id)
     return bool(connection.scalar(query))
+
+
+def _write_to_lake(warehouse: Warehouse, contract: Contract, batch: Batch, report: AuditReport) -> None:
+    """What takes long where the rows are not in the ledger's database: done before others wait for the publish."""
+    if warehouse.data.commits_with_ledger:
+        return
+    failed = f"{batch}: writing its rows failed"
+    with transaction(warehouse.engine, failed, "Readers keep the data they had.") as connection:
+        if loads.status(connection, batch) != "published":
+            loads.fence(connection, batch)
+            _set_rejected_apart(warehouse, connection, contract, batch, report)
 
 
 def _set_rejected_apart(
@@ -150,4 +179,8 @@ def _drop_older_quarantine(
 
 
 def _account(connection: sa.Connection, batch: Batch, status: str, report: AuditReport, decision: Decision) -> None:
-    loads.finish(connection, batch, status, decision, rows_accepted=report.accepted, rows_rejected=report.rejected)
+    loads.finish(connection, batch, status, decision, **_counts(report))
+
+
+def _counts(report: AuditReport) -> dict[str, int]:
+    return {"rows_accepted": report.accepted, "rows_rejected": report.rejected}

@@ -13,6 +13,8 @@ from sluice.contract.errors import BusyError
 from sluice.contract.formatting import counted
 from sluice.ledger import loads as ledger
 from sluice.ledger import tables
+from sluice.staging import separate
+from sluice.warehouse.batch import Batch
 from sluice.warehouse.postgres.rows.tables import quarantine_table
 from sluice.warehouse.postgres.transactions import transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -95,23 +97,24 @@ def expire(warehouse: Warehouse, contract: Contract) -> int:
     """
     if contract.retention is None:
         return 0
-    table, loads = quarantine_table(contract), tables.batches
+    loads = tables.batches
     oldest = sa.func.now() - contract.retention
     old = (loads.c.dataset == contract.dataset_id) & (loads.c.finished_at < oldest)
     held = loads.update().where(old, loads.c.status == "held", loads.c.rows_dropped_at.is_(None))
-    held = held.values(rows_dropped_at=sa.func.now()).returning(loads.c.batch)
+    held = held.values(rows_dropped_at=sa.func.now()).returning(loads.c.batch, loads.c.load_id)
     what = f"{contract}: rows past their retention could not be dropped"
-    with suppress(BusyError), warehouse.lock(contract.dataset_id), transaction(warehouse.engine, what) as connection:
-        for batch in connection.scalars(held).all():
-            warehouse.data.put_back(connection, contract, batch)
-            warehouse.data.drop(connection, contract, batch)
-        gone = table.delete().where(table.c._quarantined_at < oldest).returning(table.c._load_id).cte("gone")
-        counts = sa.select(gone.c._load_id, sa.func.count()).group_by(gone.c._load_id)
-        dropped: dict[int, int] = {row[0]: row[1] for row in connection.execute(counts)}
-        noted = loads.update().where(loads.c.load_id.in_(dropped), loads.c.rows_dropped_at.is_(None))
-        connection.execute(noted.values(rows_dropped_at=sa.func.now()))
-        _expire_checks(connection, contract, old)
-        return sum(dropped.values())
+    with suppress(BusyError), warehouse.lock(contract.dataset_id):
+        separate.settle(warehouse, contract)
+        with transaction(warehouse.engine, what) as connection:
+            for name, load_id in connection.execute(held).tuples().all():
+                batch = Batch(contract.dataset_id, name, load_id)
+                warehouse.data.put_back(connection, contract, batch)
+                warehouse.data.drop(connection, contract, batch)
+            dropped = warehouse.data.expire_quarantined(connection, contract, contract.retention)
+            noted = loads.update().where(loads.c.load_id.in_(dropped), loads.c.rows_dropped_at.is_(None))
+            connection.execute(noted.values(rows_dropped_at=sa.func.now()))
+            _expire_checks(connection, contract, old)
+            return sum(dropped.values())
     return 0
 
 

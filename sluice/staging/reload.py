@@ -6,13 +6,11 @@ A replay is a load like any other: audited whole, then published or held, so no 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from sluice.contract.checks.names import parse_check_name
-from sluice.contract.columns import WHOLE_ROW, Column
 from sluice.contract.contract import Contract
 from sluice.contract.errors import DataError, ToolError
 from sluice.ledger import loads
@@ -20,7 +18,7 @@ from sluice.source.readers.row_stream import schema_of, typed
 from sluice.source.readers.rows import RawRows
 from sluice.staging.quarantine import dropped_of
 from sluice.warehouse.batch import Batch
-from sluice.warehouse.postgres.rows.tables import quarantine_table
+from sluice.warehouse.engine import RejectedRow
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.transactions import settled, transaction
 from sluice.warehouse.warehouse import Warehouse
@@ -57,14 +55,14 @@ def load_again(warehouse: Warehouse, contract: Contract, batch: Batch, of: sa.Ro
     try:
         with settled(warehouse.engine) as connection, warehouse.engine.connect() as reading:
             loads.fence(connection, batch)
-            published = of.status == "published"
+            published, former = of.status == "published", Batch(of.dataset, of.batch, of.load_id)
             if not published:
-                warehouse.data.fit_held(connection, contract, of.batch)
-                warehouse.data.set_aside(connection, contract, of.batch)
-            warehouse.data.start(connection, contract, batch.batch)
-            quarantined = Quarantined(reading, contract, of.load_id)
-            warehouse.data.bring_in(connection, contract, batch.batch, quarantined)
-            accepted = warehouse.data.add_accepted(connection, contract, batch.batch, published=published)
+                warehouse.data.fit_held(connection, contract, former)
+                warehouse.data.set_aside(connection, contract, former)
+            warehouse.data.start(connection, contract, batch)
+            quarantined = Quarantined(warehouse, reading, contract, of.load_id)
+            warehouse.data.bring_in(connection, contract, batch, quarantined)
+            accepted = warehouse.data.add_accepted(connection, contract, batch, former, published=published)
             rows = quarantined.rows_read + accepted
             if rows != of.rows_read:
                 raise ToolError(
@@ -84,25 +82,20 @@ class Quarantined:
 
     bytes_read = 0
 
-    def __init__(self, connection: sa.Connection, contract: Contract, load_id: int) -> None:
-        self._connection, self._contract, self._load_id = connection, contract, load_id
+    def __init__(self, warehouse: Warehouse, connection: sa.Connection, contract: Contract, load_id: int) -> None:
+        self._data, self._connection, self._contract, self._load_id = warehouse.data, connection, contract, load_id
         self.schema = schema_of(contract)
         self.rows_read = 0
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Batches of at most 8,192 rows."""
-        table = quarantine_table(self._contract)
-        cells = [_text(table, column) for column in self._contract.columns]
-        query = sa.select(table.c._row_number, table.c._reasons, table.c._row[WHOLE_ROW].astext, *cells)
-        query = query.where(table.c._load_id == self._load_id).order_by(table.c._row_number)
-        streamed = self._connection.execution_options(stream_results=True, max_row_buffer=ROWS).execute(query)
-        for rows in streamed.partitions(ROWS):
+        for rows in self._data.rejected_rows(self._connection, self._contract, self._load_id, ROWS):
             self.rows_read += len(rows)
             yield self._typed(rows)
 
-    def _typed(self, rows: Sequence[Any]) -> pa.RecordBatch:
-        numbers, reasons, lines, *cells = zip(*rows, strict=True)
-        texts = [list(column) for column in cells]
+    def _typed(self, rows: Sequence[RejectedRow]) -> pa.RecordBatch:
+        numbers, reasons, lines, cells = zip(*rows, strict=True)
+        texts = [list(column) for column in zip(*cells, strict=True)]
         unread: dict[tuple[int, int], str] = {}
         canonical: dict[int, pa.Array] = {}
         for place, column in enumerate(self._contract.columns):
@@ -118,12 +111,3 @@ class Quarantined:
         given = RawRows([pa.array(column, pa.string()) for column in texts], len(rows), whole, unread, canonical)
         places = [(column, place) for place, column in enumerate(self._contract.columns)]
         return typed(given, places, pa.array(numbers, pa.int64()), self.schema)
-
-
-def _text(table: sa.Table, column: Column) -> sa.ColumnElement[Any]:
-    """A quarantined cell as text that its column's type reads."""
-    cell = table.c._row[column.name]
-    if column.type.name != "json":
-        return cell.astext
-    unread = table.c._reasons.any(parse_check_name(column))  # kept as the source's text, not as JSON
-    return sa.case((cell.astext.is_(None), None), (unread, cell.astext), else_=sa.cast(cell, sa.Text))

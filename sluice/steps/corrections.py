@@ -10,7 +10,7 @@ from sluice.project.datasets import contract_for
 from sluice.runs.outcomes import Outcome, Verdict
 from sluice.runs.plan import Delivery
 from sluice.runs.tasks import load_again
-from sluice.staging import publish, reload
+from sluice.staging import publish, reload, separate
 from sluice.steps.deliver import judge
 from sluice.steps.run import current
 from sluice.warehouse.batch import Batch
@@ -29,6 +29,7 @@ def replay(dataset: str, batch: str) -> tuple[Outcome, ...]:
     run, contract = current(), contract_for(dataset)
     warehouse = run.begin()
     with warehouse.lock(dataset):
+        separate.settle(warehouse, contract)
         warehouse.data.verify_tables(warehouse.engine, contract)
         of = reload.replayed(warehouse, contract, batch)
         delivery = Delivery(contract, batch, of.address, asked=True)
@@ -56,6 +57,7 @@ def release(dataset: str, batch: str, why: str, who: str | None = None) -> tuple
     contract.files.batches.validate(batch)
     warehouse = run.begin()
     with warehouse.lock(dataset):
+        separate.settle(warehouse, contract)
         warehouse.data.verify_tables(warehouse.engine, contract)
         with transaction(warehouse.engine, f"{dataset} {batch}: the ledger cannot be read") as connection:
             held = loads.latest(connection, dataset, batch, "held")

@@ -1,15 +1,17 @@
 """The seam: what Sluice asks of the engine that holds the rows of datasets and marts (docs/decisions/0039).
 
-PostgreSQL is the one there is. The ledger, the locks, incidents and alerts are PostgreSQL's with any engine: each
-method is handed a connection to them, `control`. Here the rows lie in the same database, so that what a method does is
-part of the ledger's transaction; a second engine commits before the ledger does, and finds out after a stop.
+PostgreSQL is the default, Spark with Iceberg the other. The ledger, the locks, incidents and alerts are PostgreSQL's
+with any engine: each method is handed a connection to them, `control`. There the rows lie in the same database, so that
+what a method does is part of the ledger's transaction; a lake commits before the ledger does, and can be asked after a
+stop (`SeparateEngine`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import timedelta
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -57,11 +59,30 @@ class Audited:
     samples: Mapping[str, Sample] = field(default_factory=dict)
 
 
+class RejectedRow(NamedTuple):
+    """A row in quarantine.
+
+    Attributes:
+        reasons: every check that it failed.
+        whole: its line, where it could not be divided into cells.
+        texts: its cells in the order of the contract's columns, each as text that the column's type reads.
+    """
+
+    number: int
+    reasons: Sequence[str]
+    whole: str | None
+    texts: Sequence[str | None]
+
+
 class RowEngine(Protocol):
     """What holds the rows. A batch's rows lie in its incoming table from `start` to `publish`, or while it is held.
 
     Every method raises the driver's errors, and ToolError or DataError where it says so.
     """
+
+    # Whether what it writes is part of the ledger's transaction; if not, it is a SeparateEngine
+    @property
+    def commits_with_ledger(self) -> bool: ...
 
     # The tables of a dataset
     def make_tables(self, control: sa.Engine, contract: Contract, /) -> None:
@@ -74,40 +95,45 @@ class RowEngine(Protocol):
         """Take statistics of what is new in `staging`, before models read it."""
 
     # The rows of a batch, before there is a verdict
-    def start(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+    def start(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Make an empty incoming table, in the place of what a former load left there."""
 
     def bring_in(
         self,
         control: sa.Connection,
         contract: Contract,
-        batch: str,
+        batch: Batch,
         rows: TypedRows,
         progress: Progress | None = None,
         /,
     ) -> None:
         """Add rows to the incoming table that this transaction started."""
 
-    def add_accepted(self, control: sa.Connection, contract: Contract, batch: str, /, *, published: bool) -> int:
-        """Add the rows that are published, or those that were kept back, to the incoming table. Returns how many."""
+    def add_accepted(
+        self, control: sa.Connection, contract: Contract, batch: Batch, of: Batch, /, *, published: bool
+    ) -> int:
+        """Add the accepted rows of another load of the batch, published or held, to the incoming table.
 
-    def drop(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+        Those of a held load were kept back before (`set_aside`). Returns how many.
+        """
+
+    def drop(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Drop the incoming table, and what an audit found in it."""
 
     # The rows of a held batch
-    def fit_held(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+    def fit_held(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Give them the columns that the contract has gained since. Raises DataError where they do not fit it."""
 
-    def held_batch(self, control: sa.Connection, contract: Contract, batch: str, /) -> str | None:
+    def held_batch(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> str | None:
         """The batch that they are of: names that differ in - and _ alone have one incoming table."""
 
-    def set_aside(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+    def set_aside(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Keep them elsewhere while the batch is loaded again."""
 
-    def put_back(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+    def put_back(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Give them their place again, if a load that came to no verdict has taken it."""
 
-    def drop_set_aside(self, control: sa.Connection, contract: Contract, batch: str, /) -> None:
+    def drop_set_aside(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Drop what was kept back: other rows of the batch have come in its place."""
 
     # The audit and the verdict
@@ -124,7 +150,7 @@ class RowEngine(Protocol):
         """
 
     def types_of_accepted(
-        self, control: sa.Connection, contract: Contract, batch: str, /, *, published: bool
+        self, control: sa.Connection, contract: Contract, batch: Batch, /, *, published: bool
     ) -> Mapping[str, TypeEngine]:
         """The columns of the accepted rows of a load, published or held, with their types. Empty if they are gone."""
 
@@ -151,6 +177,14 @@ class RowEngine(Protocol):
 
     def reject(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> int:
         """Move the rejected rows into quarantine, each once, with every check it failed. Returns how many."""
+
+    def rejected_rows(
+        self, control: sa.Connection, contract: Contract, load_id: int, size: int, /
+    ) -> Iterator[Sequence[RejectedRow]]:
+        """The rejected rows of a load in their order, at most `size` at a time."""
+
+    def expire_quarantined(self, control: sa.Connection, contract: Contract, age: timedelta, /) -> dict[int, int]:
+        """Drop rejected rows that are older than this. Returns how many of each load."""
 
     def drop_quarantined(self, control: sa.Connection, contract: Contract, loads: sa.Select, /) -> None:
         """Drop the rejected rows of these loads: a query of their numbers in the ledger."""
@@ -181,3 +215,19 @@ class RowEngine(Protocol):
 
     def missing_marts(self, control: sa.Connection, side: str, models: Collection[str], /) -> list[str]:
         """Which of the models the side does not have."""
+
+
+class SeparateEngine(RowEngine, Protocol):
+    """An engine whose commits are not the ledger's. All that a load leaves before its verdict is under its number, so
+    that it can be written twice and dropped later; only `publish` shows readers anything, in one commit.
+    """
+
+    def is_published(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> bool:
+        """Whether readers have the load: asked where a run stopped in the middle of a publish. Raises ToolError."""
+
+    def clean(self, control: sa.Engine, contract: Contract, kept: Mapping[int, str], /) -> None:
+        """Drop what other loads of the dataset have left. Raises ToolError.
+
+        Args:
+            kept: by number, the status of each load that is started, held or published.
+        """

@@ -75,8 +75,8 @@ def load(warehouse: Warehouse, contract: Contract, batch: Batch) -> Batch:
         found = _compared(connection, contract, batch.batch).get(batch.batch)
         if not isinstance(found, SourceFile):
             raise found or ToolError(f"{_name(contract)}: {batch.batch} has no row any more; run again")
-        warehouse.data.drop_set_aside(connection, contract, batch.batch)
-        warehouse.data.start(connection, contract, batch.batch)
+        warehouse.data.drop_set_aside(connection, contract, batch)
+        warehouse.data.start(connection, contract, batch)
         rows = _copy(connection, contract, batch.batch, table)
         counted_rows = int(found.etag or 0)
         if rows != counted_rows:

@@ -12,13 +12,14 @@ from sluice.warehouse.batch import Batch
 from sluice.warehouse.engine import Audited, Progress, TypedRows
 from sluice.warehouse.postgres import mart_views, other_sessions, side_rights
 from sluice.warehouse.postgres.audit import run_checks
-from sluice.warehouse.postgres.rows import batch_tables, bulk_load, past_loads, schema_evolution
+from sluice.warehouse.postgres.rows import batch_tables, bulk_load, past_loads, quarantined, schema_evolution
 from sluice.warehouse.postgres.rows.tables import incoming_table
 
 
 class Postgres:
-    """Rows in the ledger's own database, changed in the ledger's own transactions."""
+    """TypedRows in the ledger's own database, changed in the ledger's own transactions."""
 
+    commits_with_ledger = True
     make_tables = staticmethod(schema_evolution.make)
     verify_tables = staticmethod(schema_evolution.verify)
     analyze = staticmethod(batch_tables.analyze_new)
@@ -34,6 +35,8 @@ class Postgres:
     try_canary = staticmethod(run_checks.try_canary)
     types_of_accepted = staticmethod(past_loads.types_of_accepted)
     reject = staticmethod(batch_tables.move_to_quarantine)
+    rejected_rows = staticmethod(quarantined.rows)
+    expire_quarantined = staticmethod(quarantined.expire)
     drop_quarantined = staticmethod(batch_tables.drop_quarantined)
     publish = staticmethod(batch_tables.replace_published)
     wait_for_readers = staticmethod(other_sessions.wait_for_old)
@@ -45,10 +48,10 @@ class Postgres:
 
     @staticmethod
     def bring_in(
-        control: sa.Connection, contract: Contract, batch: str, rows: TypedRows, progress: Progress | None = None
+        control: sa.Connection, contract: Contract, batch: Batch, rows: TypedRows, progress: Progress | None = None
     ) -> None:
         """Add rows to the incoming table by binary COPY."""
-        bulk_load.copy(control, incoming_table(contract, batch), rows, progress)
+        bulk_load.copy(control, incoming_table(contract, batch.batch), rows, progress)
 
     @staticmethod
     def audit_again(
@@ -63,7 +66,7 @@ class Postgres:
     ) -> Audited:
         """Run these checks over all rows of a load, in temporary tables of a transaction that is rolled back."""
         looked_up = {check.looks_up[0] for check in checks if check.looks_up}
-        past_loads.gather(control, contract, batch.batch, looked_up, rejected, columns, published=published)
+        past_loads.gather(control, contract, batch, looked_up, rejected, columns, published=published)
         return run_checks.audit(control, contract, batch, checks, temporary=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import dataset, parquet
 
 from sluice.contract.contract import Contract
 from sluice.warehouse.engine import Progress, TypedRows
@@ -33,11 +33,11 @@ def land(rows: TypedRows, file: str, progress: Progress | None = None) -> int:
     return written
 
 
-def read(file: str, contract: Contract, rows: int) -> Iterator[pa.Table]:
-    """The rows that were written, in order, with the contract's types: some at a time."""
-    system, place = pa.fs.FileSystem.from_uri(file)
-    with parquet.ParquetFile(place, filesystem=system) as source:
-        for batch in source.iter_batches(rows):
+def read(place: str, contract: Contract, rows: int) -> Iterator[pa.Table]:
+    """The rows of a file or a folder of files, each file's in order, with the contract's types: some at a time."""
+    system, path = pa.fs.FileSystem.from_uri(place)
+    for batch in dataset.dataset(path, filesystem=system, format="parquet").to_batches(batch_size=rows):
+        if batch.num_rows:
             yield typed(pa.Table.from_batches([batch]), contract)
 
 
@@ -48,6 +48,19 @@ def typed(table: pa.Table, contract: Contract) -> pa.Table:
         if place >= 0 and table.schema.field(place).type != column.type.arrow:
             table = table.set_column(place, column.name, table.column(place).cast(column.type.arrow))
     return table
+
+
+class NoRows:
+    """Rows of a contract of which there are none."""
+
+    rows_read = bytes_read = 0
+
+    def __init__(self, contract: Contract) -> None:
+        fields = [pa.field(column.name, column.type.arrow) for column in contract.columns]
+        self.schema = pa.schema([*fields, pa.field("_row_number", pa.int64()), pa.field("_unparsed", pa.string())])
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return iter(())
 
 
 def _groups(rows: TypedRows, progress: Progress | None) -> Iterator[pa.Table]:
@@ -64,8 +77,15 @@ def _groups(rows: TypedRows, progress: Progress | None) -> Iterator[pa.Table]:
 
 
 def _stored(field: pa.Field) -> pa.Field:
-    """A time of day as microseconds since midnight: Spark 3.5 has no type for it."""
-    return pa.field(field.name, pa.int64()) if pa.types.is_time64(field.type) else field
+    """A time of day as microseconds since midnight, which Spark 3.5 has no type for; texts and bytes as Spark's own."""
+    kind = field.type
+    if pa.types.is_time64(kind):
+        kind = pa.int64()
+    elif pa.types.is_fixed_size_binary(kind):
+        kind = pa.binary()
+    elif pa.types.is_large_string(kind):
+        kind = pa.string()
+    return pa.field(field.name, kind)
 
 
 def _as_stored(table: pa.Table, schema: pa.Schema) -> pa.Table:

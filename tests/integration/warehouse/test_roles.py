@@ -17,6 +17,7 @@ from sluice.ledger import builds, schema
 from sluice.marts.compare import compare
 from sluice.runs import lifecycle
 from sluice.warehouse import embedded
+from sluice.warehouse.batch import Batch
 from sluice.warehouse.connection import connect
 from sluice.warehouse.embedded import users
 from sluice.warehouse.postgres import mart_views, side_rights
@@ -256,7 +257,7 @@ def test_what_comes_later_has_the_same_rights(filled: Place, tmp_path: Path, req
         side_rights.forbid(connection, "marts__b")
     loader.data.make_tables(loader.engine, another := replace(parcels(), entity="letters"))
     with loader.engine.begin() as connection:
-        loader.data.start(connection, another, "2024-03")
+        loader.data.start(connection, another, Batch(another.dataset_id, "2024-03", 1))
     assert fate(reader, "SELECT n FROM marts.dim") == "done"
     assert fate(transformer, "SELECT * FROM ops.of_a_newer_version") == "done"
     assert fate(transformer, "SELECT * FROM staging.post__letters") == "done"
@@ -333,7 +334,7 @@ def test_a_warehouse_goes_over_once_with_all_it_holds_and_a_loader_goes_on_with_
     opened = filled.opened(filled.urls()["loader"])  # it may make and change what a night does
     opened.data.make_tables(opened.engine, parcels())
     with opened.engine.begin() as connection:
-        opened.data.start(connection, parcels(), "2024-05")
+        opened.data.start(connection, parcels(), Batch("post__parcels", "2024-05", 1))
         schema.create(connection)
     opened.engine.dispose()
     filled.warehouse.engine.dispose()  # and a run of the former owner that is under way ends well

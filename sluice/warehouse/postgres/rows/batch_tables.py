@@ -26,15 +26,15 @@ from sluice.warehouse.postgres.rows.tables import (
 from sluice.warehouse.postgres.session import execute
 
 
-def start(connection: sa.Connection, contract: Contract, batch: str) -> None:
+def start(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """Make an empty incoming table, in the place of what a former load left there."""
     drop(connection, contract, batch)
-    incoming_table(contract, batch).create(connection, checkfirst=False)
+    incoming_table(contract, batch.batch).create(connection, checkfirst=False)
 
 
-def drop(connection: sa.Connection, contract: Contract, batch: str) -> None:
+def drop(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """Drop the rows of a load that are not published, and what its audit found in them."""
-    _drop_if_there(connection, incoming_table(contract, batch).name, findings_table(contract, batch).name)
+    _drop_if_there(connection, *(table(contract, batch.batch).name for table in (incoming_table, findings_table)))
 
 
 def _drop_if_there(connection: sa.Connection, *tables: str) -> None:
@@ -43,23 +43,23 @@ def _drop_if_there(connection: sa.Connection, *tables: str) -> None:
     execute(connection, sql.SQL("DROP TABLE IF EXISTS {}").format(names))
 
 
-def batch_in(connection: sa.Connection, contract: Contract, batch: str) -> str | None:
+def batch_in(connection: sa.Connection, contract: Contract, batch: Batch) -> str | None:
     """The batch that the rows of the incoming table are of: names that differ in - and _ alone share a table."""
-    found: str | None = connection.scalar(sa.select(incoming_table(contract, batch).c._batch).limit(1))
+    found: str | None = connection.scalar(sa.select(incoming_table(contract, batch.batch).c._batch).limit(1))
     return found
 
 
-def add_accepted(connection: sa.Connection, contract: Contract, batch: str, *, published: bool) -> int:
+def add_accepted(connection: sa.Connection, contract: Contract, batch: Batch, of: Batch, *, published: bool) -> int:
     """Add to the incoming table the rows that were accepted before: those readers have, or those of a held load.
 
     Returns:
         How many.
     """
-    source = contract.dataset_id if published else _set_aside_name(contract, batch)
+    source = contract.dataset_id if published else _set_aside_name(contract, of)
     names = [*(column.name for column in contract.columns), "_row_number"]
     rows = sa.select(*sa.table(source, *(sa.column(name) for name in names), schema=STAGING).columns)
-    rows = rows.where(sa.column("_batch") == batch)
-    return connection.execute(incoming_table(contract, batch).insert().from_select(names, rows)).rowcount
+    rows = rows.where(sa.column("_batch") == of.batch)
+    return connection.execute(incoming_table(contract, batch.batch).insert().from_select(names, rows)).rowcount
 
 
 def drop_quarantined(connection: sa.Connection, contract: Contract, loads: sa.Select) -> None:
@@ -106,25 +106,25 @@ def _quarantined_row(contract: Contract, table: sa.Table) -> Any:
     return typed.op("||")(sa.func.coalesce(sa.cast(table.c._unparsed, JSONB), sa.cast(sa.literal("{}"), JSONB)))
 
 
-def set_aside(connection: sa.Connection, contract: Contract, batch: str) -> None:
+def set_aside(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """Keep the held rows in a separate table."""
-    _rename(connection, incoming_table(contract, batch).name, _set_aside_name(contract, batch))
+    _rename(connection, incoming_table(contract, batch.batch).name, _set_aside_name(contract, batch))
 
 
-def put_back(connection: sa.Connection, contract: Contract, batch: str) -> None:
+def put_back(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """Give the held rows their place again, if a replay that never came to a verdict has taken it."""
     if sa.inspect(connection).has_table(_set_aside_name(contract, batch), schema=schemas_of(connection).staging):
         drop(connection, contract, batch)
-        _rename(connection, _set_aside_name(contract, batch), incoming_table(contract, batch).name)
+        _rename(connection, _set_aside_name(contract, batch), incoming_table(contract, batch.batch).name)
 
 
-def drop_set_aside(connection: sa.Connection, contract: Contract, batch: str) -> None:
+def drop_set_aside(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """Drop them: other rows of the batch have come in their place."""
     _drop_if_there(connection, _set_aside_name(contract, batch))
 
 
-def _set_aside_name(contract: Contract, batch: str) -> str:
-    return table_name(contract.dataset_id, batch, "replayed")
+def _set_aside_name(contract: Contract, batch: Batch) -> str:
+    return table_name(contract.dataset_id, batch.batch, "replayed")
 
 
 def _rename(connection: sa.Connection, old: str, new: str) -> None:

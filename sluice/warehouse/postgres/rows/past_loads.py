@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeEngine
 
 from sluice.contract.contract import Contract
 from sluice.contract.derive.schemas import STAGING
-from sluice.warehouse.batch import schemas_of
+from sluice.warehouse.batch import Batch, schemas_of
 from sluice.warehouse.engine import TypedRows
 from sluice.warehouse.postgres.rows import bulk_load
 from sluice.warehouse.postgres.rows.tables import incoming_table
@@ -20,10 +20,10 @@ TEMPORARY = "pg_temp"  # the schema of a session's temporary tables, under the n
 
 
 def types_of_accepted(
-    connection: sa.Connection, contract: Contract, batch: str, *, published: bool
+    connection: sa.Connection, contract: Contract, batch: Batch, *, published: bool
 ) -> dict[str, TypeEngine]:
     """The columns of the accepted rows of a load, published or held, with their types. Empty if they are gone."""
-    name, staging = _accepted(contract, batch, published), schemas_of(connection).staging
+    name, staging = _accepted(contract, batch.batch, published), schemas_of(connection).staging
     there = sa.inspect(connection)
     if not there.has_table(name, schema=staging):
         return {}
@@ -33,7 +33,7 @@ def types_of_accepted(
 def gather(
     connection: sa.Connection,
     contract: Contract,
-    batch: str,
+    batch: Batch,
     looked_up: Iterable[str],
     rejected: TypedRows,
     columns: Sequence[str],
@@ -52,14 +52,14 @@ def gather(
     staging = schemas_of(connection).staging
     connection.execution_options(schema_translate_map={**schemas_of(connection).translation, STAGING: TEMPORARY})
     _show_published(connection, staging, looked_up)
-    table = incoming_table(contract, batch)
+    table = incoming_table(contract, batch.batch)
     table.create(connection, checkfirst=False)
     bulk_load.copy(connection, table, rejected)
     names = sql.SQL(", ").join(sql.Identifier(name) for name in (*columns, "_row_number"))
-    source = sql.Identifier(staging, _accepted(contract, batch, published))
+    source = sql.Identifier(staging, _accepted(contract, batch.batch, published))
     add = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} WHERE _batch = {}")
     there = sql.Identifier(TEMPORARY, table.name)
-    execute(connection, add.format(there, names, names, source, sql.Literal(batch)))
+    execute(connection, add.format(there, names, names, source, sql.Literal(batch.batch)))
 
 
 def _show_published(connection: sa.Connection, staging: str, datasets: Iterable[str]) -> None:

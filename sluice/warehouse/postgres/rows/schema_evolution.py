@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 from sluice.contract.contract import Contract
 from sluice.contract.derive.tables import holds, parent_table
 from sluice.contract.errors import ConfigError, DataError, ToolError
-from sluice.warehouse.batch import schemas_of
+from sluice.warehouse.batch import Batch, schemas_of
 from sluice.warehouse.postgres import roles
 from sluice.warehouse.postgres.rows import batch_tables
 from sluice.warehouse.postgres.rows.tables import incoming_table, quarantine_table
@@ -107,23 +107,21 @@ def add_gained(connection: sa.Connection, table: sa.Table) -> None:
             )
 
 
-def fit_held(connection: sa.Connection, contract: Contract, batch: str) -> None:
+def fit_held(connection: sa.Connection, contract: Contract, batch: Batch) -> None:
     """Give the table of a held load the columns that its contract has gained since.
 
     Raises:
         DataError: it is gone, or has a column of another type or one that the contract has not.
     """
     batch_tables.put_back(connection, contract, batch)
-    table = incoming_table(contract, batch)
+    table = incoming_table(contract, batch.batch)
     if not sa.inspect(connection).has_table(table.name, schema=connection.schema_for_object(table)):
-        raise DataError(f"{contract} {batch}: the rows of the held load are gone; load its file again")
+        raise DataError(f"{batch}: the rows of the held load are gone; load its file again")
     add_gained(connection, table)
     retyped = [column.name for column, _ in _retyped(connection, table)]
     changed = retyped + _gone(connection, table)
     if changed:
-        raise DataError(
-            f"{contract} {batch}: the contract's {changed[0]} is not that of the held load; load its file again"
-        )
+        raise DataError(f"{batch}: the contract's {changed[0]} is not that of the held load; load its file again")
 
 
 def _types(connection: sa.Connection, table: sa.Table) -> dict[str, TypeEngine]:
