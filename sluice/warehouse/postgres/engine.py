@@ -17,7 +17,7 @@ from sluice.warehouse.postgres.rows.tables import incoming_table
 
 
 class Postgres:
-    """TypedRows in the ledger's own database, changed in the ledger's own transactions."""
+    """Rows in the ledger's own database, changed in the ledger's own transactions."""
 
     commits_with_ledger = True
     make_tables = staticmethod(schema_evolution.make)
