@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sluice.contract.formatting import MASK
 from sluice.doctor.finding import Finding, fail, ok, warn
+from sluice.project.settings import SPARK_BLOCK
 from sluice.warehouse.engine import Capability
 from sluice.warehouse.spark.connection import choice, jars, machine, trial
 from sluice.warehouse.spark.connection.block import SparkEngine, load
@@ -32,7 +33,7 @@ def engine() -> Iterator[Finding]:
     name = choice.spark_block()
     if name is None:
         return
-    yield ok(AREA, f"Spark holds the rows, as block {choice.BLOCK}/{name} says; PostgreSQL keeps the ledger")
+    yield ok(AREA, f"Spark holds the rows, as block {SPARK_BLOCK}/{name} says; PostgreSQL keeps the ledger")
     if Capability.RUN not in choice.CAN:
         advice = f"Until then choose PostgreSQL: {choice.VARIABLE}=postgres; docs/scale.md lists what works"
         yield fail(AREA, f"with Spark, this version cannot {Capability.RUN}", advice, 5)

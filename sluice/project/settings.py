@@ -25,6 +25,7 @@ KEYS = {
     "marts": ("models", "schemas", "internal", "gate"),
 }
 ENGINES = ("postgres", "spark")  # what holds the rows; the first is the default
+SPARK_BLOCK = "spark-engine"  # slug of the type of block that `spark_block` names
 RUNNERS = ("in-process", "process")  # how dbt is run; the first is the default
 BUILDS = ("all", "changed")  # which nodes a build runs; the first is the default
 LISTS = ("sources",)  # tables whose values are lists of texts

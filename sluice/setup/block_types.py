@@ -14,10 +14,10 @@ from pydantic import BaseModel, SecretStr
 
 from sluice.alerts.escaping import services_of
 from sluice.contract.errors import ConfigError
+from sluice.project.settings import SPARK_BLOCK
 from sluice.setup.answers import Field
 from sluice.setup.required_blocks import CONNECTOR, Wanted
 from sluice.warehouse.spark.connection.block import SparkEngine
-from sluice.warehouse.spark.connection.choice import BLOCK
 
 Values = Mapping[str, Any]  # texts, and under EXISTING the block that is there, for what nobody asks about
 Fields = tuple[Field, ...]
@@ -186,14 +186,14 @@ KINDS: dict[str, tuple[Fields, Build]] = {
     "gcs-bucket": (GCS_FIELDS, _gcs),
     "s3-bucket": (S3_FIELDS, _s3),
     "local-file-system": (LOCAL_FIELDS, _local),
-    BLOCK: (SPARK_FIELDS, _spark),
+    SPARK_BLOCK: (SPARK_FIELDS, _spark),
 }
 # What such a block holds now, as the values it is built from.
 HOLDS: dict[str, Callable[[Any], Values]] = {
     CONNECTOR: _of_connector,
     "gcs-bucket": _of_gcs,
     "s3-bucket": _of_s3,
-    BLOCK: _of_spark,
+    SPARK_BLOCK: _of_spark,
 }
 
 

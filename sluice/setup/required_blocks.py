@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from sluice.project.datasets import contracts
+from sluice.project.settings import SPARK_BLOCK
 from sluice.source.addresses import BLOCK, Address, expand, filled, scheme_of
 from sluice.source.parts import several
 from sluice.warehouse.connection import BLOCK_VARIABLE, TRANSFORMER_VARIABLE
@@ -49,7 +50,7 @@ def wanted() -> list[Wanted]:
             if user := os.environ.get(variable):
                 found.append(Wanted(area, CONNECTOR, user, variable))
     if lake := choice.spark_block():
-        found.append(Wanted("engine", choice.BLOCK, lake, "the engine Spark"))
+        found.append(Wanted("engine", SPARK_BLOCK, lake, "the engine Spark"))
     for contract in contracts().values():
         if contract.alerts and contract.alerts.count("/") == 1:
             kind, name = contract.alerts.split("/")

@@ -12,9 +12,8 @@ from prefect.types import SecretDict
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from sluice.contract.errors import ConfigError
+from sluice.project.settings import SPARK_BLOCK
 from sluice.warehouse.spark.connection import jars
-from sluice.warehouse.spark.connection.choice import BLOCK
-from sluice.warehouse.spark.dialect import SETTINGS
 from sluice.warehouse.spark.lake import CATALOGUE, Lake
 
 MASTER = re.compile(r"local(\[.+\])?|(spark|k8s)://\S+|yarn")
@@ -28,7 +27,7 @@ class SparkEngine(Block):
     """Spark 3.5 and the Iceberg catalogue that hold a project's rows, for `engine = "spark"` in sluice.toml."""
 
     _block_type_name: ClassVar[str] = "Spark engine"
-    _block_type_slug: ClassVar[str] = BLOCK
+    _block_type_slug: ClassVar[str] = SPARK_BLOCK
     _description: ClassVar[str] = "Spark 3.5 and the Iceberg catalogue that hold the rows of a Sluice project."
 
     master: str = Field(
@@ -141,7 +140,9 @@ def load(name: str) -> SparkEngine:
         why = str(error).strip().splitlines()[0]
     else:
         return found
-    raise ConfigError(f"block {BLOCK}/{name} cannot be used: {why.rstrip('.')}. Create it, or correct it: sluice setup")
+    raise ConfigError(
+        f"block {SPARK_BLOCK}/{name} cannot be used: {why.rstrip('.')}. Create it, or correct it: sluice setup"
+    )
 
 
 def _of_spark(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -156,6 +157,8 @@ def _refuse_secrets(values: Mapping[str, str]) -> None:
 
 
 def _refuse_foreign(settings: Mapping[str, str]) -> None:
+    from sluice.warehouse.spark.dialect import SETTINGS  # here: Prefect's server and workers import this module
+
     for name, value in settings.items():
         if not name.startswith("spark."):
             raise ValueError(f"{name} is not a setting of Spark: they begin with spark.")

@@ -10,7 +10,7 @@ from sluice.project.settings import ENGINES, FILE
 from sluice.warehouse.engine import Capability
 
 VARIABLE = "SLUICE_ENGINE"
-SPARK, BLOCK = "spark", "spark-engine"  # the engine's name, and the slug of its block
+SPARK = "spark"
 CAN: frozenset[Capability] = frozenset()  # of what is asked for by name; docs/scale.md says the same
 
 
