@@ -1,7 +1,7 @@
 """Write the lock, with hashes and without index address: runtime.txt, buckets.txt (with the extras), dev.txt, docs.txt.
 
-spark.txt is what the extra `spark` adds to dev.txt, or to runtime.txt. supply.txt and mutation.txt are each for a separate
-environment, and not resolved with the others; so are the peers of the benchmarks, benchmarks/peers/*.in.
+spark.txt is what the extra `spark` adds to dev.txt. supply.txt and mutation.txt, for separate environments, are not
+resolved with the others; nor are the peers of the benchmarks, benchmarks/peers/*.in.
 """
 
 from __future__ import annotations

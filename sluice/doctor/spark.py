@@ -77,7 +77,7 @@ def _jars(lake: Lake) -> Iterator[Finding]:
     missing = [jar for jar in lake.jars if not Path(jar).is_file()]
     for jar in missing:
         yield fail(AREA, f"jar {jar} does not exist", IN_BLOCK, 5)
-    if not any(Path(jar).name.startswith(jars.RUNTIME) for jar in lake.jars) and jars.of_spark() is None:
+    if not any(map(jars.is_runtime, lake.jars)) and jars.of_spark() is None:
         advice = f"Install its package: {machine.INSTALL}; or name a jar {jars.FITTING} in the block"
         yield fail(AREA, "Iceberg's runtime for Spark was not found", advice)
     elif not missing:
