@@ -1,11 +1,12 @@
 """Write the lock, with hashes and without index address: runtime.txt, buckets.txt (with the extras), dev.txt, docs.txt.
 
-And supply.txt, mutation.txt and spark.txt, each for a separate environment: not resolved with the others. So have the
-peers of the benchmarks, benchmarks/peers/*.in.
+spark.txt is what the extra `spark` adds to dev.txt. supply.txt and mutation.txt, for separate environments, are not
+resolved with the others; nor are the peers of the benchmarks, benchmarks/peers/*.in.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ LEFT_OUT = {
     # host while it is installed, and newer versions have no wheel on the package index.
     "dbt-core-experimental-parser": 'dbt-core-experimental-parser ; python_version < "0"',
 }
+PINNED = re.compile(r"[A-Za-z0-9]\S*==")
 
 
 def main() -> None:
@@ -41,7 +43,6 @@ def main() -> None:
         _write(overrides.name)
     _compile("supply.txt", ["--group", "supply"])
     _compile("mutation.txt", ["--group", "mutation"])
-    _compile("spark.txt", ["--group", "spark"])
     for peer in sorted((HERE.parent / "benchmarks" / "peers").glob("*.in")):
         _compile(str(peer.with_suffix(".txt")), [str(peer.relative_to(HERE.parent))])
 
@@ -53,6 +54,16 @@ def _write(overrides: str) -> None:
         if name != "dev.txt":
             options += ["--constraint", str(HERE / "dev.txt")]
         _compile(name, ["pyproject.toml", *options, "--override", overrides])
+    write_spark(overrides)
+
+
+def write_spark(overrides: str) -> None:
+    """Only what is not in dev.txt: an environment that stands on the one of dev has it once."""
+    dev = HERE / "dev.txt"
+    known = [line.partition("==")[0] for line in dev.read_text(encoding="utf-8").splitlines() if PINNED.match(line)]
+    left_out = [option for name in known for option in ("--no-emit-package", name)]
+    wanted = ["pyproject.toml", "--extra", "spark", "--constraint", str(dev), "--override", overrides]
+    _compile("spark.txt", [*wanted, *left_out])
 
 
 def _compile(name: str, of: list[str]) -> None:

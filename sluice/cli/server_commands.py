@@ -47,7 +47,8 @@ def doctor(
     """Check the installation, and show how to fix each problem. Changes no data.
 
     Versions against the lock, disk, database rights and settings, clocks, the gate of each contract by canary rows,
-    Prefect's server and its access, blocks and channels, the dbt project. Exits with 3 or 5 if anything fails.
+    Prefect's server and its access, blocks and channels, the dbt project; Java, jars and the lake of an engine that is
+    Spark. Exits with 3 or 5 if anything fails.
     """
     from sluice.cli.output import doctor as output
 
@@ -70,8 +71,9 @@ def setup(
 ) -> None:
     """Create and check the Prefect blocks and automations that this deployment needs. Can be repeated at any time.
 
-    Needed are the warehouse's block (named by SLUICE_WAREHOUSE), the notification blocks that contracts name, and the
-    storage blocks that files come from. Values come from SLUICE_BLOCK_<NAME>_<VALUE>, or from prompts in a terminal;
+    Needed are the warehouse's block (named by SLUICE_WAREHOUSE), that of Spark where it is the engine, the notification
+    blocks that contracts name, and the storage blocks that files come from. Values come from
+    SLUICE_BLOCK_<NAME>_<VALUE>, or from prompts in a terminal;
     blocks made in Prefect's UI or CLI are only checked. docs/setup.md lists the variables.
     """
     from sluice.cli.output import doctor as output

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from sluice.contract.errors import SluiceError
-from sluice.doctor import database, installation, prefect_server
+from sluice.doctor import database, installation, prefect_server, spark
 from sluice.doctor.finding import Finding, examine, fail
 from sluice.warehouse.connection import look_into_warehouse
+from sluice.warehouse.spark.connection import choice
 from sluice.warehouse.warehouse import Warehouse
 
 
@@ -24,12 +25,22 @@ def diagnose(send: bool = False) -> list[Finding]:
         found += examine("database", partial(database.settings, warehouse))
         found += examine("rights", partial(database.rights, warehouse))
         found += examine("clocks", partial(database.clocks, warehouse))
-        found += examine("marts", partial(database.marts, warehouse))
-        found += examine("gates", partial(database.gates, warehouse))
+        if _rows_are_here():
+            found += examine("marts", partial(database.marts, warehouse))
+            found += examine("gates", partial(database.gates, warehouse))
         found += examine("dbt", partial(installation.dbt_project, warehouse))
+    found += examine(spark.AREA, spark.engine)
     found += examine("prefect", prefect_server.server)
     found += examine("nightly", prefect_server.nightly)
     return found + examine("channels", partial(prefect_server.channels, send))
+
+
+def _rows_are_here() -> bool:
+    """Whether PostgreSQL holds rows and marts; where that is not clear, the area `engine` says why."""
+    try:
+        return choice.engine() != choice.SPARK
+    except SluiceError:
+        return False
 
 
 def _warehouse() -> tuple[Warehouse | None, list[Finding]]:

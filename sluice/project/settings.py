@@ -17,12 +17,15 @@ FILE = "sluice.toml"
 FOLDERS = {"contracts": "contracts", "flows": "flows", "dbt_project": "dbt_project", "profiles": "profiles"}
 KEYS = {
     "project": ("id",),
+    "warehouse": ("engine", "spark_block"),
     "schemas": tuple(DEFAULT.translation),
     "paths": tuple(FOLDERS),
     "sources": ("hosts", "folders"),
     "dbt": ("runner", "executable", "build", "target"),
     "marts": ("models", "schemas", "internal", "gate"),
 }
+ENGINES = ("postgres", "spark")  # what holds the rows; the first is the default
+SPARK_BLOCK = "spark-engine"  # slug of the type of block that `spark_block` names
 RUNNERS = ("in-process", "process")  # how dbt is run; the first is the default
 BUILDS = ("all", "changed")  # which nodes a build runs; the first is the default
 LISTS = ("sources",)  # tables whose values are lists of texts
@@ -36,6 +39,8 @@ class Settings:
     """What a project's sluice.toml says.
 
     Attributes:
+        engine: one of ENGINES, where SLUICE_ENGINE does not choose another.
+        spark_block: name of the Prefect block for the engine "spark".
         folders: by what is in them; only those that are not where FOLDERS says.
         sources: private hosts and folders that files may come from.
         runner: one of RUNNERS.
@@ -48,6 +53,8 @@ class Settings:
     path: Path
     id: str | None = None
     schemas: Schemas = DEFAULT
+    engine: str = ENGINES[0]
+    spark_block: str | None = None
     folders: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     runner: str = RUNNERS[0]
@@ -99,11 +106,26 @@ def read(path: Path) -> Settings:
         path,
         id=_matching(path, "project", found, "id", ID, "up to 40 of a-z, 0-9, _ and -"),
         schemas=_schemas(path, found, chosen),
+        **_warehouse(path, found.get("warehouse", {})),
         folders=found.get("paths", {}),
         sources={key: tuple(listed) for key, listed in found.get("sources", {}).items()},
         marts=chosen,
         **_dbt(path, found.get("dbt", {})),
     )
+
+
+def _warehouse(path: Path, found: Mapping[str, str]) -> dict[str, Any]:
+    engine, block = found.get("engine", ENGINES[0]), found.get("spark_block")
+    if engine not in ENGINES:
+        known = " or ".join(map(repr, ENGINES))
+        raise ConfigError(f"{path}: [warehouse] engine = {engine!r} is not valid: write {known}")
+    if engine == "spark" and block is None:
+        added = 'add spark_block = "NAME" below it, and create that block: sluice setup'
+        raise ConfigError(f"{path}: [warehouse] engine = 'spark' needs the name of a block `Spark engine`: {added}")
+    if block is not None and "/" in block:
+        name = block.rpartition("/")[2]
+        raise ConfigError(f"{path}: [warehouse] spark_block is a name without its type: write {name!r}")
+    return {"engine": engine, "spark_block": block}
 
 
 def _dbt(path: Path, found: Mapping[str, str]) -> dict[str, Any]:

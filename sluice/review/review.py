@@ -17,6 +17,8 @@ from sluice.review import contracts, models
 from sluice.review.models import ModelChanges
 from sluice.review.verdicts import BatchVerdict, ContractChange, Judged
 from sluice.warehouse.connection import look_into_warehouse
+from sluice.warehouse.engine import Capability
+from sluice.warehouse.spark.connection import choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def of_project(request: ReviewRequest) -> Review:
         BusyError: another review builds models.
         ToolError: the warehouse failed, or dbt cannot read the project.
     """
+    choice.need(Capability.DIFF)
     with (
         bases.unpacked(paths.root(), request.base) as base,
         tempfile.TemporaryDirectory(prefix="sluice-dbt-") as folder,

@@ -27,9 +27,11 @@ from sluice.source import download_cache
 from sluice.source.files import SourceMissing
 from sluice.staging import quarantine, separate
 from sluice.warehouse.connection import open_warehouse
+from sluice.warehouse.engine import Capability
 from sluice.warehouse.postgres import locks
 from sluice.warehouse.postgres.session import DATABASE_ERRORS
 from sluice.warehouse.postgres.transactions import transaction
+from sluice.warehouse.spark.connection import choice
 from sluice.warehouse.warehouse import Warehouse
 
 UNENDED = sa.select(runs).where(runs.c.ended_at.is_(None)).order_by(runs.c.began_at)
@@ -223,7 +225,12 @@ def _end(connection: sa.Connection, this: str, how: str, now: datetime) -> None:
 
 
 def ensure_tables(warehouse: Warehouse) -> None:
-    """Make the ledger, and every dataset's tables: dbt's sources must be there before the first batch is."""
+    """Make the ledger, and every dataset's tables: dbt's sources must be there before the first batch is.
+
+    Raises:
+        ConfigError: the project's engine cannot load.
+    """
+    choice.need(Capability.RUN)
     with transaction(warehouse.engine, "the ledger's tables could not be made") as connection:
         schema.create(connection)
     for contract in contracts().values():

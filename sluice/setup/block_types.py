@@ -14,8 +14,10 @@ from pydantic import BaseModel, SecretStr
 
 from sluice.alerts.escaping import services_of
 from sluice.contract.errors import ConfigError
+from sluice.project.settings import SPARK_BLOCK
 from sluice.setup.answers import Field
 from sluice.setup.required_blocks import CONNECTOR, Wanted
+from sluice.warehouse.spark.connection.block import SparkEngine
 
 Values = Mapping[str, Any]  # texts, and under EXISTING the block that is there, for what nobody asks about
 Fields = tuple[Field, ...]
@@ -43,6 +45,14 @@ S3_FIELDS = (
     Field("secret_access_key", "Secret key", default="", secret=True),
     Field("region", "Region", default=""),
     Field("endpoint_url", "Endpoint, if it is not Amazon's", default=""),
+)
+SPARK_FIELDS = (
+    Field("master", "Master: local[2], spark://host:7077", default="local[2]"),
+    Field("warehouse", "Warehouse: URI of the folder that tables lie in"),
+    Field("catalogue", 'Iceberg catalogue, as JSON: {"type": "rest", "uri": "https://..."}'),
+    Field("secrets", 'Its secrets, as JSON: {"token": "..."} (empty: none)', default="", secret=True),
+    Field("jars", "Paths of further jars, separated by commas (empty: none)", default=""),
+    Field("settings", "Further settings of Spark, as JSON (empty: none)", default=""),
 )
 LOCAL_FIELDS = (Field("path", "Folder"),)
 
@@ -144,14 +154,47 @@ def _local(values: Values) -> Block:
     return LocalFileSystem(basepath=str(Path(values["path"]).expanduser().resolve()))
 
 
+def _spark(values: Values) -> Block:
+    jars = [each.strip() for each in values["jars"].split(",") if each.strip()]
+    mappings: dict[str, Any] = {name: _mapping(name, values[name]) for name in ("catalogue", "secrets", "settings")}
+    return SparkEngine(master=values["master"], warehouse=values["warehouse"], jars=jars, **mappings)
+
+
+def _mapping(name: str, text: str) -> dict[str, str]:
+    try:
+        found = json.loads(text or "{}")
+    except json.JSONDecodeError:  # without the text, which may hold a secret
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise ConfigError(f'{name}: expected texts by their names, as JSON: {{"name": "value"}}')
+    return found
+
+
+def _of_spark(block: Any) -> Values:
+    return {
+        "master": block.master,
+        "warehouse": block.warehouse,
+        "catalogue": json.dumps(block.catalogue),
+        "secrets": json.dumps(block.secrets.get_secret_value()),
+        "jars": ",".join(block.jars),
+        "settings": json.dumps(block.settings),
+    }
+
+
 KINDS: dict[str, tuple[Fields, Build]] = {
     CONNECTOR: (CONNECTOR_FIELDS, _connector),
     "gcs-bucket": (GCS_FIELDS, _gcs),
     "s3-bucket": (S3_FIELDS, _s3),
     "local-file-system": (LOCAL_FIELDS, _local),
+    SPARK_BLOCK: (SPARK_FIELDS, _spark),
 }
 # What such a block holds now, as the values it is built from.
-HOLDS: dict[str, Callable[[Any], Values]] = {CONNECTOR: _of_connector, "gcs-bucket": _of_gcs, "s3-bucket": _of_s3}
+HOLDS: dict[str, Callable[[Any], Values]] = {
+    CONNECTOR: _of_connector,
+    "gcs-bucket": _of_gcs,
+    "s3-bucket": _of_s3,
+    SPARK_BLOCK: _of_spark,
+}
 
 
 def made_of(block: Wanted) -> tuple[Fields, Build]:

@@ -17,13 +17,14 @@ from sluice.doctor.finding import Finding, fail, ok
 from sluice.setup.answers import Answers, variable
 from sluice.setup.block_types import Build, Fields, Values, held_by, made_of
 from sluice.setup.required_blocks import Wanted
+from sluice.warehouse.spark.connection.block import SparkEngine
 
 
 def register() -> Iterator[Finding]:
     """Make the block types of Sluice known to the server, so that its UI offers them."""
-    for kind in (AppriseAddress, SqlAlchemyConnector):
+    for kind in (AppriseAddress, SqlAlchemyConnector, SparkEngine):
         kind.register_type_and_schema()
-    yield ok("blocks", "the UI offers the types Apprise Address and SQLAlchemy Connector")
+    yield ok("blocks", "the UI offers the types Apprise Address, SQLAlchemy Connector and Spark engine")
 
 
 def make(block: Wanted, answers: Answers) -> Iterator[Finding]:

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from sluice.project.datasets import contracts
+from sluice.project.settings import SPARK_BLOCK
 from sluice.source.addresses import BLOCK, Address, expand, filled, scheme_of
 from sluice.source.parts import several
 from sluice.warehouse.connection import BLOCK_VARIABLE, TRANSFORMER_VARIABLE
 from sluice.warehouse.reader import READER_VARIABLE
+from sluice.warehouse.spark.connection import choice
 
-Area = Literal["warehouse", "transformer", "reader", "channels", "storage"]
+Area = Literal["warehouse", "transformer", "reader", "engine", "channels", "storage"]
 CONNECTOR = "sqlalchemy-connector"
 OTHER_USERS: tuple[tuple[Area, str], ...] = (("transformer", TRANSFORMER_VARIABLE), ("reader", READER_VARIABLE))
 
@@ -40,13 +42,15 @@ class Wanted:
 
 
 def wanted() -> list[Wanted]:
-    """The warehouse's block, the owners' channels, the storage that files come from; each once."""
+    """The blocks of warehouse and engine, the owners' channels, the storage that files come from; each once."""
     found: list[Wanted] = []
     if name := os.environ.get(BLOCK_VARIABLE):
         found.append(Wanted("warehouse", CONNECTOR, name, BLOCK_VARIABLE))
         for area, variable in OTHER_USERS:
             if user := os.environ.get(variable):
                 found.append(Wanted(area, CONNECTOR, user, variable))
+    if lake := choice.spark_block():
+        found.append(Wanted("engine", SPARK_BLOCK, lake, "the engine Spark"))
     for contract in contracts().values():
         if contract.alerts and contract.alerts.count("/") == 1:
             kind, name = contract.alerts.split("/")

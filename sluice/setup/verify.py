@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from prefect_sqlalchemy import SqlAlchemyConnector
 
 from sluice.contract.errors import ToolError
-from sluice.doctor import database, prefect_server
+from sluice.doctor import database, prefect_server, spark
 from sluice.doctor.finding import Finding, fail, ok
 from sluice.setup.answers import variable
 from sluice.setup.block_types import CONNECTOR_FIELDS
@@ -26,6 +26,8 @@ def check(block: Wanted, send: bool) -> Iterator[Finding]:
         yield from _warehouse(block)
     elif block.area in ("reader", "transformer"):
         yield _other_user(block)
+    elif block.area == "engine":
+        yield from spark.of_block(block.name)
     elif block.area == "channels":
         yield prefect_server.channel(str(block), block.why, send)
     else:

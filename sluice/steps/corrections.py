@@ -15,7 +15,9 @@ from sluice.steps.deliver import judge
 from sluice.steps.run import current
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.connection import open_warehouse
+from sluice.warehouse.engine import Capability
 from sluice.warehouse.postgres.transactions import transaction
+from sluice.warehouse.spark.connection import choice
 from sluice.warehouse.warehouse import person
 
 
@@ -26,6 +28,7 @@ def replay(dataset: str, batch: str) -> tuple[Outcome, ...]:
         DataError: the batch has no load to replay, or its rejected rows were dropped.
         BusyError: another run holds the dataset.
     """
+    choice.need(Capability.QUARANTINE)
     run, contract = current(), contract_for(dataset)
     warehouse = run.begin()
     with warehouse.lock(dataset):
@@ -51,6 +54,7 @@ def release(dataset: str, batch: str, why: str, who: str | None = None) -> tuple
         DataError: no load of the batch is held.
         BusyError: another run holds the dataset.
     """
+    choice.need(Capability.QUARANTINE)
     run, contract = current(), contract_for(dataset)
     if not why.strip():
         raise ConfigError("say why the batch may be published although its gate is closed: --why '...'")

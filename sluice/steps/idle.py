@@ -25,7 +25,9 @@ from sluice.source.files import SourceMissing
 from sluice.steps import prefect_settings, shown
 from sluice.warehouse import embedded
 from sluice.warehouse.connection import BLOCK_VARIABLE, open_warehouse
+from sluice.warehouse.engine import Capability
 from sluice.warehouse.postgres.transactions import transaction
+from sluice.warehouse.spark.connection import choice
 from sluice.warehouse.warehouse import Warehouse
 
 Looked = list[tuple[Delivery, SourceMissing | None]]  # a delivery that readers have, or that is not there yet
@@ -35,11 +37,12 @@ def run(datasets: Sequence[str] | None, batches: Sequence[str] | None, url: str 
     """The summary of a run that found nothing new; None where the flow must run. Takes what the nightly flow takes.
 
     Raises:
-        ConfigError: an unknown dataset or batch, or a template that does not fit.
+        ConfigError: an unknown dataset or batch, a template that does not fit, or an engine that cannot load.
         RunFailed: another run holds a dataset.
     """
     if not _may_do_without_flow():
         return None
+    choice.need(Capability.RUN)  # at once: the flow finds it only when Prefect is up
     found = plan.deliveries(datasets, batches, url)
     try:
         warehouse = open_warehouse()

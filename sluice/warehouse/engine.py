@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
@@ -25,6 +26,19 @@ from sluice.warehouse.batch import Batch
 
 Progress = Callable[[int, int], None]  # rows so far, bytes of the file so far
 Grants = Mapping[str, Sequence[Sequence[str | None]]]  # by mart: pairs of privilege and role, which is None for PUBLIC
+
+
+class Capability(StrEnum):
+    """What is asked of an engine by name, since not every one can: as it ends the sentence `the engine cannot`."""
+
+    RUN = "load batches and publish marts"
+    QUARANTINE = "show, export, replay or release rejected rows"
+    TABLES = "read tables that other programs load"
+    DIFF = "compare a change with what is published (sluice diff)"
+    SQL = "answer sluice sql"
+    CONNECT = "give other programs an address (sluice connect)"
+    FORGET = "forget a dataset"
+    BACKUP = "back up or restore its rows"
 
 
 class TypedRows(Protocol):

@@ -17,7 +17,9 @@ from sluice.project import paths
 from sluice.warehouse import embedded, libpq
 from sluice.warehouse.connection import BLOCK_VARIABLE, address_of, named
 from sluice.warehouse.embedded.location import PORT, wheel_binaries
+from sluice.warehouse.engine import Capability
 from sluice.warehouse.reader import MAKE_READER, READER_VARIABLE
+from sluice.warehouse.spark.connection import choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def find(port: int | None = None, show_password: bool = False) -> ReaderAddress:
         ConfigError: there is no block of a reader, or as `embedded.reach`.
         BusyError, ToolError: as `embedded.reach`.
     """
+    choice.need(Capability.CONNECT)
     if not os.environ.get(BLOCK_VARIABLE):
         url, restarted = embedded.reach(paths.home(), port)
         return ReaderAddress(url, ours=True, restarted=restarted)
@@ -127,6 +130,7 @@ def psql() -> int:
 
     It comes with the embedded server's programs. The embedded server is reached by its socket, which needs no port.
     """
+    choice.need(Capability.CONNECT)
     another = os.environ.get(BLOCK_VARIABLE)
     url = _of_block() if another else embedded.start(paths.home()).set(username=embedded.READER)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG") or name == "PGAPPNAME"}

@@ -15,7 +15,9 @@ import sqlalchemy as sa
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.warehouse.connection import BLOCK_VARIABLE, embedded_for, look_into_warehouse, named
 from sluice.warehouse.embedded import READER
+from sluice.warehouse.engine import Capability
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
+from sluice.warehouse.spark.connection import choice
 from sluice.warehouse.warehouse import Warehouse
 
 READER_VARIABLE = "SLUICE_READER"
@@ -45,6 +47,7 @@ def query(statement: str, as_owner: bool = False) -> tuple[list[str], Sequence[S
         ConfigError: there is no role that may only read, and the user that runs use is a superuser.
         ToolError: the statement failed, gives no rows, or is more than one.
     """
+    choice.need(Capability.SQL)
     try:
         with _warehouse(as_owner).engine.begin() as connection:
             connection.execute(_GIVE, {"statement": statement})

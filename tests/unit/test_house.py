@@ -31,7 +31,7 @@ PREFECT = ("prefect", "prefect_sqlalchemy")
 KNOWS_PREFECT = {
     *("steps", "runs", "site", "marts/dbt", "alerts", "source", "server", "server/api", "setup"),
     *("doctor", "cli/output"),
-    "warehouse",  # the connector block
+    *("warehouse", "warehouse/spark/connection"),  # the connector block, and that of Spark
 }
 
 

@@ -20,6 +20,8 @@ from sluice.runs import lifecycle, logs, progress
 from sluice.runs.outcomes import layers_of
 from sluice.site import write
 from sluice.warehouse.connection import look_into_warehouse, open_warehouse
+from sluice.warehouse.engine import Capability
+from sluice.warehouse.spark.connection import choice
 from sluice.warehouse.warehouse import Warehouse
 
 NEXT = "See the difference: sluice marts diff. Publish it: sluice marts publish"
@@ -65,6 +67,7 @@ def diff(as_json: bool, markdown: bool) -> None:
         ConfigError, DataError, ToolError: there is no candidate, or two forms are asked for at once.
     """
     one_form(markdown, as_json)
+    choice.need(Capability.RUN)
     warehouse = look_into_warehouse()
     if warehouse is None:
         raise candidate.nothing_built()
@@ -81,6 +84,7 @@ def publish(why: str, who: str | None, as_json: bool) -> None:
     Raises:
         SluiceError: as `candidate.publish_passed`.
     """
+    choice.need(Capability.RUN)
     warehouse = open_warehouse()
     with outbox.delivering(warehouse):  # what holds it back alerts the owners, and what readers get ends that
         try:
@@ -107,6 +111,7 @@ def _renew_site(warehouse: Warehouse) -> None:
 
 def rollback(as_json: bool) -> None:
     """Give readers the marts back that they had before, and say which."""
+    choice.need(Capability.RUN)
     warehouse = open_warehouse()
     done = back.rollback(warehouse)
     if as_json:

@@ -16,13 +16,16 @@ from sluice.ledger.reading import reading
 from sluice.project.datasets import contract_for, contracts
 from sluice.staging.quarantine import dropped_of, held_and_rejected, is_there, reasons
 from sluice.staging.quarantine_export import export as write_file
+from sluice.warehouse.engine import Capability
 from sluice.warehouse.postgres.rows.tables import quarantine_table
+from sluice.warehouse.spark.connection import choice
 
 PLACE = ("_row_number", "_file", "_file_row")  # where a row is, not what is in it
 
 
 def quarantined(datasets: list[str] | None, as_json: bool) -> None:
     """Loads that have rejected rows, and held ones."""
+    choice.need(Capability.QUARANTINE)
     chosen = [contract_for(name) for name in datasets] if datasets else list(contracts().values())
     with reading() as connection:
         rows = [] if connection is None else held_and_rejected(connection, chosen)
@@ -50,6 +53,7 @@ def _shown(row: Mapping[str, Any]) -> dict[str, str]:
 
 def export(dataset: str, batch: str | None, path: Path) -> None:
     """Rejected rows into a file."""
+    choice.need(Capability.QUARANTINE)
     found = contract_for(dataset)
     with reading() as connection:
         if connection is None or not is_there(connection, found):
@@ -60,6 +64,7 @@ def export(dataset: str, batch: str | None, path: Path) -> None:
 
 def quarantine(dataset: str, batch: str, limit: int, as_json: bool) -> None:
     """Reasons and rows of a batch's rejected rows."""
+    choice.need(Capability.QUARANTINE)
     found = contract_for(dataset)
     found.files.batches.validate(batch)
     with reading() as connection:

@@ -16,7 +16,9 @@ from sluice.contract.errors import ConfigError, ToolError
 from sluice.contract.formatting import counted
 from sluice.warehouse import reach, reader
 from sluice.warehouse.connection import BLOCK_VARIABLE, open_warehouse
+from sluice.warehouse.engine import Capability
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
+from sluice.warehouse.spark.connection import choice
 
 
 def show(query: str, form: str, write: bool = False, as_owner: bool = False, full: bool = False) -> None:
@@ -38,6 +40,7 @@ def show(query: str, form: str, write: bool = False, as_owner: bool = False, ful
 
 def _written(statements: str) -> tuple[list[str], Sequence[Sequence[Any]]]:
     """As the user that runs use, committed; the rows of the last statement, if it gives any."""
+    choice.need(Capability.SQL)
     try:
         with open_warehouse().engine.begin() as connection:
             result = connection.exec_driver_sql(statements.replace("%", "%%"))

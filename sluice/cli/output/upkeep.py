@@ -19,11 +19,14 @@ from sluice.staging import forget as forgetting
 from sluice.warehouse import backup as saving
 from sluice.warehouse import dumped, ownership
 from sluice.warehouse.connection import address_as_it_is, open_warehouse
+from sluice.warehouse.engine import Capability
+from sluice.warehouse.spark.connection import choice
 from sluice.warehouse.warehouse import Warehouse
 
 
 def forget(dataset: str, yes: bool, as_json: bool) -> None:
     """Remove a dataset without a contract, or show what that would remove."""
+    choice.need(Capability.FORGET)
     warehouse = open_warehouse()
     with warehouse.engine.begin() as connection:
         schema.create(connection)  # it may never have been used
@@ -58,6 +61,7 @@ def _show(found: forgetting.Remains, removed: bool) -> None:
 
 def backup(file: Path, as_json: bool) -> None:
     """Write the warehouse into a file."""
+    choice.need(Capability.BACKUP)
     signal.signal(signal.SIGTERM, _terminate)
     with address_as_it_is() as url:
         size = saving.backup(url, file)
@@ -74,6 +78,7 @@ def backup(file: Path, as_json: bool) -> None:
 
 def restore(file: Path, grants: bool, as_json: bool) -> None:
     """Fill an empty warehouse with what a backup holds."""
+    choice.need(Capability.BACKUP)
     signal.signal(signal.SIGTERM, _terminate)
     warehouse = open_warehouse()
     saving.restore(warehouse, file, grants)

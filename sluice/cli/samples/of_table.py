@@ -18,6 +18,8 @@ from sluice.contract.sources import Table
 from sluice.staging.loader_tables import table_sample
 from sluice.staging.loader_tables.table_sample import DLT_LOAD, DLT_LOADS, TableSample
 from sluice.warehouse.connection import look_into_warehouse
+from sluice.warehouse.engine import Capability
+from sluice.warehouse.spark.connection import choice
 from sluice.warehouse.warehouse import Warehouse
 
 # How to_char writes the name of a period
@@ -45,6 +47,7 @@ def learn(request: DatasetRequest, table: str) -> Learned:
     """
     refuse_others(request, ("ignore", "max_field_bytes"), "--table")
     table_sample.refuse_unnamed(table)
+    choice.need(Capability.TABLES)
     warehouse = look_into_warehouse(start=True)
     assert warehouse is not None
     found = table_sample.sample_of(warehouse.engine, table, request.options.get("ignore", ()))

@@ -22,9 +22,11 @@ from sluice.ledger import loads
 from sluice.source.files import SourceFile, SourceMissing, SourceUnreadable
 from sluice.staging.loader_tables.table_columns import TableColumn, arrow_types, columns_of, copied, offered, quoted
 from sluice.warehouse.batch import Batch
+from sluice.warehouse.engine import Capability
 from sluice.warehouse.postgres.rows.tables import incoming_table
 from sluice.warehouse.postgres.session import DATABASE_ERRORS, first_line
 from sluice.warehouse.postgres.transactions import transaction
+from sluice.warehouse.spark.connection import choice
 from sluice.warehouse.warehouse import Warehouse
 
 SNAPSHOT = sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -42,6 +44,7 @@ def find(warehouse: Warehouse | None, contract: Contract) -> Found:
     """The batches of the table with their fingerprints, in batch order, by one scan. Where the table as a whole cannot
     be loaded, the reason stands under no batch (empty), and alone."""
     try:
+        choice.need(Capability.TABLES)
         if warehouse is None:
             raise SourceMissing("there is no database yet")
         with warehouse.engine.begin() as connection:

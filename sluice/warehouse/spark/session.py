@@ -17,6 +17,9 @@ from sluice.warehouse.spark.lake import CATALOGUE, Lake
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# What the JVM reads when it starts. All else reaches it through a socket: a command line is for all users to see, and
+# settings of a catalogue may be secrets.
+AT_START = ("spark.driver.", "spark.jars", "spark.master", "spark.submit.")
 # Of a query, and of what it runs on.
 ERRORS = (PySparkException, Py4JJavaError)
 # And of a Spark that is gone, or of the files it shares with this process.
@@ -30,10 +33,15 @@ def session(master: str, settings: Mapping[str, str] = {}) -> SparkSession:
         master: as Spark takes it: `local[2]`, `spark://host:7077`.
         settings: of the catalogue and the cluster; those of the dialect hold in any case.
     """
+    from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.master(master).appName("sluice")
-    for name, value in {**settings, **SETTINGS}.items():
+    every = {**settings, **SETTINGS, "spark.master": master, "spark.app.name": "sluice"}
+    at_start = SparkConf().setAll([each for each in every.items() if each[0].startswith(AT_START)])
+    # Nothing, if a JVM runs; the public way, SparkContext(gateway=...), would start another (read in 3.5)
+    SparkContext._ensure_initialized(conf=at_start)
+    builder = SparkSession.builder
+    for name, value in every.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
 

@@ -64,6 +64,16 @@ def test_every_package_of_every_lock_has_hashes_and_no_address() -> None:
         assert "://" not in text, path
 
 
+def test_the_extra_spark_is_for_python_3_11_and_its_lock_adds_to_that_of_the_tests() -> None:
+    wanted = list(map(Requirement, PROJECT["project"]["optional-dependencies"]["spark"]))
+    versions, others = locked("spark.txt"), locked("dev.txt")
+    for requirement in wanted:
+        assert versions[requirement.name.lower()] in requirement.specifier, requirement
+        for python, meant in (("3.11", True), ("3.12", False), ("3.13", False)):
+            assert requirement.marker.evaluate({"python_version": python}) is meant, requirement
+    assert not set(versions) & set(others)
+
+
 def test_advisories_that_no_source_knows_are_not_taken_for_none(monkeypatch, capsys) -> None:
     spec = importlib.util.spec_from_file_location("advisories", ROOT / "requirements" / "advisories.py")
     advisories = importlib.util.module_from_spec(spec)

@@ -200,6 +200,15 @@ def test_importing_sluice_loads_neither_prefect_nor_dbt_nor_a_driver() -> None:
     assert done.stdout.strip() == "set()"
 
 
+def test_nothing_of_spark_is_imported_to_choose_it_or_to_make_its_block() -> None:
+    program = (
+        "import sys, sluice.setup.set_up, sluice.doctor.diagnose, sluice.warehouse.spark.connection.block;"
+        "print({name.split('.')[0] for name in sys.modules} & {'pyspark', 'py4j'})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
 def test_every_public_name_is_there_and_documented() -> None:
     import sluice
 

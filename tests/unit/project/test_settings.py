@@ -48,6 +48,10 @@ def test_schemas_are_named_one_by_one_and_the_sides_follow_the_marts(tmp_path: P
         (f"[schemas]\nmarts = '{'m' * 58}'", "at most 57 characters"),
         (f"[marts]\nschemas = ['{'f' * 58}']", "at most 57 characters"),
         ("[project]\nid = 'My Shop'", "[project] id = 'My Shop' is not valid"),
+        ("[warehouse]\nengine = 'sparc'", "[warehouse] engine = 'sparc' is not valid: write 'postgres' or 'spark'"),
+        ("[warehouse]\nengine = 'spark'", "engine = 'spark' needs the name of a block `Spark engine`: add spark_block"),
+        ("[warehouse]\nspark_block = 'spark-engine/lake'", "spark_block is a name without its type: write 'lake'"),
+        ("[warehouse]\nblock = 'lake'", "unknown key 'block' in [warehouse]"),
         ("[project", "cannot be read"),
     ],
 )
