@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 from pyarrow import dataset, parquet
@@ -48,6 +48,20 @@ def typed(table: pa.Table, contract: Contract) -> pa.Table:
         if place >= 0 and table.schema.field(place).type != column.type.arrow:
             table = table.set_column(place, column.name, table.column(place).cast(column.type.arrow))
     return table
+
+
+def drop_decided(folder: str, kept: Mapping[int, str]) -> None:
+    """Remove what is landed of loads that are not in progress, and what an audit found in it.
+
+    Args:
+        folder: URI of a dataset's landed loads; each name begins with the load's number.
+        kept: status of each load by its number.
+    """
+    system, place = pa.fs.FileSystem.from_uri(folder)
+    for entry in system.get_file_info(pa.fs.FileSelector(place, allow_not_found=True)):
+        number = entry.base_name.partition("_")[0]
+        if number.isdigit() and kept.get(int(number)) != "started":
+            system.delete_dir(entry.path)
 
 
 def _groups(rows: Rows, progress: Progress | None) -> Iterator[pa.Table]:
