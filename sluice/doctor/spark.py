@@ -20,9 +20,9 @@ CURES = {
     TrialStep.FILES: "Give the user of this process rights to write and delete there; stores take credentials from the "
     "environment (docs/scale.md)",
     TrialStep.SESSION: "Check master and settings of the block, and that the cluster has free workers",
-    TrialStep.SETTINGS: "Remove these from spark-defaults.conf or the cluster's configuration: checks mean something else",
-    TrialStep.CATALOGUE: "Check type, uri and secrets of the catalogue in the block, and that its driver is among the jars",
-    TrialStep.ROWS: "Give the catalogue's user rights to make namespaces and tables, and Spark's to write in the warehouse",
+    TrialStep.SETTINGS: "Remove these from spark-defaults.conf or the cluster's configuration: they change checks",
+    TrialStep.CATALOGUE: "Check type, uri and secrets of the catalogue in the block, and its driver among the jars",
+    TrialStep.ROWS: "Let the catalogue's user make namespaces and tables, and Spark's write in the warehouse",
     TrialStep.VIEWS: "Use a catalogue with views: rest, nessie, hive, or jdbc with jdbc.schema-version = V1",
     TrialStep.DELETE: "Give Spark's user rights to delete in the warehouse: replaced rows would stay there",
 }

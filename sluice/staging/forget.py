@@ -73,7 +73,7 @@ def remains(warehouse: Warehouse, dataset_id: str) -> Remains:
         ConfigError: the dataset has a contract, nothing is known of it, or somebody's views read its tables.
         ToolError: the database does not answer.
     """
-    _refuse_contract(dataset_id)
+    _refuse(warehouse, dataset_id)
     with transaction(warehouse.engine, f"{dataset_id}: what is left of it cannot be looked up") as connection:
         return _look(connection, dataset_id)[0]
 
@@ -88,7 +88,7 @@ def forget(warehouse: Warehouse, dataset_id: str) -> Remains:
         BusyError: a run uses the dataset, or builds the marts.
         ToolError: the database refused; nothing was changed.
     """
-    _refuse_contract(dataset_id)
+    _refuse(warehouse, dataset_id)
     what = f"{dataset_id} could not be forgotten"
     with warehouse.lock(dataset_id), warehouse.lock("dbt"), transaction(warehouse.engine, what) as connection:
         loads.take_over(connection, dataset_id)
@@ -103,11 +103,16 @@ def forget(warehouse: Warehouse, dataset_id: str) -> Remains:
         return found
 
 
-def _refuse_contract(dataset_id: str) -> None:
+def _refuse(warehouse: Warehouse, dataset_id: str) -> None:
     if dataset_id in contracts():
         raise ConfigError(
             f"{dataset_id} has a contract, so it is not forgotten. First remove its file in contracts/, what "
             "`sluice derive` wrote for it, and its models in the dbt project"
+        )
+    if not warehouse.data.commits_with_ledger:
+        raise ConfigError(
+            f"{dataset_id}: its rows are in a lake, of which Sluice drops no table. Nothing was removed. Drop its "
+            "tables there with Spark"
         )
 
 

@@ -10,11 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from sluice.alerts import incidents, rules
-from sluice.contract.checks.keys import dangling
 from sluice.contract.checks.names import references_of
 from sluice.contract.columns import Reference
 from sluice.contract.contract import Contract
-from sluice.contract.derive.schemas import STAGING
 from sluice.ledger import references
 from sluice.ledger.tables import batches, checks, reference_counts, reference_loads
 from sluice.project.datasets import contracts
@@ -45,7 +43,7 @@ def of_reference(warehouse: Warehouse, contract: Contract, reference: Reference)
         newest = max(references.published_loads(connection, contract.dataset_id), default=0)
         said = ""
         if _due(connection, contract, reference, set(parent)):
-            lost = _lost(connection, contract, reference)
+            lost = _lost(warehouse, connection, contract, reference)
             said = rules.keys_lost(connection, contract, reference, lost, warehouse.now())
         _keep(connection, contract, reference, parent, newest)
         return said
@@ -92,15 +90,11 @@ def _due(connection: sa.Connection, contract: Contract, reference: Reference, pu
     return connection.scalar(since) is not None
 
 
-def _lost(connection: sa.Connection, contract: Contract, reference: Reference) -> dict[str, int]:
+def _lost(warehouse: Warehouse, connection: sa.Connection, contract: Contract, reference: Reference) -> dict[str, int]:
     """How many rows of each published batch have a key that is not published, beyond those it was published with."""
-    rows = sa.table(contract.dataset_id, *map(sa.column, reference.columns), sa.column("_batch"), schema=STAGING)
-    keys = sa.table(reference.dataset, *map(sa.column, reference.names), schema=STAGING)
-    gone = dangling(rows, reference.columns, keys, reference.names)
-    query = sa.select(rows.c._batch, sa.func.count()).where(*gone)
-    found = connection.execute(query.group_by(rows.c._batch).order_by(rows.c._batch)).tuples()
+    found = warehouse.data.dangling_keys(connection, contract, reference)
     accepted = _published_with(connection, contract, reference)
-    return {batch: rows - accepted.get(batch, 0) for batch, rows in found if rows > accepted.get(batch, 0)}
+    return {batch: rows - accepted.get(batch, 0) for batch, rows in found.items() if rows > accepted.get(batch, 0)}
 
 
 def _published_with(connection: sa.Connection, contract: Contract, reference: Reference) -> dict[str, int]:

@@ -20,6 +20,7 @@ from sqlalchemy.types import TypeEngine
 
 from sluice.contract.checks.compile import Check
 from sluice.contract.checks.report import Sample
+from sluice.contract.columns import Reference
 from sluice.contract.contract import Contract
 from sluice.contract.gate import CheckResult
 from sluice.warehouse.batch import Batch
@@ -202,6 +203,9 @@ class RowEngine(Protocol):
 
     def drop_quarantined(self, control: sa.Connection, contract: Contract, loads: sa.Select, /) -> None:
         """Drop the rejected rows of these loads: a query of their numbers in the ledger."""
+
+    def dangling_keys(self, control: sa.Connection, contract: Contract, reference: Reference, /) -> dict[str, int]:
+        """How many published rows of each batch have a key that is not published; batches without such are left out."""
 
     def publish(self, control: sa.Connection, contract: Contract, batch: Batch, /) -> None:
         """Make the incoming rows what readers have of the batch, in the place of what they had."""

@@ -70,7 +70,7 @@ def test_a_held_batch_is_released_or_still_held(in_lake: Warehouse, tmp_path: Pa
     path = write(tmp_path / "orders_2021-01.csv", [*good_lines(4), *every_kind.BAD])
     assert not delivered(in_lake, ORDERS, "2021-01", path, tmp_path / "downloads").decision.open
     rejected = quarantine(in_lake, ORDERS)
-    after = {"announced": ("held", None, 0, {"load_1"}), "published": ("published", "Ann", 4, set())}
+    after = {"announced": ("held", None, 0, {"load_1"}), "published": ("published", "Ann", 3, set())}
     for point, expected in after.items():
         killed(in_lake, tmp_path, "release", point)
         separate.settle(in_lake, ORDERS)

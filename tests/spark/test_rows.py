@@ -81,7 +81,7 @@ def test_batches_are_held_released_replaced_and_emptied(both: Both, tmp_path: Pa
 
 def test_a_held_batch_is_judged_again_by_a_contract_that_gained_a_column(both: Both, tmp_path: Path) -> None:
     orders = shops.contract(max_rejected=0.2)
-    none = "90,2021-01-05,south,0,1,1,a@b"
+    none = "90,2021-01-05 10:00:00,south,0,1,1,a@b"
     path = write(tmp_path / "orders_2021-01.csv", [*good_lines(6), *every_kind.BAD[2:4], none])
     assert not both.deliver(orders, "2021-01", path).decision.open
 

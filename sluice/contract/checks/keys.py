@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from sluice.contract.checks.compile import ROW_NUMBER, UNPARSED, Check, is_unparsed
+from sluice.contract.columns import Reference
 
 OF_KEYS = ("unique", "reference", "across_batches")  # kinds of checks that are separate queries
 
@@ -63,6 +64,18 @@ def dangling(
     same = (published.c[name] == key for name, key in zip(names, keys, strict=True))
     there = sa.select(sa.literal(1)).select_from(published).where(*same)
     return [*(key.is_not(None) for key in keys), ~there.exists()]
+
+
+def dangling_by_batch(dataset: str, reference: Reference, schema: str) -> sa.Select:
+    """How many published rows of each batch have a key that is not published, in batch order.
+
+    Args:
+        schema: of the published rows of datasets.
+    """
+    rows = sa.table(dataset, *map(sa.column, reference.columns), sa.column("_batch"), schema=schema)
+    keys = sa.table(reference.dataset, *map(sa.column, reference.names), schema=schema)
+    query = sa.select(rows.c._batch, sa.func.count()).where(*dangling(rows, reference.columns, keys, reference.names))
+    return query.group_by(rows.c._batch).order_by(rows.c._batch)
 
 
 def taken(check: Check, table: sa.FromClause, published: sa.FromClause, batch: str) -> sa.Select:

@@ -69,6 +69,8 @@ def load(warehouse: Warehouse, contract: Contract, batch: Batch) -> Batch:
         DataError: the table's columns are not the contract's, or some of its rows belong to no batch.
         ToolError: the database failed, a later run took over, or the batch is no longer complete.
     """
+    if not warehouse.data.commits_with_ledger:
+        raise ConfigError(f"{batch}: {_name(contract)} is a table of PostgreSQL; a lake is loaded from files only")
     table = incoming_table(contract, batch.batch)
     with transaction(
         warehouse.engine, f"{batch}: copying {_name(contract)} failed", "The load was discarded."

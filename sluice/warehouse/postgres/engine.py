@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from sluice.contract.checks.compile import Check
+from sluice.contract.checks.keys import dangling_by_batch
+from sluice.contract.columns import Reference
 from sluice.contract.contract import Contract
+from sluice.contract.derive.schemas import STAGING
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.engine import Audited, Progress, TypedRows
 from sluice.warehouse.postgres import mart_views, other_sessions, side_rights
@@ -52,6 +55,11 @@ class Postgres:
     ) -> None:
         """Add rows to the incoming table by binary COPY."""
         bulk_load.copy(control, incoming_table(contract, batch.batch), rows, progress)
+
+    @staticmethod
+    def dangling_keys(control: sa.Connection, contract: Contract, reference: Reference) -> dict[str, int]:
+        """Published rows of each batch whose key is not published."""
+        return dict(control.execute(dangling_by_batch(contract.dataset_id, reference, STAGING)).tuples().all())
 
     @staticmethod
     def audit_again(

@@ -13,17 +13,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from sluice.contract.checks.compile import Check
+from sluice.contract.checks.keys import dangling_by_batch
+from sluice.contract.columns import Reference
 from sluice.contract.contract import Contract
 from sluice.contract.gate import CheckResult
 from sluice.warehouse.batch import Batch, schemas_of
 from sluice.warehouse.engine import Audited, Progress, RejectedRow, TypedRows
 from sluice.warehouse.spark import landing
 from sluice.warehouse.spark.audit import audit
+from sluice.warehouse.spark.dialect import spark_sql
 from sluice.warehouse.spark.lake import Lake
 from sluice.warehouse.spark.rows import branches, past_loads, quarantine, tables
 from sluice.warehouse.spark.rows.tables import Tables
@@ -148,7 +150,7 @@ class Spark:
         load = self._tables(control, contract).load(batch.batch, f"canary_{uuid4().hex}")
         with asked(f"{contract}: the canary rows could not be audited"):
             try:
-                past_loads.land(load, landing.NoRows(contract))
+                past_loads.land(load, past_loads.NoRows(contract))
                 found = audit(load, checks)
             finally:
                 removed(load.landed)
@@ -209,6 +211,12 @@ class Spark:
         with asked(f"{contract}: rows past their retention could not be dropped"):
             return quarantine.expire(self._tables(control, contract), age)
 
+    def dangling_keys(self, control: sa.Connection, contract: Contract, reference: Reference) -> dict[str, int]:
+        """Published rows of each batch whose key is not published."""
+        query = dangling_by_batch(contract.dataset_id, reference, schemas_of(control).staging)
+        with asked(f"{contract}: rows whose {reference.label} is no longer published could not be counted"):
+            return {row[0]: row[1] for row in self.session.sql(spark_sql(query)).collect()}
+
     def publish(self, control: sa.Connection, contract: Contract, batch: Batch) -> None:
         """Make the rows of the load's branch what readers have of the batch, in one commit."""
         control.execute(PATIENT)
@@ -226,13 +234,4 @@ class Spark:
         with asked(f"{contract}: what earlier loads left could not be dropped"):
             branches.drop_decided(there, kept)
             quarantine.drop_decided(there, kept)
-            _drop_landed(self.lake.landing(contract.dataset_id), kept)
-
-
-def _drop_landed(folder: str, kept: Mapping[int, str]) -> None:
-    """The landed rows and findings of loads that have a verdict."""
-    system, place = pa.fs.FileSystem.from_uri(folder)
-    for entry in system.get_file_info(pa.fs.FileSelector(place, allow_not_found=True)):
-        number = entry.base_name.partition("_")[0]
-        if number.isdigit() and kept.get(int(number)) != "started":
-            system.delete_dir(entry.path)
+            landing.drop_decided(self.lake.landing(contract.dataset_id), kept)

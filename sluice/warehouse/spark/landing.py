@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 from pyarrow import dataset, parquet
@@ -50,17 +50,18 @@ def typed(table: pa.Table, contract: Contract) -> pa.Table:
     return table
 
 
-class NoRows:
-    """Rows of a contract of which there are none."""
+def drop_decided(folder: str, kept: Mapping[int, str]) -> None:
+    """Remove what is landed of loads that are not in progress, and what an audit found in it.
 
-    rows_read = bytes_read = 0
-
-    def __init__(self, contract: Contract) -> None:
-        fields = [pa.field(column.name, column.type.arrow) for column in contract.columns]
-        self.schema = pa.schema([*fields, pa.field("_row_number", pa.int64()), pa.field("_unparsed", pa.string())])
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return iter(())
+    Args:
+        folder: URI of a dataset's landed loads; each name begins with the load's number.
+        kept: status of each load by its number.
+    """
+    system, place = pa.fs.FileSystem.from_uri(folder)
+    for entry in system.get_file_info(pa.fs.FileSelector(place, allow_not_found=True)):
+        number = entry.base_name.partition("_")[0]
+        if number.isdigit() and kept.get(int(number)) != "started":
+            system.delete_dir(entry.path)
 
 
 def _groups(rows: TypedRows, progress: Progress | None) -> Iterator[pa.Table]:

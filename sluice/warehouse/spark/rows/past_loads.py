@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
+
+import pyarrow as pa
 
 from sluice.contract.checks.compile import Check
 from sluice.contract.contract import Contract
@@ -27,6 +29,19 @@ def land(load: Load, rows: TypedRows) -> None:
     """Land rows in the folder of a load, in the place of what is there."""
     removed(load.landed)
     landing.land(rows, f"{load.landed}/{FILE}")
+
+
+class NoRows:
+    """Rows of a contract of which there are none."""
+
+    rows_read = bytes_read = 0
+
+    def __init__(self, contract: Contract) -> None:
+        fields = [pa.field(column.name, column.type.arrow) for column in contract.columns]
+        self.schema = pa.schema([*fields, pa.field("_row_number", pa.int64()), pa.field("_unparsed", pa.string())])
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return iter(())
 
 
 def accepted(tables: Tables, of: Batch, published: bool) -> DataFrame:
