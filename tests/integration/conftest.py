@@ -70,28 +70,35 @@ class Delivered:
     decision: Decision
 
 
+def put_through(
+    warehouse: Warehouse, contract: Contract, batch_name: str, path: Path | Listing, downloads: Path
+) -> Delivered:
+    """Put a file, or several as they were listed, through load, audit, gate, and publish or hold."""
+    warehouse.data.make_tables(warehouse.engine, contract)
+    warehouse.data.verify_tables(warehouse.engine, contract)
+    file = fetch.fetch(path if isinstance(path, Listing) else fetch.look(str(path)), downloads)
+    with warehouse.engine.begin() as connection:
+        batch = loads.begin(connection, contract, batch_name, file, None)
+    try:
+        with open_rows(file, contract, batch_name) as stream:
+            batch = load.load(warehouse, contract, batch, stream)
+        report = audit.audit(warehouse, contract, batch)
+    except Exception as error:
+        publish.fail(warehouse, contract, batch, str(error))
+        raise
+    with warehouse.engine.begin() as connection:
+        known = loads.known(connection, contract, batch)
+    decision = decide(contract.gate, report, known)
+    (publish.publish if decision.open else publish.hold)(warehouse, contract, batch, report, decision)
+    return Delivered(batch, report, decision)
+
+
 @pytest.fixture
 def deliver(warehouse: Warehouse, tmp_path: Path) -> Callable[[Contract, str, Path | Listing], Delivered]:
     """Put a file, or several as they were listed, through load, audit, gate, and publish or hold."""
 
     def put(contract: Contract, batch_name: str, path: Path | Listing) -> Delivered:
-        warehouse.data.make_tables(warehouse.engine, contract)
-        warehouse.data.verify_tables(warehouse.engine, contract)
-        file = fetch.fetch(path if isinstance(path, Listing) else fetch.look(str(path)), tmp_path / "downloads")
-        with warehouse.engine.begin() as connection:
-            batch = loads.begin(connection, contract, batch_name, file, None)
-        try:
-            with open_rows(file, contract, batch_name) as stream:
-                batch = load.load(warehouse, contract, batch, stream)
-            report = audit.audit(warehouse, contract, batch)
-        except Exception as error:
-            publish.fail(warehouse, contract, batch, str(error))
-            raise
-        with warehouse.engine.begin() as connection:
-            known = loads.known(connection, contract, batch)
-        decision = decide(contract.gate, report, known)
-        (publish.publish if decision.open else publish.hold)(warehouse, contract, batch, report, decision)
-        return Delivered(batch, report, decision)
+        return put_through(warehouse, contract, batch_name, path, tmp_path / "downloads")
 
     return put
 

@@ -9,8 +9,9 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[Any]:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from sluice.warehouse.spark.session import session
+    from tests.spark import lake
 
     of_the_machine = {
         "spark.ui.enabled": "false",
@@ -18,6 +19,7 @@ def spark() -> Iterator[Any]:
         "spark.sql.shuffle.partitions": "1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "1g",
+        **lake.settings(tmp_path_factory.mktemp("lake")),
     }
     spark = session("local[2]", of_the_machine)
     spark.sparkContext.setLogLevel("OFF")  # an overflow that is expected fills a screen
