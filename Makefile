@@ -130,7 +130,7 @@ $(VENV)-mutate/.done: requirements/mutation.txt $(VENV)/.dev
 $(VENV)-spark/.done: requirements/spark.txt $(VENV)/.dev
 	@java -version 2>&1 | grep -q 'version "17' || { echo "Spark 3.5 needs Java 17 on PATH: apt-get install openjdk-17-jre-headless"; exit 1; }
 	@$(BIN)/python -c "import sys; sys.exit(sys.version_info[:2] > (3, 11))" || { echo "Spark 3.5 needs Python 3.11: make clean, then PYTHON=python3.11"; exit 1; }
-	@echo "Installing the locked packages of Spark, 318 MB (once) ..."
+	@echo "Installing the locked packages of Spark, 404 MB (once) ..."
 	@$(VENV)/bin/python -m venv --clear $(VENV)-spark
 	@$(VENV)-spark/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > $$($(VENV)-spark/bin/python -c "import site; print(site.getsitepackages()[0])")/dev.pth

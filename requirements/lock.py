@@ -41,7 +41,7 @@ def main() -> None:
         _write(overrides.name)
     _compile("supply.txt", ["--group", "supply"])
     _compile("mutation.txt", ["--group", "mutation"])
-    _compile("spark.txt", ["--group", "spark"])
+    _compile("spark.txt", ["--group", "spark", "--no-deps"])
     for peer in sorted((HERE.parent / "benchmarks" / "peers").glob("*.in")):
         _compile(str(peer.with_suffix(".txt")), [str(peer.relative_to(HERE.parent))])
 

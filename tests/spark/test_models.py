@@ -64,7 +64,7 @@ def dbt(folder: Path, target: str, side: str, *args: str, url: sa.URL | None = N
     os.environ.update({f"SLUICE_PG_{name}": str(value) for name, value in place.items()})
     os.environ["SLUICE_DBT_SCHEMA"] = side
     options = ("--project-dir", ROOT / "dbt_project", "--profiles-dir", ROOT / "profiles", "--target", target)
-    written = ("--target-path", folder / target, "--log-path", folder / target, "--no-partial-parse")
+    written = ("--target-path", folder / target, "--log-path", folder / target)
     ended = dbtRunner().invoke([*args, *map(str, options + written), "--quiet"])
     assert ended.exception is None, ended.exception
     return {result.node.name: result for result in ended.result}
@@ -91,24 +91,83 @@ def differing(warehouse: Warehouse, spark: Any, postgres: str, side: str) -> dic
     return found
 
 
-def test_a_night_its_replaced_batch_and_a_batch_that_is_gone(
-    spark: Any, warehouse: Warehouse, tmp_path: Path
-) -> None:
-    def build(*args: str) -> None:
-        to_lake(warehouse, spark)
-        assert failed(dbt(tmp_path, "dev", "dev", "build", *NO_TESTS, url=warehouse.engine.url)) == {}
-        results = dbt(tmp_path, "spark", "marts__a", "build", *args)
-        assert failed(results) == {}
-        kinds.update(result.node.resource_type for result in results.values())
-        assert differing(warehouse, spark, "dev", "marts__a") == {}
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where dbt keeps its files, so that it parses the project once for each target."""
+    return tmp_path_factory.mktemp("dbt")
 
-    kinds: Counter[str] = Counter()
-    deliver(warehouse, tmp_path, ("2024-11", "2024-12"), 1000)
-    build()
+
+@pytest.fixture(scope="module")
+def night(spark: Any, warehouse: Warehouse, folder: Path) -> dict[str, Any]:
+    """A night of demo months whose marts both engines built. Spark's results, with all tests."""
+    deliver(warehouse, folder, ("2024-11", "2024-12"), 500)
+    return build(spark, warehouse, folder)
+
+
+def build(spark: Any, warehouse: Warehouse, folder: Path, *args: str) -> dict[str, Any]:
+    to_lake(warehouse, spark)
+    assert failed(dbt(folder, "dev", "dev", "build", *NO_TESTS, url=warehouse.engine.url)) == {}
+    return dbt(folder, "spark", "marts__a", "build", *args)
+
+
+def test_every_node_passes_and_the_marts_are_those_of_postgres(
+    spark: Any, warehouse: Warehouse, night: dict[str, Any]
+) -> None:
+    assert failed(night) == {}
+    kinds = Counter(result.node.resource_type for result in night.values())
     assert kinds["unit_test"] == 11
     assert kinds["test"] > 40
-    deliver(warehouse, tmp_path / "again", ("2024-12", "2025-01"), 800, seed=7)
+    assert differing(warehouse, spark, "dev", "marts__a") == {}
+
+
+def test_a_batch_that_came_one_that_was_replaced_and_one_that_is_gone(
+    spark: Any, warehouse: Warehouse, night: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    deliver(warehouse, tmp_path, ("2024-12", "2025-01"), 400, seed=7)
     with warehouse.engine.begin() as connection:
         connection.execute(batches.update().where(batches.c.batch == "2024-11").values(status="superseded"))
-    build(*NO_TESTS)
-    assert kinds["model"] > 0
+    assert failed(build(spark, warehouse, folder, *NO_TESTS)) == {}
+    assert differing(warehouse, spark, "dev", "marts__a") == {}
+    months = spark.sql("SELECT DISTINCT _batch FROM lake.marts__a.fct_trips ORDER BY 1").collect()
+    assert [row[0] for row in months] == ["2024-12", "2025-01"]
+
+
+def add_load(spark: Any, load_id: int, **cells: Any) -> None:
+    """Publish two rows of a trip in the lake alone, with these cells."""
+    from pyspark.sql.functions import lit
+
+    trip = spark.table("lake.staging.tlc__yellow_trips").limit(1).collect()
+    rows = spark.createDataFrame(trip * 2, spark.table("lake.staging.tlc__yellow_trips").schema)
+    cells |= {"_load_id": load_id, "_batch": f"bad-{load_id}"}
+    for name, value in cells.items():
+        rows = rows.withColumn(name, lit(value).cast(rows.schema[name].dataType))
+    rows.writeTo("lake.staging.tlc__yellow_trips").append()
+    known = spark.table("lake.ops.batches").where("status = 'published' AND dataset = 'tlc__yellow_trips'").limit(1)
+    load = spark.createDataFrame(known.collect(), known.schema)
+    load = load.withColumn("load_id", lit(load_id).cast("bigint")).withColumn("batch", lit(cells["_batch"]))
+    load.writeTo("lake.ops.batches").append()
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ({"fare_amount": None}, "fct_trips: a row breaks a constraint of the contract: fare_amount_usd is null"),
+        ({"tpep_dropoff_datetime": "2001-01-01"}, "a constraint of the contract: elapsed_minutes >= 0"),
+        ({}, "fct_trips: 1 values of the key (_load_id, _row_number) occur more than once in marts__a.fct_trips"),
+    ],
+    ids=["not null", "check", "primary key"],
+)
+def test_a_constraint_of_a_contract_holds(
+    spark: Any, night: dict[str, Any], folder: Path, cells: dict[str, Any], words: str
+) -> None:
+    add_load(spark, 1000 + len(words), **cells)
+    wrong = failed(dbt(folder, "spark", "marts__a", "run", "--select", "int_trip_loads_published", "fct_trips"))
+    spark.sql("DELETE FROM lake.staging.tlc__yellow_trips WHERE _load_id > 1000")
+    spark.sql("DELETE FROM lake.ops.batches WHERE load_id > 1000")
+    assert wrong.keys() == {"fct_trips"}
+    assert words in wrong["fct_trips"]
+
+
+def test_an_overflow_is_an_error_in_dbt_too(spark: Any, night: dict[str, Any], folder: Path) -> None:
+    with pytest.raises(AssertionError, match="ARITHMETIC_OVERFLOW"):
+        dbt(folder, "spark", "marts__a", "show", "--inline", "select 2147483647 + 1 as too_many")

@@ -1,7 +1,7 @@
 """dbt on Spark, in the process that drives it (dbt-spark's `method: session`), with the settings that models rely on.
 
-dbt-spark switches ANSI off before each statement, so that an overflow would be null, and asks for Hive. Here a statement
-runs in the session of this process as it is. By hand, with what spark-defaults.conf says of the catalogue:
+dbt-spark switches ANSI off before each statement, so that an overflow is another number, and asks for Hive. Here a
+statement runs in the session of this process. By hand, with a catalogue that spark-defaults.conf names:
 
     python -m sluice.warehouse.spark.dbt_sessions build --target spark ...
 """
@@ -30,7 +30,7 @@ def install() -> None:
         except PySparkException as error:
             raise DbtRuntimeError(str(error)) from error
 
-    Cursor.execute = execute  # type: ignore[method-assign]
+    Cursor.execute = execute
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Copies of ledger tables in the lake, which models read there.
 
 A copy is written before each build. So a worker of Spark needs no driver for PostgreSQL and no password of it, and a
-build sees the loads that were published when it began, whatever is published meanwhile.
+build sees the loads that were published when it began, and no later ones.
 """
 
 from __future__ import annotations

@@ -11,3 +11,8 @@ def quoted(*parts: str) -> str:
 def text(value: str) -> str:
     """A literal."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def filled(statement: str, **parts: str) -> str:
+    """A statement with names and literals, which `quoted` and `text` gave, in the places of {these}."""
+    return statement.format(**parts)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from sluice.contract.errors import ToolError
-from sluice.warehouse.spark.marts.names import text
+from sluice.warehouse.spark.marts.names import filled, text
 from sluice.warehouse.spark.session import ERRORS, first_line
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def make(session: SparkSession, table: str) -> None:
 
 def read(session: SparkSession, table: str) -> Live:
     """What the row says now. The table is there."""
-    [row] = session.sql(f"SELECT publication, side FROM {table}").collect()
+    [row] = session.table(table).collect()
     return Live(row["publication"], row["side"])
 
 
@@ -53,10 +53,9 @@ def move(session: SparkSession, table: str, now: Live, new: Live) -> None:
         ToolError: another publish came in between, or the catalogue did not take the commit.
     """
     try:
-        session.sql(
-            f"UPDATE {table} SET publication = {text(new.publication)}, side = {text(new.side or '')} "
-            f"WHERE publication = {text(now.publication)}"
-        )
+        change = "UPDATE {table} SET publication = {new}, side = {side} WHERE publication = {now}"
+        names = {"new": text(new.publication), "side": text(new.side or ""), "now": text(now.publication)}
+        session.sql(filled(change, table=table, **names))
     except ERRORS as error:
         if read(session, table) != new:  # an answer may be lost after the commit
             raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None

@@ -1,5 +1,6 @@
 """What RowEngine asks about marts, over Iceberg (docs/decisions/0052-marts-on-spark.md)."""
 
+# ruff: noqa: ARG002 - a method takes what the protocol hands over
 from __future__ import annotations
 
 import time
@@ -84,6 +85,8 @@ class SparkMarts:
             branches = shown.get(schemas.relation(mart))
             if branches is None:
                 found.append(f"{what} is missing")
+            elif not branches:
+                found.append(f"{what} is not as Sluice made it")
             elif [(each.publication, each.table) for each in branches] != [
                 (live.publication, schemas.table(mart, side))
             ]:
@@ -104,7 +107,8 @@ class SparkMarts:
         now = pointer.read(self.session, table)
         new, shown = now.next(side), self._shown(schemas)
         self._refuse_others(schemas, models, shown)
-        wanted = {schemas.relation(mart): self._branch(new, schemas.table(mart, side)) for mart in models}
+        there = {part: self._names(part, "TABLES") for part in schemas.parts(side)}
+        wanted = {schemas.relation(mart): self._branch(new, schemas.table(mart, side), there) for mart in models}
         for view, branch in wanted.items():
             old = [each for each in shown.get(view, ()) if each.publication == now.publication]
             if old:
@@ -137,16 +141,16 @@ class SparkMarts:
                     "of a mart. The old marts stay. Rename it, or drop it if nobody needs it."
                 )
 
-    def _branch(self, live: pointer.Live, table: Relation) -> Branch:
-        """A branch for the mart as it is on a side now."""
+    def _branch(self, live: pointer.Live, table: Relation, tables: Mapping[str, Collection[str]]) -> Branch:
+        """A branch for the mart as it is on a side now, where these are the tables of each schema."""
         schema, name = table
-        if name not in self._relations(schema):
-            raise ToolError(f"{schema}.{name} does not exist, so readers cannot have it: build that side first")
         full = quoted(self.catalog, schema, name)
         snapshot = None
-        if name in self._names(schema, "TABLES"):
-            rows = self.session.sql(f"SELECT snapshot_id FROM {full}.refs WHERE name = 'main'").collect()
-            snapshot = rows[0][0] if rows else None
+        if name in tables[schema]:
+            rows = self.session.table(f"{full}.refs").where("name = 'main'").collect()
+            snapshot = rows[0]["snapshot_id"] if rows else None
+        elif name not in self._names(schema, "VIEWS"):
+            raise ToolError(f"{schema}.{name} does not exist, so readers cannot have it: build that side first")
         fields = self.session.table(full).schema.fields
         return Branch(live.publication, table, snapshot, {each.name: each.dataType.simpleString() for each in fields})
 
@@ -163,14 +167,18 @@ class SparkMarts:
         return quoted(self.catalog, schemas.live, pointer.LIVE)
 
     def _shown(self, schemas: Schemas) -> dict[Relation, tuple[Branch, ...]]:
-        """The views of readers that Sluice made, with their branches."""
+        """The views of readers that Sluice made, with their branches; with none, where somebody replaced one."""
         found = {}
         for schema in schemas.published:
             for name in self._names(schema, "VIEWS"):
-                rows = self.session.sql(f"SHOW TBLPROPERTIES {quoted(self.catalog, schema, name)}").collect()
+                view = quoted(self.catalog, schema, name)
+                rows = self.session.sql(f"SHOW TBLPROPERTIES {view}").collect()
                 properties = {row["key"]: row["value"] for row in rows}
-                if views.BRANCHES in properties:
-                    found[schema, name] = views.read(properties[views.BRANCHES])
+                if views.BRANCHES in properties:  # CREATE OR REPLACE keeps it
+                    branches = views.read(properties[views.BRANCHES])
+                    [(created,)] = self.session.sql(f"SHOW CREATE TABLE {view}").collect()
+                    intact = views.query(self.catalog, self._live(schemas), branches) in created
+                    found[schema, name] = branches if intact else ()
         return found
 
     def _relations(self, schema: str) -> set[str]:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from sluice.warehouse.spark.marts.names import quoted, text
+from sluice.warehouse.spark.marts.names import filled, quoted, text
 
 Columns = Mapping[str, str]  # type by name, in order
 BRANCHES = "sluice.branches"  # the property of a view that says what is in it
@@ -55,7 +55,13 @@ def columns_of(branches: Sequence[Branch]) -> Columns:
 
 
 def statement(catalog: str, view: tuple[str, str], live: str, branches: Sequence[Branch]) -> str:
-    """The statement that makes the view, or replaces it.
+    """The statement that makes the view, or replaces it."""
+    properties = f"TBLPROPERTIES ({text(BRANCHES)} = {text(written(branches))})"
+    return f"CREATE OR REPLACE VIEW {quoted(catalog, *view)} {properties} AS {query(catalog, live, branches)}"
+
+
+def query(catalog: str, live: str, branches: Sequence[Branch]) -> str:
+    """What the view asks.
 
     A column that a branch lacks is null in it, and one that it has with another type is cast, which fails where a value
     does not fit: a reader gets an error rather than another value.
@@ -65,20 +71,19 @@ def statement(catalog: str, view: tuple[str, str], live: str, branches: Sequence
     known = ", ".join(text(branch.publication) for branch in branches)
     nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in columns.items())
     fail = f"raise_error({text(IN_BETWEEN.format(catalog=catalog))})"
-    parts.append(
-        f"SELECT {nulls} FROM {live} AS live WHERE CASE WHEN live.publication IN ({known}) THEN false ELSE {fail} END"
+    otherwise = (
+        "SELECT {nulls} FROM {live} AS live WHERE CASE WHEN live.publication IN ({known}) THEN false ELSE {fail} END"
     )
-    properties = f"TBLPROPERTIES ({text(BRANCHES)} = {text(written(branches))})"
-    return f"CREATE OR REPLACE VIEW {quoted(catalog, *view)} {properties} AS {' UNION ALL '.join(parts)}"
+    parts.append(filled(otherwise, nulls=nulls, live=live, known=known, fail=fail))
+    return " UNION ALL ".join(parts)
 
 
 def _branch(catalog: str, branch: Branch, columns: Columns, live: str) -> str:
     cells = ", ".join(f"{_cell(branch, name, kind)} AS {quoted(name)}" for name, kind in columns.items())
     version = "" if branch.snapshot is None else f" VERSION AS OF {branch.snapshot}"
-    return (
-        f"SELECT {cells} FROM {quoted(catalog, *branch.table)}{version} AS mart CROSS JOIN {live} AS live "
-        f"WHERE live.publication = {text(branch.publication)}"
-    )
+    select = "SELECT {cells} FROM {table} AS mart CROSS JOIN {live} AS live WHERE live.publication = {publication}"
+    table = quoted(catalog, *branch.table) + version
+    return filled(select, cells=cells, table=table, live=live, publication=text(branch.publication))
 
 
 def _cell(branch: Branch, name: str, kind: str) -> str:
