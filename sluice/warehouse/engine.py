@@ -98,7 +98,6 @@ class RowEngine(Protocol):
     # Whether what it writes is part of the ledger's transaction; if not, it is a SeparateEngine
     @property
     def commits_with_ledger(self) -> bool: ...
-
     # The tables of a dataset
     def make_tables(self, control: sa.Engine, contract: Contract, /) -> None:
         """Make them where they are missing, and change them as far as that loses no value. Raises ToolError."""

@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import URL
 
 from sluice.warehouse import embedded
+from sluice.warehouse.spark.lake import CATALOGUE
 from sluice.warehouse.warehouse import Warehouse
 from tests.conftest import new_database
 from tests.integration.conftest import new_warehouse
-from tests.spark.lakes import Both, lake_in
+from tests.spark.lakes import Both, lake_in, with_views
 from tests.support.ledger_template import ledger_template
 
 
@@ -23,8 +24,10 @@ from tests.support.ledger_template import ledger_template
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from sluice.warehouse.spark.session import session
 
-    lake = lake_in(tmp_path_factory.mktemp("lake"))
+    lake = with_views(tmp_path_factory.mktemp("lake"))
     spark = session(lake.master, lake.start)
+    for name, value in {**lake.session, "spark.sql.defaultCatalog": CATALOGUE}.items():
+        spark.conf.set(name, value)  # of this session alone: those of other lakes have a catalogue of theirs
     spark.sparkContext.setLogLevel("OFF")  # an overflow that is expected fills a screen
     yield spark
     spark.stop()

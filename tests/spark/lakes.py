@@ -16,10 +16,10 @@ from sluice.contract.contract import Contract
 from sluice.ledger import loads
 from sluice.staging import audit, publish, reload
 from sluice.warehouse.batch import Batch
+from sluice.warehouse.spark.connection.jars import with_runtime
 from sluice.warehouse.spark.lake import Lake
 from sluice.warehouse.warehouse import Warehouse
 from tests.integration.conftest import Delivered, delivered, verdict
-from tests.support.iceberg_jars import iceberg_jars
 
 OF_THE_MACHINE = {
     "spark.ui.enabled": "false",
@@ -33,7 +33,17 @@ OF_THE_MACHINE = {
 def lake_in(folder: Path) -> Lake:
     """A catalogue that is a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    return Lake("local[2]", {"type": "hadoop"}, folder.as_uri(), iceberg_jars(), OF_THE_MACHINE)
+    return Lake("local[2]", {"type": "hadoop"}, folder.as_uri(), with_runtime(()), OF_THE_MACHINE)
+
+
+def with_views(folder: Path) -> Lake:
+    """A catalogue that has views, and lives as long as a session; its files are in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    catalogue = {
+        "catalog-impl": "org.apache.iceberg.inmemory.InMemoryCatalog",
+        "io-impl": "org.apache.iceberg.hadoop.HadoopFileIO",
+    }
+    return Lake("local[2]", catalogue, folder.as_uri(), with_runtime(()), OF_THE_MACHINE)
 
 
 Rows = list[dict[str, Any]]
@@ -177,3 +187,30 @@ def of(warehouse: Warehouse, contract: Contract, batch: str, status: str) -> sa.
         found = loads.latest(connection, str(contract), batch, status)
     assert found is not None
     return found
+
+
+SPARK_TYPES = {
+    "text": "string",
+    "double precision": "double",
+    "timestamp without time zone": "timestamp_ntz",
+    "timestamp with time zone": "timestamp_ltz",
+    "integer": "int",
+}
+
+
+def copy_from_postgres(connection: sa.Connection, spark: Any, schema: str) -> None:
+    """Every table of a schema, into the namespace of that name."""
+    spark.sql(f"CREATE NAMESPACE IF NOT EXISTS lake.{schema}")
+    query = sa.text(
+        "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_class c JOIN pg_attribute a "
+        "ON a.attrelid = c.oid WHERE c.relnamespace = CAST(CAST(:schema AS text) AS regnamespace) AND a.attnum > 0 "
+        "AND NOT attisdropped AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1, a.attnum"
+    )
+    columns: dict[str, dict[str, str]] = {}
+    for table, name, kind in connection.execute(query, {"schema": schema}):
+        columns.setdefault(table, {})[name] = SPARK_TYPES.get(kind, kind.replace("numeric", "decimal"))
+    for table, types in columns.items():
+        found = connection.execute(sa.text(f'SELECT {", ".join(types)} FROM {schema}."{table}"'))
+        ddl = ", ".join(f"{name} {kind}" for name, kind in types.items())
+        frame = spark.createDataFrame([tuple(row) for row in found], ddl)
+        frame.writeTo(f"lake.{schema}.{table}").using("iceberg").createOrReplace()
