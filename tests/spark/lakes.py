@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from sluice.contract.contract import Contract
 from sluice.ledger import loads
+from sluice.review import rejudge
 from sluice.staging import audit, publish, reload
 from sluice.warehouse.batch import Batch
 from sluice.warehouse.spark.connection.jars import with_runtime
@@ -161,6 +162,13 @@ class Both:
             verdict(warehouse, contract, load, audit.audit(warehouse, contract, load))
 
         self.each(contract, once)
+
+    def judge(self, old: Contract, new: Contract, batch: str, status: str) -> None:
+        """The rows of a load by two contracts, as `sluice diff` does; nothing is changed."""
+        expected, found = (rejudge.judge(each, old, new, of(each, old, batch, status)) for each in self)
+        assert found.before is not None
+        assert found == expected
+        self.assert_same(old)
 
     def each(self, contract: Contract, do: Callable[[Warehouse], None]) -> None:
         """Something in each of them."""

@@ -9,13 +9,15 @@ from threading import Event, Thread
 
 import pytest
 
+from sluice.contract.checks.compile import checks_of
 from sluice.contract.checks.names import references_of
 from sluice.contract.columns import Text, column
 from sluice.contract.errors import ConfigError, ToolError
 from sluice.staging import lost_keys
+from sluice.warehouse.batch import Batch
 from sluice.warehouse.warehouse import Warehouse
 from tests.integration.conftest import delivered
-from tests.spark.lakes import Both, lake_in, staging
+from tests.spark.lakes import Both, lake_in, left_in_lake, staging
 from tests.support import every_kind, shops
 from tests.support.references import customers, orders, orders_once, write_customers, write_orders
 from tests.support.shops import good_lines, write
@@ -61,7 +63,7 @@ def test_keys_are_looked_up_in_what_is_published(both: Both, tmp_path: Path) -> 
     both.deliver(once, "2024-01", write_orders(tmp_path / "orders_2024-01.csv", 1, 2))  # not against itself
 
 
-def test_a_contract_that_retypes_a_column_is_refused(in_lake: Warehouse) -> None:
+def test_a_contract_that_retypes_a_column_is_refused_and_the_canary_rows_are_rejected(in_lake: Warehouse) -> None:
     in_lake.data.make_tables(in_lake.engine, shops.contract())
 
     class Other(shops.Orders):
@@ -71,6 +73,11 @@ def test_a_contract_that_retypes_a_column_is_refused(in_lake: Warehouse) -> None
     with pytest.raises(ConfigError, match="quantity is string in the contract, bigint in lake"):
         in_lake.data.verify_tables(in_lake.engine, shops.contract(Other))
     in_lake.data.verify_tables(in_lake.engine, shops.contract())
+    with in_lake.engine.begin() as connection:  # what `sluice doctor` asks of each contract
+        canary = Batch("shop__orders", "0000-00", -1)
+        checks = checks_of(shops.contract(), "2021-01")
+        found, errors = in_lake.data.try_canary(connection, shops.contract(), canary, checks)
+    assert (found.outcome, errors, left_in_lake(in_lake, shops.contract())) == ("passed", {}, set())
 
 
 def test_a_lake_that_does_not_answer_is_one_clear_error(

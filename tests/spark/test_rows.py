@@ -89,9 +89,11 @@ def test_a_held_batch_is_judged_again_by_a_contract_that_gained_a_column(both: B
         colour: Optional[Text] = column("Of the wrapping.", nullable=True)  # noqa: UP045  pandera's way to say it
 
     wider = shops.contract(Wider, max_rejected=0.4)
+    both.judge(orders, shops.contract(shops.LenientOrders, max_rejected=0.4), "2021-01", "held")
     both.replay(wider, "2021-01")  # also the row that had no quantity
     assert len(staging(both.lake, wider)) == 7
     assert {row["colour"] for row in staging(both.lake, wider)} == {None}
+    both.judge(wider, shops.contract(max_rejected=0.4), "2021-01", "published")
     header = f"{shops.HEADER},colour"
     path = write(tmp_path / "orders_2021-01.csv", [f"{line},red" for line in good_lines(8)], header)
     both.deliver(wider, "2021-01", path)

@@ -225,6 +225,7 @@ class Spark:
 
     def is_published(self, control: sa.Connection, contract: Contract, batch: Batch) -> bool:
         """Whether readers have the load's rows."""
+        control.execute(PATIENT)
         with asked(f"{batch}: whether load {batch.load_id} was published cannot be found out"):
             return branches.is_published(self._tables(control, contract), batch)
 
