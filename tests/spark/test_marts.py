@@ -23,6 +23,8 @@ pytestmark = pytest.mark.spark
 
 A, B = "marts__a", "marts__b"
 MARTS = ("few", "many")
+# Between the two in a publish, so that views which are pointed one after the other would be torn for a while
+BETWEEN = ("mart_1", "mart_2", "mart_3")
 FLIPS, MANY_FLIPS = 20, 50
 SCHEMAS = ("marts", "marts__live", A, B)
 
@@ -164,8 +166,12 @@ def flipped(spark: Any, control: sa.Connection, marts: Any, flips: int) -> list[
     """Publish each side in turn, after a new build of it, while a reader asks both marts in one query."""
     from sluice.warehouse.spark.session import ERRORS
 
-    build(spark, A, 0)
-    point(marts, control, A)
+    models = (MARTS[0], *BETWEEN, MARTS[1])
+    for side in (A, B):
+        build(spark, side, 0)
+        for mart in BETWEEN:
+            spark.sql(f"CREATE TABLE lake.{side}.{mart} USING iceberg AS SELECT 1 AS one")
+    point(marts, control, A, models)
     reads: list[list[Any]] = []
     ended = threading.Event()
 
@@ -186,7 +192,7 @@ def flipped(spark: Any, control: sa.Connection, marts: Any, flips: int) -> list[
         for number in range(1, flips + 1):
             side = (A, B)[number % 2]
             build(spark, side, number)
-            point(marts, control, side)
+            point(marts, control, side, models)
     finally:
         ended.set()
         reader.join()
