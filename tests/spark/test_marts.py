@@ -162,6 +162,21 @@ def test_a_publish_that_was_overtaken_changes_nothing(spark: Any, control: sa.Co
     assert shown(spark) == of_build(2)
 
 
+def test_a_publish_whose_session_was_ended_changes_nothing(spark: Any, control: sa.Connection, marts: Any) -> None:
+    build(spark, A, 1)
+    build(spark, B, 2)
+    point(marts, control, A)
+    with control.engine.connect() as another:
+        number = another.scalar(sa.text("SELECT pg_backend_pid()"))
+        control.execute(sa.text(f"SELECT pg_terminate_backend({number})"))
+        with pytest.raises(sa.exc.DBAPIError):
+            point(marts, another, B)
+        another.invalidate()
+    assert shown(spark) == of_build(1)
+    point(marts, control, B)
+    assert shown(spark) == of_build(2)
+
+
 def flipped(spark: Any, control: sa.Connection, marts: Any, flips: int) -> list[list[Any]]:
     """Publish each side in turn, after a new build of it, while a reader asks both marts in one query."""
     from sluice.warehouse.spark.session import ERRORS
