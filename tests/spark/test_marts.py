@@ -23,6 +23,8 @@ pytestmark = pytest.mark.spark
 
 A, B = "marts__a", "marts__b"
 MARTS = ("few", "many")
+# Between the two in a publish, so that views which are pointed one after the other would be torn for a while
+BETWEEN = ("mart_1", "mart_2", "mart_3")
 FLIPS, MANY_FLIPS = 20, 50
 SCHEMAS = ("marts", "marts__live", A, B)
 
@@ -160,12 +162,31 @@ def test_a_publish_that_was_overtaken_changes_nothing(spark: Any, control: sa.Co
     assert shown(spark) == of_build(2)
 
 
+def test_a_publish_whose_session_was_ended_changes_nothing(spark: Any, control: sa.Connection, marts: Any) -> None:
+    build(spark, A, 1)
+    build(spark, B, 2)
+    point(marts, control, A)
+    with control.engine.connect() as another:
+        number = another.scalar(sa.text("SELECT pg_backend_pid()"))
+        control.execute(sa.text(f"SELECT pg_terminate_backend({number})"))
+        with pytest.raises(sa.exc.DBAPIError):
+            point(marts, another, B)
+        another.invalidate()
+    assert shown(spark) == of_build(1)
+    point(marts, control, B)
+    assert shown(spark) == of_build(2)
+
+
 def flipped(spark: Any, control: sa.Connection, marts: Any, flips: int) -> list[list[Any]]:
     """Publish each side in turn, after a new build of it, while a reader asks both marts in one query."""
     from sluice.warehouse.spark.session import ERRORS
 
-    build(spark, A, 0)
-    point(marts, control, A)
+    models = (MARTS[0], *BETWEEN, MARTS[1])
+    for side in (A, B):
+        build(spark, side, 0)
+        for mart in BETWEEN:
+            spark.sql(f"CREATE TABLE lake.{side}.{mart} USING iceberg AS SELECT 1 AS one")
+    point(marts, control, A, models)
     reads: list[list[Any]] = []
     ended = threading.Event()
 
@@ -186,7 +207,7 @@ def flipped(spark: Any, control: sa.Connection, marts: Any, flips: int) -> list[
         for number in range(1, flips + 1):
             side = (A, B)[number % 2]
             build(spark, side, number)
-            point(marts, control, side)
+            point(marts, control, side, models)
     finally:
         ended.set()
         reader.join()

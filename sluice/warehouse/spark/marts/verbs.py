@@ -67,7 +67,7 @@ class SparkMarts:
         """
         schemas = schemas_of(control)
         try:
-            self._publish(schemas, side, models)
+            self._publish(control, schemas, side, models)
         except ERRORS as error:
             raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None
 
@@ -102,7 +102,7 @@ class SparkMarts:
 
     # -- a publish -----------------------------------------------------------------------------------------
 
-    def _publish(self, schemas: Schemas, side: str, models: Sequence[str]) -> None:
+    def _publish(self, control: sa.Connection, schemas: Schemas, side: str, models: Sequence[str]) -> None:
         table = self._prepare(schemas)
         now = pointer.read(self.session, table)
         new, shown = now.next(side), self._shown(schemas)
@@ -114,6 +114,7 @@ class SparkMarts:
             if old:
                 self._replace(view, table, [*old, branch])
         self._wait(shown)
+        control.execute(sa.select(1))  # raises if a later run has ended this session, and with it our right to publish
         pointer.move(self.session, table, now, new)
         # Readers have the new marts: an error would say that they have not. What stays undone is found as misplaced.
         with suppress(*ERRORS):
