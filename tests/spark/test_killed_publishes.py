@@ -41,6 +41,7 @@ def loads_of(warehouse: Warehouse) -> list[tuple[int, str, int | None]]:
     return [(row["load_id"], row["status"], row["rows_accepted"]) for row in ledger(warehouse, ORDERS)]
 
 
+@pytest.mark.long
 def test_a_batch_is_replaced_whole_or_not_at_all(in_lake: Warehouse, tmp_path: Path) -> None:
     old = write(tmp_path / "orders_2021-01.csv", [*good_lines(10), every_kind.BAD[4]])
     delivered(in_lake, ORDERS, "2021-01", old, tmp_path / "downloads")

@@ -25,7 +25,7 @@ A, B = "marts__a", "marts__b"
 MARTS = ("few", "many")
 # Between the two in a publish, so that views which are pointed one after the other would be torn for a while
 BETWEEN = ("mart_1", "mart_2", "mart_3")
-FLIPS, MANY_FLIPS = 20, 50
+FLIPS, MANY_FLIPS = 12, 50
 SCHEMAS = ("marts", "marts__live", A, B)
 
 
@@ -43,7 +43,7 @@ def marts(spark: Any) -> Iterator[Any]:
     for schema in SCHEMAS:
         if spark.catalog.databaseExists(f"lake.{schema}"):
             for kind, name in (("VIEW", "viewName"), ("TABLE", "tableName")):
-                for row in spark.sql(f"SHOW {kind}S IN lake.{schema}").collect():
+                for row in spark.sql(f"SHOW {kind}S IN lake.{schema}").where("NOT isTemporary").collect():
                     spark.sql(f"DROP {kind} lake.{schema}.{row[name]}")
 
 
@@ -120,7 +120,9 @@ def test_a_mart_comes_and_another_goes(spark: Any, control: sa.Connection, marts
     build(spark, B, 2)
     point(marts, control, A, ("few",))
     point(marts, control, B, ("many",))
-    assert [row["viewName"] for row in spark.sql("SHOW VIEWS IN lake.marts").collect()] == ["many"]
+    assert [row["viewName"] for row in spark.sql("SHOW VIEWS IN lake.marts").where("NOT isTemporary").collect()] == [
+        "many"
+    ]
     assert spark.table("lake.marts.many").count() == 1000
 
 
@@ -258,8 +260,9 @@ def test_the_copy_of_the_ledger_is_what_it_was_in_that_moment(spark: Any, contro
     control.execute(batches.insert().values(reasons=["a", "b"], finished_at="2026-11-30 23:30:00+02", **load))
     ledger_copy.copy(control, spark, [batches])
     kept = spark.sql("SELECT * FROM lake.ops.batches").collect()
-    expected = [tuple(row) for row in control.execute(sa.select(batches))]
-    assert [tuple(row)[:-5] for row in kept] == [row[:-5] for row in expected]
+    others = [column for column in batches.c if not isinstance(column.type, sa.DateTime)]
+    expected = [tuple(row) for row in control.execute(sa.select(*others))]
+    assert [tuple(row[column.name] for column in others) for row in kept] == expected
     [(moment,)] = spark.sql("SELECT cast(finished_at AS string) FROM lake.ops.batches").collect()
     assert moment == "2026-11-30 21:30:00"
     control.execute(batches.delete())
