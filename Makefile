@@ -26,7 +26,7 @@ run: $(VENV)/.runtime  ## Load two months of demo data, audit, publish, build th
 	@$(BIN)/sluice run tlc__yellow_trips tlc__zones --url '$(DEMO)'
 
 # Many tests wait for servers, so that three at a time keep two cores busy.
-test: $(VENV)/.dev  ## Run all tests
+test: $(VENV)/.dev  ## Run the tests, but those that take minutes (test-long) and those of Spark (test-spark)
 	@$(BIN)/python -m pytest -m "not long and not spark" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.dev  ## Run the tests that take minutes: the wheel on every interpreter found, the ceilings of our ranges, ...
@@ -35,7 +35,7 @@ test-long: $(VENV)/.dev  ## Run the tests that take minutes: the wheel on every 
 test-spark: $(VENV)-spark/.done  ## Run the tests that need Spark 3.5, which it installs; Java 17 must be there
 	@$(VENV)-spark/bin/python -m pytest -m "spark and not long" tests/spark
 
-test-spark-full: $(VENV)-spark/.done  ## The same with ten times as many drawn contracts; a quarter of an hour
+test-spark-full: $(VENV)-spark/.done  ## The same with ten times the drawn contracts, kills at each step of a publish, and 50 publishes of marts
 	@$(VENV)-spark/bin/python -m pytest -m spark tests/spark
 
 up: $(VENV)/.runtime  ## Serve the nightly deployment with Prefect's UI until Ctrl-C
