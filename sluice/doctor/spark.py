@@ -91,4 +91,4 @@ def _finding(tried: Tried, block: SparkEngine) -> Finding:
         said = said.replace(secret, MASK) if secret else said
     if tried.works:
         return ok(AREA, said)
-    return fail(AREA, f"Spark cannot {tried.step}: {said}", CURES[tried.step])
+    return fail(AREA, f"Sluice could not {tried.step}: {said}", CURES[tried.step])

@@ -75,7 +75,7 @@ def test_a_lake_that_is_sound_has_no_failure_and_nothing_is_left_in_it(
 
 def test_a_catalogue_without_views_is_found_and_all_else_works(examined: Callable[..., list[Finding]]) -> None:
     (finding,) = failed(examined(catalogue=FOLDER))
-    assert "Spark cannot make a view" in finding.found
+    assert "Sluice could not make a view" in finding.found
     assert "rest, nessie, hive, or jdbc with jdbc.schema-version = V1" in finding.advice
 
 
@@ -84,7 +84,7 @@ def test_a_wrong_password_of_the_catalogue_is_found_and_not_shown(
 ) -> None:
     found = examined(**{**catalogue, "secrets": {"jdbc.password": PASSWORD}})
     (finding,) = failed(found)
-    assert "cannot ask the catalogue for its namespaces" in finding.found
+    assert "could not ask the catalogue for its namespaces" in finding.found
     assert "password authentication failed" in finding.found
     assert "secrets of the catalogue in the block" in finding.advice
     assert PASSWORD not in str(found)
@@ -94,7 +94,7 @@ def test_a_type_of_catalogue_that_does_not_exist_is_found_before_anything_is_mad
     examined: Callable[..., list[Finding]],
 ) -> None:
     (finding,) = failed(examined(catalogue={"type": "hadop"}))
-    assert finding.found == "Spark cannot ask the catalogue for its namespaces: Unknown catalog type: hadop"
+    assert finding.found == "Sluice could not ask the catalogue for its namespaces: Unknown catalog type: hadop"
 
 
 # A superuser may write anywhere, but not without this right of Linux

@@ -1,4 +1,4 @@
-"""The marts that readers of the lake have: published and taken back as one, whatever a build does meanwhile."""
+"""The marts that readers of the lake have: published and taken back as one, also while a build goes on."""
 
 from __future__ import annotations
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 CATALOGUE = "lake"  # what sessions call the Iceberg catalogue
+# What Spark's JVM reads when it starts. All else reaches it through a socket: every user can read a command line, and
+# settings of a catalogue may be secrets.
+AT_START = ("spark.driver.", "spark.jars", "spark.master", "spark.submit.")
 _KEY = f"spark.sql.catalog.{CATALOGUE}"
 _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 _NOT_SHOWN = "(?i)secret|password|token|credential|access[.]?key"  # in Spark's UI; its default has no credential

@@ -12,14 +12,11 @@ from pyspark.errors import PySparkException
 
 from sluice.contract.errors import ToolError
 from sluice.warehouse.spark.dialect import SETTINGS
-from sluice.warehouse.spark.lake import CATALOGUE, Lake
+from sluice.warehouse.spark.lake import AT_START, CATALOGUE, Lake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# What the JVM reads when it starts. All else reaches it through a socket: a command line is for all users to see, and
-# settings of a catalogue may be secrets.
-AT_START = ("spark.driver.", "spark.jars", "spark.master", "spark.submit.")
 # Of a query, and of what it runs on.
 ERRORS = (PySparkException, Py4JJavaError)
 # And of a Spark that is gone, or of the files it shares with this process.

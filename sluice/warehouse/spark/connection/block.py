@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from sluice.contract.errors import ConfigError
 from sluice.project.settings import SPARK_BLOCK
 from sluice.warehouse.spark.connection import jars
-from sluice.warehouse.spark.lake import CATALOGUE, Lake
+from sluice.warehouse.spark.lake import AT_START, CATALOGUE, Lake
 
 MASTER = re.compile(r"local(\[.+\])?|(spark|k8s)://\S+|yarn")
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://?\S+")
@@ -33,7 +33,7 @@ class SparkEngine(Block):
     master: str = Field(
         default="local[2]",
         title="Master",
-        description="Where Spark runs: in this machine's memory, or on a cluster.",
+        description="Where Spark runs: on this machine, or on a cluster.",
         examples=["local[2]", "spark://spark.example.com:7077"],
     )
     warehouse: str = Field(
@@ -88,7 +88,7 @@ class SparkEngine(Block):
     @classmethod
     def _is_catalogue(cls, value: dict[str, str]) -> dict[str, str]:
         if not {"type", "catalog-impl"} & set(value):
-            raise ValueError("type is missing: rest, glue, jdbc, hive, nessie or hadoop; or catalog-impl, a class")
+            raise ValueError("type is missing: rest, nessie, hive or jdbc, which keep views; or catalog-impl, a class")
         if "warehouse" in value:
             raise ValueError("warehouse is a field of the block, and not to be repeated here")
         _refuse_secrets(value)
@@ -108,8 +108,10 @@ class SparkEngine(Block):
         if any(not isinstance(each, str) for each in found.values()):
             raise ValueError("each value must be a text")
         _refuse_foreign(dict(_of_spark(found)))
+        if shown := sorted(name for name in found if name.startswith(AT_START)):
+            raise ValueError(f"{', '.join(shown)}: stands on Spark's command line, which every user can read")
         if twice := sorted(set(found) & {*info.data.get("catalogue", {}), *info.data.get("settings", {})}):
-            raise ValueError(f"{', '.join(twice)} must be said once")
+            raise ValueError(f"{', '.join(twice)}: give it in one place only")
         return value
 
     def lake(self) -> Lake:
@@ -151,9 +153,11 @@ def _of_spark(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 def _refuse_secrets(values: Mapping[str, str]) -> None:
     if found := sorted(name for name in values if SECRET.search(name)):
-        raise ValueError(f"{', '.join(found)} belongs to secrets, where nobody sees it")
+        raise ValueError(f"{', '.join(found)}: give it in secrets, where nobody sees it")
     if found := sorted(name for name, value in values.items() if IN_ADDRESS.search(value)):
-        raise ValueError(f"{', '.join(found)} holds a password: leave it out, and give jdbc.password in secrets")
+        raise ValueError(
+            f"{', '.join(found)}: the value holds a secret: leave it out, and give jdbc.password in secrets"
+        )
 
 
 def _refuse_foreign(settings: Mapping[str, str]) -> None:

@@ -22,11 +22,11 @@ LAST_LINES = 3  # of what a process that ended early said
 
 
 class TrialStep(StrEnum):
-    """What is tried, in this order; each as it ends the sentence `cannot ...`."""
+    """What is tried, in this order; each as it ends the sentence `Sluice could not ...`."""
 
     FILES = "write and delete files in the warehouse from Python"
     SESSION = "start a session of Spark"
-    SETTINGS = "have the settings that checks need"
+    SETTINGS = "give the session the settings that checks need"
     CATALOGUE = "ask the catalogue for its namespaces"
     ROWS = "make a namespace and a table in it, and write and read a row"
     VIEWS = "make a view"

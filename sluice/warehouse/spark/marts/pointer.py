@@ -56,8 +56,14 @@ def move(session: SparkSession, table: str, now: Live, new: Live) -> None:
         change = "UPDATE {table} SET publication = {new}, side = {side} WHERE publication = {now}"
         names = {"new": text(new.publication), "side": text(new.side or ""), "now": text(now.publication)}
         session.sql(filled(change, table=table, **names))
-    except ERRORS as error:
-        if read(session, table) != new:  # an answer may be lost after the commit
+    except ERRORS as error:  # an answer may be lost after the commit
+        try:
+            live = read(session, table)
+        except ERRORS:
+            raise ToolError(
+                f"whether the marts were published is not known: {first_line(error)}. Run again: it finds out."
+            ) from None
+        if live == now:
             raise ToolError(f"the marts were not published: {first_line(error)}. The old marts stay.") from None
     if read(session, table) != new:
         raise ToolError("the marts were not published: another publish came in between. Run again.")

@@ -79,7 +79,7 @@ class SparkMarts:
         live, shown = pointer.read(self.session, self._live(schemas)), self._shown(schemas)
         found = []
         if live.side != side:
-            found.append(f"readers have {live.side}, not {side}, which was published")
+            found.append(f"readers have {live.side or 'no marts'}, not {side}, which was published")
         for mart in sorted(models):
             what = ".".join(schemas.relation(mart))
             branches = shown.get(schemas.relation(mart))
